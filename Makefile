@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# KERNEL=normal|debug chooses the kernel under test, KDIR= the kernel that
+# `make modules` builds against. See `make help`.
+
+KERNEL ?= normal
+export KERNEL
+
+workbench := qemu-tests/workbench
+
+SHELL := /bin/bash
+
+.PHONY: help
+help:
+	@echo 'Nothing is needed beforehand but Debian, root for its packages, and Rust:'
+	@echo '  demo       step a VF through migration on an emulated Kunpeng host'
+	@echo '  test       everything: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...)'
+	@echo '  shell      boot the emulated host with everything loaded; exit powers off'
+	@echo '  lint       rustfmt, clippy, checkpatch, shellcheck'
+	@echo '  doc        rustdoc of the model and of the test programs'
+	@echo '  prepare    only build what demo, test and shell run'
+	@echo 'For a kernel of yours:'
+	@echo '  modules    our modules against KDIR=<prepared kernel build folder>, into build/modules'
+	@echo 'And:'
+	@echo '  clean      remove what was built here (the cache of kernels and QEMU stays)'
+	@echo
+	@echo 'KERNEL_SRC=, QEMU_SRC= <folder or tarball>: instead of what is fetched from Debian'
+	@echo 'CACHE=<folder>: where kernels and QEMU are kept (default ~/.cache/hisi-acc-vfio)'
+
+include modules.mk
+
+.PHONY: prepare
+prepare:
+	@$(workbench)/prepare.sh $(KERNEL)
+
+.PHONY: demo
+demo: prepare
+	@cd qemu-tests && cargo run -q --locked -p host -- demo
+
+.PHONY: shell
+shell: prepare
+	@cd qemu-tests && cargo run -q --locked -p host -- shell
+
+.PHONY: test
+test: prepare
+	@echo 'logs of the machines: build/$(KERNEL)/logs'
+	@. $(workbench)/common.sh && cd qemu-tests && RUST_BACKTRACE=0 cargo nextest run --locked --workspace --exclude guest
+
+.PHONY: lint
+lint: prepare
+	@$(workbench)/lint.sh
+
+.PHONY: doc
+doc:
+	cd qemu-tests && cargo doc --locked --no-deps --workspace
+
+.PHONY: clean
+clean: modules_clean
+	rm -rf build qemu-tests/target

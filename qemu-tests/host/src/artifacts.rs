@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What `make` has built and where: read from the file that `workbench/prepare.sh` writes.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The pieces a machine is put together from.
+#[derive(Clone, Debug)]
+pub struct Artifacts {
+    /// QEMU with the accelerator linked in.
+    pub qemu: PathBuf,
+    /// The arm64 kernel image.
+    pub image: PathBuf,
+    /// The initramfs: guest program, shell and modules.
+    pub initrd: PathBuf,
+    /// Where the machines' logs go.
+    pub logs: PathBuf,
+    /// Whether this is the kernel with the run-time checkers, in which everything is slower.
+    pub debug: bool,
+}
+
+impl Artifacts {
+    /// Those of the kernel variant named by `KERNEL` (`normal` if unset).
+    pub fn load() -> Result<Self> {
+        let variant = std::env::var("KERNEL").unwrap_or_else(|_| "normal".into());
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build");
+        Self::read(&root.join(&variant).join("artifacts"), variant == "debug")
+    }
+
+    fn read(path: &Path, debug: bool) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("{} is not there; `make prepare` builds it", path.display())
+        })?;
+        let map: HashMap<&str, &str> = text.lines().filter_map(|l| l.split_once('=')).collect();
+        let get = |key: &str| -> Result<PathBuf> {
+            let file = PathBuf::from(
+                map.get(key)
+                    .with_context(|| format!("{} has no line `{key}=`", path.display()))?,
+            );
+            if !file.exists() {
+                bail!("{} is gone; `make prepare` builds it again", file.display());
+            }
+            Ok(file)
+        };
+        Ok(Self {
+            qemu: get("qemu")?,
+            image: get("image")?,
+            initrd: get("initrd")?,
+            logs: get("logs")?,
+            debug,
+        })
+    }
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0
+//! One machine, one scenario.
+//!
+//! The machine has two serial ports. The first is the kernel's console and goes to a
+//! file. The second is the control channel: the guest program sends lines of
+//!
+//! - KTAP, the results;
+//! - `@show <text>`, for the person who watches;
+//! - `@dump <text>`, for the test to compare;
+//! - `@host get <device> <property>`, `@host set <device> <property> <json>` and
+//!   `@host end`, each answered by one line `ok <json>` or `err <text>`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::artifacts::Artifacts;
+use crate::ktap::Report;
+use crate::qmp::Qmp;
+use crate::splat;
+
+/// The accelerators every machine has: id, and what comes after `-device`.
+const ACCELERATORS: &[(&str, &str)] = &[("zip0", "hisi-zip,total-vfs=7")];
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    name: String,
+    /// What the logs are named by; the scenario and its parameters.
+    label: String,
+    parameters: Vec<String>,
+    deadline: Duration,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The results.
+    pub report: Report,
+    /// The lines sent by `@dump`.
+    pub dump: Vec<String>,
+    /// Per accelerator, the model's counts of violations by kind at the end.
+    pub violations: Vec<(String, Value)>,
+    /// Whether the guest came to its `@host end`.
+    pub ended: bool,
+    /// The kernel's log.
+    pub console: PathBuf,
+    /// The control channel's lines.
+    pub control: PathBuf,
+}
+
+impl Scenario {
+    /// The scenario the guest program knows by this name.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            label: name.into(),
+            parameters: Vec::new(),
+            deadline: Duration::from_secs(240),
+        }
+    }
+
+    /// A parameter for the guest program, by way of the kernel's command line.
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.parameters.push(format!("{key}={value}"));
+        self.label = format!("{}-{value}", self.label);
+        self
+    }
+
+    /// How long the machine may take with the normal kernel, in seconds (240 if not said).
+    pub fn within(mut self, seconds: u64) -> Self {
+        self.deadline = Duration::from_secs(seconds);
+        self
+    }
+
+    fn qemu(&self, artifacts: &Artifacts, sockets: &Path, console: &str) -> Command {
+        let mut command = Command::new(&artifacts.qemu);
+        command
+            .args(["-M", "virt,gic-version=3,iommu=smmuv3,its=on"])
+            .args(["-cpu", "cortex-a76", "-smp", "2", "-m"])
+            .arg(if artifacts.debug { "2G" } else { "1G" })
+            .args(["-accel", "tcg,thread=multi,tb-size=128"])
+            .args(["-nodefaults", "-nographic", "-no-reboot"])
+            .args(["-serial", console])
+            .args(["-serial", "chardev:control"])
+            .arg("-chardev")
+            .arg(format!(
+                "socket,id=control,path={}/control",
+                sockets.display()
+            ))
+            .arg("-chardev")
+            .arg(format!("socket,id=qmp,path={}/qmp", sockets.display()))
+            .args(["-mon", "chardev=qmp,mode=control"])
+            .arg("-kernel")
+            .arg(&artifacts.image)
+            .arg("-initrd")
+            .arg(&artifacts.initrd)
+            .arg("-append")
+            .arg(format!(
+                "console=ttyAMA0 panic=-1 scenario={} {}",
+                self.name,
+                self.parameters.join(" ")
+            ));
+        for (n, (id, device)) in ACCELERATORS.iter().enumerate() {
+            command
+                .arg("-device")
+                .arg(format!(
+                    "pcie-root-port,id=port{n},bus=pcie.0,chassis={}",
+                    n + 1
+                ))
+                .arg("-device")
+                .arg(format!("{device},id={id},bus=port{n}"));
+        }
+        command
+    }
+
+    /// Boots, lets the scenario run and waits for its end.
+    ///
+    /// `show` gets the lines meant for a person. Errors are those of the surroundings:
+    /// QEMU that does not start, a machine that does not end in time.
+    pub fn run(&self, artifacts: &Artifacts, show: impl FnMut(&str)) -> Result<Outcome> {
+        let console = artifacts.logs.join(format!("{}.console.log", self.label));
+        let _ = std::fs::remove_file(&console);
+        self.run_on(
+            artifacts,
+            &format!("file:{}", console.display()),
+            console,
+            show,
+        )
+    }
+
+    /// Boots with the console on this terminal.
+    pub fn run_interactive(&self, artifacts: &Artifacts) -> Result<Outcome> {
+        let console = artifacts.logs.join(format!("{}.console.log", self.label));
+        File::create(&console)?;
+        self.run_on(artifacts, "mon:stdio", console, |line| println!("{line}"))
+    }
+
+    fn run_on(
+        &self,
+        artifacts: &Artifacts,
+        console_chardev: &str,
+        console: PathBuf,
+        show: impl FnMut(&str),
+    ) -> Result<Outcome> {
+        let interactive = console_chardev == "mon:stdio";
+        let control_log = artifacts.logs.join(format!("{}.control.log", self.label));
+        let sockets = tempfile::tempdir()?;
+        let control = UnixListener::bind(sockets.path().join("control"))?;
+        let qmp = UnixListener::bind(sockets.path().join("qmp"))?;
+        let stderr_path = artifacts.logs.join(format!("{}.qemu.log", self.label));
+        let mut command = self.qemu(artifacts, sockets.path(), console_chardev);
+        if !interactive {
+            command.stdin(Stdio::null()).stdout(Stdio::null());
+            command.stderr(File::create(&stderr_path)?);
+        }
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot start {}", artifacts.qemu.display()))?;
+        let mut running = Running(child);
+
+        let control = running.accept(&control, &stderr_path)?;
+        let qmp = Qmp::connect(running.accept(&qmp, &stderr_path)?)?;
+        let factor = if artifacts.debug { 8 } else { 1 };
+        let deadline = (!interactive).then(|| Instant::now() + self.deadline * factor);
+
+        let mut session = Session {
+            writer: control.try_clone()?,
+            qmp,
+            log: File::create(&control_log)?,
+            outcome: Outcome {
+                report: Report::default(),
+                dump: Vec::new(),
+                violations: Vec::new(),
+                ended: false,
+                console,
+                control: control_log,
+            },
+            show,
+        };
+        let lines = lines_of(control);
+        loop {
+            let line = match deadline {
+                None => lines
+                    .recv()
+                    .map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+                Some(at) => lines.recv_timeout(at.saturating_duration_since(Instant::now())),
+            };
+            match line {
+                Ok(line) => session.line(&line)?,
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => bail!(
+                    "{}: not done after {:?}; the end of {}:\n{}",
+                    self.label,
+                    self.deadline * factor,
+                    session.outcome.console.display(),
+                    tail(&session.outcome.console, 25)
+                ),
+            }
+        }
+        running.0.wait()?;
+        Ok(session.outcome)
+    }
+}
+
+/// Ends QEMU when the test ends, whichever way.
+struct Running(Child);
+
+impl Running {
+    /// The connection QEMU makes to this socket, unless it ended instead.
+    fn accept(&mut self, listener: &UnixListener, stderr: &Path) -> Result<UnixStream> {
+        listener.set_nonblocking(true)?;
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(false)?;
+                    return Ok(stream);
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
+                    if let Some(status) = self.0.try_wait()? {
+                        bail!("QEMU ended at once ({status}):\n{}", tail(stderr, 10));
+                    }
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail when it has ended already, which is all that is wanted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+struct Session<S> {
+    writer: UnixStream,
+    qmp: Qmp,
+    log: File,
+    outcome: Outcome,
+    show: S,
+}
+
+impl<S: FnMut(&str)> Session<S> {
+    fn line(&mut self, line: &str) -> Result<()> {
+        writeln!(self.log, "{line}")?;
+        if let Some(text) = line.strip_prefix("@show") {
+            (self.show)(text.strip_prefix(' ').unwrap_or(text));
+        } else if let Some(text) = line.strip_prefix("@dump") {
+            let text = text.strip_prefix(' ').unwrap_or(text);
+            self.outcome.dump.push(text.to_string());
+        } else if let Some(request) = line.strip_prefix("@host ") {
+            let answer = match self.request(request) {
+                Ok(value) => format!("ok {value}"),
+                Err(e) => format!("err {}", format!("{e:#}").replace('\n', " ")),
+            };
+            writeln!(self.log, "@answer {answer}")?;
+            // The guest may be gone by the time the last answer is sent.
+            let _ = writeln!(self.writer, "{answer}");
+        } else {
+            self.outcome.report.line(line);
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, request: &str) -> Result<Value> {
+        let mut words = request.splitn(4, ' ');
+        let mut word = || words.next().context("incomplete request");
+        match word()? {
+            "get" => {
+                let (id, property) = (word()?, word()?);
+                self.qmp.get(id, property)
+            }
+            "set" => {
+                let (id, property, value) = (word()?, word()?, word()?);
+                self.qmp.set(id, property, serde_json::from_str(value)?)?;
+                Ok(Value::Null)
+            }
+            "end" => {
+                self.outcome.ended = true;
+                for (id, _) in ACCELERATORS {
+                    let text = self.qmp.get(id, "violations")?;
+                    let counts = serde_json::from_str(text.as_str().unwrap_or_default())
+                        .with_context(|| format!("violations of {id}: {text}"))?;
+                    self.outcome.violations.push((id.to_string(), counts));
+                }
+                Ok(Value::Null)
+            }
+            other => bail!("unknown request `{other}`"),
+        }
+    }
+}
+
+fn lines_of(stream: UnixStream) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(stream);
+        let mut bytes = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut bytes), Ok(n) if n > 0) {
+            let line = String::from_utf8_lossy(&bytes);
+            if sender
+                .send(line.trim_end_matches(['\r', '\n']).to_string())
+                .is_err()
+            {
+                break;
+            }
+            bytes.clear();
+        }
+    });
+    receiver
+}
+
+/// The last lines of a file.
+fn tail(path: &Path, count: usize) -> String {
+    let text = std::fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+impl Outcome {
+    /// The kernel's log.
+    pub fn kernel_log(&self) -> Result<String> {
+        let bytes = std::fs::read(&self.console)
+            .with_context(|| format!("no kernel log {}", self.console.display()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// All that is wrong, whatever the scenario: failed results, an early end, a splat.
+    pub fn problems(&self) -> Result<Vec<String>> {
+        let mut problems = self.report.problems();
+        if !self.ended {
+            problems.push("the machine stopped before its scenario ended".into());
+        }
+        for (line, text) in splat::find(&self.kernel_log()?) {
+            problems.push(format!("{}:{line}: {text}", self.console.display()));
+        }
+        Ok(problems)
+    }
+
+    /// Violations the model counted, as `device kind count`.
+    pub fn violated(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (id, counts) in &self.violations {
+            for (kind, count) in counts.as_object().into_iter().flatten() {
+                if count.as_u64() != Some(0) {
+                    found.push(format!("{id} {kind} {count}"));
+                }
+            }
+        }
+        found
+    }
+
+    /// Fails the test with everything one needs to look further.
+    pub fn expect_passed(&self) -> Result<()> {
+        let problems = self.problems()?;
+        if !problems.is_empty() {
+            bail!(
+                "{}\nkernel log: {}\ncontrol channel: {}\nthe kernel log's end:\n{}",
+                problems.join("\n"),
+                self.console.display(),
+                self.control.display(),
+                tail(&self.console, 12)
+            );
+        }
+        Ok(())
+    }
+
+    /// As [`Self::expect_passed`], and the model saw nothing a driver must not do.
+    pub fn expect_clean(&self) -> Result<()> {
+        self.expect_passed()?;
+        if self.violations.is_empty() {
+            bail!("the model was not asked for its violations");
+        }
+        let violated = self.violated();
+        if !violated.is_empty() {
+            bail!("violations: {}", violated.join(", "));
+        }
+        Ok(())
+    }
+}

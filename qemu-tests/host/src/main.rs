@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `host`: boots a machine with emulated Kunpeng accelerators and runs one scenario in it.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use host::{Artifacts, Scenario};
+
+/// Boots the emulated Kunpeng host.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Steps a VF through migration, command by command.
+    Demo,
+    /// Boots with everything loaded and gives a prompt; `exit` powers off.
+    Shell,
+    /// Runs a scenario of the guest program and prints its report.
+    Run {
+        /// Name of the scenario.
+        scenario: String,
+        /// Its parameters, `key=value`.
+        parameters: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let artifacts = Artifacts::load()?;
+    match command {
+        Command::Demo => {
+            let outcome = Scenario::new("demo").run(&artifacts, |line| println!("{line}"))?;
+            outcome
+                .expect_clean()
+                .inspect_err(|_| println!("demo: failed"))?;
+            println!("demo: ok");
+            Ok(())
+        }
+        Command::Shell => Scenario::new("shell").run_interactive(&artifacts).map(drop),
+        Command::Run {
+            scenario,
+            parameters,
+        } => {
+            let mut scenario = Scenario::new(&scenario);
+            for parameter in &parameters {
+                let (key, value) = parameter.split_once('=').unwrap_or((parameter, "1"));
+                scenario = scenario.with(key, value);
+            }
+            let outcome = scenario.run(&artifacts, |line| println!("{line}"))?;
+            for point in outcome.report.points() {
+                for diagnostic in &point.diagnostics {
+                    println!("# {diagnostic}");
+                }
+                println!(
+                    "{} {}",
+                    if point.passed { "ok" } else { "not ok" },
+                    point.name
+                );
+            }
+            println!(
+                "violations: {}",
+                match outcome.violated() {
+                    none if none.is_empty() => "none".to_string(),
+                    some => some.join(", "),
+                }
+            );
+            println!("kernel log: {}", outcome.console.display());
+            outcome.expect_passed()
+        }
+    }
+}

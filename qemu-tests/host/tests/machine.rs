@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What `make test` proves on the emulated Kunpeng host. Each test boots a machine of its own.
+//!
+//! The order of the sections is the order of trust: the C drivers of Linux judge the
+//! model, then the C VFIO driver judges the guest program that acts as the VM, then
+//! our driver is judged by both.
+
+#![forbid(unsafe_code)]
+
+use anyhow::{Result, ensure};
+use host::{Artifacts, Outcome, Scenario};
+
+fn run(scenario: Scenario) -> Result<Outcome> {
+    scenario.run(&Artifacts::load()?, |line| println!("{line}"))
+}
+
+/// The unmodified crypto drivers on the model.
+mod judge {
+    use super::*;
+
+    #[test]
+    fn hisi_zip_probes_passes_its_self_test_and_gives_vfs() -> Result<()> {
+        run(Scenario::new("judge-probe"))?.expect_clean()
+    }
+
+    #[test]
+    fn a_thousand_buffers_come_back_byte_exact_and_resets_recover() -> Result<()> {
+        run(Scenario::new("judge-load").within(600))?.expect_clean()
+    }
+
+    #[test]
+    fn every_kind_of_violation_can_be_provoked() -> Result<()> {
+        let outcome = run(Scenario::new("violations"))?;
+        outcome.expect_passed()?;
+        ensure!(
+            !outcome.violated().is_empty(),
+            "the scenario provokes violations and the model counted none"
+        );
+        Ok(())
+    }
+}
+
+/// The unmodified C VFIO driver: the oracle for the guest program.
+mod oracle {
+    use super::*;
+
+    #[test]
+    fn uapi_type1() -> Result<()> {
+        uapi("type1")
+    }
+
+    #[test]
+    fn uapi_iommufd() -> Result<()> {
+        uapi("iommufd")
+    }
+
+    #[test]
+    fn migrate_type1() -> Result<()> {
+        migrate("type1")
+    }
+
+    #[test]
+    fn migrate_iommufd() -> Result<()> {
+        migrate("iommufd")
+    }
+
+    fn uapi(container: &str) -> Result<()> {
+        let scenario = Scenario::new("uapi").with("driver", "c");
+        run(scenario.with("container", container))?.expect_passed()
+    }
+
+    fn migrate(container: &str) -> Result<()> {
+        let scenario = Scenario::new("migrate").with("driver", "c");
+        let outcome = run(scenario.with("container", container).within(480))?;
+        outcome.expect_passed()?;
+        // Not ours to judge, but to be seen: what the C driver does to the device.
+        println!("violations of the C driver: {:?}", outcome.violated());
+        Ok(())
+    }
+}
+
+/// Our driver, by the same scenarios.
+mod driver {
+    use super::*;
+
+    #[test]
+    fn kunit() -> Result<()> {
+        run(Scenario::new("kunit"))?.expect_clean()
+    }
+
+    #[test]
+    fn uapi_type1() -> Result<()> {
+        uapi("type1")
+    }
+
+    #[test]
+    fn uapi_iommufd() -> Result<()> {
+        uapi("iommufd")
+    }
+
+    #[test]
+    fn migrate_type1() -> Result<()> {
+        migrate("type1")
+    }
+
+    #[test]
+    fn migrate_iommufd() -> Result<()> {
+        migrate("iommufd")
+    }
+
+    #[test]
+    fn debug_files() -> Result<()> {
+        let scenario = Scenario::new("debugfs-hisi").with("driver", "rust");
+        run(scenario.with("vfio", "rust"))?.expect_clean()
+    }
+
+    #[test]
+    fn demo() -> Result<()> {
+        run(Scenario::new("demo"))?.expect_clean()
+    }
+
+    fn uapi(container: &str) -> Result<()> {
+        let scenario = Scenario::new("uapi").with("driver", "rust");
+        run(scenario.with("container", container).with("vfio", "rust"))?.expect_clean()
+    }
+
+    fn migrate(container: &str) -> Result<()> {
+        let scenario = Scenario::new("migrate").with("driver", "rust");
+        let scenario = scenario.with("container", container).with("vfio", "rust");
+        run(scenario.within(480))?.expect_clean()
+    }
+}
+
+/// VFIO core's debugfs, C and Rust, under the same sequence of operations.
+mod core_debugfs {
+    use super::*;
+
+    #[test]
+    fn the_rust_tree_equals_the_c_tree() -> Result<()> {
+        let dump = |vfio: &str| -> Result<Vec<String>> {
+            let outcome = run(Scenario::new("debugfs-tree").with("vfio", vfio))?;
+            outcome.expect_clean()?;
+            ensure!(
+                outcome.dump.len() > 20,
+                "only {} lines were dumped with vfio={vfio}",
+                outcome.dump.len()
+            );
+            Ok(outcome.dump)
+        };
+        let (c, rust) = (dump("c")?, dump("rust")?);
+        for (n, (c, rust)) in c.iter().zip(&rust).enumerate() {
+            ensure!(c == rust, "line {}: C has `{c}`, Rust has `{rust}`", n + 1);
+        }
+        ensure!(
+            c.len() == rust.len(),
+            "C has {} lines, Rust {}",
+            c.len(),
+            rust.len()
+        );
+        Ok(())
+    }
+}

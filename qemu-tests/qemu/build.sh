@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Fetches, verifies, unpacks and builds a lean QEMU, once, and links the
+# emulated accelerator into it, again whenever that changes. Prints
+#
+#	qemu=<binary>
+#
+# QEMU_SRC=<folder or tarball> stands in for the pinned Debian source.
+
+# shellcheck source-path=SCRIPTDIR source=../workbench/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../workbench/common.sh"
+
+version='1:10.2.2+ds-1'
+sha256=be05230fe47a6937cd29f28f562932c8125f9c93c2a82c625198f7a4aa601dfb
+python_packages=(meson==1.9.1 pycotap==1.3.1 setuptools==80.9.0 wheel==0.45.1)
+
+here=$tests_dir/qemu
+shim=("$here"/shim/*.[ch])
+
+fetch() {
+	local file=$cache/downloads/qemu_10.2.2+ds.orig.tar.xz newest
+	mkdir -p "$cache/downloads"
+	if [ ! -f "$file" ]; then
+		(
+			apt_of source amd64 "deb-src sid"
+			if ! apt-cache showsrc qemu 2>/dev/null | grep -qxF "Version: $version"; then
+				newest=$(apt-cache showsrc qemu | awk '/^Version:/ { print $2 }' | sort -V | tail -n 1)
+				die "QEMU $version is gone from the mirror; newest there: ${newest:-none}." \
+					"Set QEMU_SRC=<folder or tarball of QEMU 10.2>, or change the pin in $here/build.sh"
+			fi
+			need_space 200
+			mkdir -p "$cache/downloads/qemu.new"
+			cd "$cache/downloads/qemu.new"
+			logged "fetching QEMU 10.2.2 (39 MB)" 3 "$logs/qemu-fetch.log" \
+				apt-get source -q --download-only --tar-only "qemu=$version"
+			verify "$(basename "$file")" "$sha256"
+			mv "$(basename "$file")" "$file"
+			rm -rf "$cache/downloads/qemu.new"
+		)
+	fi
+	printf '%s' "$file"
+}
+
+# Debian's tarball lacks the firmware that pc-bios/ would unpack, and a machine
+# that boots by -kernel needs none; and a lean configuration misses one CXL stub.
+complete_source() {
+	cat >"$1/pc-bios/meson.build" <<-'MESON'
+		roms = []
+		subdir('keymaps')
+	MESON
+	if ! grep -q cxl_fmws_get_all_sorted "$1/hw/cxl/cxl-host-stubs.c"; then
+		cat >>"$1/hw/cxl/cxl-host-stubs.c" <<-'STUB'
+
+			GSList *cxl_fmws_get_all_sorted(void);
+			GSList *cxl_fmws_get_all_sorted(void)
+			{
+			    return NULL;
+			}
+		STUB
+	fi
+	cat >>"$1/hw/misc/meson.build" <<-'MESON'
+
+		kunpeng_accel = cc.find_library('kunpeng_accel_qemu', static: true,
+		                                dirs: meson.project_build_root() / 'kunpeng')
+		system_ss.add([kunpeng_accel, files(run_command('sh', '-c',
+		  'ls "$1"/kunpeng/*.c', 'sh', meson.current_source_dir(), check: true).stdout().split())])
+	MESON
+}
+
+prepare() {
+	local top=$1 tarball
+	need_space 3000
+	rm -rf "$top"
+	mkdir -p "$top/src" "$top/build/kunpeng"
+	if [ -d "${QEMU_SRC:-/nonexistent}" ]; then
+		cp -a "$QEMU_SRC/." "$top/src/"
+	else
+		tarball=${QEMU_SRC:-$(fetch)}
+		logged "unpacking $(basename "$tarball")" 1 "$logs/qemu-unpack.log" \
+			tar -C "$top/src" --strip-components=1 -xf "$tarball"
+	fi
+	[ -f "$top/src/hw/pci/pcie_sriov.c" ] || die "${QEMU_SRC:-$tarball} is not a QEMU source tree"
+	complete_source "$top/src"
+	cp "$here/kunpeng.mak" "$top/src/configs/devices/aarch64-softmmu/kunpeng.mak"
+	python3 -m venv "$top/venv"
+	logged "installing meson" 10 "$logs/meson.log" "$top/venv/bin/pip" install -q "${python_packages[@]}"
+	touch "$top/.prepared"
+}
+
+configure_qemu() {
+	cd "$1/build"
+	../src/configure --target-list=aarch64-softmmu --without-default-features \
+		--without-default-devices --with-devices-aarch64=kunpeng --enable-tcg --enable-fdt=system \
+		--enable-pixman --disable-docs --disable-tools --disable-user --disable-guest-agent \
+		--disable-debug-info --disable-download --disable-werror --disable-install-blobs
+}
+
+# The model as a static library; cargo decides what is to be done.
+build_model() {
+	(
+		cd "$tests_dir"
+		CARGO_TARGET_DIR=$1/model cargo build --locked --release -p kunpeng-accel-qemu \
+			>"$logs/model.log" 2>&1
+	) || { tail -n 20 "$logs/model.log" >&2; die "the accelerator model does not build"; }
+	update "$1/model/release/libkunpeng_accel_qemu.a" "$1/build/kunpeng/libkunpeng_accel_qemu.a"
+}
+
+# update FROM TO: copy only a change, so that ninja sees nothing where there is nothing
+update() {
+	cmp -s "$1" "$2" || cp "$1" "$2"
+}
+
+lock qemu
+if [ -n "${QEMU_SRC:-}" ]; then
+	[ -e "$QEMU_SRC" ] || die "QEMU_SRC=$QEMU_SRC does not exist"
+	source=$(source_key "$QEMU_SRC")
+else
+	source=$sha256
+fi
+# The text of the recipe's functions, as bash prints it: a comment does not cost a QEMU.
+top=$cache/qemu-$(key "$source" "$(declare -f complete_source configure_qemu)" "${python_packages[*]}" \
+	"$here/kunpeng.mak" "$(gcc --version | head -n 1)")
+export PATH="$top/venv/bin:$PATH"
+
+[ -f "$top/.prepared" ] || prepare "$top"
+build_model "$top"
+mkdir -p "$top/src/hw/misc/kunpeng"
+for old in "$top"/src/hw/misc/kunpeng/*; do
+	[ -e "$here/shim/$(basename "$old")" ] || rm -f "$old"
+done
+for file in "${shim[@]}"; do
+	update "$file" "$top/src/hw/misc/kunpeng/$(basename "$file")"
+done
+if [ ! -f "$top/build/build.ninja" ]; then
+	logged "configuring QEMU" 400 "$logs/qemu-configure.log" configure_qemu "$top"
+fi
+steps=1375
+[ -x "$top/build/qemu-system-aarch64" ] && steps=4
+# shellcheck disable=SC2016
+logged "building QEMU" $steps "$logs/qemu.log" sh -c 'ninja -C "$1" -j "$2" qemu-system-aarch64' sh "$top/build" "$jobs"
+
+# What was linked stays under the name of what it was linked from, so that
+# another clone with another model does not replace it under a running test.
+binary=$top/bin/qemu-system-aarch64-$(key "${shim[@]}" "$top/build/kunpeng/libkunpeng_accel_qemu.a")
+if [ ! -x "$binary" ]; then
+	mkdir -p "$top/bin"
+	cp "$top/build/qemu-system-aarch64" "$binary.new"
+	mv "$binary.new" "$binary"
+fi
+printf 'qemu=%s\n' "$binary"

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the recipes share: where the cache is, how a download is verified, how a
+# failure is told in one line, how long work shows that it is alive.
+#
+# Sourced by the recipes; never run by itself.
+
+set -euo pipefail
+shopt -s inherit_errexit
+
+# shellcheck disable=SC2034 # used by the recipes
+tests_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Kernel and QEMU builds outlive a clone: two clones of one state share them.
+cache=${CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hisi-acc-vfio}
+logs=${LOGS:-$cache/logs}
+# shellcheck disable=SC2034 # used by the recipes
+jobs=${JOBS:-$(nproc)}
+export PATH="$cache/tools/bin:$PATH"
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+mkdir -p "$cache" "$logs" 2>/dev/null ||
+	die "cannot create $cache; set CACHE=<folder with 12 GiB free>"
+
+# One builder at a time per cached item, so that two clones may build at once.
+lock() {
+	exec {lock_fd}>"$cache/$1.lock"
+	flock -n "$lock_fd" || {
+		say "waiting for another build of $1 ..."
+		flock "$lock_fd"
+	}
+}
+
+# need_space MIB: the file system of the cache has that much left.
+need_space() {
+	local free
+	free=$(df -Pm "$cache" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$1" ] ||
+		die "$cache has $free MiB free, this step needs $1; free some or set CACHE="
+}
+
+# key FILE-OR-TEXT...: a short name for everything that goes into a build.
+key() {
+	local part
+	for part in "$@"; do
+		if [ -f "$part" ]; then cat "$part"; else printf '%s\n' "$part"; fi
+	done | sha256sum | cut -c1-16
+}
+
+# source_key FOLDER-OR-TARBALL: what a source given by the user is known by.
+source_key() {
+	if [ -d "$1" ]; then
+		find "$1" -name .git -prune -o -type f -printf '%P %s %T@\n' |
+			LC_ALL=C sort | sha256sum | cut -c1-16
+	else
+		sha256sum "$1" | cut -c1-16
+	fi
+}
+
+# logged TITLE STEPS LOG COMMAND...: run with all output in LOG; meanwhile show
+# how many of about STEPS output lines have come. On failure show the end of LOG.
+logged() {
+	local title=$1 steps=$2 log=$3 status=0
+	shift 3
+	mkdir -p "$(dirname "$log")"
+	say "$title (log: $log)"
+	if [ -t 2 ]; then
+		"$@" 2>&1 | tee "$log" |
+			awk -v n="$steps" '{ if (NR % 5 == 0) printf "\r  %d%% (%d of about %d steps) ", (NR < n ? 100 * NR / n : 99), NR, n }
+				END { printf "\r%60s\r", "" }' >&2 || status=$?
+	else
+		"$@" 2>&1 | tee "$log" |
+			awk -v n="$steps" 'NR >= next_mark { printf "  %d%% (%d of about %d steps)\n", (NR < n ? 100 * NR / n : 99), NR, n; fflush(); next_mark = NR + n / 10 }' >&2 ||
+			status=$?
+	fi
+	if [ "$status" -ne 0 ]; then
+		grep -E '(^|[ :])(error|Error|ERROR|FAILED|fatal)[ :\[]' "$log" | head -n 20 >&2 || true
+		tail -n 15 "$log" >&2
+		if grep -q 'No space left on device' "$log"; then
+			die "$title: the disk is full; free some space or set CACHE="
+		fi
+		die "$title failed; whole log: $log"
+	fi
+}
+
+# This Debian's name.
+codename() {
+	# shellcheck disable=SC1091
+	(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+}
+
+# The machine's own mirror, from its own apt configuration.
+mirror() {
+	# shellcheck disable=SC2016 # apt's own variables
+	apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
+		awk -v r="$(codename)" '$2 == r { sub(/\/$/, "", $1); print $1; exit }'
+}
+
+# An apt of our own beside the machine's: other suites or another architecture,
+# same mirror, same keyring, nothing of it ever seen by the machine's apt.
+# apt_of NAME ARCHITECTURE [LINE...]: LINE is "deb <suite>" or "deb-src <suite>";
+# without any, the machine's own suites
+apt_of() {
+	local dir=$cache/apt-$1 arch=$2 uri line
+	shift 2
+	uri=$(mirror)
+	[ -n "$uri" ] || die "no Debian mirror in apt's configuration; is this Debian?"
+	mkdir -p "$dir"/{lists/partial,archives/partial}
+	: >"$dir/status"
+	: >"$dir/sources.conf"
+	for line in "$@"; do
+		printf '%s [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
+			"${line% *}" "$uri" "${line#* }"
+	done >"$dir/sources.list"
+	[ $# -eq 0 ] || cat >"$dir/sources.conf" <<-CONF
+		Dir::Etc::sourcelist "$dir/sources.list";
+		Dir::Etc::sourceparts "-";
+	CONF
+	cat "$dir/sources.conf" - >"$dir/apt.conf" <<-CONF
+		Dir::State::lists "$dir/lists";
+		Dir::State::status "$dir/status";
+		Dir::Cache "$dir";
+		Acquire::Languages "none";
+		Acquire::Retries "3";
+		APT::Sandbox::User "root";
+		APT::Architecture "$arch";
+		APT::Architectures { "$arch"; };
+	CONF
+	export APT_CONFIG=$dir/apt.conf
+	if [ -z "$(find "$dir/updated" -mmin -720 2>/dev/null)" ]; then
+		apt-get update -q >"$dir/update.log" 2>&1 ||
+			die "apt cannot read $uri; check the network (log: $dir/update.log)"
+		touch "$dir/updated"
+	fi
+}
+
+# verify FILE SHA256
+verify() {
+	local got
+	got=$(sha256sum "$1" | cut -d' ' -f1)
+	[ "$got" = "$2" ] || {
+		rm -f "$1"
+		die "$(basename "$1"): sha256 is $got, expected $2; the broken download is removed, run again"
+	}
+}

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# All checkers, on everything of ours; says which found something and fails at
+# the end, so that one run shows all of it.
+
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+top=$(cd "$tests_dir/.." && pwd)
+kernel=$("$tests_dir/kernel/build.sh")
+src=${kernel#src=}; src=${src%% obj=*}
+obj=${kernel##*obj=}
+failed=()
+
+# check NAME COMMAND...
+check() {
+	local name=$1
+	shift
+	printf '%s\n' "$name"
+	"$@" || failed+=("$name")
+}
+
+cd "$top"
+mapfile -t kernel_rust < <(git ls-files 'drivers/*.rs')
+mapfile -t kernel_c < <(git ls-files 'drivers/*.[ch]' 'qemu-tests/kernel/*.[ch]')
+mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+
+clippy_kernel() {
+	make -s modules_clippy KDIR="$obj" MO="$top/build/normal/modules" ACOMP_JUDGE=m >"$logs/clippy.log" 2>&1 || {
+		cat "$logs/clippy.log"
+		return 1
+	}
+}
+
+check 'rustfmt, kernel side' rustfmt --check --edition 2021 --config-path "$src/.rustfmt.toml" "${kernel_rust[@]}"
+check 'clippy, kernel side' clippy_kernel
+check 'checkpatch' "$src/scripts/checkpatch.pl" --strict --no-tree --terse --quiet --show-types \
+	--ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG -f "${kernel_c[@]}"
+check 'rustfmt, qemu-tests' env -C qemu-tests cargo fmt --all --check
+check 'clippy, qemu-tests' env -C qemu-tests cargo clippy -q --locked --workspace --exclude guest --all-targets -- -D warnings
+check 'clippy, guest' env -C qemu-tests cargo clippy -q --locked -p guest --target aarch64-unknown-linux-musl -- -D warnings
+check 'shellcheck' shellcheck -x "${scripts[@]}"
+
+[ ${#failed[@]} -eq 0 ] || die "lint: ${failed[*]}"
+say 'lint: clean'

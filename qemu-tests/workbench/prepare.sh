@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds all that a machine is put together from, as far as it has changed, and
+# writes down where it is, for the host program:
+#
+#	build/<variant>/artifacts
+#
+# Usage: prepare.sh [normal|debug]
+
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+variant=${1:-normal}
+top=$(cd "$tests_dir/.." && pwd)
+out=$top/build/$variant
+mkdir -p "$out/logs"
+
+# fact NAME "a=b c=d": the value of NAME
+fact() { tr ' ' '\n' <<<"$2" | sed -n "s/^$1=//p"; }
+
+guest=$("$tests_dir/workbench/setup.sh")
+target=$(fact target "$guest")
+sysroot=$(fact sysroot "$guest")
+kernel=$("$tests_dir/kernel/build.sh" "$variant")
+obj=$(fact obj "$kernel")
+qemu=$("$tests_dir/qemu/build.sh")
+busybox=$("$tests_dir/workbench/busybox.sh")
+
+make -s -C "$top" modules KDIR="$obj" MO="$out/modules" ACOMP_JUDGE=m >"$logs/modules-$variant.log" 2>&1 || {
+	tail -n 30 "$logs/modules-$variant.log" >&2
+	die "our modules do not build; whole log: $logs/modules-$variant.log"
+}
+(
+	cd "$tests_dir"
+	# Debian's Rust has no musl for arm64; a static glibc serves as well.
+	if [ -n "$sysroot" ]; then
+		export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+		export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="--sysroot=$sysroot -Ctarget-feature=+crt-static"
+	fi
+	cargo build -q --locked --release -p guest --target "$target"
+) || die "the guest program does not build"
+
+# The initramfs, by the kernel's own tool.
+{
+	printf 'dir /dev 0755 0 0\nnod /dev/console 0600 0 0 c 5 1\n'
+	printf 'dir /bin 0755 0 0\ndir /modules 0755 0 0\ndir /modules/kernel 0755 0 0\ndir /modules/ours 0755 0 0\n'
+	printf 'file /init %s 0755 0 0\n' "$tests_dir/target/$target/release/guest"
+	printf 'file /bin/busybox %s 0755 0 0\n' "$(fact busybox "$busybox")"
+	find "$obj/" -name '*.ko' | while read -r module; do
+		printf 'file /modules/kernel/%s %s 0644 0 0\n' "$(basename "$module")" "$module"
+	done
+	find "$out/modules/" -name '*.ko' | while read -r module; do
+		printf 'file /modules/ours/%s %s 0644 0 0\n' "$(basename "$module")" "$module"
+	done
+} >"$out/initrd.list"
+"$obj/usr/gen_init_cpio" "$out/initrd.list" >"$out/initrd.cpio"
+
+cat >"$out/artifacts" <<EOT
+qemu=$(fact qemu "$qemu")
+image=$obj/arch/arm64/boot/Image
+initrd=$out/initrd.cpio
+logs=$out/logs
+EOT
