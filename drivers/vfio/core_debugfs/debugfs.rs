@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! VFIO core's debugfs: what the core knows about its devices.
+//!
+//! ```text
+//! /sys/kernel/debug/vfio/             as long as vfio.ko is there
+//!   <device>/                         as long as the device is registered
+//!     migration/                      only for a device that can migrate
+//!       state                         the state of the migration protocol
+//!       features                      what of the protocol the device supports
+//! ```
+//!
+//! [`ffi`] holds the four functions that the core calls and all that deals with pointers; what a
+//! file says is in a module of its own. Nothing here can fail a registration: where a file or a
+//! directory cannot be made it is missing, and so is what would be below it.
+//!
+//! The format is described in `Documentation/ABI/testing/debugfs-vfio`.
+//!
+//! C header: `drivers/vfio/vfio.h`
+
+mod bindings;
+mod features;
+mod ffi;
+mod state;
