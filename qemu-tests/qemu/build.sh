@@ -126,12 +126,15 @@ export PATH="$top/venv/bin:$PATH"
 [ -f "$top/.prepared" ] || prepare "$top"
 build_model "$top"
 mkdir -p "$top/src/hw/misc/kunpeng"
+before=$(ls "$top/src/hw/misc/kunpeng")
 for old in "$top"/src/hw/misc/kunpeng/*; do
 	[ -e "$here/shim/$(basename "$old")" ] || rm -f "$old"
 done
 for file in "${shim[@]}"; do
 	update "$file" "$top/src/hw/misc/kunpeng/$(basename "$file")"
 done
+# meson lists the files when it configures, and does so again only for a reason
+[ "$before" = "$(ls "$top/src/hw/misc/kunpeng")" ] || touch "$top/src/hw/misc/meson.build"
 if [ ! -f "$top/build/build.ninja" ]; then
 	logged "configuring QEMU" 400 "$logs/qemu-configure.log" configure_qemu "$top"
 fi

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is decided when a device is made.
+
+use crate::profile::Profile;
+use crate::regs;
+
+/// Hardware generation: it decides where the registers of a migration are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revision {
+    /// PCI revision 0x30: EQC and AEQC are in the upper half of each VF's BAR 2 (`HW_ACC_MIG_VF_CTRL`).
+    V3,
+    /// PCI revision 0x50: the PF has a window per function (`HW_ACC_MIG_PF_CTRL`).
+    V4,
+}
+
+impl Revision {
+    /// The generation of PCI revision `id`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Revision`] for a generation without migration registers, or an unknown one.
+    pub fn from_pci(id: u8) -> Result<Self, ConfigError> {
+        match id {
+            0x30 => Ok(Self::V3),
+            0x50 => Ok(Self::V4),
+            _ => Err(ConfigError::Revision(id)),
+        }
+    }
+}
+
+/// Why a device cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// No such hardware generation.
+    #[error("revision {0:#x} is not modelled; there are 0x30 and 0x50")]
+    Revision(u8),
+    /// The queue number field of `TOTAL_QP` and of a VFT entry has no room for it.
+    #[error("total-qps is {0}; it must be between 2 and 1024")]
+    TotalQps(u16),
+    /// The 64 bit wide message registers have no room for it.
+    #[error("total-vfs is {0}; it must be between 1 and 63")]
+    TotalVfs(u16),
+}
+
+/// Shape of a device; fixed for its life, except for the latency.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The engine and its capability registers.
+    pub profile: &'static Profile,
+    /// Hardware generation.
+    pub revision: Revision,
+    /// Queue pairs of the whole device (2..=1024), shared out to the functions by the PF driver.
+    pub total_qps: u16,
+    /// VFs the device can have (1..=63).
+    pub total_vfs: u16,
+    /// Nanoseconds from the fetch of a request to its completion; the engine adds some for each byte.
+    pub latency_ns: u64,
+}
+
+impl Config {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is out of range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if !(2..=regs::MAX_QUEUES).contains(&self.total_qps) {
+            return Err(ConfigError::TotalQps(self.total_qps));
+        }
+        if !(1..=regs::MAX_VFS).contains(&self.total_vfs) {
+            return Err(ConfigError::TotalVfs(self.total_vfs));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The device: all functions, and where in the BARs their registers are.
+
+mod commands;
+mod place;
+mod registers;
+
+use crate::bus::Bus;
+use crate::config::Config;
+use crate::config::ConfigError;
+use crate::counters::Counters;
+use crate::fault::FaultError;
+use crate::fault::Faults;
+use crate::function::Function;
+use crate::function::Share;
+use crate::host::FunctionId;
+use crate::host::Host;
+use crate::message::Messages;
+use crate::pf::PfBlock;
+use crate::vft::Vft;
+use crate::violation::Violation;
+use crate::violation::Violations;
+
+/// A PF with its VFs.
+///
+/// All methods that can lead to memory accesses, interrupts or waiting take the [`Host`]. Nothing a driver writes can
+/// make them panic.
+#[derive(Debug)]
+pub struct Device {
+    config: Config,
+    functions: Vec<Function>,
+    /// VFs enabled by the SR-IOV capability; function numbers 1..=vfs.
+    vfs: u16,
+    vft: Vft,
+    messages: Messages,
+    pf: PfBlock,
+    faults: Faults,
+    violations: Violations,
+    counters: Counters,
+    /// What the host was last asked for.
+    deadline_ns: Option<u64>,
+}
+
+impl Device {
+    /// Makes a device as after power-on, without VFs enabled.
+    ///
+    /// # Errors
+    ///
+    /// See [`Config::check`].
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        config.check()?;
+        let functions = usize::from(config.total_vfs) + 1;
+        Ok(Self {
+            functions: (0..functions)
+                .map(|_| Function::new(config.total_qps))
+                .collect(),
+            vfs: 0,
+            vft: Vft::new(functions, config.total_qps),
+            messages: Messages::new(functions),
+            pf: PfBlock::new(config.total_qps),
+            faults: Faults::default(),
+            violations: Violations::default(),
+            counters: Counters::new(functions),
+            deadline_ns: None,
+            config,
+        })
+    }
+
+    /// What drivers did wrong.
+    #[must_use]
+    pub fn violations(&self) -> &Violations {
+        &self.violations
+    }
+
+    /// Zeroes the violations.
+    pub fn reset_violations(&mut self) {
+        self.violations.reset();
+    }
+
+    /// What the device was asked to do.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Nanoseconds from the fetch of a request to its completion, without the time for its bytes.
+    #[must_use]
+    pub fn latency_ns(&self) -> u64 {
+        self.config.latency_ns
+    }
+
+    /// Changes the latency of requests not yet fetched.
+    pub fn set_latency_ns(&mut self, latency_ns: u64) {
+        self.config.latency_ns = latency_ns;
+    }
+
+    /// Puts faults into the device; the empty text takes them out. See `Documentation/accel-model.rst` for the text.
+    ///
+    /// # Errors
+    ///
+    /// [`FaultError`] if the text is no list of faults; the faults in force stay.
+    pub fn set_fault(&mut self, host: &mut dyn Host, text: &str) -> Result<(), FaultError> {
+        self.faults = Faults::parse(text)?;
+        self.advance(host);
+        Ok(())
+    }
+
+    /// The SR-IOV capability enables VFs 1..=`vfs`. A VF that appears or disappears is reset.
+    pub fn set_vfs(&mut self, host: &mut dyn Host, vfs: u16) {
+        let vfs = vfs.min(self.config.total_vfs);
+        let changed = self.vfs.min(vfs) + 1..=self.vfs.max(vfs);
+        self.vfs = vfs;
+        for function in changed {
+            self.reset_function(host, function);
+        }
+        self.rearm(host);
+    }
+
+    /// Function level reset. That of the PF takes the whole device down, with its VFs.
+    pub fn flr(&mut self, host: &mut dyn Host, function: FunctionId) {
+        if function == 0 {
+            for function in 0..=self.config.total_vfs {
+                self.reset_function(host, function);
+            }
+            let functions = self.functions.len();
+            self.vfs = 0;
+            self.vft = Vft::new(functions, self.config.total_qps);
+            self.messages = Messages::new(functions);
+            self.pf = PfBlock::new(self.config.total_qps);
+        } else {
+            self.reset_function(host, function);
+        }
+        self.rearm(host);
+    }
+
+    /// The time asked for with [`Host::set_timer`] has come.
+    pub fn timer(&mut self, host: &mut dyn Host) {
+        self.deadline_ns = None;
+        self.advance(host);
+    }
+
+    /// Reads `size` bytes (1, 2, 4 or 8) at `offset` of BAR 2 of `function`.
+    pub fn read(
+        &mut self,
+        host: &mut dyn Host,
+        function: FunctionId,
+        offset: u64,
+        size: u8,
+    ) -> u64 {
+        let Some(counters) = self.counters.function(function) else {
+            return u64::MAX;
+        };
+        counters.reads += 1;
+        let aligned = offset & !3;
+        let shift = 8 * (offset & 3);
+        let low = u64::from(self.read_word(host, function, aligned));
+        match size {
+            1 => low >> shift & 0xff,
+            2 => low >> shift & 0xffff,
+            8 => low | u64::from(self.read_word(host, function, aligned.wrapping_add(4))) << 32,
+            _ => low,
+        }
+    }
+
+    /// Writes `size` bytes (1, 2, 4 or 8) at `offset` of BAR 2 of `function`.
+    pub fn write(
+        &mut self,
+        host: &mut dyn Host,
+        function: FunctionId,
+        offset: u64,
+        size: u8,
+        value: u64,
+    ) {
+        let Some(counters) = self.counters.function(function) else {
+            return;
+        };
+        counters.writes += 1;
+        let place = self.place(function, offset);
+        match size {
+            4 if offset & 3 == 0 => self.write_word(host, function, offset, value as u32),
+            8 if offset & 7 == 0 => {
+                if self.crosses_window(function, offset) {
+                    self.violate(host, function, Violation::OutsideWindow, offset);
+                    return;
+                }
+                if !place.is_wide() {
+                    self.violate(host, function, Violation::AccessWidth, offset);
+                }
+                self.write_word(host, function, offset, value as u32);
+                self.write_word(host, function, offset + 4, (value >> 32) as u32);
+            }
+            _ => self.violate(host, function, Violation::AccessWidth, offset),
+        }
+    }
+
+    fn bus<'a>(&'a mut self, host: &'a mut dyn Host, function: FunctionId) -> Bus<'a> {
+        Bus {
+            host,
+            violations: &mut self.violations,
+            counters: &mut self.counters,
+            function,
+        }
+    }
+
+    fn violate(&mut self, host: &mut dyn Host, function: FunctionId, kind: Violation, offset: u64) {
+        self.bus(host, function)
+            .violation(kind, &format!("access of {offset:#x}"));
+    }
+
+    /// Runs `work` on a function, with its way to the machine and its share of the device.
+    fn with<R>(
+        &mut self,
+        host: &mut dyn Host,
+        number: FunctionId,
+        work: impl FnOnce(&mut Function, &mut Bus<'_>, Share<'_>) -> R,
+    ) -> Option<R> {
+        let share = Share {
+            queues: self.vft.share(number).number,
+            engine: self.config.profile.engine,
+            latency_ns: self.config.latency_ns,
+        };
+        let function = self.functions.get_mut(usize::from(number))?;
+        let mut bus = Bus {
+            host,
+            violations: &mut self.violations,
+            counters: &mut self.counters,
+            function: number,
+        };
+        Some(work(function, &mut bus, share))
+    }
+
+    fn reset_function(&mut self, host: &mut dyn Host, function: FunctionId) {
+        self.with(host, function, |function, bus, _| function.reset(bus));
+        self.messages.reset(function);
+    }
+
+    /// Does everything that is due.
+    fn advance(&mut self, host: &mut dyn Host) {
+        for number in 0..=self.config.total_vfs {
+            self.with(host, number, |function, bus, share| {
+                if function.due_ns().is_some_and(|due| due <= bus.now_ns()) {
+                    function.work(bus, share);
+                }
+            });
+            self.advance_mailbox(host, number);
+        }
+        self.rearm(host);
+    }
+
+    /// Asks for the next call of [`Device::timer`].
+    fn rearm(&mut self, host: &mut dyn Host) {
+        let now_ns = host.now_ns();
+        let next = self
+            .functions
+            .iter()
+            .flat_map(|function| {
+                let mailbox = function
+                    .mailbox
+                    .current()
+                    .map(|(_, due)| due)
+                    .filter(|due| *due > now_ns);
+                [function.due_ns(), mailbox]
+            })
+            .flatten()
+            .min();
+        if next != self.deadline_ns {
+            self.deadline_ns = next;
+            host.set_timer(next);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reading and writing single registers.
+
+use super::Device;
+use super::place::Place;
+use crate::config::Revision;
+use crate::function::Doorbell;
+use crate::function::Function;
+use crate::host::FunctionId;
+use crate::host::Host;
+use crate::regs::VECTOR_ABNORMAL;
+use crate::regs::VECTOR_MESSAGE;
+use crate::regs::function as fb;
+use crate::regs::pf;
+use crate::vft::VftFault;
+use crate::violation::Violation;
+
+/// Upper halves of 64 bit registers.
+const VF2PF_VF_W_HIGH: u64 = fb::VF2PF_VF_W + 4;
+const PF2VF_VF_R_HIGH: u64 = fb::PF2VF_VF_R + 4;
+const DOORBELL_SQ_CQ_HIGH: u64 = fb::DOORBELL_SQ_CQ + 4;
+const DOORBELL_EQ_AEQ_HIGH: u64 = fb::DOORBELL_EQ_AEQ + 4;
+const IFC_READY_STATUS_HIGH: u64 = pf::IFC_READY_STATUS + 4;
+const IFC_INT_SOURCE_P_HIGH: u64 = pf::IFC_INT_SOURCE_P + 4;
+const PF2VF_PF_W_HIGH: u64 = pf::PF2VF_PF_W + 4;
+
+impl Device {
+    pub(super) fn read_word(
+        &mut self,
+        host: &mut dyn Host,
+        function: FunctionId,
+        offset: u64,
+    ) -> u32 {
+        match self.place(function, offset) {
+            Place::Function(target, offset) => self.read_function(host, target, offset),
+            Place::Eqc(target, index) => self
+                .functions
+                .get(usize::from(target))
+                .map_or(0, |function| function.eq.word(index)),
+            Place::Aeqc(target, index) => self
+                .functions
+                .get(usize::from(target))
+                .map_or(0, |function| function.aeq.word(index)),
+            Place::Pf(offset) => self.read_pf(offset),
+            Place::Outside => {
+                self.violate(host, function, Violation::OutsideWindow, offset);
+                0
+            }
+        }
+    }
+
+    pub(super) fn write_word(
+        &mut self,
+        host: &mut dyn Host,
+        function: FunctionId,
+        offset: u64,
+        value: u32,
+    ) {
+        match self.place(function, offset) {
+            Place::Function(target, offset) => self.write_function(host, target, offset, value),
+            Place::Eqc(target, index) => {
+                self.restore(host, target, |function| {
+                    function.eq.restore_word(index, value);
+                });
+            }
+            Place::Aeqc(target, index) => {
+                self.restore(host, target, |function| {
+                    function.aeq.restore_word(index, value);
+                });
+            }
+            Place::Pf(offset) => self.write_pf(host, offset, value),
+            Place::Outside => self.violate(host, function, Violation::OutsideWindow, offset),
+        }
+    }
+
+    fn restore(
+        &mut self,
+        host: &mut dyn Host,
+        target: FunctionId,
+        write: impl FnOnce(&mut Function),
+    ) {
+        self.with(host, target, |function, bus, _| {
+            if !function.may_restore() {
+                bus.violation(Violation::MigrationWriteWhileRunning, "EQC or AEQC written");
+            }
+            write(function);
+        });
+    }
+
+    fn read_function(&mut self, host: &mut dyn Host, number: FunctionId, offset: u64) -> u32 {
+        if (fb::MAILBOX..fb::MAILBOX_END).contains(&offset) {
+            self.advance_mailbox(host, number);
+        }
+        let Some(function) = self.functions.get(usize::from(number)) else {
+            return 0;
+        };
+        match offset {
+            fb::AEQ_INT_MASK => function.aeq.masked().into(),
+            fb::EQ_INT_MASK => function.eq.masked().into(),
+            fb::IFC_INT_SOURCE_V => self.messages.source(number).into(),
+            fb::IFC_INT_MASK => self.messages.masked(number).into(),
+            fb::IFC_INT_STATUS => {
+                (self.messages.status(number) || self.faults.vf_busy(number)).into()
+            }
+            fb::IFC_INT_SET_V => self.messages.set(number).into(),
+            fb::VF_STATE => function.vf_state,
+            fb::CACHE_WB_START | fb::SUB_VERSION_ID => 0,
+            fb::CACHE_WB_DONE => function.writeback_done.into(),
+            fb::MAILBOX..fb::MAILBOX_END => {
+                function.mailbox.word((offset - fb::MAILBOX) as usize / 4)
+            }
+            fb::PF2VF_VF_R => self.messages.fetch(number, 0).unwrap_or(0) as u32,
+            PF2VF_VF_R_HIGH => (self.messages.fetch(number, 0).unwrap_or(0) >> 32) as u32,
+            fb::CAPS..fb::CAPS_END => self.config.profile.cap(offset - fb::CAPS),
+            _ => function.plain.get(&offset).copied().unwrap_or(0),
+        }
+    }
+
+    fn write_function(&mut self, host: &mut dyn Host, number: FunctionId, offset: u64, value: u32) {
+        match offset {
+            fb::IFC_INT_SOURCE_V => {
+                if value & 1 != 0 {
+                    self.messages.acknowledge_pf(number);
+                }
+            }
+            fb::IFC_INT_MASK => {
+                if self.messages.set_masked(number, value & 1 != 0) {
+                    self.bus(host, number).msi(VECTOR_MESSAGE);
+                }
+            }
+            fb::IFC_INT_SET_V => {
+                if value & 1 != 0 && self.messages.ring_pf(number) {
+                    self.bus(host, 0).msi(VECTOR_MESSAGE);
+                }
+            }
+            fb::VF2PF_VF_W => self.messages.stage_vf(number, false, value),
+            VF2PF_VF_W_HIGH => self.messages.stage_vf(number, true, value),
+            fb::CACHE_WB_START => {
+                if value & 1 != 0 {
+                    let stuck = self.faults.writeback_never(number);
+                    self.with(host, number, |function, bus, _| {
+                        function.writeback_done = !stuck;
+                        if !stuck {
+                            function.write_back(bus);
+                        }
+                    });
+                }
+            }
+            fb::MAILBOX..fb::MAILBOX_END => {
+                self.write_mailbox(host, number, (offset - fb::MAILBOX) as usize / 4, value);
+            }
+            fb::DOORBELL_SQ_CQ | fb::DOORBELL_EQ_AEQ => {
+                self.with(host, number, |function, _, _| {
+                    function.half_doorbell = value;
+                });
+            }
+            DOORBELL_SQ_CQ_HIGH | DOORBELL_EQ_AEQ_HIGH => self.ring(host, number, value),
+            fb::IFC_INT_STATUS
+            | fb::CACHE_WB_DONE
+            | fb::SUB_VERSION_ID
+            | fb::PF2VF_VF_R
+            | PF2VF_VF_R_HIGH
+            | fb::CAPS..fb::CAPS_END => {}
+            _ => {
+                self.with(host, number, |function, bus, _| {
+                    match offset {
+                        fb::AEQ_INT_MASK => function.aeq.set_masked(value & 1 != 0),
+                        fb::EQ_INT_MASK => function.eq.set_masked(value & 1 != 0),
+                        fb::VF_STATE => function.vf_state = value,
+                        _ => {
+                            function.plain.insert(offset, value);
+                        }
+                    }
+                    function.notify(bus);
+                });
+            }
+        }
+    }
+
+    fn ring(&mut self, host: &mut dyn Host, number: FunctionId, high: u32) {
+        if let Some(counters) = self.counters.function(number) {
+            counters.doorbells += 1;
+        }
+        self.with(host, number, |function, bus, share| {
+            let value = u64::from(function.half_doorbell) | u64::from(high) << 32;
+            function.doorbell(bus, share, Doorbell::decode(value));
+        });
+        self.advance(host);
+    }
+
+    fn read_pf(&mut self, offset: u64) -> u32 {
+        if let Some(value) = self.vft.read(offset) {
+            return value;
+        }
+        match offset {
+            pf::IFC_READY_STATUS => self.messages.unacknowledged() as u32,
+            IFC_READY_STATUS_HIGH => (self.messages.unacknowledged() >> 32) as u32,
+            pf::IFC_INT_SET_P => 0,
+            pf::IFC_INT_CFG => self.messages.target(),
+            pf::IFC_INT_SOURCE_P => self.messages.pf_source() as u32,
+            IFC_INT_SOURCE_P_HIGH => (self.messages.pf_source() >> 32) as u32,
+            pf::VF2PF_PF_R..pf::VF2PF_PF_R_END => {
+                let source = ((offset - pf::VF2PF_PF_R) / 4) as u16;
+                self.messages.fetch(0, source).unwrap_or(0) as u32
+            }
+            _ => {
+                let idle = self.counters.requests_in_flight == 0;
+                let forced = if offset == pf::ABNORMAL_INT_STATUS {
+                    self.faults.abnormal()
+                } else {
+                    0
+                };
+                self.pf.read(offset, idle) | forced
+            }
+        }
+    }
+
+    fn write_pf(&mut self, host: &mut dyn Host, offset: u64, value: u32) {
+        if let Some(outcome) = self.vft.write(offset, value, self.faults.vft_never()) {
+            let kind = match outcome {
+                Ok(()) => return,
+                Err(VftFault::Interleaved) => Violation::VftInterleaved,
+                Err(VftFault::Number) => Violation::Number,
+            };
+            self.bus(host, 0)
+                .violation(kind, &format!("VFT register {offset:#x} is {value:#x}"));
+            return;
+        }
+        match offset {
+            pf::IFC_INT_SET_P => {
+                if value & 1 != 0 {
+                    let staged = self.config.revision == Revision::V4;
+                    let targets = self.messages.ring_vfs(self.vfs, staged);
+                    for target in (1..=self.vfs).filter(|target| targets >> target & 1 != 0) {
+                        self.bus(host, target).msi(VECTOR_MESSAGE);
+                    }
+                }
+            }
+            pf::IFC_INT_CFG => self.messages.set_target(value),
+            pf::IFC_INT_SOURCE_P => self.messages.acknowledge_vfs(value.into()),
+            IFC_INT_SOURCE_P_HIGH => self.messages.acknowledge_vfs(u64::from(value) << 32),
+            pf::PF2VF_PF_W => self.messages.stage(false, value),
+            PF2VF_PF_W_HIGH => self.messages.stage(true, value),
+            pf::IFC_READY_STATUS | IFC_READY_STATUS_HIGH | pf::VF2PF_PF_R..pf::VF2PF_PF_R_END => {}
+            _ => {
+                if self.pf.write(offset, value) {
+                    self.bus(host, 0).msi(VECTOR_ABNORMAL);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What stands between a queue and the work.
+
+use crate::bus::Bus;
+
+/// Bytes of a submission queue entry of every engine modelled.
+pub(crate) const SQE_BYTES: usize = 128;
+
+/// A submission queue entry, as it lies in memory.
+pub(crate) type Sqe = [u8; SQE_BYTES];
+
+/// Does what a request says.
+pub(crate) trait Engine: Send + Sync + std::fmt::Debug {
+    /// Bytes the request will go through, for the time it takes; bounded by the engine.
+    fn payload_bytes(&self, sqe: &Sqe) -> u32;
+
+    /// Carries the request out and writes its outcome into the entry. `algorithm` is that of the queue.
+    fn process(&self, bus: &mut Bus<'_>, sqe: &mut Sqe, algorithm: u8);
+}
+
+/// 32 bit word `index` of an entry.
+pub(crate) fn word(sqe: &Sqe, index: usize) -> u32 {
+    sqe.chunks_exact(4).nth(index).map_or(0, |bytes| {
+        bytes
+            .iter()
+            .rev()
+            .fold(0, |word, byte| word << 8 | u32::from(*byte))
+    })
+}
+
+/// Replaces 32 bit word `index` of an entry.
+pub(crate) fn set_word(sqe: &mut Sqe, index: usize, value: u32) {
+    if let Some(bytes) = sqe.chunks_exact_mut(4).nth(index) {
+        bytes.copy_from_slice(&value.to_le_bytes());
+    }
+}
+
+/// 64 bit number whose low half is word `index`.
+pub(crate) fn double_word(sqe: &Sqe, index: usize) -> u64 {
+    u64::from(word(sqe, index)) | u64::from(word(sqe, index + 1)) << 32
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Event queue (EQ) and asynchronous event queue (AEQ) of a function.
+
+use crate::bus::Bus;
+use crate::context::CONTEXT_BYTES;
+use crate::context::distance;
+use crate::context::next_index;
+use crate::host::DmaFault;
+
+/// 32 bit words of EQC or AEQC; the last one is reserved and not among the migration registers.
+pub(crate) const WORDS: usize = CONTEXT_BYTES / 4;
+
+const PHASE: u32 = 1 << 16;
+
+/// Why an event could not be reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EventError {
+    /// No context was given.
+    Absent,
+    /// The driver has left no room in the ring.
+    Full,
+    /// The ring's memory was refused.
+    Fault,
+}
+
+/// A ring of 32 bit events, which the device fills.
+///
+/// Source: `struct qm_eqc`, `struct qm_aeqc` in `qm_common.h`. `dw0` is head and tail, `dw1` and `dw2` the ring's
+/// address, `dw6` depth - 1 in bits 15:0 and the phase of the next event in bit 16.
+#[derive(Debug, Default)]
+pub(crate) struct EventQueue {
+    words: [u32; WORDS],
+    /// The driver wants an interrupt for the next event.
+    armed: bool,
+    /// `*_INT_MASK`: the interrupt is held back.
+    masked: bool,
+}
+
+impl EventQueue {
+    /// As after a reset.
+    pub(crate) fn new() -> Self {
+        Self {
+            words: [0; WORDS],
+            armed: false,
+            masked: true,
+        }
+    }
+
+    fn head(&self) -> u16 {
+        (self.words[0] & 0xffff) as u16
+    }
+
+    fn tail(&self) -> u16 {
+        (self.words[0] >> 16) as u16
+    }
+
+    fn base(&self) -> u64 {
+        u64::from(self.words[1]) | u64::from(self.words[2]) << 32
+    }
+
+    /// The field can say 65536; a driver's ring never has more than 65535 entries.
+    fn depth(&self) -> u16 {
+        (self.words[6] as u16).saturating_add(1)
+    }
+
+    fn is_present(&self) -> bool {
+        self.base() != 0 && self.head() < self.depth() && self.tail() < self.depth()
+    }
+
+    pub(crate) fn masked(&self) -> bool {
+        self.masked
+    }
+
+    pub(crate) fn set_masked(&mut self, masked: bool) {
+        self.masked = masked;
+    }
+
+    pub(crate) fn word(&self, index: usize) -> u32 {
+        self.words.get(index).copied().unwrap_or(0)
+    }
+
+    /// Restores one word and arms the interrupt: whoever restores a ring waits for its events.
+    pub(crate) fn restore_word(&mut self, index: usize, value: u32) {
+        if let Some(word) = self.words.get_mut(index) {
+            *word = value;
+            self.armed = true;
+        }
+    }
+
+    /// Takes a context from memory (mailbox).
+    pub(crate) fn load(&mut self, bytes: &[u8; CONTEXT_BYTES]) {
+        for (word, bytes) in self.words.iter_mut().zip(bytes.chunks_exact(4)) {
+            *word = bytes
+                .iter()
+                .rev()
+                .fold(0, |word, byte| word << 8 | u32::from(*byte));
+        }
+        self.armed = false;
+    }
+
+    pub(crate) fn to_bytes(&self) -> [u8; CONTEXT_BYTES] {
+        let mut bytes = [0; CONTEXT_BYTES];
+        for (bytes, word) in bytes.chunks_exact_mut(4).zip(self.words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// The driver has taken the events before `head` and wants an interrupt for the next one. False if there is no
+    /// such entry.
+    pub(crate) fn acknowledge(&mut self, head: u16) -> bool {
+        if self.base() != 0 && head >= self.depth() {
+            return false;
+        }
+        self.words[0] = self.words[0] & 0xffff_0000 | u32::from(head);
+        self.armed = true;
+        true
+    }
+
+    /// Writes `event` (bits 15:0 and 20:17) and the phase.
+    pub(crate) fn push(&mut self, bus: &mut Bus<'_>, event: u32) -> Result<(), EventError> {
+        if !self.is_present() {
+            return Err(EventError::Absent);
+        }
+        let (depth, tail) = (self.depth(), self.tail());
+        if distance(self.head(), tail, depth) + 1 >= depth {
+            return Err(EventError::Full);
+        }
+        let word = event & !PHASE | self.words[6] & PHASE;
+        let address = self.base().wrapping_add(4 * u64::from(tail));
+        bus.write(address, &word.to_le_bytes())
+            .map_err(|DmaFault { .. }| EventError::Fault)?;
+        let (tail, wrapped) = next_index(tail, depth);
+        self.words[0] = self.words[0] & 0xffff | u32::from(tail) << 16;
+        if wrapped {
+            self.words[6] ^= PHASE;
+        }
+        Ok(())
+    }
+
+    /// Sends the interrupt, once, if there is an event to tell of and somebody waits for it.
+    pub(crate) fn notify(&mut self, bus: &mut Bus<'_>, vector: u8) {
+        if self.armed && !self.masked && self.is_present() && self.head() != self.tail() {
+            self.armed = false;
+            bus.msi(vector);
+        }
+    }
+}

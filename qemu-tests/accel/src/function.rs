@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A function: what PF and VF have alike.
+
+mod command;
+mod doorbell;
+
+use std::collections::BTreeMap;
+
+pub(crate) use command::Progress;
+pub(crate) use doorbell::Doorbell;
+
+use crate::bus::Bus;
+use crate::context::CONTEXT_BYTES;
+use crate::engine::Engine;
+use crate::event::EventError;
+use crate::event::EventQueue;
+use crate::host::DmaFault;
+use crate::mailbox::Mailbox;
+use crate::queue::Completion;
+use crate::queue::Queue;
+use crate::regs::VECTOR_AEQ;
+use crate::regs::VECTOR_EQ;
+
+/// Types of asynchronous events, bits 20:17 (source: `QM_EQ_OVERFLOW`, `QM_CQE_ERROR` in `qm.c`).
+const AEQE_EQ_OVERFLOW: u32 = 1 << 17;
+const AEQE_CQE_ERROR: u32 = 2 << 17;
+
+/// Whether requests are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    /// They are.
+    Running,
+    /// No more, but some are in flight.
+    Pausing,
+    /// No more, and none is in flight.
+    Paused,
+}
+
+/// What a function needs to know of the device to work.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share<'a> {
+    /// Queues of the function.
+    pub(crate) queues: u16,
+    pub(crate) engine: &'a dyn Engine,
+    pub(crate) latency_ns: u64,
+}
+
+/// State of one function.
+#[derive(Debug)]
+pub(crate) struct Function {
+    run: Run,
+    /// A context or a table was given since the last reset.
+    configured: bool,
+    pub(crate) eq: EventQueue,
+    pub(crate) aeq: EventQueue,
+    sqc_table: u64,
+    cqc_table: u64,
+    queues: Vec<Queue>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) writeback_done: bool,
+    /// `QM_VF_STATE`.
+    pub(crate) vf_state: u32,
+    /// Lower half of a doorbell that comes in two writes.
+    pub(crate) half_doorbell: u32,
+    /// Registers that only keep what was written.
+    pub(crate) plain: BTreeMap<u64, u32>,
+}
+
+impl Function {
+    pub(crate) fn new(total_qps: u16) -> Self {
+        Self {
+            run: Run::Running,
+            configured: false,
+            eq: EventQueue::new(),
+            aeq: EventQueue::new(),
+            sqc_table: 0,
+            cqc_table: 0,
+            queues: (0..total_qps).map(|_| Queue::default()).collect(),
+            mailbox: Mailbox::default(),
+            writeback_done: true,
+            vf_state: 1,
+            half_doorbell: 0,
+            plain: BTreeMap::new(),
+        }
+    }
+
+    /// Function level reset: all of it is gone, nothing is written to memory.
+    pub(crate) fn reset(&mut self, bus: &mut Bus<'_>) {
+        let lost: usize = self.queues.iter().map(Queue::in_flight).sum();
+        bus.counters.requests_in_flight =
+            bus.counters.requests_in_flight.saturating_sub(lost as u64);
+        *self = Self::new(self.queues.len() as u16);
+    }
+
+    /// EQC and AEQC may be restored: nothing can be reported through them.
+    pub(crate) fn may_restore(&self) -> bool {
+        self.run == Run::Paused || !self.configured
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.queues.iter().map(Queue::in_flight).sum()
+    }
+
+    /// When the next request in flight is done.
+    pub(crate) fn due_ns(&self) -> Option<u64> {
+        self.queues.iter().filter_map(Queue::due_ns).min()
+    }
+
+    /// Interrupts that are due by now, unless the function is paused.
+    pub(crate) fn notify(&mut self, bus: &mut Bus<'_>) {
+        if self.run != Run::Paused {
+            self.eq.notify(bus, VECTOR_EQ);
+            self.aeq.notify(bus, VECTOR_AEQ);
+        }
+    }
+
+    /// Finishes what is due and fetches what there is room for.
+    pub(crate) fn work(&mut self, bus: &mut Bus<'_>, share: Share<'_>) {
+        let now_ns = bus.now_ns();
+        for number in 0..self.queues.len() as u16 {
+            let mut touched = false;
+            while self
+                .queue(number)
+                .and_then(|queue| queue.due_ns())
+                .is_some_and(|due| due <= now_ns)
+            {
+                touched = true;
+                self.complete(bus, share, number);
+            }
+            if touched {
+                self.fetch(bus, share, number);
+            }
+        }
+        self.notify(bus);
+    }
+
+    fn queue(&mut self, number: u16) -> Option<&mut Queue> {
+        self.queues.get_mut(usize::from(number))
+    }
+
+    fn complete(&mut self, bus: &mut Bus<'_>, share: Share<'_>, number: u16) {
+        let Some(queue) = self.queue(number) else {
+            return;
+        };
+        match queue.complete(bus, share.engine, number) {
+            Ok(Completion::Silent) => {}
+            Ok(Completion::Event) => self.event(bus, number),
+            Err(DmaFault { .. }) => self.queue_error(bus, number),
+        }
+    }
+
+    fn fetch(&mut self, bus: &mut Bus<'_>, share: Share<'_>, number: u16) {
+        if number >= share.queues {
+            return;
+        }
+        let Some(queue) = self.queue(number) else {
+            return;
+        };
+        if queue.fetch(bus, share.engine, share.latency_ns).is_err() {
+            self.queue_error(bus, number);
+        }
+    }
+
+    /// Reports a completion and disarms the queue.
+    fn event(&mut self, bus: &mut Bus<'_>, number: u16) {
+        if let Some(cqc) = self.queue(number).and_then(Queue::cqc_mut) {
+            cqc.set_armed(false);
+        }
+        if self.eq.push(bus, u32::from(number)) == Err(EventError::Full) {
+            self.asynchronous_event(bus, AEQE_EQ_OVERFLOW);
+        }
+    }
+
+    fn queue_error(&mut self, bus: &mut Bus<'_>, number: u16) {
+        self.asynchronous_event(bus, AEQE_CQE_ERROR | u32::from(number));
+    }
+
+    /// An asynchronous event that cannot be reported is lost; there is nothing left to report it by.
+    fn asynchronous_event(&mut self, bus: &mut Bus<'_>, event: u32) {
+        if self.aeq.push(bus, event).is_ok() {
+            self.aeq.notify(bus, VECTOR_AEQ);
+        }
+    }
+
+    /// Writes the cached contexts to their tables.
+    pub(crate) fn write_back(&mut self, bus: &mut Bus<'_>) {
+        for (number, queue) in (0_u64..).zip(&self.queues) {
+            let offset = number * CONTEXT_BYTES as u64;
+            if let (Some(sqc), true) = (queue.sqc(), self.sqc_table != 0) {
+                let _ = bus.write(self.sqc_table.wrapping_add(offset), &sqc.to_bytes());
+            }
+            if let (Some(cqc), true) = (queue.cqc(), self.cqc_table != 0) {
+                let _ = bus.write(self.cqc_table.wrapping_add(offset), &cqc.to_bytes());
+            }
+        }
+    }
+
+    /// Stops fetching. What is in flight goes on.
+    pub(crate) fn begin_pause(&mut self) {
+        if self.run == Run::Running {
+            self.run = Run::Pausing;
+        }
+        for queue in &mut self.queues {
+            queue.hold(true);
+        }
+    }
+}
+
+fn read_context(bus: &mut Bus<'_>, address: u64) -> Result<[u8; CONTEXT_BYTES], DmaFault> {
+    let mut bytes = [0; CONTEXT_BYTES];
+    bus.read(address, &mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Messages between the PF and its VFs.
+//!
+//! A message has two halves: 64 bits of content, left by mailbox (V3) or register (V4), and a bell, rung and
+//! acknowledged by registers (source: `qm_ping_single_vf()`, `qm_ping_pf()` and `qm_handle_cmd_msg()` in `qm.c`).
+
+use crate::host::FunctionId;
+
+/// Number that stands for all VFs in `QM_IFC_INT_CFG`.
+const ALL_IN_REGISTER: u32 = 0x7f;
+/// Number that stands for all VFs in the mailbox.
+pub(crate) const ALL_IN_MAILBOX: u16 = 0xffff;
+
+/// A VF's or the PF's end of the line.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    /// Content left for this function; of the PF's end unused.
+    from_pf: u64,
+    /// Content left by this function.
+    to_pf: u64,
+    /// `QM_IFC_INT_SOURCE_V`.
+    source: bool,
+    /// `QM_IFC_INT_MASK`.
+    masked: bool,
+    /// `QM_IFC_INT_SET_V`.
+    set: bool,
+}
+
+impl Line {
+    const RESET: Self = Self {
+        from_pf: 0,
+        to_pf: 0,
+        source: false,
+        masked: true,
+        set: false,
+    };
+}
+
+/// All lines; functions are bits of a 64 bit word, the PF bit 0.
+#[derive(Debug)]
+pub(crate) struct Messages {
+    lines: Vec<Line>,
+    /// `QM_IFC_READY_STATUS`.
+    unacknowledged: u64,
+    /// `QM_IFC_INT_SOURCE_P`.
+    pf_source: u64,
+    /// `QM_IFC_INT_CFG`.
+    target: u32,
+    /// V4: content for the next bell of the PF.
+    staged: u64,
+}
+
+const fn bit(function: FunctionId) -> u64 {
+    1_u64.wrapping_shl(function as u32)
+}
+
+impl Messages {
+    pub(crate) fn new(functions: usize) -> Self {
+        Self {
+            lines: vec![Line::RESET; functions],
+            unacknowledged: 0,
+            pf_source: 0,
+            target: 0,
+            staged: 0,
+        }
+    }
+
+    fn line(&mut self, function: FunctionId) -> Option<&mut Line> {
+        self.lines.get_mut(usize::from(function))
+    }
+
+    /// A function's reset takes its end down, except for the mask: the driver of a VF unmasks its line once, when it
+    /// is loaded, and hears the PF after resets of the VF as well.
+    pub(crate) fn reset(&mut self, function: FunctionId) {
+        if let Some(line) = self.line(function) {
+            let masked = line.masked;
+            *line = Line {
+                masked,
+                ..Line::RESET
+            };
+        }
+        self.unacknowledged &= !bit(function);
+        self.pf_source &= !bit(function);
+    }
+
+    /// Leaves `content` from `function`; `target` counts on the PF only. False if there is no such function.
+    pub(crate) fn send(&mut self, function: FunctionId, target: u16, content: u64) -> bool {
+        if function != 0 {
+            if let Some(line) = self.line(function) {
+                line.to_pf = content;
+            }
+            return true;
+        }
+        if target == ALL_IN_MAILBOX {
+            for line in &mut self.lines {
+                line.from_pf = content;
+            }
+            return true;
+        }
+        match self.line(target) {
+            Some(line) if target != 0 => {
+                line.from_pf = content;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What was left for `function`; on the PF by VF `source`.
+    pub(crate) fn fetch(&self, function: FunctionId, source: u16) -> Option<u64> {
+        if function != 0 {
+            return self
+                .lines
+                .get(usize::from(function))
+                .map(|line| line.from_pf);
+        }
+        let line = self.lines.get(usize::from(source))?;
+        (source != 0).then_some(line.to_pf)
+    }
+
+    /// `QM_IFC_INT_SOURCE_V`.
+    pub(crate) fn source(&self, function: FunctionId) -> bool {
+        self.lines
+            .get(usize::from(function))
+            .is_some_and(|line| line.source)
+    }
+
+    /// `QM_IFC_INT_MASK`.
+    pub(crate) fn masked(&self, function: FunctionId) -> bool {
+        self.lines
+            .get(usize::from(function))
+            .is_some_and(|line| line.masked)
+    }
+
+    /// `QM_IFC_INT_SET_V`.
+    pub(crate) fn set(&self, function: FunctionId) -> bool {
+        self.lines
+            .get(usize::from(function))
+            .is_some_and(|line| line.set)
+    }
+
+    /// `QM_IFC_INT_STATUS`: the function is to be interrupted.
+    pub(crate) fn status(&self, function: FunctionId) -> bool {
+        let waiting = if function == 0 {
+            self.pf_source != 0
+        } else {
+            self.source(function)
+        };
+        waiting && !self.masked(function)
+    }
+
+    /// `QM_IFC_READY_STATUS`.
+    pub(crate) fn unacknowledged(&self) -> u64 {
+        self.unacknowledged
+    }
+
+    /// `QM_IFC_INT_SOURCE_P`.
+    pub(crate) fn pf_source(&self) -> u64 {
+        self.pf_source
+    }
+
+    /// `QM_IFC_INT_CFG`.
+    pub(crate) fn target(&self) -> u32 {
+        self.target
+    }
+
+    /// Writes `QM_IFC_INT_CFG`.
+    pub(crate) fn set_target(&mut self, target: u32) {
+        self.target = target;
+    }
+
+    /// Writes one half of `QM_PF2VF_PF_W`.
+    pub(crate) fn stage(&mut self, high: bool, value: u32) {
+        let shift = if high { 32 } else { 0 };
+        self.staged = self.staged & !(0xffff_ffff << shift) | u64::from(value) << shift;
+    }
+
+    /// Writes one half of `QM_VF2PF_VF_W`.
+    pub(crate) fn stage_vf(&mut self, function: FunctionId, high: bool, value: u32) {
+        let shift = if high { 32 } else { 0 };
+        if let Some(line) = self.line(function) {
+            line.to_pf = line.to_pf & !(0xffff_ffff << shift) | u64::from(value) << shift;
+        }
+    }
+
+    /// Writes `QM_IFC_INT_SET_P`: rings at the target among the enabled VFs. Functions to interrupt, by bit.
+    pub(crate) fn ring_vfs(&mut self, vfs: u16, staged: bool) -> u64 {
+        let target = self.target & ALL_IN_REGISTER;
+        let content = self.staged;
+        let mut interrupts = 0;
+        for function in 1..=vfs {
+            if target != ALL_IN_REGISTER && target != u32::from(function) {
+                continue;
+            }
+            let Some(line) = self.line(function) else {
+                continue;
+            };
+            line.source = true;
+            if staged {
+                line.from_pf = content;
+            }
+            if !line.masked {
+                interrupts |= bit(function);
+            }
+            self.unacknowledged |= bit(function);
+        }
+        interrupts
+    }
+
+    /// Writes `QM_IFC_INT_SOURCE_V`: `function` acknowledges the PF's message.
+    pub(crate) fn acknowledge_pf(&mut self, function: FunctionId) {
+        if let Some(line) = self.line(function) {
+            line.source = false;
+        }
+        self.unacknowledged &= !bit(function);
+    }
+
+    /// Writes `QM_IFC_INT_MASK`. True if the function is to be interrupted now.
+    pub(crate) fn set_masked(&mut self, function: FunctionId, masked: bool) -> bool {
+        let was = self.status(function);
+        if let Some(line) = self.line(function) {
+            line.masked = masked;
+        }
+        !was && self.status(function)
+    }
+
+    /// Writes `QM_IFC_INT_SET_V`: VF `function` rings at the PF. True if the PF is to be interrupted.
+    pub(crate) fn ring_pf(&mut self, function: FunctionId) -> bool {
+        if function == 0 {
+            return false;
+        }
+        if let Some(line) = self.line(function) {
+            line.set = true;
+        }
+        self.pf_source |= bit(function);
+        self.status(0)
+    }
+
+    /// Writes half of `QM_IFC_INT_SOURCE_P`: the PF acknowledges the messages of these functions.
+    pub(crate) fn acknowledge_vfs(&mut self, functions: u64) {
+        self.pf_source &= !functions;
+        for (function, line) in self.lines.iter_mut().enumerate() {
+            if functions >> function & 1 != 0 {
+                line.set = false;
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registers that only the PF has and that concern no other part: errors, and what is just kept.
+
+use std::collections::BTreeMap;
+
+use crate::regs::engine;
+use crate::regs::pf;
+
+/// An error register group: source, mask, set and status.
+#[derive(Debug, Default)]
+struct Errors {
+    status: u32,
+    mask: u32,
+}
+
+impl Errors {
+    /// True if the PF is to be interrupted.
+    fn set(&mut self, bits: u32) -> bool {
+        self.status |= bits;
+        self.status & !self.mask != 0
+    }
+}
+
+/// The PF's own registers.
+#[derive(Debug)]
+pub(crate) struct PfBlock {
+    total_qps: u16,
+    abnormal: Errors,
+    core: Errors,
+    plain: BTreeMap<u64, u32>,
+}
+
+impl PfBlock {
+    pub(crate) fn new(total_qps: u16) -> Self {
+        Self {
+            total_qps,
+            abnormal: Errors::default(),
+            core: Errors::default(),
+            plain: BTreeMap::new(),
+        }
+    }
+
+    /// There are registers at `offset`.
+    pub(crate) fn covers(offset: u64) -> bool {
+        (pf::START..pf::END).contains(&offset)
+            || (engine::START..engine::END).contains(&offset)
+            || (engine::DAE_START..engine::DAE_END).contains(&offset)
+    }
+
+    /// V4: the migration windows are open.
+    pub(crate) fn windows_open(&self) -> bool {
+        self.plain
+            .get(&pf::MIG_REGION_SEL)
+            .is_some_and(|value| value & 1 != 0)
+    }
+
+    /// Reads a register; `idle` says that nothing is in flight.
+    pub(crate) fn read(&self, offset: u64, idle: bool) -> u32 {
+        match offset {
+            pf::ABNORMAL_INT_SOURCE | pf::ABNORMAL_INT_STATUS => self.abnormal.status,
+            pf::ABNORMAL_INT_MASK => self.abnormal.mask,
+            pf::MEM_INIT_DONE => 1,
+            pf::TOTAL_QP => u32::from(self.total_qps) | u32::from(self.total_qps) << 11,
+            pf::IN_IDLE_ST => idle.into(),
+            engine::MASTER_TRANS_RETURN => 3,
+            engine::ZIP_CORE_INT_SOURCE | engine::ZIP_CORE_INT_STATUS => self.core.status,
+            engine::ZIP_CORE_INT_MASK => self.core.mask,
+            _ => self.plain.get(&offset).copied().unwrap_or(0),
+        }
+    }
+
+    /// Writes a register; true if the PF is to be told of an error.
+    pub(crate) fn write(&mut self, offset: u64, value: u32) -> bool {
+        match offset {
+            pf::ABNORMAL_INT_SOURCE => self.abnormal.status &= !value,
+            pf::ABNORMAL_INT_MASK => self.abnormal.mask = value,
+            pf::ABNORMAL_INT_SET => return self.abnormal.set(value),
+            engine::ZIP_CORE_INT_SOURCE => self.core.status &= !value,
+            engine::ZIP_CORE_INT_MASK => self.core.mask = value,
+            engine::ZIP_CORE_INT_SET => return self.core.set(value),
+            pf::ABNORMAL_INT_STATUS
+            | pf::MEM_INIT_DONE
+            | pf::TOTAL_QP
+            | pf::IN_IDLE_ST
+            | engine::MASTER_TRANS_RETURN
+            | engine::ZIP_CORE_INT_STATUS => {}
+            _ => {
+                self.plain.insert(offset, value);
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ZIP engine, judged by another implementation of deflate and by the requests' fields.
+
+mod common;
+
+use common::Bench;
+use common::Driver;
+use common::request;
+use miniz_oxide::deflate::compress_to_vec;
+use miniz_oxide::inflate::decompress_to_vec;
+use proptest::prelude::*;
+
+const SGL: u32 = 1 << 8;
+
+struct Zip {
+    bench: Bench,
+    driver: Driver,
+}
+
+struct Outcome {
+    status: u32,
+    consumed: u32,
+    data: Vec<u8>,
+}
+
+impl Zip {
+    /// Queue 0 compresses, queue 1 restores.
+    fn new() -> Self {
+        let mut bench = Bench::new();
+        let mut driver = Driver::start(&mut bench, 1, 16, 16);
+        driver.add_queue(&mut bench, 0);
+        driver.add_queue(&mut bench, 1);
+        Self { bench, driver }
+    }
+
+    fn run(&mut self, queue: usize, entry: &[u8; 128]) -> (u32, u32, u32) {
+        let place = self.driver.queues[queue].tail;
+        assert!(self.driver.submit(&mut self.bench, queue, entry));
+        self.bench.settle();
+        self.driver.poll(&mut self.bench);
+        assert_eq!(self.driver.queues[queue].done.last(), Some(&place));
+        let entry = self.driver.queues[queue].sq + 128 * u64::from(place);
+        let word = |index: u64| self.bench.machine.load_u32(entry + 4 * index);
+        (word(3) & 0xff, word(0), word(1))
+    }
+
+    fn flat(&mut self, queue: usize, data: &[u8], room: u32) -> Outcome {
+        let (source, destination) = (self.driver.input(0), self.driver.output(0));
+        self.bench.machine.store(source, data);
+        let entry = request(source, data.len() as u32, destination, room, 0);
+        let (status, consumed, produced) = self.run(queue, &entry);
+        Outcome {
+            status,
+            consumed,
+            data: self
+                .bench
+                .machine
+                .load(destination, produced as usize)
+                .to_vec(),
+        }
+    }
+}
+
+fn restore(packed: &[u8]) -> Vec<u8> {
+    decompress_to_vec(packed).unwrap()
+}
+
+fn pack(data: &[u8]) -> Vec<u8> {
+    compress_to_vec(data, 9)
+}
+
+#[test]
+fn output_larger_than_input_is_told_and_is_no_error() {
+    let mut zip = Zip::new();
+    let outcome = zip.flat(0, &[42], 64);
+    assert_eq!(outcome.status, 0x0d);
+    assert_eq!(restore(&outcome.data), [42]);
+}
+
+#[test]
+fn a_destination_that_is_too_small_is_an_error() {
+    let mut zip = Zip::new();
+    let data: Vec<u8> = (0..1000_u32)
+        .map(|byte| ((byte * byte) >> 3) as u8)
+        .collect();
+    for room in [0, 1, 16] {
+        let outcome = zip.flat(0, &data, room);
+        assert_eq!(outcome.status, 0x01);
+        assert!(outcome.data.is_empty());
+    }
+    let packed = pack(&data);
+    assert_eq!(zip.flat(1, &packed, 999).status, 0x01);
+    let outcome = zip.flat(1, &packed, 1000);
+    assert_eq!(outcome.status, 0);
+    assert_eq!(outcome.data, data);
+}
+
+#[test]
+fn a_broken_stream_is_an_error() {
+    let mut zip = Zip::new();
+    let packed = pack(&[7; 5000]);
+    assert_eq!(zip.flat(1, &packed[..packed.len() - 1], 8192).status, 0x03);
+    assert_eq!(zip.flat(1, &[0xff; 32], 8192).status, 0x03);
+}
+
+#[test]
+fn requests_beyond_the_engine_are_errors() {
+    let mut zip = Zip::new();
+    for (word, value) in [
+        (4, 9 << 20),
+        (7, 2 << 28),
+        (9, 4 | 2 << 12),
+        (9, 1 | 2 << 8 | 2 << 12),
+        (9, 1 | 9 << 12),
+    ] {
+        let mut entry = request(zip.driver.input(0), 16, zip.driver.output(0), 64, 0);
+        entry[4 * word..4 * word + 4].copy_from_slice(&u32::to_le_bytes(value));
+        let (status, _, produced) = zip.run(0, &entry);
+        assert_eq!((status, produced), (0x20, 0), "word {word} is {value:#x}");
+    }
+    zip.bench.assert_clean();
+}
+
+#[test]
+fn distances_stay_inside_the_window() {
+    let mut zip = Zip::new();
+    // 6 KiB of noise twice: a window of 4 KiB cannot see the first copy, one of 8 KiB can.
+    let mut noise = vec![0; 6 << 10];
+    let mut state = 1_u32;
+    for byte in &mut noise {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *byte = (state >> 24) as u8;
+    }
+    let data = [noise.as_slice(), &noise].concat();
+    zip.bench.machine.store(zip.driver.input(0), &data);
+    let mut produced = |window: u32| {
+        let mut entry = request(
+            zip.driver.input(0),
+            data.len() as u32,
+            zip.driver.output(0),
+            16 << 10,
+            0,
+        );
+        entry[36..40].copy_from_slice(&(1 | window << 12).to_le_bytes());
+        zip.run(0, &entry).2
+    };
+    let (narrow, wide) = (produced(0), produced(1));
+    assert!(narrow > 12 << 10, "{narrow}");
+    assert!(wide < 7 << 10, "{wide}");
+}
+
+#[test]
+fn a_chain_of_lists_that_never_ends_is_not_followed_for_ever() {
+    let mut zip = Zip::new();
+    let list = zip.driver.input(0);
+    zip.bench.machine.store(list, &list.to_le_bytes());
+    let mut entry = request(list, 16, zip.driver.output(0), 64, 0);
+    entry[36..40].copy_from_slice(&(1 | SGL | 2 << 12).to_le_bytes());
+    assert_eq!(zip.run(0, &entry).0, 0x20);
+}
+
+/// Lays `pieces` out as lists of at most `per_list` entries; the address of the first one.
+fn lay_out(zip: &mut Zip, lists: u64, pieces: &[(u64, u32)], per_list: usize) -> u64 {
+    let size = 64 + 32 * per_list as u64;
+    let count = pieces.len().div_ceil(per_list) as u64;
+    for (number, chunk) in (0..count).zip(pieces.chunks(per_list)) {
+        let mut list = vec![0; size as usize];
+        let next = if number + 1 < count {
+            lists + size * (number + 1)
+        } else {
+            0
+        };
+        list[..8].copy_from_slice(&next.to_le_bytes());
+        list[10..12].copy_from_slice(&(chunk.len() as u16).to_le_bytes());
+        for (entry, (address, length)) in list[64..].chunks_exact_mut(32).zip(chunk) {
+            entry[..8].copy_from_slice(&address.to_le_bytes());
+            entry[16..20].copy_from_slice(&length.to_le_bytes());
+        }
+        zip.bench.machine.store(lists + size * number, &list);
+    }
+    lists
+}
+
+/// Data with runs and with noise.
+fn data() -> impl Strategy<Value = Vec<u8>> {
+    let piece = (any::<u8>(), 1_usize..400, any::<bool>()).prop_map(|(byte, length, run)| {
+        (0..length)
+            .map(|index| if run { byte } else { byte ^ (index * 37) as u8 })
+            .collect::<Vec<_>>()
+    });
+    prop::collection::vec(piece, 1..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn compressing_and_restoring_keep_every_byte(data in data()) {
+        let mut zip = Zip::new();
+        let packed = zip.flat(0, &data, 64 << 10);
+        prop_assert!(packed.status == 0 || packed.status == 0x0d);
+        prop_assert_eq!(packed.consumed as usize, data.len());
+        prop_assert_eq!(&restore(&packed.data), &data);
+        let restored = zip.flat(1, &packed.data, data.len() as u32);
+        prop_assert_eq!(restored.status, 0);
+        prop_assert_eq!(&restored.data, &data);
+        zip.bench.assert_clean();
+    }
+
+    #[test]
+    fn pieces_are_as_good_as_one_buffer(
+        data in data(),
+        cuts in prop::collection::vec(1_u32..500, 1..40),
+        per_list in 2_usize..12,
+        skip in 0_u32..100,
+    ) {
+        let mut zip = Zip::new();
+        // Scatter the data, after `skip` bytes that do not count, over pieces with gaps.
+        let mut rest = [vec![0xee; skip as usize], data.clone()].concat();
+        let mut sources = Vec::new();
+        let mut address = zip.driver.input(1);
+        let mut cut = cuts.iter().cycle();
+        while !rest.is_empty() {
+            let length = rest.len().min(if sources.len() < 60 { *cut.next().unwrap() as usize } else { rest.len() });
+            zip.bench.machine.store(address, &rest[..length]);
+            sources.push((address, length as u32));
+            rest.drain(..length);
+            address += length as u64 + 7;
+        }
+        let source_lists = zip.driver.output(200);
+        let source = lay_out(&mut zip, source_lists, &sources, per_list);
+        let targets = [(zip.driver.output(1), 1000), (zip.driver.output(2), 64 << 10)];
+        let target_lists = zip.driver.output(220);
+        let destination = lay_out(&mut zip, target_lists, &targets, 2);
+
+        let mut entry = request(source, data.len() as u32, destination, 64 << 10, 0);
+        entry[28..32].copy_from_slice(&(3 << 28 | skip).to_le_bytes());
+        entry[36..40].copy_from_slice(&(1 | SGL | 2 << 12).to_le_bytes());
+        let (status, _, produced) = zip.run(0, &entry);
+        prop_assert!(status == 0 || status == 0x0d, "{}", status);
+        let first = produced.min(1000);
+        let packed = [
+            zip.bench.machine.load(targets[0].0, first as usize),
+            zip.bench.machine.load(targets[1].0, (produced - first) as usize),
+        ].concat();
+        prop_assert_eq!(restore(&packed), data);
+        zip.bench.assert_clean();
+    }
+}

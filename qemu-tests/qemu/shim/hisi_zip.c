@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * HiSilicon Kunpeng ZIP accelerator: physical function.
+ *
+ * PCI, SR-IOV, FLR, MSI, time and properties are here; what the registers mean
+ * is in the Rust crate kunpeng-accel.
+ */
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "qemu/module.h"
+#include "qemu/timer.h"
+#include "qapi/error.h"
+#include "qapi/visitor.h"
+#include "hw/pci/msi.h"
+#include "hw/pci/pcie.h"
+#include "hw/pci/pcie_sriov.h"
+#include "hw/qdev-properties.h"
+#include "migration/vmstate.h"
+#include "hisi_zip.h"
+
+#define MSI_VECTORS             4
+
+/* Where the capabilities are; the order in the extended space is free. */
+#define CAP_EXPRESS             0x40
+#define CAP_MSI                 0x80
+#define CAP_ARI                 0x100
+#define CAP_ACS                 0x110
+#define CAP_SRIOV               0x200
+
+#define ERROR_ROOM              256
+
+bool hisi_zip_init_capabilities(PCIDevice *dev, Error **errp)
+{
+    if (pcie_endpoint_cap_init(dev, CAP_EXPRESS) < 0) {
+        error_setg(errp, "no room for the PCI Express capability");
+        return false;
+    }
+    pcie_cap_flr_init(dev);
+    if (msi_init(dev, CAP_MSI, MSI_VECTORS, true, true, errp) < 0) {
+        pcie_cap_exit(dev);
+        return false;
+    }
+    pcie_ari_init(dev, CAP_ARI);
+    /*
+     * An empty ACS capability says that the functions cannot reach each other,
+     * so each VF gets an IOMMU group of its own.
+     */
+    dev->cap_present |= QEMU_PCI_CAP_MULTIFUNCTION;
+    pcie_acs_init(dev, CAP_ACS);
+    return true;
+}
+
+void hisi_zip_exit_capabilities(PCIDevice *dev)
+{
+    msi_uninit(dev);
+    pcie_cap_exit(dev);
+}
+
+/* The model counts functions from the PF, which is 0. */
+static PCIDevice *function_device(void *opaque, uint16_t function)
+{
+    PCIDevice *pf = opaque;
+
+    return function ? pcie_sriov_get_vf_at_index(pf, function - 1) : pf;
+}
+
+static bool hisi_zip_dma_read(void *opaque, uint16_t function, uint64_t address,
+                              uint8_t *data, size_t length)
+{
+    PCIDevice *dev = function_device(opaque, function);
+
+    return dev && pci_dma_read(dev, address, data, length) == MEMTX_OK;
+}
+
+static bool hisi_zip_dma_write(void *opaque, uint16_t function,
+                               uint64_t address, const uint8_t *data,
+                               size_t length)
+{
+    PCIDevice *dev = function_device(opaque, function);
+
+    return dev && pci_dma_write(dev, address, data, length) == MEMTX_OK;
+}
+
+static void hisi_zip_msi(void *opaque, uint16_t function, uint8_t vector)
+{
+    PCIDevice *dev = function_device(opaque, function);
+
+    /* Software may have granted fewer vectors than the function asked for. */
+    if (dev && msi_enabled(dev) && vector < msi_nr_vectors_allocated(dev)) {
+        msi_notify(dev, vector);
+    }
+}
+
+static uint64_t hisi_zip_now_ns(void *opaque)
+{
+    return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+}
+
+static void hisi_zip_set_timer(void *opaque, uint64_t deadline_ns)
+{
+    HisiZipState *s = HISI_ZIP(opaque);
+
+    if (deadline_ns > INT64_MAX) {
+        timer_del(s->timer);
+    } else {
+        timer_mod(s->timer, deadline_ns);
+    }
+}
+
+static void hisi_zip_timer(void *opaque)
+{
+    HisiZipState *s = opaque;
+
+    kunpeng_accel_timer(s->accel);
+}
+
+static uint64_t hisi_zip_read(void *opaque, hwaddr offset, unsigned size)
+{
+    HisiZipState *s = opaque;
+
+    return kunpeng_accel_read(s->accel, 0, offset, size);
+}
+
+static void hisi_zip_write(void *opaque, hwaddr offset, uint64_t value,
+                           unsigned size)
+{
+    HisiZipState *s = opaque;
+
+    kunpeng_accel_write(s->accel, 0, offset, size, value);
+}
+
+static const MemoryRegionOps hisi_zip_ops = {
+    .read = hisi_zip_read,
+    .write = hisi_zip_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid = { .min_access_size = 1, .max_access_size = 8, .unaligned = true },
+    .impl = { .min_access_size = 1, .max_access_size = 8, .unaligned = true },
+};
+
+static void hisi_zip_config_write(PCIDevice *dev, uint32_t address,
+                                  uint32_t value, int length)
+{
+    HisiZipState *s = HISI_ZIP(dev);
+    PCIDevice *vf;
+
+    pci_default_write_config(dev, address, value, length);
+    pcie_cap_flr_write_config(dev, address, value, length);
+    kunpeng_accel_set_vfs(s->accel, pcie_sriov_num_vfs(dev));
+    for (int i = 0; (vf = pcie_sriov_get_vf_at_index(dev, i)); i++) {
+        hisi_zip_vf_update_decode(vf);
+    }
+}
+
+static void hisi_zip_reset(DeviceState *dev)
+{
+    HisiZipState *s = HISI_ZIP(dev);
+
+    kunpeng_accel_flr(s->accel, 0);
+}
+
+static void hisi_zip_realize(PCIDevice *dev, Error **errp)
+{
+    HisiZipState *s = HISI_ZIP(dev);
+    const KunpengAccelOps ops = {
+        .dma_read = hisi_zip_dma_read,
+        .dma_write = hisi_zip_dma_write,
+        .msi = hisi_zip_msi,
+        .now_ns = hisi_zip_now_ns,
+        .set_timer = hisi_zip_set_timer,
+    };
+    const KunpengAccelConfig config = {
+        .revision = s->revision,
+        .total_qps = s->total_qps,
+        .total_vfs = s->total_vfs,
+        .latency_ns = s->latency_ns,
+    };
+    char error[ERROR_ROOM];
+
+    s->accel = kunpeng_accel_new(config, ops, dev, error, sizeof(error));
+    if (!s->accel) {
+        error_setg(errp, "%s", error);
+        return;
+    }
+    s->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, hisi_zip_timer, s);
+
+    pci_config_set_revision(dev->config, s->revision);
+    dev->config_write = hisi_zip_config_write;
+    memory_region_init_io(&s->bar, OBJECT(dev), &hisi_zip_ops, s, TYPE_HISI_ZIP,
+                          HISI_ZIP_PF_BAR_SIZE);
+    pci_register_bar(dev, HISI_ZIP_BAR, HISI_ZIP_BAR_TYPE, &s->bar);
+
+    if (!hisi_zip_init_capabilities(dev, errp)) {
+        goto free_accel;
+    }
+    if (!pcie_sriov_pf_init(dev, CAP_SRIOV, TYPE_HISI_ZIP_VF,
+                            HISI_ZIP_VF_DEVICE_ID, s->total_vfs, s->total_vfs,
+                            1, 1, errp)) {
+        goto exit_capabilities;
+    }
+    pcie_sriov_pf_init_vf_bar(dev, HISI_ZIP_BAR, HISI_ZIP_BAR_TYPE,
+                              HISI_ZIP_VF_BAR_SIZE);
+    return;
+
+exit_capabilities:
+    hisi_zip_exit_capabilities(dev);
+free_accel:
+    timer_free(s->timer);
+    kunpeng_accel_free(s->accel);
+    s->accel = NULL;
+}
+
+static void hisi_zip_exit(PCIDevice *dev)
+{
+    HisiZipState *s = HISI_ZIP(dev);
+
+    pcie_sriov_pf_exit(dev);
+    hisi_zip_exit_capabilities(dev);
+    timer_free(s->timer);
+    kunpeng_accel_free(s->accel);
+    s->accel = NULL;
+}
+
+static char *get_text(HisiZipState *s, uint32_t which)
+{
+    size_t length;
+    char *text;
+
+    if (!s->accel) {
+        return g_strdup("");
+    }
+    length = kunpeng_accel_text(s->accel, which, NULL, 0);
+    text = g_malloc(length + 1);
+    kunpeng_accel_text(s->accel, which, text, length + 1);
+    return text;
+}
+
+static char *get_violations(Object *obj, Error **errp)
+{
+    return get_text(HISI_ZIP(obj), KUNPENG_ACCEL_VIOLATIONS);
+}
+
+static char *get_violation_log(Object *obj, Error **errp)
+{
+    return get_text(HISI_ZIP(obj), KUNPENG_ACCEL_VIOLATION_LOG);
+}
+
+static char *get_counters(Object *obj, Error **errp)
+{
+    return get_text(HISI_ZIP(obj), KUNPENG_ACCEL_COUNTERS);
+}
+
+static void set_violations_reset(Object *obj, bool value, Error **errp)
+{
+    HisiZipState *s = HISI_ZIP(obj);
+
+    if (value && s->accel) {
+        kunpeng_accel_reset_violations(s->accel);
+    }
+}
+
+static char *get_fault(Object *obj, Error **errp)
+{
+    HisiZipState *s = HISI_ZIP(obj);
+
+    return g_strdup(s->fault ? s->fault : "");
+}
+
+static void set_fault(Object *obj, const char *value, Error **errp)
+{
+    HisiZipState *s = HISI_ZIP(obj);
+    char error[ERROR_ROOM];
+
+    if (!s->accel) {
+        error_setg(errp, "a fault needs a realized device");
+        return;
+    }
+    if (!kunpeng_accel_set_fault(s->accel, value, error, sizeof(error))) {
+        error_setg(errp, "%s", error);
+        return;
+    }
+    g_free(s->fault);
+    s->fault = g_strdup(value);
+}
+
+static void get_latency(Object *obj, Visitor *v, const char *name,
+                        void *opaque, Error **errp)
+{
+    HisiZipState *s = HISI_ZIP(obj);
+
+    visit_type_uint64(v, name, &s->latency_ns, errp);
+}
+
+static void set_latency(Object *obj, Visitor *v, const char *name,
+                        void *opaque, Error **errp)
+{
+    HisiZipState *s = HISI_ZIP(obj);
+
+    if (visit_type_uint64(v, name, &s->latency_ns, errp) && s->accel) {
+        kunpeng_accel_set_latency(s->accel, s->latency_ns);
+    }
+}
+
+static void hisi_zip_instance_init(Object *obj)
+{
+    HISI_ZIP(obj)->latency_ns = 20 * SCALE_US;
+}
+
+static void hisi_zip_instance_finalize(Object *obj)
+{
+    g_free(HISI_ZIP(obj)->fault);
+}
+
+static const Property hisi_zip_properties[] = {
+    DEFINE_PROP_UINT8("revision", HisiZipState, revision, 0x30),
+    DEFINE_PROP_UINT16("total-qps", HisiZipState, total_qps, 128),
+    DEFINE_PROP_UINT16("total-vfs", HisiZipState, total_vfs, 7),
+};
+
+/* Requests in flight and cached contexts are not saved. */
+static const VMStateDescription hisi_zip_vmstate = {
+    .name = TYPE_HISI_ZIP,
+    .unmigratable = 1,
+};
+
+static void hisi_zip_class_init(ObjectClass *klass, const void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+    PCIDeviceClass *pc = PCI_DEVICE_CLASS(klass);
+
+    pc->realize = hisi_zip_realize;
+    pc->exit = hisi_zip_exit;
+    pc->vendor_id = HISI_ZIP_VENDOR_ID;
+    pc->device_id = HISI_ZIP_PF_DEVICE_ID;
+    pc->class_id = HISI_ZIP_CLASS_ID;
+
+    dc->desc = "HiSilicon Kunpeng ZIP accelerator";
+    dc->vmsd = &hisi_zip_vmstate;
+    dc->hotpluggable = false;
+    device_class_set_legacy_reset(dc, hisi_zip_reset);
+    device_class_set_props(dc, hisi_zip_properties);
+    set_bit(DEVICE_CATEGORY_MISC, dc->categories);
+
+    object_class_property_add_str(klass, "violations", get_violations, NULL);
+    object_class_property_add_str(klass, "violation-log", get_violation_log,
+                                  NULL);
+    object_class_property_add_str(klass, "counters", get_counters, NULL);
+    object_class_property_add_bool(klass, "violations-reset", NULL,
+                                   set_violations_reset);
+    object_class_property_add_str(klass, "fault", get_fault, set_fault);
+    object_class_property_add(klass, "latency-ns", "uint64", get_latency,
+                              set_latency, NULL, NULL);
+}
+
+static const TypeInfo hisi_zip_info = {
+    .name = TYPE_HISI_ZIP,
+    .parent = TYPE_PCI_DEVICE,
+    .instance_size = sizeof(HisiZipState),
+    .instance_init = hisi_zip_instance_init,
+    .instance_finalize = hisi_zip_instance_finalize,
+    .class_init = hisi_zip_class_init,
+    .interfaces = (const InterfaceInfo[]) {
+        { INTERFACE_PCIE_DEVICE },
+        { }
+    },
+};
+
+static void hisi_zip_register_types(void)
+{
+    type_register_static(&hisi_zip_info);
+}
+
+type_init(hisi_zip_register_types)

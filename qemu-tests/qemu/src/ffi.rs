@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The C interface; `shim/kunpeng_accel.h` declares the same.
+//!
+//! # Safety
+//!
+//! All functions but [`kunpeng_accel_new`] take a handle that it returned and that [`kunpeng_accel_free`] has not
+//! taken yet, and are called by one thread at a time (QEMU's big lock). Calls may nest: the machine may answer a
+//! memory access of the device with an access of the device's own registers. The nested one finds the device
+//! taken; it reads ones and writes nothing.
+
+use std::cell::RefCell;
+use std::ffi::CStr;
+use std::ffi::c_char;
+use std::ffi::c_void;
+use std::slice;
+
+use kunpeng_accel::Config;
+use kunpeng_accel::Device;
+use kunpeng_accel::DmaFault;
+use kunpeng_accel::FunctionId;
+use kunpeng_accel::Host;
+use kunpeng_accel::Revision;
+use kunpeng_accel::ZIP;
+
+/// `KunpengAccelOps`: how the device reaches the machine.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Ops {
+    /// Reads `length` bytes at `address` into `data` as `function`; false if refused.
+    pub dma_read: unsafe extern "C" fn(
+        opaque: *mut c_void,
+        function: u16,
+        address: u64,
+        data: *mut u8,
+        length: usize,
+    ) -> bool,
+    /// Writes `length` bytes of `data` at `address` as `function`; false if refused.
+    pub dma_write: unsafe extern "C" fn(
+        opaque: *mut c_void,
+        function: u16,
+        address: u64,
+        data: *const u8,
+        length: usize,
+    ) -> bool,
+    /// Sends an MSI.
+    pub msi: unsafe extern "C" fn(opaque: *mut c_void, function: u16, vector: u8),
+    /// Nanoseconds of virtual time.
+    pub now_ns: unsafe extern "C" fn(opaque: *mut c_void) -> u64,
+    /// Asks for `kunpeng_accel_timer()` at this time; `UINT64_MAX` withdraws.
+    pub set_timer: unsafe extern "C" fn(opaque: *mut c_void, deadline_ns: u64),
+}
+
+/// `KunpengAccelConfig`: see [`Config`].
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RawConfig {
+    /// PCI revision.
+    pub revision: u8,
+    /// Queue pairs.
+    pub total_qps: u16,
+    /// VFs.
+    pub total_vfs: u16,
+    /// Nanoseconds of a request.
+    pub latency_ns: u64,
+}
+
+/// Texts of `kunpeng_accel_text()`: `KUNPENG_ACCEL_VIOLATIONS`, .. in the header.
+const TEXT_VIOLATIONS: u32 = 0;
+const TEXT_COUNTERS: u32 = 1;
+const TEXT_VIOLATION_LOG: u32 = 2;
+
+/// The machine, through the callbacks.
+struct Machine {
+    ops: Ops,
+    opaque: *mut c_void,
+}
+
+impl Host for Machine {
+    fn dma_read(
+        &mut self,
+        function: FunctionId,
+        address: u64,
+        data: &mut [u8],
+    ) -> Result<(), DmaFault> {
+        // SAFETY: `data` is writable for its length; the shim's callbacks take any function and address.
+        let done = unsafe {
+            (self.ops.dma_read)(
+                self.opaque,
+                function,
+                address,
+                data.as_mut_ptr(),
+                data.len(),
+            )
+        };
+        done.then_some(()).ok_or(DmaFault { address })
+    }
+
+    fn dma_write(
+        &mut self,
+        function: FunctionId,
+        address: u64,
+        data: &[u8],
+    ) -> Result<(), DmaFault> {
+        // SAFETY: `data` is readable for its length; the shim's callbacks take any function and address.
+        let done = unsafe {
+            (self.ops.dma_write)(self.opaque, function, address, data.as_ptr(), data.len())
+        };
+        done.then_some(()).ok_or(DmaFault { address })
+    }
+
+    fn msi(&mut self, function: FunctionId, vector: u8) {
+        // SAFETY: the callback takes any function; the vector is one of the four a function has.
+        unsafe { (self.ops.msi)(self.opaque, function, vector) }
+    }
+
+    fn now_ns(&self) -> u64 {
+        // SAFETY: the callback only reads a clock.
+        unsafe { (self.ops.now_ns)(self.opaque) }
+    }
+
+    fn set_timer(&mut self, deadline_ns: Option<u64>) {
+        // SAFETY: the callback takes any time.
+        unsafe { (self.ops.set_timer)(self.opaque, deadline_ns.unwrap_or(u64::MAX)) }
+    }
+}
+
+/// `KunpengAccel`: a device and its machine.
+pub struct Handle(RefCell<(Device, Machine)>);
+
+impl Handle {
+    /// `work` on the device, or `taken` if a call is under way already.
+    fn with<R>(&self, taken: R, work: impl FnOnce(&mut Device, &mut Machine) -> R) -> R {
+        match self.0.try_borrow_mut() {
+            Ok(mut both) => {
+                let (device, machine) = &mut *both;
+                work(device, machine)
+            }
+            Err(_) => taken,
+        }
+    }
+}
+
+/// Copies as much of `text` as fits, with a zero byte at its end. Bytes of the whole text.
+///
+/// # Safety
+///
+/// `buffer` is writable for `room` bytes, or `room` is 0.
+unsafe fn copy_out(text: &str, buffer: *mut c_char, room: usize) -> usize {
+    if room != 0 {
+        // SAFETY: by the caller's promise.
+        let buffer = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), room) };
+        let length = text.len().min(room - 1);
+        buffer[..length].copy_from_slice(&text.as_bytes()[..length]);
+        buffer[length] = 0;
+    }
+    text.len()
+}
+
+/// Makes a ZIP accelerator. On failure returns NULL and leaves the reason in `error`.
+///
+/// # Safety
+///
+/// The callbacks in `ops` can be called with `opaque` until the device is freed; `error` is writable for `room`
+/// bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kunpeng_accel_new(
+    config: RawConfig,
+    ops: Ops,
+    opaque: *mut c_void,
+    error: *mut c_char,
+    room: usize,
+) -> *mut Handle {
+    let device = Revision::from_pci(config.revision).and_then(|revision| {
+        Device::new(Config {
+            profile: &ZIP,
+            revision,
+            total_qps: config.total_qps,
+            total_vfs: config.total_vfs,
+            latency_ns: config.latency_ns,
+        })
+    });
+    match device {
+        Ok(device) => Box::into_raw(Box::new(Handle(RefCell::new((
+            device,
+            Machine { ops, opaque },
+        ))))),
+        Err(reason) => {
+            // SAFETY: by the caller's promise.
+            unsafe { copy_out(&reason.to_string(), error, room) };
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// Frees a device.
+///
+/// # Safety
+///
+/// See the module; the handle is gone afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kunpeng_accel_free(handle: *mut Handle) {
+    // SAFETY: it came from Box::into_raw() and is given back once.
+    drop(unsafe { Box::from_raw(handle) });
+}
+
+/// Reads a register of BAR 2.
+///
+/// # Safety
+///
+/// See the module.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kunpeng_accel_read(
+    handle: *const Handle,
+    function: u16,
+    offset: u64,
+    size: u8,
+) -> u64 {
+    // SAFETY: by the module's rule.
+    let handle = unsafe { &*handle };
+    handle.with(u64::MAX, |device, machine| {
+        device.read(machine, function, offset, size)
+    })
+}
+
+/// Writes a register of BAR 2.
+///
+/// # Safety
+///
+/// See the module.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kunpeng_accel_write(
+    handle: *const Handle,
+    function: u16,
+    offset: u64,
+    size: u8,
+    value: u64,
+) {
+    // SAFETY: by the module's rule.
+    let handle = unsafe { &*handle };
+    handle.with((), |device, machine| {
+        device.write(machine, function, offset, size, value);
+    });
+}
+
+/// The time asked for has come.
+///
+/// # Safety
+///
+/// See the module.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kunpeng_accel_timer(handle: *const Handle) {
+    // SAFETY: by the module's rule.
+    let handle = unsafe { &*handle };
+    handle.with((), |device, machine| device.timer(machine));
+}
+
+/// Function level reset.
+///
+/// # Safety
+///
+/// See the module.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kunpeng_accel_flr(handle: *const Handle, function: u16) {
+    // SAFETY: by the module's rule.
+    let handle = unsafe { &*handle };
+    handle.with((), |device, machine| device.flr(machine, function));
+}
+
+/// The number of enabled VFs.
+///
+/// # Safety
+///
+/// See the module.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kunpeng_accel_set_vfs(handle: *const Handle, vfs: u16) {
+    // SAFETY: by the module's rule.
+    let handle = unsafe { &*handle };
+    handle.with((), |device, machine| device.set_vfs(machine, vfs));
+}
+
+/// Latency of a request in nanoseconds.
+///
+/// # Safety
+///
+/// See the module.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kunpeng_accel_latency(handle: *const Handle) -> u64 {
+    // SAFETY: by the module's rule.
+    let handle = unsafe { &*handle };
+    handle.with(0, |device, _| device.latency_ns())
+}
+
+/// Changes the latency.
+///
+/// # Safety
+///
+/// See the module.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kunpeng_accel_set_latency(handle: *const Handle, latency_ns: u64) {
+    // SAFETY: by the module's rule.
+    let handle = unsafe { &*handle };
+    handle.with((), |device, _| device.set_latency_ns(latency_ns));
+}
+
+/// Zeroes the violations.
+///
+/// # Safety
+///
+/// See the module.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kunpeng_accel_reset_violations(handle: *const Handle) {
+    // SAFETY: by the module's rule.
+    let handle = unsafe { &*handle };
+    handle.with((), |device, _| device.reset_violations());
+}
+
+/// Copies a text out, as far as it fits. Bytes of the whole text, without the zero byte.
+///
+/// # Safety
+///
+/// See the module; `buffer` is writable for `room` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kunpeng_accel_text(
+    handle: *const Handle,
+    which: u32,
+    buffer: *mut c_char,
+    room: usize,
+) -> usize {
+    // SAFETY: by the module's rule.
+    let handle = unsafe { &*handle };
+    let text = handle.with(String::new(), |device, _| match which {
+        TEXT_VIOLATIONS => device.violations().to_json(),
+        TEXT_COUNTERS => device.counters().to_json(),
+        TEXT_VIOLATION_LOG => device.violations().log(),
+        _ => String::new(),
+    });
+    // SAFETY: by the caller's promise.
+    unsafe { copy_out(&text, buffer, room) }
+}
+
+/// Puts faults in. On failure returns false and leaves the reason in `error`.
+///
+/// # Safety
+///
+/// See the module; `text` is a C string, `error` is writable for `room` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kunpeng_accel_set_fault(
+    handle: *const Handle,
+    text: *const c_char,
+    error: *mut c_char,
+    room: usize,
+) -> bool {
+    // SAFETY: by the module's rule.
+    let handle = unsafe { &*handle };
+    // SAFETY: by the caller's promise.
+    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
+    let outcome = handle.with(Ok(()), |device, machine| device.set_fault(machine, &text));
+    match outcome {
+        Ok(()) => true,
+        Err(reason) => {
+            // SAFETY: by the caller's promise.
+            unsafe { copy_out(&reason.to_string(), error, room) };
+            false
+        }
+    }
+}
