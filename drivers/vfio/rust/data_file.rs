@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The file through which migration data leave or enter a device.
+//!
+//! The file holds a session and never the device: it can outlive the device's last user and the
+//! driver's binding. User memory is touched while only the file's own lock is held, which nothing
+//! but reads and writes of the same file ever waits for; a page fault on the device's own memory
+//! may therefore wait for a reset, and a reset for the session.
+//!
+//! C headers: `include/linux/anon_inodes.h`, `include/uapi/linux/vfio.h`
+
+use crate::bindings;
+use core::marker::PhantomData;
+use kernel::{
+    error::from_err_ptr,
+    fs::File,
+    module::this_module,
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        Arc,
+        Mutex, //
+    },
+    types::ForeignOwnable,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    },
+    ModuleMetadata, //
+};
+
+/// Bytes that pass between user and session in one step.
+const CHUNK: usize = 256;
+
+/// Size of `struct vfio_precopy_info` up to and including `dirty_bytes`.
+const PRECOPY_INFO_SIZE: usize = 24;
+
+/// What `VFIO_MIG_GET_PRECOPY_INFO` reports, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrecopyInfo {
+    /// What is left of the data that was there when pre-copy began.
+    pub initial: u64,
+    /// What has changed since.
+    pub dirty: u64,
+}
+
+/// A session that migration data are read from.
+///
+/// No method is called with user memory being touched, none may wait for that.
+pub trait Source: Send + Sync + 'static {
+    /// Copies data from the current position to `out`, as much as there is, without advancing.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMSG`] if more may come, nothing being there now; [`ENODEV`] after the end of the
+    /// session.
+    fn peek(&self, out: &mut [u8]) -> Result<usize>;
+
+    /// Advances by `count` bytes, which the user has got.
+    fn consume(&self, count: usize);
+
+    /// What is left in pre-copy.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if the device is not in pre-copy, [`ENODEV`] after the end of the session.
+    fn precopy_info(&self) -> Result<PrecopyInfo>;
+
+    /// Whether the user asked for the second version of the pre-copy information.
+    fn precopy_info_v2(&self) -> bool;
+}
+
+/// A session that migration data are written to.
+pub trait Sink: Send + Sync + 'static {
+    /// Appends `chunk`; `rest` bytes of the same `write()` are to follow.
+    ///
+    /// An error after the first chunk makes the `write()` a short one.
+    fn append(&self, chunk: &[u8], rest: usize) -> Result;
+}
+
+/// What the file keeps: the session, and the lock under which user memory is touched.
+#[pin_data]
+struct Private<S> {
+    session: Arc<S>,
+    #[pin]
+    user: Mutex<()>,
+}
+
+/// Makes the file of a session that is read from. `M` is the module `S` is in.
+///
+/// # Errors
+///
+/// Those of `anon_inode_getfile()`.
+pub fn source<S: Source, M: ModuleMetadata>(name: &CStr, session: Arc<S>) -> Result<ARef<File>> {
+    open(
+        name,
+        session,
+        &SourceOps::<S, M>::OPS,
+        kernel::bindings::O_RDONLY,
+    )
+}
+
+/// Makes the file of a session that is written to. `M` is the module `S` is in.
+///
+/// # Errors
+///
+/// Those of `anon_inode_getfile()`.
+pub fn sink<S: Sink, M: ModuleMetadata>(name: &CStr, session: Arc<S>) -> Result<ARef<File>> {
+    open(
+        name,
+        session,
+        &SinkOps::<S, M>::OPS,
+        kernel::bindings::O_WRONLY,
+    )
+}
+
+fn open<S: Send + Sync + 'static>(
+    name: &CStr,
+    session: Arc<S>,
+    ops: &'static kernel::bindings::file_operations,
+    flags: u32,
+) -> Result<ARef<File>> {
+    let private = KBox::pin_init(
+        pin_init!(Private {
+            session,
+            user <- new_mutex!((), "vfio::data_file::user"),
+        }),
+        GFP_KERNEL,
+    )?;
+    let private = private.into_foreign();
+
+    // SAFETY: `ops` expect what `private` is, and own it from here on if the call succeeds.
+    let file = from_err_ptr(unsafe {
+        // CAST: the flags are small.
+        bindings::anon_inode_getfile(name.as_char_ptr(), ops, private, flags as c_int)
+    });
+    let file = match file {
+        Ok(file) => file,
+        Err(e) => {
+            // SAFETY: `private` comes from `into_foreign()` above, and no file has it.
+            drop(unsafe { <Pin<KBox<Private<S>>>>::from_foreign(private) });
+            return Err(e);
+        }
+    };
+
+    // SAFETY: the file is new and nobody else's; making it a stream always succeeds.
+    unsafe { bindings::stream_open((*file).f_inode, file) };
+
+    let file = core::ptr::NonNull::new(file).ok_or(ENOMEM)?;
+    // SAFETY: the file comes with one reference, which passes to the `ARef`. It is in no file
+    // table yet, so nobody uses its position.
+    Ok(unsafe { ARef::from_raw(file.cast()) })
+}
+
+/// # Safety
+///
+/// `file` must have been made by [`open`] for a session of type `S`, and live for `'a`.
+unsafe fn private<'a, S: 'static>(file: *mut kernel::bindings::file) -> Pin<&'a Private<S>> {
+    // SAFETY: by the safety requirements; only `release` takes the box back.
+    unsafe { <Pin<KBox<Private<S>>>>::borrow((*file).private_data) }
+}
+
+/// # Safety
+///
+/// `file` must have been made by [`open`] for a session of type `S`, and be in release.
+unsafe extern "C" fn release<S: 'static>(
+    _inode: *mut kernel::bindings::inode,
+    file: *mut kernel::bindings::file,
+) -> c_int {
+    // SAFETY: by the safety requirements nobody borrows the box any more.
+    drop(unsafe { <Pin<KBox<Private<S>>>>::from_foreign((*file).private_data) });
+    0
+}
+
+fn user_slice(buf: *const c_char, len: usize) -> UserSlice {
+    UserSlice::new(UserPtr::from_ptr(buf.cast_mut().cast()), len)
+}
+
+fn to_ssize(result: Result<usize>) -> isize {
+    match result {
+        // CAST: a count is at most what the user asked for, which fits.
+        Ok(count) => count as isize,
+        Err(e) => e.to_errno() as isize,
+    }
+}
+
+struct SourceOps<S: Source, M: ModuleMetadata>(PhantomData<(S, M)>);
+
+impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
+    const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
+        owner: this_module::<M>().as_ptr(),
+        read: Some(Self::read),
+        unlocked_ioctl: Some(Self::ioctl),
+        #[cfg(CONFIG_COMPAT)]
+        compat_ioctl: kernel::bindings::compat_ptr_ioctl,
+        release: Some(release::<S>),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// `file` must have been made by [`source`] for `S`.
+    unsafe extern "C" fn read(
+        file: *mut kernel::bindings::file,
+        buf: *mut c_char,
+        len: usize,
+        _pos: *mut kernel::bindings::loff_t,
+    ) -> isize {
+        // SAFETY: by the safety requirements.
+        let private = unsafe { private::<S>(file) };
+        to_ssize(Self::copy_out(&private, user_slice(buf, len)))
+    }
+
+    fn copy_out(private: &Private<S>, user: UserSlice) -> Result<usize> {
+        let mut writer = user.writer();
+        let mut chunk = [0; CHUNK];
+        let mut done = 0;
+
+        let _user = private.user.lock();
+        loop {
+            let room = writer.len().min(CHUNK);
+            let step = private.session.peek(&mut chunk[..room]).and_then(|count| {
+                writer.write_slice(&chunk[..count])?;
+                private.session.consume(count);
+                Ok(count)
+            });
+            match step {
+                Ok(count) => {
+                    done += count;
+                    if count == 0 || writer.is_empty() {
+                        return Ok(done);
+                    }
+                }
+                Err(_) if done > 0 => return Ok(done),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` must have been made by [`source`] for `S`.
+    unsafe extern "C" fn ioctl(
+        file: *mut kernel::bindings::file,
+        cmd: c_uint,
+        arg: c_ulong,
+    ) -> c_long {
+        if cmd != bindings::VFIO_RUST_IOCTL_PRECOPY_INFO {
+            return ENOTTY.to_errno() as c_long;
+        }
+        // SAFETY: by the safety requirements.
+        let private = unsafe { private::<S>(file) };
+        match Self::precopy_info(&private.session, UserPtr::from_addr(arg)) {
+            Ok(()) => 0,
+            Err(e) => e.to_errno() as c_long,
+        }
+    }
+
+    fn precopy_info(session: &S, arg: UserPtr) -> Result {
+        let (mut reader, mut writer) = UserSlice::new(arg, PRECOPY_INFO_SIZE).reader_writer();
+        let mut raw = [0; PRECOPY_INFO_SIZE];
+        reader.read_slice(&mut raw)?;
+
+        let (argsz, rest) = raw.split_at_mut(4);
+        let (flags, rest) = rest.split_at_mut(4);
+        let (initial, dirty) = rest.split_at_mut(8);
+        if (u32::from_ne_bytes([argsz[0], argsz[1], argsz[2], argsz[3]]) as usize)
+            < PRECOPY_INFO_SIZE
+        {
+            return Err(EINVAL);
+        }
+
+        let info = session.precopy_info()?;
+        // In the first version the user gets back what he passed.
+        if session.precopy_info_v2() {
+            flags.fill(0);
+        }
+        initial.copy_from_slice(&info.initial.to_ne_bytes());
+        dirty.copy_from_slice(&info.dirty.to_ne_bytes());
+        writer.write_slice(&raw)
+    }
+}
+
+struct SinkOps<S: Sink, M: ModuleMetadata>(PhantomData<(S, M)>);
+
+impl<S: Sink, M: ModuleMetadata> SinkOps<S, M> {
+    const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
+        owner: this_module::<M>().as_ptr(),
+        write: Some(Self::write),
+        release: Some(release::<S>),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// `file` must have been made by [`sink`] for `S`.
+    unsafe extern "C" fn write(
+        file: *mut kernel::bindings::file,
+        buf: *const c_char,
+        len: usize,
+        _pos: *mut kernel::bindings::loff_t,
+    ) -> isize {
+        // SAFETY: by the safety requirements.
+        let private = unsafe { private::<S>(file) };
+        to_ssize(Self::copy_in(&private, user_slice(buf, len)))
+    }
+
+    fn copy_in(private: &Private<S>, user: UserSlice) -> Result<usize> {
+        let mut reader = user.reader();
+        let mut chunk = [0; CHUNK];
+        let mut done = 0;
+
+        let _user = private.user.lock();
+        while !reader.is_empty() {
+            let count = reader.len().min(CHUNK);
+            let step = reader
+                .read_slice(&mut chunk[..count])
+                .and_then(|()| private.session.append(&chunk[..count], reader.len()));
+            match step {
+                Ok(()) => done += count,
+                Err(_) if done > 0 => return Ok(done),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done)
+    }
+}

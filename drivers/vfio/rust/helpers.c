@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/bitops.h>
+#include <linux/dcache.h>
+#include <linux/err.h>
+#include <linux/pm_runtime.h>
+
+#include "helpers.h"
+
+void vfio_rust_helper_put_device(struct vfio_device *vdev)
+{
+	vfio_put_device(vdev);
+}
+
+void vfio_rust_helper_get_device(struct vfio_device *vdev)
+{
+	get_device(&vdev->device);
+}
+
+struct pci_dev *vfio_rust_helper_pci_physfn(struct pci_dev *pdev)
+{
+	return pci_physfn(pdev);
+}
+
+bool vfio_rust_helper_pci_is_virtfn(struct pci_dev *pdev)
+{
+	return pdev->is_virtfn;
+}
+
+bool vfio_rust_helper_test_and_set_bit(unsigned int nr, unsigned long *word)
+{
+	return test_and_set_bit(nr, word);
+}
+
+void vfio_rust_helper_clear_bit(unsigned int nr, unsigned long *word)
+{
+	clear_bit(nr, word);
+}
+
+/* Below 0: no runtime PM for this device. 0: it sleeps. 1: awake, and held. */
+int vfio_rust_helper_pm_get_if_active(struct device *dev)
+{
+	return pm_runtime_get_if_active(dev);
+}
+
+void vfio_rust_helper_pm_put(struct device *dev)
+{
+	pm_runtime_put(dev);
+}
+
+/*
+ * The core's "migration" folder of @vdev, with a reference, or NULL where
+ * there is none. A lookup under a NULL parent would search debugfs' root.
+ */
+struct dentry *vfio_rust_helper_debugfs_migration(struct vfio_device *vdev)
+{
+	if (!IS_ENABLED(CONFIG_VFIO_DEBUGFS) || !debugfs_initialized() ||
+	    IS_ERR_OR_NULL(vdev->debug_root))
+		return NULL;
+
+	return debugfs_lookup("migration", vdev->debug_root);
+}
+
+struct dentry *vfio_rust_helper_debugfs_dir(const char *name,
+					    struct dentry *parent)
+{
+	return debugfs_create_dir(name, parent);
+}
+
+struct dentry *vfio_rust_helper_debugfs_file(const char *name, umode_t mode,
+					     struct dentry *parent, void *data,
+					     const struct file_operations *fops)
+{
+	return debugfs_create_file(name, mode, parent, data, fops);
+}
+
+void vfio_rust_helper_debugfs_remove(struct dentry *dentry)
+{
+	debugfs_remove(dentry);
+}
+
+void vfio_rust_helper_dput(struct dentry *dentry)
+{
+	dput(dentry);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Out-of-line copies of what C has as static inline functions, as macros or,
+ * in some configurations, not at all.
+ */
+#ifndef VFIO_RUST_HELPERS_H
+#define VFIO_RUST_HELPERS_H
+
+#include <linux/debugfs.h>
+#include <linux/mod_devicetable.h>
+#include <linux/pci.h>
+#include <linux/seq_file.h>
+#include <linux/vfio.h>
+#include <linux/vfio_pci_core.h>
+
+enum {
+	VFIO_RUST_PCI_ID_OVERRIDE = PCI_ID_F_VFIO_DRIVER_OVERRIDE,
+	VFIO_RUST_PCI_OFFSET_SHIFT = VFIO_PCI_OFFSET_SHIFT,
+};
+
+enum {
+	VFIO_RUST_IOCTL_IOEVENTFD = VFIO_DEVICE_IOEVENTFD,
+	VFIO_RUST_IOCTL_PRECOPY_INFO = VFIO_MIG_GET_PRECOPY_INFO,
+};
+
+void vfio_rust_helper_put_device(struct vfio_device *vdev);
+void vfio_rust_helper_get_device(struct vfio_device *vdev);
+
+struct pci_dev *vfio_rust_helper_pci_physfn(struct pci_dev *pdev);
+bool vfio_rust_helper_pci_is_virtfn(struct pci_dev *pdev);
+bool vfio_rust_helper_test_and_set_bit(unsigned int nr, unsigned long *word);
+void vfio_rust_helper_clear_bit(unsigned int nr, unsigned long *word);
+int vfio_rust_helper_pm_get_if_active(struct device *dev);
+void vfio_rust_helper_pm_put(struct device *dev);
+
+struct dentry *vfio_rust_helper_debugfs_migration(struct vfio_device *vdev);
+struct dentry *vfio_rust_helper_debugfs_dir(const char *name,
+					    struct dentry *parent);
+struct dentry *vfio_rust_helper_debugfs_file(const char *name, umode_t mode,
+					     struct dentry *parent, void *data,
+					     const struct file_operations *fops);
+void vfio_rust_helper_debugfs_remove(struct dentry *dentry);
+void vfio_rust_helper_dput(struct dentry *dentry);
+
+#endif

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The migration protocol: typed states, the core's path through them, and the callbacks.
+//!
+//! C header: `include/uapi/linux/vfio.h`
+
+use crate::{
+    bindings,
+    device::{
+        self,
+        Device, //
+    },
+};
+use core::marker::PhantomData;
+use kernel::{
+    error::to_result,
+    fs::File,
+    prelude::*,
+    sync::aref::ARef, //
+};
+
+/// A state of the migration protocol, `enum vfio_device_mig_state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    /// The device failed; only a reset leads out.
+    Error = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_ERROR,
+    /// The device does not run and does not change.
+    Stop = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_STOP,
+    /// The device runs.
+    Running = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_RUNNING,
+    /// The device does not run; its state can be read.
+    StopCopy = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_STOP_COPY,
+    /// The device does not run; its state can be written.
+    Resuming = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_RESUMING,
+    /// As [`State::Running`], without accesses to other devices.
+    RunningP2p = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_RUNNING_P2P,
+    /// The device runs; what is known of its state can be read.
+    PreCopy = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_PRE_COPY,
+    /// As [`State::PreCopy`], without accesses to other devices.
+    PreCopyP2p = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_PRE_COPY_P2P,
+}
+
+impl State {
+    /// All states, in the order of their numbers.
+    pub const ALL: [Self; bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_NR as usize] = [
+        Self::Error,
+        Self::Stop,
+        Self::Running,
+        Self::StopCopy,
+        Self::Resuming,
+        Self::RunningP2p,
+        Self::PreCopy,
+        Self::PreCopyP2p,
+    ];
+
+    /// The state's name in the uAPI, without its prefix.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "ERROR",
+            Self::Stop => "STOP",
+            Self::Running => "RUNNING",
+            Self::StopCopy => "STOP_COPY",
+            Self::Resuming => "RESUMING",
+            Self::RunningP2p => "RUNNING_P2P",
+            Self::PreCopy => "PRE_COPY",
+            Self::PreCopyP2p => "PRE_COPY_P2P",
+        }
+    }
+}
+
+impl TryFrom<u32> for State {
+    type Error = Error;
+
+    fn try_from(value: u32) -> Result<Self> {
+        Self::ALL.get(value as usize).copied().ok_or(EINVAL)
+    }
+}
+
+/// What a device offers, bits of `VFIO_MIGRATION_*`.
+#[derive(Clone, Copy)]
+pub struct Features(u32);
+
+impl Features {
+    /// State transfer while the device is stopped; every device that can migrate has it.
+    pub const STOP_COPY: Self = Self(bindings::VFIO_MIGRATION_STOP_COPY);
+    /// The P2P states.
+    pub const P2P: Self = Self(bindings::VFIO_MIGRATION_P2P);
+    /// State transfer while the device runs.
+    pub const PRE_COPY: Self = Self(bindings::VFIO_MIGRATION_PRE_COPY);
+
+    /// Both `self` and `other`.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+/// Callbacks of a device that can migrate, `struct vfio_migration_ops`.
+///
+/// They run between open and close, in process context; the core does not serialise them.
+pub trait Operations: device::Operations {
+    /// Takes the device to `target`, arc by arc ([`Device::next_state`]).
+    ///
+    /// Returns the data file of the state that was entered, if it has one. On failure the device
+    /// is in the state that [`Operations::state`] says.
+    fn set_state(dev: &Device<Self>, target: State) -> Result<Option<ARef<File>>>;
+
+    /// The state the device is in. Also called while the device is closed.
+    fn state(dev: &Device<Self>) -> State;
+
+    /// Bytes that the stop-copy phase will take.
+    fn data_size(dev: &Device<Self>) -> Result<usize>;
+}
+
+/// Proof that `T` has the migration callbacks, and what it offers.
+///
+/// A driver returns it from [`device::Operations::migration`] for the devices that can migrate.
+pub struct Support<T> {
+    ops: &'static bindings::vfio_migration_ops,
+    features: Features,
+    _device: PhantomData<T>,
+}
+
+impl<T: Operations> Support<T> {
+    /// Offers `features`, and [`Features::STOP_COPY`] in any case.
+    pub fn new(features: Features) -> Self {
+        Self {
+            ops: &VTable::<T>::VTABLE,
+            features: features.and(Features::STOP_COPY),
+            _device: PhantomData,
+        }
+    }
+}
+
+impl<T> Support<T> {
+    /// Enters the support into `vdev`.
+    ///
+    /// # Safety
+    ///
+    /// `vdev` must be embedded in a [`Device<T>`] that is not registered yet.
+    pub(crate) unsafe fn apply(&self, vdev: *mut bindings::vfio_device) {
+        // SAFETY: by the safety requirements `vdev` is valid and nobody else looks at it yet.
+        unsafe {
+            (*vdev).migration_flags = self.features.bits();
+            (*vdev).mig_ops = self.ops;
+        }
+    }
+}
+
+struct VTable<T: Operations>(PhantomData<T>);
+
+impl<T: Operations> VTable<T> {
+    const VTABLE: bindings::vfio_migration_ops = bindings::vfio_migration_ops {
+        migration_set_state: Some(Self::set_state),
+        migration_get_state: Some(Self::get_state),
+        migration_get_data_size: Some(Self::get_data_size),
+    };
+
+    /// # Safety
+    ///
+    /// `vdev` must be embedded in a registered [`Device<T>`].
+    unsafe extern "C" fn set_state(
+        vdev: *mut bindings::vfio_device,
+        new: bindings::vfio_device_mig_state,
+    ) -> *mut kernel::bindings::file {
+        // SAFETY: by the safety requirements.
+        let dev = unsafe { Device::<T>::from_raw(vdev) };
+
+        match State::try_from(new).and_then(|target| T::set_state(dev, target)) {
+            Ok(Some(file)) => ARef::into_raw(file).cast().as_ptr(),
+            Ok(None) => core::ptr::null_mut(),
+            Err(e) => e.to_ptr(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `vdev` must be embedded in a registered [`Device<T>`]; `state` must be valid for a write.
+    unsafe extern "C" fn get_state(
+        vdev: *mut bindings::vfio_device,
+        state: *mut bindings::vfio_device_mig_state,
+    ) -> c_int {
+        // SAFETY: by the safety requirements.
+        let dev = unsafe { Device::<T>::from_raw(vdev) };
+
+        // SAFETY: by the safety requirements.
+        unsafe { state.write(T::state(dev) as u32) };
+        0
+    }
+
+    /// # Safety
+    ///
+    /// `vdev` must be embedded in a registered [`Device<T>`]; `len` must be valid for a write.
+    unsafe extern "C" fn get_data_size(
+        vdev: *mut bindings::vfio_device,
+        len: *mut c_ulong,
+    ) -> c_int {
+        // SAFETY: by the safety requirements.
+        let dev = unsafe { Device::<T>::from_raw(vdev) };
+
+        match T::data_size(dev) {
+            Ok(size) => {
+                // SAFETY: by the safety requirements.
+                unsafe { len.write(size) };
+                0
+            }
+            Err(e) => e.to_errno(),
+        }
+    }
+}
+
+impl<T: Operations> Device<T> {
+    /// The next state on the core's path from `current` to `target`.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if there is no path with what the device offers. From [`State::Error`] there
+    /// never is.
+    ///
+    /// C: `vfio_mig_get_next_state()`
+    pub fn next_state(&self, current: State, target: State) -> Result<State> {
+        // The core takes it for a driver's fault to be asked for a way out of ERROR, and warns;
+        // but any user can ask.
+        if current == State::Error {
+            return Err(EINVAL);
+        }
+
+        let mut next = 0;
+        // SAFETY: `self.vdev()` is a valid device and `next` valid for a write.
+        to_result(unsafe {
+            bindings::vfio_mig_get_next_state(self.vdev(), current as u32, target as u32, &mut next)
+        })?;
+        State::try_from(next)
+    }
+
+    /// Whether the user asked for the second version of the pre-copy information.
+    pub fn precopy_info_v2(&self) -> bool {
+        // SAFETY: the device is valid; the byte only ever changes between 0 and 1 and a stale
+        // value is as good as the other.
+        unsafe { core::ptr::read_volatile(&raw const (*self.vdev()).precopy_info_v2) != 0 }
+    }
+}
+
+#[kernel::prelude::kunit_tests(rust_vfio_migration)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_have_the_numbers_of_the_uapi() {
+        for (number, state) in State::ALL.iter().enumerate() {
+            assert_eq!(*state as u32, number as u32);
+            assert_eq!(State::try_from(number as u32), Ok(*state));
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_the_uapi_are_no_states() {
+        assert_eq!(State::try_from(8), Err(EINVAL));
+        assert_eq!(State::try_from(u32::MAX), Err(EINVAL));
+    }
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! PCI side of a VFIO variant driver: registration, ids, reset hooks, SR-IOV.
+//!
+//! [`kernel::pci::Adapter`] cannot register such a driver: it keeps a box of its own as the
+//! device's driver data, where vfio-pci-core wants its `struct vfio_pci_core_device`, and it
+//! sets neither error handlers nor `driver_managed_dma`.
+//!
+//! C header: `include/linux/pci.h`
+
+use crate::{
+    bindings,
+    device::{
+        raw_device,
+        Device,
+        Operations, //
+    },
+};
+use core::{
+    marker::PhantomData,
+    mem::offset_of, //
+};
+use kernel::{
+    device,
+    device_id::{
+        RawDeviceId,
+        RawDeviceIdIndex, //
+    },
+    driver,
+    error::to_result,
+    pci,
+    prelude::*,
+    sync::aref::ARef,
+    types::Opaque,
+    ThisModule, //
+};
+
+/// A device id that only matches if the administrator asks for a VFIO driver.
+///
+/// C: `PCI_DRIVER_OVERRIDE_DEVICE_VFIO()`
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct DeviceId(kernel::bindings::pci_device_id);
+
+impl DeviceId {
+    const ANY: u32 = !0;
+
+    /// All devices of `vendor` with the id `device`.
+    pub const fn vfio_override(vendor: u16, device: u16) -> Self {
+        Self(kernel::bindings::pci_device_id {
+            vendor: vendor as u32,
+            device: device as u32,
+            subvendor: Self::ANY,
+            subdevice: Self::ANY,
+            class: 0,
+            class_mask: 0,
+            driver_data: 0,
+            override_only: bindings::VFIO_RUST_PCI_ID_OVERRIDE,
+        })
+    }
+}
+
+// SAFETY: `DeviceId` is a transparent wrapper of `struct pci_device_id`.
+unsafe impl RawDeviceId for DeviceId {
+    type RawType = kernel::bindings::pci_device_id;
+}
+
+// SAFETY: `DRIVER_DATA_OFFSET` is the offset of `driver_data`.
+unsafe impl RawDeviceIdIndex for DeviceId {
+    const DRIVER_DATA_OFFSET: usize = offset_of!(kernel::bindings::pci_device_id, driver_data);
+}
+
+/// A table of device ids.
+pub type IdTable = &'static dyn kernel::device_id::IdTable<DeviceId, ()>;
+
+/// Declares a table of device ids and the module aliases that go with it.
+#[macro_export]
+macro_rules! vfio_device_table {
+    ($table:ident, [$($id:expr),* $(,)?]) => {
+        ::kernel::module_device_table!(
+            "pci", $crate::pci::DeviceId, $table, (), [$(($id, ())),*]
+        );
+    };
+}
+
+/// A VFIO PCI variant driver.
+pub trait Driver: 'static {
+    /// Data and callbacks of its devices.
+    type Ops: Operations;
+
+    /// The devices it can be bound to.
+    const ID_TABLE: IdTable;
+}
+
+/// Registers a [`Driver`] with the PCI bus, by way of [`driver::Registration`].
+pub struct Adapter<T: Driver>(PhantomData<T>);
+
+// SAFETY: `struct pci_driver` is a C type that embeds a `struct device_driver` at the given
+// offset. The device's driver data is never left set when `remove` or a failed `probe` returns,
+// so the registration never interprets it as `DriverData`.
+unsafe impl<T: Driver> driver::DriverLayout for Adapter<T> {
+    type DriverType = kernel::bindings::pci_driver;
+    type DriverData<'bound> = ();
+    const DEVICE_DRIVER_OFFSET: usize = offset_of!(Self::DriverType, driver);
+}
+
+// SAFETY: `unregister` is valid after `register` succeeded.
+unsafe impl<T: Driver> driver::RegistrationOps for Adapter<T> {
+    unsafe fn register(
+        pdrv: &Opaque<Self::DriverType>,
+        name: &'static CStr,
+        module: &'static ThisModule,
+    ) -> Result {
+        // SAFETY: the structure is not registered yet, nobody else looks at it.
+        unsafe {
+            (*pdrv.get()).name = name.as_char_ptr();
+            (*pdrv.get()).probe = Some(Self::probe);
+            (*pdrv.get()).remove = Some(Self::remove);
+            (*pdrv.get()).id_table = T::ID_TABLE.as_ptr();
+            (*pdrv.get()).err_handler = &Self::ERROR_HANDLERS;
+            (*pdrv.get()).driver_managed_dma = true;
+        }
+
+        // SAFETY: `pdrv` is initialised and stays in place until it is unregistered.
+        to_result(unsafe {
+            kernel::bindings::__pci_register_driver(pdrv.get(), module.as_ptr(), name.as_char_ptr())
+        })
+    }
+
+    unsafe fn unregister(pdrv: &Opaque<Self::DriverType>) {
+        // SAFETY: by the safety requirements of the trait `pdrv` is registered.
+        unsafe { kernel::bindings::pci_unregister_driver(pdrv.get()) };
+    }
+}
+
+impl<T: Driver> Adapter<T> {
+    const ERROR_HANDLERS: kernel::bindings::pci_error_handlers =
+        kernel::bindings::pci_error_handlers {
+            error_detected: Some(bindings::vfio_pci_core_aer_err_detected),
+            reset_prepare: Some(Self::reset_prepare),
+            reset_done: Some(Self::reset_done),
+            ..pin_init::zeroed()
+        };
+
+    /// # Safety
+    ///
+    /// `pdev` must be a valid device in the bus' probe callback.
+    unsafe extern "C" fn probe(
+        pdev: *mut kernel::bindings::pci_dev,
+        _id: *const kernel::bindings::pci_device_id,
+    ) -> c_int {
+        // SAFETY: by the safety requirements the device is valid and bound; `pci::Device` is a
+        // transparent wrapper.
+        let pdev = unsafe { &*pdev.cast::<pci::Device<device::Bound>>() };
+
+        match Self::bind(pdev) {
+            Ok(()) => 0,
+            Err(e) => e.to_errno(),
+        }
+    }
+
+    fn bind(pdev: &pci::Device<device::Bound>) -> Result {
+        let dev = Device::<T::Ops>::new(pdev)?;
+
+        // SAFETY: the device is valid and being probed, so its driver data is ours. The
+        // reference behind the pointer is given back in `remove`.
+        unsafe { kernel::bindings::dev_set_drvdata(raw_device(pdev), dev.core().cast()) };
+
+        // SAFETY: the core's part is initialised and is the device's driver data.
+        let ret = to_result(unsafe { bindings::vfio_pci_core_register_device(dev.core()) });
+        if let Err(e) = ret {
+            // SAFETY: as above.
+            unsafe { kernel::bindings::dev_set_drvdata(raw_device(pdev), core::ptr::null_mut()) };
+            return Err(e);
+        }
+
+        T::Ops::registered(&dev);
+        let _ = ARef::into_raw(dev);
+        Ok(())
+    }
+
+    /// # Safety
+    ///
+    /// `pdev` must be a device that `probe` succeeded for and that has not been removed since.
+    unsafe fn device<'a>(pdev: *mut kernel::bindings::pci_dev) -> &'a Device<T::Ops> {
+        // SAFETY: `probe` has set the driver data to a device, on which it left a reference.
+        unsafe { Device::from_raw(kernel::bindings::dev_get_drvdata(&raw mut (*pdev).dev).cast()) }
+    }
+
+    /// # Safety
+    ///
+    /// `pdev` must be a device that `probe` succeeded for.
+    unsafe extern "C" fn remove(pdev: *mut kernel::bindings::pci_dev) {
+        // SAFETY: by the safety requirements.
+        let dev = unsafe { Self::device(pdev) };
+
+        T::Ops::unregistering(dev);
+        // SAFETY: the device is registered, and it is not used by anybody when this returns.
+        unsafe { bindings::vfio_pci_core_unregister_device(dev.core()) };
+        // SAFETY: the device is still being removed, its driver data is ours.
+        unsafe {
+            kernel::bindings::dev_set_drvdata(&raw mut (*pdev).dev, core::ptr::null_mut());
+        }
+        // SAFETY: this is the reference that `bind` left behind.
+        drop(unsafe { ARef::from_raw(core::ptr::NonNull::from(dev)) });
+    }
+
+    /// # Safety
+    ///
+    /// `pdev` must be a device that `probe` succeeded for and that has not been removed since.
+    unsafe extern "C" fn reset_prepare(pdev: *mut kernel::bindings::pci_dev) {
+        // SAFETY: by the safety requirements.
+        T::Ops::reset_prepare(unsafe { Self::device(pdev) });
+    }
+
+    /// # Safety
+    ///
+    /// `pdev` must be a device that `probe` succeeded for and that has not been removed since.
+    unsafe extern "C" fn reset_done(pdev: *mut kernel::bindings::pci_dev) {
+        // SAFETY: by the safety requirements.
+        T::Ops::reset_done(unsafe { Self::device(pdev) });
+    }
+}
+
+/// Declares a kernel module that registers one VFIO PCI variant driver.
+#[macro_export]
+macro_rules! module_vfio_pci_driver {
+    ($($f:tt)*) => {
+        ::kernel::module_driver!(<T>, $crate::pci::Adapter<T>, { $($f)* });
+    };
+}
+
+/// Index of a VF among those of its PF, from 0, or `None` if `pdev` is no VF.
+///
+/// C: `pci_iov_vf_id()`
+pub fn vf_index(pdev: &pci::Device<device::Bound>) -> Option<u32> {
+    // SAFETY: `pci::Device` is a transparent wrapper of a valid `struct pci_dev`.
+    let index = unsafe { bindings::pci_iov_vf_id(core::ptr::from_ref(pdev).cast_mut().cast()) };
+    u32::try_from(index).ok()
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Regions of a VFIO PCI device: how an offset in the device file names a region, and the
+//! arithmetic that keeps the tail of a region from the user.
+//!
+//! C header: `include/linux/vfio_pci_core.h`
+
+use crate::bindings;
+use kernel::prelude::*;
+
+const SHIFT: u32 = bindings::VFIO_RUST_PCI_OFFSET_SHIFT;
+
+/// Index of BAR 2, `VFIO_PCI_BAR2_REGION_INDEX`.
+pub const BAR2: u32 = 2;
+
+/// A position in the device file: a region and a byte offset inside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Index of the region, as in `struct vfio_region_info`.
+    pub index: u32,
+    /// Bytes from the start of the region, below 2^40.
+    pub offset: u64,
+}
+
+impl Position {
+    /// Splits a file position the way `VFIO_PCI_OFFSET_TO_INDEX` and `VFIO_PCI_OFFSET_MASK` do.
+    pub fn from_file(pos: u64) -> Self {
+        Self {
+            // CAST: at most 24 bits are left.
+            index: (pos >> SHIFT) as u32,
+            offset: pos & ((1 << SHIFT) - 1),
+        }
+    }
+
+    /// The position in the device file, as `VFIO_PCI_INDEX_TO_OFFSET` makes it.
+    pub fn to_file(self) -> u64 {
+        u64::from(self.index) << SHIFT | self.offset
+    }
+}
+
+/// How many of `count` bytes from `offset` lie below `limit`.
+///
+/// # Errors
+///
+/// [`EINVAL`] if not even the first one does.
+pub fn clip(offset: u64, count: usize, limit: u64) -> Result<usize> {
+    match limit.checked_sub(offset) {
+        None | Some(0) => Err(EINVAL),
+        // CAST: the result is not larger than `count`.
+        Some(room) => Ok(room.min(count as u64) as usize),
+    }
+}
+
+/// Checks that all of `[offset, offset + len)` lies below `limit`.
+///
+/// # Errors
+///
+/// [`EINVAL`] if it does not.
+pub fn within(offset: u64, len: u64, limit: u64) -> Result {
+    match offset.checked_add(len) {
+        Some(end) if end <= limit => Ok(()),
+        _ => Err(EINVAL),
+    }
+}
+
+#[kernel::prelude::kunit_tests(rust_vfio_region)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_position_names_region_and_offset() {
+        let pos = Position::from_file((2 << 40) | 0x1000);
+        assert_eq!(pos.index, 2);
+        assert_eq!(pos.offset, 0x1000);
+        assert_eq!(pos.to_file(), (2 << 40) | 0x1000);
+        assert_eq!(Position::from_file((1 << 40) - 1).index, 0);
+    }
+
+    #[test]
+    fn access_is_clipped_at_the_limit() {
+        assert_eq!(clip(0, 16, 0x8000), Ok(16));
+        assert_eq!(clip(0x7ff8, 16, 0x8000), Ok(8));
+        assert_eq!(clip(0x8000, 4, 0x8000), Err(EINVAL));
+        assert_eq!(clip(u64::MAX, 4, 0x8000), Err(EINVAL));
+    }
+
+    #[test]
+    fn mapping_must_end_below_the_limit() {
+        assert_eq!(within(0, 0x8000, 0x8000), Ok(()));
+        assert_eq!(within(0x7000, 0x1001, 0x8000), Err(EINVAL));
+        assert_eq!(within(u64::MAX, 2, 0x8000), Err(EINVAL));
+    }
+}
