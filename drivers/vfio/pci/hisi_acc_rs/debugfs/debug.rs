@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `debug`: takes a command, tells its outcome.
+//!
+//! Commands walk the same arcs under the same lock as the user's migrations do.
+
+use crate::{
+    arc::MigArc,
+    device::HisiAcc,
+    mig::{
+        Hardware,
+        Owner, //
+    },
+    LocalModule, //
+};
+use kernel::{
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print,
+    time::{
+        Instant,
+        Monotonic, //
+    }, //
+};
+use vfio::{
+    debugfs::File,
+    device::Device,
+    migration::State, //
+};
+
+/// The file.
+pub(crate) struct Debug;
+
+/// A command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Takes a snapshot; a running device is stopped for it and started again.
+    Save,
+    /// Loads the snapshot back and starts the device.
+    Resume,
+    /// Looks whether the mailbox works.
+    IoTest,
+    /// Stops the device.
+    Stop,
+    /// Starts the device.
+    Start,
+}
+
+impl Command {
+    /// All commands, in the order in which they are listed.
+    const ALL: [Self; 5] = [
+        Self::Save,
+        Self::Resume,
+        Self::IoTest,
+        Self::Stop,
+        Self::Start,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Save => "save",
+            Self::Resume => "resume",
+            Self::IoTest => "io_test",
+            Self::Stop => "stop",
+            Self::Start => "start",
+        }
+    }
+
+    /// The number that can stand for the name.
+    const fn number(self) -> Option<&'static str> {
+        match self {
+            Self::Save => Some("0"),
+            Self::Resume => Some("1"),
+            Self::IoTest => Some("2"),
+            Self::Stop | Self::Start => None,
+        }
+    }
+
+    /// Whether the command is there; those that change the device are a choice of their own.
+    const fn offered(self) -> bool {
+        matches!(self, Self::IoTest) || cfg!(CONFIG_HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS)
+    }
+
+    /// The command that `input` names.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if there is none of that name, [`EPERM`] if it is not offered.
+    fn parse(input: &[u8]) -> Result<Self> {
+        let word = input.trim_ascii();
+        let named = |command: &Self| {
+            command.name().as_bytes() == word
+                || command.number().is_some_and(|n| n.as_bytes() == word)
+        };
+        let command = Self::ALL.into_iter().find(named).ok_or(EINVAL)?;
+        if command.offered() {
+            Ok(command)
+        } else {
+            Err(EPERM)
+        }
+    }
+
+    /// Runs the command on an open device in RUNNING or STOP.
+    fn run(self, owner: &mut Owner, hw: &Hardware) -> Result {
+        let running = owner.state() == Some(State::Running);
+
+        match self {
+            Self::IoTest => {
+                let open = owner.open.as_ref().ok_or(ENODEV)?;
+                open.vf.mailbox_answers()?;
+                // A running guest has the mailbox to itself.
+                if running || open.vf.queues()? == open.queues {
+                    Ok(())
+                } else {
+                    Err(EIO)
+                }
+            }
+            Self::Stop => stop(owner, hw),
+            Self::Start => start(owner, hw),
+            Self::Save => {
+                stop(owner, hw)?;
+                let saved = owner.snapshot();
+                if running {
+                    start(owner, hw)?;
+                }
+                saved
+            }
+            Self::Resume => {
+                let verified = owner.last_verified()?;
+                stop(owner, hw)?;
+                owner.load(&verified)?;
+                start(owner, hw)
+            }
+        }
+    }
+}
+
+/// From RUNNING, or from STOP, to STOP.
+fn stop(owner: &mut Owner, hw: &Hardware) -> Result {
+    if owner.state() == Some(State::Running) {
+        owner.walk(hw, MigArc::RunningToRunningP2p, false)?;
+        owner
+            .walk(hw, MigArc::RunningP2pToStop, false)
+            .inspect_err(|_| owner.turn_back(hw, State::Running))?;
+    }
+    Ok(())
+}
+
+/// From STOP, or from RUNNING, to RUNNING.
+fn start(owner: &mut Owner, hw: &Hardware) -> Result {
+    if owner.state() == Some(State::Stop) {
+        owner.walk(hw, MigArc::StopToRunningP2p, false)?;
+        owner.walk(hw, MigArc::RunningP2pToRunning, false)?;
+    }
+    Ok(())
+}
+
+/// How a command went.
+#[derive(Clone, Copy)]
+pub(crate) struct Outcome {
+    command: Command,
+    result: Result,
+    /// In microseconds.
+    duration: i64,
+}
+
+/// Name of an error that a command can have.
+fn errno_name(error: Error) -> &'static str {
+    let names = [
+        (EIO, "EIO"),
+        (ENOMEM, "ENOMEM"),
+        (EBUSY, "EBUSY"),
+        (ENODEV, "ENODEV"),
+        (EINVAL, "EINVAL"),
+        (ENODATA, "ENODATA"),
+        (ETIMEDOUT, "ETIMEDOUT"),
+    ];
+    names
+        .into_iter()
+        .find(|(e, _)| *e == error)
+        .map_or("other", |(_, name)| name)
+}
+
+/// Whether a command may run now.
+fn admit(owner: &Owner, in_reset: bool) -> Result {
+    match owner.state().ok_or(ENODEV)? {
+        State::Running | State::Stop if !in_reset => Ok(()),
+        State::Error => Err(EIO),
+        _ => Err(EBUSY),
+    }
+}
+
+impl File for Debug {
+    type Ops = HisiAcc;
+    type Module = LocalModule;
+
+    const NAME: &'static CStr = c"debug";
+    const WRITABLE: bool = true;
+
+    fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
+        let mig = dev.mig().ok_or(ENODEV)?;
+        match mig.owner.with(|owner| owner.outcome) {
+            Some(outcome) => {
+                seq_print!(m, "command: {}\n", outcome.command.name());
+                seq_print!(
+                    m,
+                    "result: {}\n",
+                    outcome.result.map_or_else(errno_name, |()| "OK")
+                );
+                seq_print!(m, "duration_us: {}\n", outcome.duration);
+            }
+            None => seq_print!(m, "command: none\n"),
+        }
+        seq_print!(m, "commands:");
+        for command in Command::ALL.into_iter().filter(|c| c.offered()) {
+            match command.number() {
+                Some(number) => seq_print!(m, " {}/{}", number, command.name()),
+                None => seq_print!(m, " {}", command.name()),
+            }
+        }
+        seq_print!(m, "\n");
+        Ok(())
+    }
+
+    fn write(dev: &Device<HisiAcc>, input: &[u8]) -> Result {
+        let command = Command::parse(input)?;
+        let mig = dev.mig().ok_or(ENODEV)?;
+
+        mig.owner.with(|owner| {
+            let start = Instant::<Monotonic>::now();
+            let result = admit(owner, mig.owner.in_reset()).and_then(|()| {
+                let _awake = dev.awake().ok_or(EBUSY)?;
+                command.run(owner, &mig.hw)
+            });
+            owner.outcome = Some(Outcome {
+                command,
+                result,
+                duration: start.elapsed().as_micros_ceil(),
+            });
+            result
+        })
+    }
+}
+
+#[kernel::prelude::kunit_tests(rust_hisi_acc_debug)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_go_by_name_and_by_number() {
+        assert_eq!(Command::parse(b"io_test"), Ok(Command::IoTest));
+        assert_eq!(Command::parse(b"2\n"), Ok(Command::IoTest));
+        let save = if Command::Save.offered() {
+            Ok(Command::Save)
+        } else {
+            Err(EPERM)
+        };
+        assert_eq!(Command::parse(b"save\n"), save);
+        assert_eq!(Command::parse(b" 0 "), save);
+    }
+
+    #[test]
+    fn anything_else_is_no_command() {
+        for input in [
+            b"".as_slice(),
+            b"\n",
+            b"3",
+            b"00",
+            b"saves",
+            b"SAVE",
+            b"save stop",
+            b"\xff",
+        ] {
+            assert_eq!(Command::parse(input), Err(EINVAL));
+        }
+    }
+}

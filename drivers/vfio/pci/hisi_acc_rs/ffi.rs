@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `struct hisi_qm`: the only C structure of the accelerator drivers that this driver touches,
+//! and the only file of it with `unsafe`.
+//!
+//! C header: `include/linux/hisi_acc_qm.h`
+
+use crate::{
+    engine::Engine,
+    hal::Hal,
+    regs::pf, //
+};
+use core::ptr::NonNull;
+use kernel::{
+    device,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    io::{
+        poll::read_poll_timeout,
+        Mmio,
+        MmioRaw,
+        Region, //
+    },
+    pci,
+    prelude::*,
+    static_lock_class,
+    sync::aref::ARef,
+    time::Delta,
+    types::Opaque, //
+};
+use vfio::{
+    bindings,
+    region::BAR2, //
+};
+
+/// The first hardware version whose VFs can migrate.
+pub(crate) const V3: u32 = bindings::qm_hw_ver_QM_HW_V3;
+
+/// A mailbox command of the queue manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Command {
+    /// Base address of the table of SQ contexts.
+    SqcBase = bindings::QM_MB_CMD_SQC_BT as u8,
+    /// Base address of the table of CQ contexts.
+    CqcBase = bindings::QM_MB_CMD_CQC_BT as u8,
+    /// The queues that the function owns.
+    Vft = bindings::QM_MB_CMD_SQC_VFT_V2 as u8,
+    /// Stops fetching requests and finishes those in flight.
+    Pause = 0xe,
+}
+
+/// The queue manager of a PF, which its own driver runs.
+///
+/// # Invariants
+///
+/// - `raw` is the driver data of the PF's driver, and `io` its mapping of the PF's BAR 2. Both
+///   live for as long as the VF that the value was made for is bound to this driver: the PF's
+///   driver removes its VFs, and thereby unbinds us, before it gives either up.
+/// - The value lives in the driver's data of that VF and is used in callbacks of the VF only,
+///   all of which have ended when unbinding is complete.
+#[derive(Clone, Copy)]
+pub(crate) struct PfQm {
+    raw: NonNull<bindings::hisi_qm>,
+    io: MmioRaw<Region<{ pf::SIZE }>>,
+}
+
+// SAFETY: what is used of the structure is constant, or changed with atomic operations.
+unsafe impl Send for PfQm {}
+// SAFETY: as above.
+unsafe impl Sync for PfQm {}
+
+impl PfQm {
+    /// The queue manager of the PF of `vf`.
+    ///
+    /// Returns `None` if `vf` is no VF, or if its PF is not bound to the engine's driver.
+    pub(crate) fn of(vf: &pci::Device<device::Bound>, engine: Engine) -> Option<Self> {
+        let vf = core::ptr::from_ref(vf).cast_mut().cast();
+
+        // SAFETY: these functions return the address of a static structure, or NULL.
+        let driver = unsafe {
+            match engine {
+                Engine::Zip => bindings::hisi_zip_get_pf_driver(),
+                Engine::Sec => bindings::hisi_sec_get_pf_driver(),
+                Engine::Hpre => bindings::hisi_hpre_get_pf_driver(),
+            }
+        };
+        if driver.is_null() {
+            return None;
+        }
+
+        // SAFETY: `vf` is a valid device that a VF driver is bound to.
+        let raw = unsafe { bindings::pci_iov_get_pf_drvdata(vf, driver) };
+        let raw: NonNull<bindings::hisi_qm> = NonNull::new(from_err_ptr(raw).ok()?)?.cast();
+
+        // SAFETY: `vf` is a VF, as its PF was found; a VF keeps its PF.
+        let physfn = unsafe { bindings::vfio_rust_helper_pci_physfn(vf) };
+        // SAFETY: `pci::Device` is a transparent wrapper of the valid `struct pci_dev`.
+        let physfn = unsafe { &*physfn.cast::<pci::Device>() };
+        let len = usize::try_from(physfn.resource_len(BAR2).ok()?).ok()?;
+
+        // SAFETY: the driver data of the PF's driver is a valid `hisi_qm`, and its `io_base` is
+        // constant while the driver is bound.
+        let base = unsafe { (*raw.as_ptr()).io_base };
+        // INVARIANT: `io_base` is the driver's mapping of all of BAR 2.
+        Some(Self {
+            raw,
+            io: MmioRaw::new_region(base as usize, len).ok()?,
+        })
+    }
+
+    /// The hardware's version, `enum qm_hw_ver`.
+    pub(crate) fn version(&self) -> u32 {
+        // SAFETY: by the type invariants; the version is constant.
+        unsafe { (*self.raw.as_ptr()).ver }
+    }
+
+    /// The PF's registers.
+    pub(crate) fn io(&self) -> Mmio<'_, Region<{ pf::SIZE }>> {
+        // SAFETY: by the type invariants.
+        unsafe { Mmio::from_raw(self.io) }
+    }
+
+    /// Takes the bit that serialises resets of the PF and of its VFs.
+    ///
+    /// # Errors
+    ///
+    /// [`EBUSY`] if another holds it for longer than `patience`.
+    pub(crate) fn exclusive(self, patience: Delta) -> Result<PfExclusive> {
+        read_poll_timeout(
+            || Ok(self.try_take_reset_bit()),
+            |taken| *taken,
+            Delta::from_millis(1),
+            patience,
+        )
+        .map_err(|_| EBUSY)?;
+        // INVARIANT: the bit was just taken.
+        Ok(PfExclusive(self))
+    }
+
+    fn try_take_reset_bit(&self) -> bool {
+        // SAFETY: by the type invariants; the word is changed with atomic operations only.
+        !unsafe {
+            bindings::vfio_rust_helper_test_and_set_bit(
+                bindings::qm_misc_ctl_bits_QM_RESETTING,
+                &raw mut (*self.raw.as_ptr()).misc_ctl,
+            )
+        }
+    }
+}
+
+/// Holds `QM_RESETTING` of a PF.
+///
+/// # Invariants
+///
+/// The bit was set by [`PfQm::exclusive`], and nobody clears it but this value's end.
+pub(crate) struct PfExclusive(PfQm);
+
+impl Drop for PfExclusive {
+    fn drop(&mut self) {
+        // SAFETY: by the type invariants of `PfQm`.
+        unsafe {
+            bindings::vfio_rust_helper_clear_bit(
+                bindings::qm_misc_ctl_bits_QM_RESETTING,
+                &raw mut (*self.0.raw.as_ptr()).misc_ctl,
+            );
+        }
+    }
+}
+
+/// The queue manager of an open VF: its registers, and its mailbox by way of hisi_qm.
+///
+/// # Invariants
+///
+/// `raw` is zeroed but for what hisi_qm's mailbox functions use. Its `io_base` is the function
+/// block of `hal` and its `pdev` is `_pdev`; both live as long as `self`.
+#[pin_data]
+pub(crate) struct VfQm<H: Hal> {
+    #[pin]
+    raw: Opaque<bindings::hisi_qm>,
+    hal: H,
+    _pdev: ARef<pci::Device>,
+}
+
+// SAFETY: the structure is used by hisi_qm's mailbox functions only, which take its lock.
+unsafe impl<H: Hal> Send for VfQm<H> {}
+// SAFETY: as above.
+unsafe impl<H: Hal> Sync for VfQm<H> {}
+
+impl<H: Hal> VfQm<H> {
+    /// The queue manager of the VF `pdev` of the PF `pf`, whose registers are reached by `hal`.
+    pub(crate) fn new<'a>(pdev: &'a pci::Device, pf: &'a PfQm, hal: H) -> impl PinInit<Self> + 'a {
+        let io_base = hal.function_ptr();
+        pin_init!(Self {
+            raw <- Opaque::ffi_init(move |slot: *mut bindings::hisi_qm| {
+                // SAFETY: `slot` is valid for writes, and all zeroes is a valid `hisi_qm`. The
+                // lock's name and class are static.
+                unsafe {
+                    slot.write_bytes(0, 1);
+                    (*slot).fun_type = bindings::qm_fun_type_QM_HW_VF;
+                    (*slot).ver = pf.version();
+                    (*slot).pdev = core::ptr::from_ref(pdev).cast_mut().cast();
+                    (*slot).io_base = io_base;
+                    kernel::bindings::__mutex_init(
+                        &raw mut (*slot).mailbox_lock,
+                        c"hisi_acc_vfio_pci_rs::mailbox".as_char_ptr(),
+                        static_lock_class!().as_ptr(),
+                    );
+                }
+            }),
+            hal,
+            _pdev: pdev.into(),
+        })
+    }
+
+    /// The way to the VF's registers.
+    pub(crate) fn hal(&self) -> &H {
+        &self.hal
+    }
+
+    /// Gives a command with an argument. Sleeps, at most about a second.
+    ///
+    /// # Errors
+    ///
+    /// [`EIO`] if the PF has failed or the command is refused, [`ETIMEDOUT`] if the mailbox does
+    /// not become free, or not again.
+    pub(crate) fn mailbox(&self, command: Command, argument: u64) -> Result {
+        // SAFETY: by the type invariants.
+        to_result(unsafe {
+            bindings::hisi_qm_mb(self.raw.get(), command as u8, argument, 0, false)
+        })
+    }
+
+    /// Gives a command with an answer. Sleeps, at most about a second.
+    ///
+    /// # Errors
+    ///
+    /// As [`VfQm::mailbox`].
+    pub(crate) fn mailbox_read(&self, command: Command) -> Result<u64> {
+        let mut answer = 0;
+        // SAFETY: by the type invariants; `answer` is valid for a write.
+        to_result(unsafe {
+            bindings::hisi_qm_mb_read(self.raw.get(), &mut answer, command as u8, 0)
+        })?;
+        Ok(answer)
+    }
+}

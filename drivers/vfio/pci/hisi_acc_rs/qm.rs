@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is done to a function's queue manager: stop, start, save, load. No locks, no states.
+
+use crate::{
+    engine::Engine,
+    ffi::{
+        Command,
+        PfQm,
+        VfQm, //
+    },
+    hal::Hal,
+    matching::{
+        DriverState,
+        Verified, //
+    },
+    regs::{
+        function::{
+            AEQ_INT_MASK,
+            CACHE_WB_DONE,
+            CACHE_WB_START,
+            DOORBELL,
+            EQ_INT_MASK,
+            IFC_INT_MASK,
+            IFC_INT_SET,
+            IFC_INT_SOURCE,
+            IFC_INT_STATUS,
+            MAILBOX,
+            PAGE_SIZE,
+            QUE_ISO_CFG,
+            VF_STATE, //
+        },
+        pf, //
+    },
+    wire::{
+        self,
+        Image, //
+    },
+};
+use kernel::{
+    io::{
+        poll::read_poll_timeout,
+        Io, //
+    },
+    num::Bounded,
+    prelude::*,
+    time::Delta, //
+};
+use zerocopy::byteorder::little_endian::U32;
+
+/// How often a bit that the hardware is about to set is looked at, and for how long.
+const BIT_INTERVAL: Delta = Delta::from_micros(10);
+const BIT_PATIENCE: Delta = Delta::from_millis(1);
+/// The same for an interrupt that somebody has to take.
+const IRQ_INTERVAL: Delta = Delta::from_micros(100);
+const IRQ_PATIENCE: Delta = Delta::from_millis(10);
+
+/// What the hardware answers where there is none.
+const ALL_ONES: u32 = !0;
+
+/// The queue pairs that a function owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Queues {
+    /// The first one, in the PF's count.
+    pub(crate) base: u16,
+    /// How many, 1 to 1024.
+    pub(crate) count: u16,
+}
+
+impl Queues {
+    /// Decodes an entry of the table of queues: bits 28 to 43 the first, bits 45 to 54 the
+    /// number less one.
+    pub(crate) fn from_vft(entry: u64) -> Self {
+        // CAST: 16 and 10 bits.
+        Self {
+            base: (entry >> 28) as u16,
+            count: ((entry >> 45) & 0x3ff) as u16 + 1,
+        }
+    }
+}
+
+/// Why a function could not be paused.
+pub(crate) enum PauseError {
+    /// It runs as before.
+    Runs(Error),
+    /// The command was given and never finished: nobody knows.
+    Unknown(Error),
+}
+
+/// A function that was paused. It runs again when this is dropped, unless it is committed.
+///
+/// What is started starts from its contexts in memory, so they are written back first.
+#[must_use = "the function runs again when this is dropped"]
+pub(crate) struct PausedQm<'a, H: Hal> {
+    vf: &'a VfQm<H>,
+    queues: Queues,
+    committed: bool,
+}
+
+impl<H: Hal> PausedQm<'_, H> {
+    /// The function stays paused.
+    pub(crate) fn commit(mut self) {
+        self.committed = true;
+    }
+
+    /// Lets the function run again.
+    ///
+    /// # Errors
+    ///
+    /// [`ETIMEDOUT`] if its contexts cannot be written back. It stays paused then: what it would
+    /// start from is not what it had.
+    pub(crate) fn resume(mut self) -> Result {
+        self.committed = true;
+        self.vf.restart_paused(self.queues)
+    }
+}
+
+impl<H: Hal> Drop for PausedQm<'_, H> {
+    fn drop(&mut self) {
+        if !self.committed && self.vf.restart_paused(self.queues).is_err() {
+            pr_err!("a paused function could not be started again\n");
+        }
+    }
+}
+
+impl<H: Hal> VfQm<H> {
+    /// Whether the guest's driver has set the function up.
+    pub(crate) fn driver_ready(&self) -> bool {
+        !self.hal().function().read(VF_STATE).not_ready()
+    }
+
+    /// Pauses the function: no requests are fetched, and those in flight finish.
+    pub(crate) fn pause(&self, queues: Queues) -> Result<PausedQm<'_, H>, PauseError> {
+        match self.mailbox(Command::Pause, 0) {
+            Ok(()) => Ok(PausedQm {
+                vf: self,
+                queues,
+                committed: false,
+            }),
+            Err(e) => Err(self.pause_error(e)),
+        }
+    }
+
+    /// What has become of a command to pause that failed with `e`.
+    fn pause_error(&self, e: Error) -> PauseError {
+        let last = self.hal().function().read(MAILBOX).command();
+        // A timeout can also be that of waiting for another's command, before this was given.
+        if e == ETIMEDOUT && last.get() == Command::Pause as u32 {
+            PauseError::Unknown(e)
+        } else {
+            PauseError::Runs(e)
+        }
+    }
+
+    /// Waits until a paused function is quiet, and has its queue contexts written to memory.
+    ///
+    /// # Errors
+    ///
+    /// [`EBUSY`] if the PF, the engine or a message between PF and VF wants attention,
+    /// [`ETIMEDOUT`] if the write-back does not end.
+    pub(crate) fn settle(&self, pf: &PfQm, engine: Engine) -> Result {
+        let io = self.hal().function();
+        let pf_io = pf.io();
+
+        quiet(|| pf_io.read(pf::ABNORMAL_INT_STATUS).into_raw())?;
+        quiet(|| io.read(IFC_INT_STATUS).into_raw())?;
+        quiet(|| io.read(IFC_INT_SET).into_raw())?;
+        match engine {
+            Engine::Zip => quiet(|| pf_io.read(pf::ZIP_CORE_INT_STATUS).into_raw())?,
+            Engine::Sec | Engine::Hpre => return Err(EOPNOTSUPP),
+        }
+        self.write_back()
+    }
+
+    /// Has the queue contexts written to memory.
+    fn write_back(&self) -> Result {
+        let io = self.hal().function();
+        io.write_reg(CACHE_WB_START::zeroed().with_start(true));
+        read_poll_timeout(
+            || Ok(io.relaxed().read(CACHE_WB_DONE)),
+            |wb| wb.done(),
+            BIT_INTERVAL,
+            BIT_PATIENCE,
+        )?;
+        Ok(())
+    }
+
+    /// Starts a function whose queue contexts may not be in memory yet.
+    fn restart_paused(&self, queues: Queues) -> Result {
+        if self.driver_ready() {
+            self.write_back()?;
+            self.ring(queues)?;
+        }
+        Ok(())
+    }
+
+    /// Starts a stopped function, if the guest's driver has set it up.
+    ///
+    /// Messages from the PF are left alone: one may have come in the meantime. A function that
+    /// was loaded has been opened for them by then.
+    pub(crate) fn start(&self, queues: Queues) -> Result {
+        if self.driver_ready() {
+            self.ring(queues)?;
+        }
+        Ok(())
+    }
+
+    /// Lets every queue go on from its context in memory.
+    fn ring(&self, queues: Queues) -> Result {
+        let io = self.hal().function();
+        for queue in 0..queues.count {
+            let queue = Bounded::<u64, 11>::try_new(queue.into()).ok_or(EINVAL)?;
+            io.try_write_reg(
+                DOORBELL::zeroed()
+                    .with_queue(queue)
+                    .with_const_priority::<1>(),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Forgets pending messages from the PF and lets new ones through.
+    fn open_messages(&self) {
+        let io = self.hal().function();
+        io.write_reg(IFC_INT_SOURCE::from_raw(1));
+        io.write_reg(IFC_INT_MASK::zeroed());
+    }
+
+    /// Reads the state of a stopped function into `image`, which has the match data. Returns
+    /// whether there was any: a function without driver has none.
+    ///
+    /// Nothing is written. The C driver acknowledges both event queues at the end. That arms
+    /// their interrupts on the source, after the state was read: the image is the same without,
+    /// the destination arms them when it writes the contexts, and on a source that starts again
+    /// the guest does it when it has handled what is pending.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`VfQm::mailbox_read`].
+    pub(crate) fn save(&self, image: &mut Image) -> Result<bool> {
+        if !self.driver_ready() {
+            return Ok(false);
+        }
+
+        let io = self.hal().function();
+        let events = self.hal().event_contexts();
+        image.aeq_int_mask.set(io.read(AEQ_INT_MASK).into_raw());
+        image.eq_int_mask.set(io.read(EQ_INT_MASK).into_raw());
+        image.ifc_int_source.set(io.read(IFC_INT_SOURCE).into_raw());
+        image.ifc_int_mask.set(io.read(IFC_INT_MASK).into_raw());
+        image.ifc_int_set.set(io.read(IFC_INT_SET).into_raw());
+        image.page_size.set(io.read(PAGE_SIZE).into_raw());
+        image.eqc = events.eqc.map(U32::new);
+        image.aeqc = events.aeqc.map(U32::new);
+        image.eqe_dma.set(wire::queue_address(&events.eqc));
+        image.aeqe_dma.set(wire::queue_address(&events.aeqc));
+        image.sqc_dma.set(self.mailbox_read(Command::SqcBase)?);
+        image.cqc_dma.set(self.mailbox_read(Command::CqcBase)?);
+        Ok(true)
+    }
+
+    /// Writes a verified state to a stopped function.
+    ///
+    /// Whether the function is set up is said last. On a failure it is said not to be, and the
+    /// function is in no state that it could run from.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`VfQm::mailbox`].
+    pub(crate) fn load(&self, state: &Verified) -> Result {
+        let (loaded, ready) = match state {
+            Verified::NoDriver => (Ok(()), false),
+            Verified::Driver(state) => {
+                let loaded = self.load_registers(state);
+                (loaded, loaded.is_ok())
+            }
+        };
+        self.hal()
+            .function()
+            .write_reg(VF_STATE::zeroed().with_not_ready(!ready));
+        loaded
+    }
+
+    fn load_registers(&self, state: &DriverState) -> Result {
+        let io = self.hal().function();
+        io.write_reg(AEQ_INT_MASK::from_raw(state.aeq_int_mask));
+        io.write_reg(EQ_INT_MASK::from_raw(state.eq_int_mask));
+        io.write_reg(IFC_INT_SOURCE::from_raw(state.ifc_int_source));
+        io.write_reg(IFC_INT_MASK::from_raw(state.ifc_int_mask));
+        io.write_reg(IFC_INT_SET::zeroed());
+        io.write_reg(QUE_ISO_CFG::from_raw(state.isolation));
+        io.write_reg(PAGE_SIZE::from_raw(state.page_size as u32));
+        self.hal().set_event_contexts(&state.events);
+        self.mailbox(Command::SqcBase, state.sqc.get())?;
+        self.mailbox(Command::CqcBase, state.cqc.get())?;
+        self.open_messages();
+        Ok(())
+    }
+
+    /// Whether the mailbox can be read, without giving a command.
+    ///
+    /// # Errors
+    ///
+    /// [`EIO`] if nothing answers, or if the last command failed.
+    pub(crate) fn mailbox_answers(&self) -> Result {
+        let mailbox = self.hal().function().read(MAILBOX);
+        if mailbox.into_raw() == ALL_ONES || (!mailbox.busy() && mailbox.status().get() != 0) {
+            Err(EIO)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Asks a function whose mailbox nobody else uses for its queues.
+    ///
+    /// The PF's table of them has the same answer, but an access to it takes several registers
+    /// that all functions and the PF's driver share.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`VfQm::mailbox_read`].
+    pub(crate) fn queues(&self) -> Result<Queues> {
+        Ok(Queues::from_vft(self.mailbox_read(Command::Vft)?))
+    }
+}
+
+/// Waits until a status is 0.
+fn quiet(mut status: impl FnMut() -> u32) -> Result {
+    read_poll_timeout(
+        || Ok(status()),
+        |value| *value == 0,
+        IRQ_INTERVAL,
+        IRQ_PATIENCE,
+    )
+    .map_err(|_| EBUSY)?;
+    Ok(())
+}
+
+#[kernel::prelude::kunit_tests(rust_hisi_acc_qm)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_entry_names_first_queue_and_number() {
+        let entry = 64 << 28 | 1 << 44 | 31 << 45;
+        assert_eq!(
+            Queues::from_vft(entry),
+            Queues {
+                base: 64,
+                count: 32
+            }
+        );
+    }
+
+    #[test]
+    fn number_of_queues_is_bounded() {
+        assert_eq!(Queues::from_vft(0).count, 1);
+        assert_eq!(Queues::from_vft(u64::MAX).count, 1024);
+    }
+}
