@@ -36,6 +36,10 @@ static char *software = "deflate-generic";
 module_param(software, charp, 0444);
 MODULE_PARM_DESC(software, "Driver name of the implementation that judges");
 
+static bool pass_over;
+module_param(pass_over, bool, 0444);
+MODULE_PARM_DESC(pass_over, "Hold a transform idle, so that one queue pair each way is taken");
+
 enum { PLAIN, PACKED, RESTORED, NR_BUFFERS };
 
 /* Of the last run, which may still be going on. */
@@ -50,6 +54,7 @@ static struct {
 /* One run at a time. */
 static DEFINE_MUTEX(run_lock);
 static struct dentry *root;
+static struct crypto_acomp *idle;
 
 struct side {
 	struct crypto_acomp *tfm;
@@ -268,6 +273,16 @@ DEFINE_SHOW_ATTRIBUTE(result);
 
 static int __init acomp_judge_init(void)
 {
+	/*
+	 * A driver gives out the queues of its first function before those of
+	 * the next. With as few queues there as this takes, the next is judged.
+	 */
+	if (pass_over) {
+		idle = crypto_alloc_acomp(hardware, 0, 0);
+		if (IS_ERR(idle))
+			return PTR_ERR(idle);
+	}
+
 	root = debugfs_create_dir("acomp_judge", NULL);
 	debugfs_create_file("run", 0200, root, NULL, &run_fops);
 	debugfs_create_file("result", 0444, root, NULL, &result_fops);
@@ -278,6 +293,7 @@ module_init(acomp_judge_init);
 static void __exit acomp_judge_exit(void)
 {
 	debugfs_remove(root);
+	crypto_free_acomp(idle);
 }
 module_exit(acomp_judge_exit);
 

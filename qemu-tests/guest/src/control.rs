@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The line to the test host: KTAP out, requests to the emulated device out, answers in.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use serde_json::Value;
+
+const PORT: &str = "/dev/ttyAMA1";
+
+struct Port {
+    reader: BufReader<File>,
+    writer: File,
+}
+
+static CONTROL: OnceLock<Mutex<Port>> = OnceLock::new();
+
+/// Opens the port and makes it raw.
+pub(crate) fn open() -> Result<()> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(PORT)
+        .with_context(|| format!("cannot open {PORT}; the machine needs a second serial port"))?;
+    let mut settings = tcgetattr(&file)?;
+    settings.make_raw();
+    tcsetattr(&file, OptionalActions::Now, &settings)?;
+    let port = Port {
+        writer: file.try_clone()?,
+        reader: BufReader::new(file),
+    };
+    ensure!(
+        CONTROL.set(Mutex::new(port)).is_ok(),
+        "{PORT} is open already"
+    );
+    Ok(())
+}
+
+fn port() -> Option<MutexGuard<'static, Port>> {
+    Some(
+        CONTROL
+            .get()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner),
+    )
+}
+
+/// Sends one line. A lost line shows on the host as a missing one, hence no error here.
+pub(crate) fn line(text: &str) {
+    if let Some(mut port) = port() {
+        let _ = port.writer.write_all(format!("{text}\n").as_bytes());
+    }
+}
+
+/// Sends a line from a panic, when any lock may be held.
+pub(crate) fn last_words(text: &str) {
+    if let Ok(mut port) = OpenOptions::new().write(true).open(PORT) {
+        let _ = port.write_all(format!("{text}\n").as_bytes());
+    }
+}
+
+fn request(text: &str) -> Result<Value> {
+    let mut port = port().context("the control port is not open")?;
+    port.writer
+        .write_all(format!("@host {text}\n").as_bytes())?;
+    let mut answer = String::new();
+    port.reader.read_line(&mut answer)?;
+    let answer = answer.trim_end();
+    match answer.split_once(' ').unwrap_or((answer, "null")) {
+        ("ok", json) => serde_json::from_str(json)
+            .with_context(|| format!("`{text}` was answered with no JSON: {answer}")),
+        ("err", reason) => bail!("the host refused `{text}`: {reason}"),
+        _ => bail!("`{text}` was answered with neither ok nor err: {answer:?}"),
+    }
+}
+
+/// Reads a property of the emulated device; one that holds JSON as a string is unwrapped.
+pub(crate) fn get(property: &str) -> Result<Value> {
+    match request(&format!("get zip0 {property}"))? {
+        Value::String(text) => serde_json::from_str(&text)
+            .with_context(|| format!("property {property} is no JSON: {text:?}")),
+        value => Ok(value),
+    }
+}
+
+/// Writes a property of the emulated device.
+pub(crate) fn set(property: &str, value: impl Into<Value>) -> Result<()> {
+    request(&format!("set zip0 {property} {}", value.into())).map(drop)
+}
+
+/// Sets the engine's latency.
+pub(crate) fn set_latency(latency: std::time::Duration) -> Result<()> {
+    set("latency-ns", latency.as_nanos() as u64)
+}
+
+/// What the device's violation counters say, those above zero.
+pub(crate) fn violations() -> Result<Vec<(String, u64)>> {
+    let value = get("violations")?;
+    let counts = value.as_object().context("violations is no JSON object")?;
+    ensure!(!counts.is_empty(), "violations has no kinds at all");
+    counts
+        .iter()
+        .map(|(kind, count)| {
+            let count = count.as_u64();
+            let count = count.with_context(|| format!("the count of {kind} is no number"))?;
+            Ok((kind.clone(), count))
+        })
+        .filter(|entry| !matches!(entry, Ok((_, 0))))
+        .collect()
+}
+
+/// Test points of one scenario, reported as KTAP.
+pub(crate) struct Report {
+    points: u32,
+}
+
+impl Report {
+    pub(crate) fn new() -> Self {
+        line("KTAP version 1");
+        Report { points: 0 }
+    }
+
+    /// Runs one test point. Whatever goes wrong in it makes it `not ok` and is told in full.
+    pub(crate) fn point(&mut self, name: &str, test: impl FnOnce() -> Result<()>) -> bool {
+        let result = test();
+        self.points += 1;
+        match &result {
+            Ok(()) => line(&format!("ok {} {name}", self.points)),
+            Err(error) => {
+                self.note(&format!("{error:#}"));
+                line(&format!("not ok {} {name}", self.points));
+            }
+        }
+        result.is_ok()
+    }
+
+    /// Reports a point that cannot run here.
+    pub(crate) fn skip(&mut self, name: &str, reason: &str) {
+        self.points += 1;
+        line(&format!("ok {} {name} # SKIP {reason}", self.points));
+    }
+
+    /// A diagnostic, one line or several.
+    pub(crate) fn note(&self, text: &str) {
+        for text in text.lines() {
+            line(&format!("# {text}"));
+        }
+    }
+
+    /// Lines of a subtest; `passed` is its result.
+    pub(crate) fn subtest(&mut self, name: &str, lines: &[String], passed: bool) {
+        for text in lines {
+            line(&format!("    {text}"));
+        }
+        self.points += 1;
+        let result = if passed { "ok" } else { "not ok" };
+        line(&format!("{result} {} {name}", self.points));
+    }
+
+    /// Ends the report with its plan.
+    pub(crate) fn end(self) {
+        line(&format!("1..{}", self.points));
+    }
+}
+
+/// Ends everything: nothing comes after this on the port. The host looks at the device before it
+/// answers, so the machine must not be off by then.
+pub(crate) fn end() {
+    if let Err(error) = request("end") {
+        eprintln!("guest: {error:#}");
+    }
+}
+
+/// Reports what the device counted as violations. The C migration driver is known to touch what it
+/// must not, so that its counts are only told; whoever else works here has to stay `clean`.
+pub(crate) fn report_violations(report: &mut Report, clean: bool) {
+    report.point("violations", || {
+        let found = violations()?;
+        for (kind, count) in &found {
+            line(&format!("# violation {kind} {count}"));
+        }
+        ensure!(
+            !clean || found.is_empty(),
+            "expected no violation, got {found:?}"
+        );
+        Ok(())
+    });
+}

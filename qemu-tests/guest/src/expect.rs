@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Comparisons that say what was expected and what came.
+
+use std::fmt::Debug;
+use std::io;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use rustix::io::Errno;
+
+pub(crate) fn equal<T: PartialEq + Debug>(what: &str, got: T, expected: T) -> Result<()> {
+    ensure!(
+        got == expected,
+        "{what}: expected {expected:?}, got {got:?}"
+    );
+    Ok(())
+}
+
+/// The error number of an operation, if it failed by one.
+pub(crate) fn errno(error: &io::Error) -> Option<Errno> {
+    Errno::from_io_error(error)
+}
+
+/// The operation must fail with one of these error numbers.
+pub(crate) fn refused_with<T: Debug>(
+    what: &str,
+    result: io::Result<T>,
+    expected: &[Errno],
+) -> Result<()> {
+    match result {
+        Ok(value) => bail!(
+            "{what}: expected {}, got success ({value:?})",
+            names(expected)
+        ),
+        Err(error) => {
+            let fits = errno(&error).is_some_and(|errno| expected.contains(&errno));
+            ensure!(fits, "{what}: expected {}, got {error}", names(expected));
+            Ok(())
+        }
+    }
+}
+
+/// The operation must fail with this error number.
+pub(crate) fn refused<T: Debug>(what: &str, result: io::Result<T>, expected: Errno) -> Result<()> {
+    refused_with(what, result, &[expected])
+}
+
+fn names(errors: &[Errno]) -> String {
+    let names: Vec<String> = errors.iter().map(Errno::to_string).collect();
+    names.join(" or ")
+}
+
+/// Waits until `condition` holds.
+pub(crate) fn eventually(
+    what: &str,
+    timeout: Duration,
+    mut condition: impl FnMut() -> Result<bool>,
+) -> Result<()> {
+    let deadline = Instant::now() + timeout;
+    while !condition()? {
+        ensure!(Instant::now() < deadline, "{what}: not within {timeout:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! init of the emulated host.
+//!
+//! Mounts what a host has, reads from the kernel command line which scenario to run, runs it,
+//! reports on the control port and powers the machine off. It is also the VFIO client of the
+//! scenarios: it holds the memory of a VM and does what a VM's driver does.
+
+mod control;
+mod expect;
+mod ffi;
+mod host;
+mod modules;
+mod qm;
+mod scenario;
+mod sysfs;
+mod vfio;
+
+use std::collections::HashMap;
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use rustix::mount::{MountFlags, mount};
+use rustix::system::{RebootCommand, reboot};
+
+/// The kernel command line as far as it is `key=value`.
+pub(crate) struct Options(HashMap<String, String>);
+
+impl Options {
+    fn parse(line: &str) -> Self {
+        let pairs = line
+            .split_whitespace()
+            .filter_map(|word| word.split_once('='));
+        Options(
+            pairs
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+        )
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// The value of `key`, one of `known`; the first of them if the key is absent.
+    pub(crate) fn choice<'k>(&self, key: &str, known: &[&'k str]) -> Result<&'k str> {
+        let Some(value) = self.get(key) else {
+            return Ok(known[0]);
+        };
+        match known.iter().find(|name| **name == value) {
+            Some(name) => Ok(name),
+            None => bail!(
+                "{key}={value} on the command line; there are: {}",
+                known.join(", ")
+            ),
+        }
+    }
+}
+
+fn mount_all() -> Result<()> {
+    for (kind, target) in [
+        ("devtmpfs", "/dev"),
+        ("proc", "/proc"),
+        ("sysfs", "/sys"),
+        ("tmpfs", "/tmp"),
+        ("debugfs", "/sys/kernel/debug"),
+    ] {
+        // The mount points under /sys exist by then, and one that exists is as good as a new one.
+        let _ = fs::create_dir_all(target);
+        mount(kind, target, kind, MountFlags::empty(), None)
+            .with_context(|| format!("cannot mount {kind} on {target}"))?;
+    }
+    Ok(())
+}
+
+fn run() -> Result<()> {
+    let line = fs::read_to_string("/proc/cmdline").context("cannot read /proc/cmdline")?;
+    scenario::run(&Options::parse(&line))
+}
+
+fn power_off() -> ! {
+    rustix::fs::sync();
+    let result = reboot(RebootCommand::PowerOff);
+    // A machine without power off: the kernel stops it when init ends, and the host sees both.
+    panic!("the machine does not power off: {result:?}");
+}
+
+fn main() {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("{panic}");
+        control::last_words(&format!(
+            "Bail out! {}",
+            panic.to_string().replace('\n', ": ")
+        ));
+        control::last_words("@host end");
+        let _ = reboot(RebootCommand::PowerOff);
+    }));
+    // Until these are done there is nowhere to report to but the console.
+    if let Err(error) = mount_all().and_then(|()| control::open()) {
+        eprintln!("guest: {error:#}");
+        power_off();
+    }
+    if let Err(error) = run() {
+        eprintln!("guest: {error:#}");
+        control::line(&format!("Bail out! {error:#}"));
+    }
+    control::end();
+    power_off();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Options;
+
+    #[test]
+    fn options_are_key_value_words() {
+        let options = Options::parse("console=ttyAMA0 quiet scenario=uapi driver=c\n");
+        assert_eq!(options.get("scenario"), Some("uapi"));
+        assert_eq!(options.get("quiet"), None);
+        assert_eq!(options.choice("driver", &["rust", "c"]).unwrap(), "c");
+        assert_eq!(
+            options.choice("container", &["type1", "iommufd"]).unwrap(),
+            "type1"
+        );
+        assert!(options.choice("scenario", &["migrate"]).is_err());
+    }
+}

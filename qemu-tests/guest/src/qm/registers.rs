@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The function block of a VF as its driver sees it: registers, mailbox, doorbells.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+
+use crate::ffi::{self, Mapping};
+
+pub(crate) const AEQ_INT_MASK: usize = 0x4;
+pub(crate) const EQ_INT_MASK: usize = 0xc;
+pub(crate) const IFC_INT_SOURCE: usize = 0x20;
+pub(crate) const IFC_INT_MASK: usize = 0x24;
+pub(crate) const QUEUE_ISOLATION: usize = 0x30;
+pub(crate) const PAGE_SIZE: usize = 0x34;
+pub(crate) const VF_STATE: usize = 0x60;
+pub(crate) const MAILBOX: usize = 0x300;
+pub(crate) const SQ_CQ_DOORBELL: usize = 0x1000;
+pub(crate) const EQ_AEQ_DOORBELL: usize = 0x2000;
+pub(crate) const EQ_AEQ_DEPTH: usize = 0x3104;
+pub(crate) const QUEUE_DEPTH: usize = 0x3108;
+
+/// Values of [`VF_STATE`].
+pub(crate) const READY: u32 = 0;
+pub(crate) const NOT_READY: u32 = 1;
+
+/// Mailbox commands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Command {
+    Sqc = 0x0,
+    Cqc = 0x1,
+    Eqc = 0x2,
+    Aeqc = 0x3,
+    SqcTable = 0x4,
+    CqcTable = 0x5,
+    Vft = 0x6,
+    StopQueue = 0x8,
+}
+
+/// Doorbell commands.
+#[derive(Clone, Copy)]
+pub(crate) enum Bell {
+    Sq = 0,
+    Cq = 1,
+    Eq = 2,
+    Aeq = 3,
+}
+
+const BUSY: u32 = 1 << 13;
+const READ: u32 = 1 << 14;
+const STATUS: u32 = 0xf << 9;
+/// Draining a queue may take this long, anything else less.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Waits until the mailbox is free; returns its first word.
+pub(crate) fn mailbox_wait(registers: &Mapping) -> Result<u32> {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        let word = registers.read32(MAILBOX);
+        if word & BUSY == 0 {
+            return Ok(word);
+        }
+        if Instant::now() > deadline {
+            bail!("the mailbox is still busy after {TIMEOUT:?} (first word {word:#010x})");
+        }
+        std::thread::sleep(Duration::from_micros(50));
+    }
+}
+
+/// Starts a command and does not wait for its end.
+pub(crate) fn mailbox_start(registers: &Mapping, word: u32, queue: u16, data: u64) {
+    ffi::publish();
+    let low = u64::from(word) | u64::from(queue) << 16 | data << 32;
+    registers.write128(MAILBOX, low, data >> 32);
+}
+
+fn mailbox(registers: &Mapping, command: Command, read: u32, queue: u16, data: u64) -> Result<()> {
+    mailbox_wait(registers)?;
+    mailbox_start(registers, command as u32 | BUSY | read, queue, data);
+    let word = mailbox_wait(registers)?;
+    let status = (word & STATUS) >> 9;
+    ensure!(
+        status == 0,
+        "mailbox command {command:?} of queue {queue}: status {status}"
+    );
+    Ok(())
+}
+
+/// A command that gives the device `data`.
+pub(crate) fn mailbox_write(
+    registers: &Mapping,
+    command: Command,
+    queue: u16,
+    data: u64,
+) -> Result<()> {
+    mailbox(registers, command, 0, queue, data)
+}
+
+/// A command that asks the device for data.
+pub(crate) fn mailbox_read(registers: &Mapping, command: Command, queue: u16) -> Result<u64> {
+    mailbox(registers, command, READ, queue, 0)?;
+    let low = registers.read32(MAILBOX + 4);
+    let high = registers.read32(MAILBOX + 8);
+    Ok(u64::from(low) | u64::from(high) << 32)
+}
+
+/// The first word of a mailbox write of `command`.
+pub(crate) fn start_word(command: Command) -> u32 {
+    command as u32 | BUSY
+}
+
+/// Rings a doorbell; `flag` is its priority bit, which arms a completion queue.
+pub(crate) fn ring(registers: &Mapping, bell: Bell, queue: u16, index: u16, flag: bool) {
+    let offset = match bell {
+        Bell::Sq | Bell::Cq => SQ_CQ_DOORBELL,
+        Bell::Eq | Bell::Aeq => EQ_AEQ_DOORBELL,
+    };
+    let word =
+        u64::from(queue) | (bell as u64) << 12 | u64::from(index) << 32 | u64::from(flag) << 48;
+    ffi::publish();
+    registers.write64(offset, word);
+}

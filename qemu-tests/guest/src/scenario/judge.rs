@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's own drivers judge the emulated device.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::Options;
+use crate::control::{self, Report};
+use crate::expect;
+use crate::host;
+use crate::sysfs::{self, Function};
+
+const ALGORITHM: &str = "hisi-deflate-acomp";
+const JUDGE: &str = "/sys/kernel/debug/acomp_judge";
+const BUFFERS: u64 = 1000;
+/// Lines of this level or a more severe one are complaints (`KERN_WARNING`).
+const WARNING: u32 = 4;
+
+/// Requests that fail because of a reset are expected, and so are the lines about them.
+fn complains_about_reset(line: &str) -> bool {
+    [
+        "FLR",
+        "PF reset",
+        "ping",
+        "response",
+        "reset prepare",
+        "reset done",
+        "timeout",
+    ]
+    .iter()
+    .any(|word| line.contains(word))
+}
+
+/// The kernel log from some point on.
+struct Log(File);
+
+impl Log {
+    /// From now on.
+    fn follow() -> Result<Self> {
+        let mut file = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/kmsg")
+            .context("cannot open /dev/kmsg")?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(Log(file))
+    }
+
+    /// The complaints since the last call.
+    fn complaints(&mut self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        let mut record = [0; 8192];
+        loop {
+            let length = match self.0.read(&mut record) {
+                Ok(length) => length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(found),
+                // Records were overwritten before they were read; the rest is still there.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => continue,
+                Err(error) => return Err(error).context("reading /dev/kmsg"),
+            };
+            let record = String::from_utf8_lossy(&record[..length]);
+            let (prefix, text) = record.split_once(';').unwrap_or(("", &record));
+            let level = prefix
+                .split(',')
+                .next()
+                .and_then(|number| number.parse::<u32>().ok());
+            if level.is_some_and(|level| level & 7 <= WARNING) {
+                found.extend(text.lines().next().map(str::to_owned));
+            }
+        }
+    }
+}
+
+fn no_complaints(log: &mut Log) -> Result<()> {
+    let complaints = log.complaints()?;
+    ensure!(
+        complaints.is_empty(),
+        "the kernel complained:\n{}",
+        complaints.join("\n")
+    );
+    Ok(())
+}
+
+/// The paragraph of /proc/crypto about a driver.
+fn algorithm(driver: &str) -> Result<Option<String>> {
+    let text = sysfs::read("/proc/crypto")?;
+    let line = |paragraph: &str| {
+        let mut lines = paragraph.lines();
+        lines.any(|line| {
+            line.split_once(':')
+                .is_some_and(|(key, value)| key.trim() == "driver" && value.trim() == driver)
+        })
+    };
+    Ok(text
+        .split("\n\n")
+        .find(|paragraph| line(paragraph))
+        .map(str::to_owned))
+}
+
+fn self_test_passed() -> Result<()> {
+    let passed = || {
+        let Some(paragraph) = algorithm(ALGORITHM)? else {
+            return Ok(false);
+        };
+        let result = paragraph.lines().filter_map(|line| line.split_once(':'));
+        let mut result = result.filter(|(key, _)| key.trim() == "selftest");
+        match result.next().map(|(_, value)| value.trim()) {
+            Some("passed") => Ok(true),
+            Some("unknown") => Ok(false),
+            other => bail!("expected self-test passed, got {other:?}"),
+        }
+    };
+    expect::eventually(
+        &format!("self-test of {ALGORITHM}"),
+        Duration::from_secs(20),
+        passed,
+    )
+}
+
+pub(super) fn probe(options: &Options, report: &mut Report) -> Result<()> {
+    let modules = host::modules(options)?;
+    let mut log = Log::follow()?;
+    let pf = host::load_zip(&modules, "")?;
+    report.point("the PF probes", || {
+        expect::equal("driver of the PF", pf.driver().as_deref(), Some("hisi_zip"))
+    });
+    report.point("the self-test passes", self_test_passed);
+    report.point("no complaint of the kernel", || no_complaints(&mut log));
+    report.point("two VFs with hisi_zip", || {
+        pf.enable_vfs(2, true)?;
+        for vf in [pf.virtual_function(0)?, pf.virtual_function(1)?] {
+            let driver = vf.driver();
+            expect::equal(
+                &format!("driver of {vf}"),
+                driver.as_deref(),
+                Some("hisi_zip"),
+            )?;
+        }
+        Ok(())
+    });
+    report.point("an IOMMU group for each function", || {
+        let functions = [pf.clone(), pf.virtual_function(0)?, pf.virtual_function(1)?];
+        let groups: HashSet<String> = functions
+            .iter()
+            .map(Function::iommu_group)
+            .collect::<Result<_>>()?;
+        expect::equal("groups of three functions", groups.len(), 3)
+    });
+    report.point("no complaint of the kernel about the VFs", || {
+        no_complaints(&mut log)
+    });
+    report.point("VFs go away", || {
+        sysfs::write(pf.path("sriov_numvfs"), "0")?;
+        expect::equal("VFs", pf.number("sriov_numvfs")?, 0)
+    });
+    report.point("no complaint of the kernel at the end", || {
+        no_complaints(&mut log)
+    });
+    // A device that finds fault with the kernel's own driver is wrong, not the driver.
+    control::report_violations(report, true);
+    Ok(())
+}
+
+/// Runs the load generator in a thread, since a write to it returns only when it is done.
+struct Load(mpsc::Receiver<Result<()>>);
+
+impl Load {
+    fn start(buffers: u64, seed: u64) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            let result = sysfs::write(format!("{JUDGE}/run"), &format!("{buffers} {seed}"));
+            // Nobody listens any more if the load took too long.
+            let _ = sender.send(result);
+        });
+        Load(receiver)
+    }
+
+    fn wait(&self, timeout: Duration) -> Result<()> {
+        match self.0.recv_timeout(timeout) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Timeout) => bail!("the load is not done after {timeout:?}"),
+            Err(RecvTimeoutError::Disconnected) => bail!("the load ended without a result"),
+        }
+    }
+}
+
+/// A number from the result of the last load.
+fn result(key: &str) -> Result<u64> {
+    let text = sysfs::read(format!("{JUDGE}/result"))?;
+    let value = text
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(name, _)| *name == key);
+    let (_, value) = value.with_context(|| format!("result has no {key}: {text:?}"))?;
+    value
+        .trim()
+        .parse()
+        .with_context(|| format!("{key} is no number: {value:?}"))
+}
+
+/// The last load went through the device, and nothing is wrong with it.
+fn flawless(buffers: u64) -> Result<()> {
+    let text = sysfs::read(format!("{JUDGE}/result"))?;
+    expect::equal("buffers", result("buffers")?, buffers)?;
+    ensure!(
+        result("mismatches")? == 0 && result("errors")? == 0,
+        "result: {text:?}"
+    );
+    let wanted = 2 * buffers;
+    ensure!(
+        result("hardware")? == wanted,
+        "expected {wanted} requests done by the device, not by its fallback: {text:?}",
+    );
+    Ok(())
+}
+
+/// Requests a function has been sent by hisi_zip.
+fn sent(function: &Function) -> Result<u64> {
+    let path = format!("/sys/kernel/debug/hisi_zip/{function}/zip_dfx/send_cnt");
+    sysfs::read(path)?
+        .trim()
+        .parse()
+        .context("send_cnt is no number")
+}
+
+pub(super) fn load(options: &Options, report: &mut Report) -> Result<()> {
+    let modules = host::modules(options)?;
+    // With two queues the PF is full as soon as somebody holds one context. The load generator is
+    // told to hold one idle, so that the one it works with is on the VF.
+    let pf = host::load_zip(&modules, "pf_q_num=2")?;
+    report.point("the self-test passes", self_test_passed);
+    pf.enable_vfs(1, true)?;
+    let vf = pf.virtual_function(0)?;
+    modules.load_with("acomp_judge", "pass_over=1")?;
+    let buffers = match options.get("buffers") {
+        Some(number) => number.parse().context("buffers= is no number")?,
+        None => BUFFERS,
+    };
+
+    report.point(&format!("{buffers} buffers"), || {
+        Load::start(buffers, 1).wait(Duration::from_secs(600))?;
+        flawless(buffers)
+    });
+    report.note(sysfs::read(format!("{JUDGE}/result"))?.trim_end());
+    report.point("the VF did them", || {
+        let (by_pf, by_vf) = (sent(&pf)?, sent(&vf)?);
+        let wanted = 2 * buffers;
+        ensure!(
+            by_vf >= wanted,
+            "expected {wanted} requests or more, VF {by_vf}, PF {by_pf}"
+        );
+        Ok(())
+    });
+
+    // Each reset has to leave the functions able to go through the other one.
+    for (name, function) in [("VF", &vf), ("PF", &pf), ("VF", &vf)] {
+        let mut log = Log::follow()?;
+        report.point(&format!("{name} reset under load"), || {
+            let load = Load::start(buffers / 4, 2);
+            expect::eventually("the load to begin", Duration::from_secs(30), || {
+                Ok(result("buffers")? > 4)
+            })?;
+            function.reset()?;
+            load.wait(Duration::from_secs(300))?;
+            // A request that was under way may fail; it must not come back with wrong bytes.
+            expect::equal("mismatches", result("mismatches")?, 0)?;
+            // PF and VFs tell each other about a reset of the PF.
+            let complaints = log.complaints()?;
+            let about_reset: Vec<&String> = complaints
+                .iter()
+                .filter(|line| complains_about_reset(line))
+                .collect();
+            ensure!(
+                about_reset.is_empty(),
+                "the kernel complained: {about_reset:#?}"
+            );
+            Ok(())
+        });
+        report.note(sysfs::read(format!("{JUDGE}/result"))?.trim_end());
+        report.point(&format!("{name} works after its reset"), || {
+            Load::start(20, 3).wait(Duration::from_secs(120))?;
+            flawless(20)
+        });
+    }
+    control::report_violations(report, true);
+    Ok(())
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The scenarios, one file each.
+
+mod debugfs_hisi;
+mod debugfs_tree;
+mod demo;
+mod judge;
+mod kunit;
+mod migrate;
+mod shell;
+mod transfer;
+mod tree;
+mod uapi;
+mod violations;
+
+use anyhow::{Context, Result, bail};
+
+use crate::Options;
+use crate::control::Report;
+
+/// Runs the scenario the command line names.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let name = options
+        .get("scenario")
+        .context("no scenario= on the kernel command line")?;
+    let tested: fn(&Options, &mut Report) -> Result<()> = match name {
+        "shell" => return shell::run(options),
+        "demo" => demo::run,
+        "judge-probe" => judge::probe,
+        "judge-load" => judge::load,
+        "uapi" => uapi::run,
+        "migrate" => migrate::run,
+        "debugfs-tree" => debugfs_tree::run,
+        "debugfs-hisi" => debugfs_hisi::run,
+        "violations" => violations::run,
+        "kunit" => kunit::run,
+        _ => bail!("there is no scenario {name}"),
+    };
+    let mut report = Report::new();
+    tested(options, &mut report)?;
+    report.end();
+    Ok(())
+}

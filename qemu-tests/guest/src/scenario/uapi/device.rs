@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The device, its features and its regions.
+
+use std::io;
+
+use anyhow::{Context, Result, ensure};
+use rustix::io::Errno;
+use vfio_bindings::bindings::vfio::*;
+
+use super::Bench;
+use crate::expect::{equal, refused};
+use crate::ffi;
+use crate::scenario::transfer::STREAM_SIZE;
+use crate::vfio::{BAR2, Device, Features, MSI, REGION_MMAP};
+
+/// Size of the VF's BAR2.
+const BAR2_SIZE: u64 = 0x1_0000;
+
+pub(super) fn device_info(bench: &mut Bench<'_>) -> Result<()> {
+    let device = bench.open()?;
+    let info = device.info()?;
+    let wanted = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
+    equal("device flags", info.flags & wanted, wanted)?;
+    ensure!(
+        info.num_regions >= VFIO_PCI_NUM_REGIONS,
+        "{} regions",
+        info.num_regions
+    );
+    ensure!(
+        info.num_irqs >= VFIO_PCI_NUM_IRQS,
+        "{} interrupt indexes",
+        info.num_irqs
+    );
+    equal("MSI vectors", device.vectors_of(MSI)?, 4)
+}
+
+const GET: u32 = VFIO_DEVICE_FEATURE_GET;
+
+const SET: u32 = VFIO_DEVICE_FEATURE_SET;
+
+const PROBE: u32 = VFIO_DEVICE_FEATURE_PROBE;
+
+fn probe(device: &Device, flags: u32) -> io::Result<i32> {
+    ffi::device_feature(device, flags | PROBE, None, &mut ())
+}
+
+pub(super) fn probe_features(bench: &mut Bench<'_>) -> Result<()> {
+    let device = bench.open()?;
+    for (name, flags) in [
+        ("MIGRATION", VFIO_DEVICE_FEATURE_MIGRATION | GET),
+        (
+            "MIG_DEVICE_STATE",
+            VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE | GET | SET,
+        ),
+        ("MIG_DATA_SIZE", VFIO_DEVICE_FEATURE_MIG_DATA_SIZE | GET),
+        (
+            "MIG_PRECOPY_INFOv2",
+            VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 | SET,
+        ),
+    ] {
+        probe(&device, flags).with_context(|| format!("probing {name}"))?;
+    }
+    // The accelerator cannot tell which pages it writes.
+    let logging = VFIO_DEVICE_FEATURE_DMA_LOGGING_START | SET;
+    refused(
+        "probing DMA_LOGGING_START",
+        probe(&device, logging),
+        Errno::NOTTY,
+    )
+}
+
+pub(super) fn refuse_features(bench: &mut Bench<'_>) -> Result<()> {
+    let device = bench.open()?;
+    let feature = |flags, argsz| {
+        ffi::device_feature(
+            &device,
+            flags,
+            argsz,
+            &mut vfio_device_feature_mig_state::default(),
+        )
+    };
+    let state = VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
+    refused(
+        "argsz below the header",
+        feature(state | GET, Some(7)),
+        Errno::INVAL,
+    )?;
+    refused(
+        "argsz below the state",
+        feature(state | GET, Some(15)),
+        Errno::INVAL,
+    )?;
+    refused(
+        "GET and SET at once",
+        feature(state | GET | SET, None),
+        Errno::INVAL,
+    )?;
+    refused(
+        "a flag that is none",
+        feature(state | GET | 1 << 30, None),
+        Errno::INVAL,
+    )?;
+    refused("neither GET nor SET", feature(state, None), Errno::INVAL)?;
+    let set = feature(VFIO_DEVICE_FEATURE_MIGRATION | SET, None);
+    refused("SET of MIGRATION", set, Errno::INVAL)?;
+    let set = feature(VFIO_DEVICE_FEATURE_MIG_DATA_SIZE | SET, None);
+    refused("SET of MIG_DATA_SIZE", set, Errno::INVAL)?;
+    let get = feature(VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 | GET, None);
+    refused("GET of MIG_PRECOPY_INFOv2", get, Errno::INVAL)?;
+    refused(
+        "a feature that is none",
+        feature(0xfff0 | GET, None),
+        Errno::NOTTY,
+    )
+}
+
+pub(super) fn migration_flags(bench: &mut Bench<'_>) -> Result<()> {
+    // Ours offers the P2P states: without them a monitor refuses a VM with several VFs. The
+    // accelerators have no path to one another, so nothing needs to stop in these states.
+    let expected = Features {
+        stop_copy: true,
+        p2p: bench.is_rust(),
+        pre_copy: true,
+    };
+    equal("features", bench.open()?.features()?, expected)
+}
+
+pub(super) fn data_size(bench: &mut Bench<'_>) -> Result<()> {
+    equal("data size", bench.open()?.data_size()?, STREAM_SIZE as u64)
+}
+
+pub(super) fn bar2(bench: &mut Bench<'_>) -> Result<()> {
+    let mut device = bench.open()?;
+    device.enable()?;
+    let hides = bench.host.hides_half_of_bar2()?;
+    let size = if hides { BAR2_SIZE / 2 } else { BAR2_SIZE };
+    let region = device.region(BAR2)?;
+    equal("size of BAR2", region.size, size)?;
+    let wanted = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE | REGION_MMAP;
+    equal("flags of BAR2", region.flags & wanted, wanted)?;
+
+    let mut word = [0; 4];
+    let beyond = device.read_region(BAR2, size, &mut word);
+    refused("read beyond the end", beyond, Errno::INVAL)?;
+    let beyond = device.write_region(BAR2, size, &word);
+    refused("write beyond the end", beyond, Errno::INVAL)?;
+    if hides {
+        let last = device.read_region(BAR2, size - 4, &mut word)?;
+        equal("read of the last word", last, 4)?;
+        let across = device.read_region(BAR2, size - 4, &mut [0; 8])?;
+        equal("read across the end", across, 4)?;
+        let last = device.write_region(BAR2, BAR2_SIZE - 4, &word);
+        refused("write of the last word of the BAR", last, Errno::INVAL)?;
+    }
+
+    let bytes = size as usize;
+    let map = |offset, length| device.map_region(BAR2, offset, length).map(|map| map.len());
+    equal("mapping of all there is", map(0, bytes)?, bytes)?;
+    refused("mapping beyond the end", map(size, 4096), Errno::INVAL)?;
+    refused(
+        "mapping across the end",
+        map(size - 4096, 8192),
+        Errno::INVAL,
+    )?;
+    if hides {
+        refused(
+            "mapping of the whole BAR",
+            map(0, BAR2_SIZE as usize),
+            Errno::INVAL,
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) fn ioeventfd(bench: &mut Bench<'_>) -> Result<()> {
+    let mut device = bench.open()?;
+    device.enable()?;
+    let hidden = device.ioeventfd(BAR2, BAR2_SIZE / 2, 0);
+    // The C driver lets the core write anywhere in the BAR by this way; that is a hole and no
+    // promise, hence nothing to hold it to.
+    if bench.is_rust() && bench.host.hides_half_of_bar2()? {
+        refused("an ioeventfd on the migration block", hidden, Errno::INVAL)?;
+    }
+    Ok(())
+}

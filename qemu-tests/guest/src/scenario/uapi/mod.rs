@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Walks the migration uAPI: every feature, every arc, the data file in every state, refusals.
+//!
+//! Both drivers must pass the same checks. Where ours differs from the C driver on purpose, the
+//! expectation is made by driver and says why.
+
+mod arcs;
+mod device;
+mod resuming;
+mod saving;
+mod work;
+
+use anyhow::{Context, Result};
+use rustix::io::Errno;
+
+use super::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::Options;
+use crate::control::{self, Report};
+use crate::expect::equal;
+use crate::host::Host;
+use crate::qm::Vm;
+use crate::vfio::{DataFile, Device, State};
+
+struct Bench<'h> {
+    host: &'h Host,
+    vm: Vm,
+}
+
+impl Bench<'_> {
+    /// Runs one check; what it leaves behind when it fails must not fail the next one.
+    fn point(&mut self, report: &mut Report, name: &str, check: Check) -> Result<()> {
+        if !report.point(name, || check(self)) {
+            if self.vm.device().is_ok() {
+                drop(self.vm.detach()?);
+            }
+            self.vm.forget();
+            control::set("fault", "")?;
+        }
+        Ok(())
+    }
+
+    /// VF1, freshly opened; no driver of a VM has touched it.
+    fn open(&self) -> Result<Device> {
+        self.vm.open(self.host.kind, &self.host.vfs[0])
+    }
+
+    fn is_rust(&self) -> bool {
+        self.host.driver.is_rust()
+    }
+
+    /// The stream of a device without a driver in its VM: only the match part.
+    fn match_stream(&self) -> Result<Vec<u8>> {
+        let device = self.open()?;
+        let stream = device
+            .set_state_with_file(State::StopCopy)?
+            .read_available(4096)?;
+        equal(
+            "size of a stream without a driver",
+            stream.len(),
+            MATCH_SIZE,
+        )?;
+        Ok(stream)
+    }
+
+    /// The stream of a device with a driver, complete.
+    fn full_stream(&mut self) -> Result<Vec<u8>> {
+        let device = self.open()?;
+        self.vm.attach(device);
+        self.vm.bring_up()?;
+        let file = self.vm.device()?.set_state_with_file(State::StopCopy)?;
+        let stream = file.read_available(4096)?;
+        drop(self.vm.detach()?);
+        self.vm.forget();
+        equal("size of a stream with a driver", stream.len(), STREAM_SIZE)?;
+        Ok(stream)
+    }
+
+    /// What a write of match data that do not fit is answered with. The C driver says EFAULT, as
+    /// if the buffer were bad; ours tells the two apart.
+    fn mismatch(&self) -> Errno {
+        if self.is_rust() {
+            Errno::INVAL
+        } else {
+            Errno::FAULT
+        }
+    }
+}
+
+type Check = fn(&mut Bench<'_>) -> Result<()>;
+
+const CHECKS: [(&str, Check); 24] = [
+    ("device, regions and interrupts", device::device_info),
+    ("features can be probed", device::probe_features),
+    ("features refuse what is wrong", device::refuse_features),
+    ("migration flags", device::migration_flags),
+    ("data size", device::data_size),
+    ("BAR2 hides the migration block", device::bar2),
+    (
+        "an ioeventfd does not reach the migration block",
+        device::ioeventfd,
+    ),
+    ("a fresh device runs", arcs::fresh),
+    ("every arc", arcs::arcs),
+    ("numbers that are no state", arcs::unknown_states),
+    ("reset in every state", arcs::reset),
+    ("precopy info", saving::precopy_info),
+    (
+        "precopy info where there is none",
+        saving::precopy_info_refused,
+    ),
+    ("precopy info v2", saving::precopy_info_v2),
+    ("reading the data file", saving::read_semantics),
+    ("the data file after its state was left", saving::left),
+    ("the data file after the device was closed", saving::closed),
+    (
+        "stream of a device without driver",
+        saving::stream_without_driver,
+    ),
+    ("stream of a device with driver", saving::stream_with_driver),
+    ("writing the data file", resuming::write_semantics),
+    ("match data that do not fit", resuming::mismatches),
+    (
+        "a second session is checked as the first",
+        resuming::second_session,
+    ),
+    ("truncated streams", resuming::truncated),
+    ("a mailbox error while stopping", arcs::mailbox_error),
+];
+
+/// What the C driver is known to fail, up to a crash of the host; only ours is held to it.
+const BEYOND_C: [(&str, Check); 5] = [
+    ("work goes on after STOP and RUNNING", work::pause),
+    (
+        "work goes on after a migration that was given up",
+        work::give_up,
+    ),
+    ("work goes on after a stop that failed", work::failed_stop),
+    ("two writers of one data file", resuming::two_writers),
+    ("the data file outlives the driver", saving::outlives_driver),
+];
+
+pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let host = Host::prepare(options, 1)?;
+    let mut bench = Bench {
+        host: &host,
+        vm: Vm::new(1)?,
+    };
+    for (name, check) in CHECKS {
+        bench.point(report, name, check)?;
+    }
+    for (name, check) in BEYOND_C {
+        if host.driver.is_rust() {
+            bench.point(report, name, check)?;
+        } else {
+            report.skip(name, "known to fail with the C driver");
+        }
+    }
+    control::report_violations(report, host.driver.is_rust());
+    Ok(())
+}
+
+/// Brings a running device to `state`, with a stream written if it is to receive one.
+fn go_to(device: &Device, state: State, stream: &[u8]) -> Result<Option<DataFile>> {
+    equal("state to begin with", device.state()?, State::Running)?;
+    let file = device
+        .set_state(state)
+        .with_context(|| format!("RUNNING to {state}"))?;
+    if let (State::Resuming, Some(file)) = (state, &file) {
+        file.write_chunks(stream, &[])?;
+    }
+    Ok(file)
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The two ways to a device: a group in a type1 container, and the device's own file with iommufd.
+
+use std::ffi::CString;
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use vfio_bindings::bindings::vfio::*;
+
+use crate::Options;
+use crate::ffi::{self, Mapping};
+use crate::sysfs::Function;
+
+/// How a device is opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Type1,
+    Iommufd,
+}
+
+impl Kind {
+    pub(crate) fn chosen(options: &Options) -> Result<Self> {
+        Ok(match options.choice("container", &["type1", "iommufd"])? {
+            "iommufd" => Kind::Iommufd,
+            _ => Kind::Type1,
+        })
+    }
+}
+
+/// Keeps the DMA mappings of a device: they end with it.
+pub(crate) struct Container {
+    _container: File,
+    _group: Option<File>,
+}
+
+fn open(path: impl AsRef<Path>) -> Result<File> {
+    let path = path.as_ref();
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    file.with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// Opens a function; `memory` becomes its DMA memory at `iova`.
+pub(super) fn open_device(
+    kind: Kind,
+    function: &Function,
+    memory: &Arc<Mapping>,
+    iova: u64,
+) -> Result<(Container, OwnedFd)> {
+    match kind {
+        Kind::Type1 => open_group(function, memory, iova),
+        Kind::Iommufd => open_cdev(function, memory, iova),
+    }
+}
+
+fn open_group(
+    function: &Function,
+    memory: &Arc<Mapping>,
+    iova: u64,
+) -> Result<(Container, OwnedFd)> {
+    let container = open("/dev/vfio/vfio")?;
+    let group = open(Path::new("/dev/vfio").join(function.iommu_group()?))?;
+
+    let mut status = vfio_group_status {
+        argsz: size_of::<vfio_group_status>() as u32,
+        flags: 0,
+    };
+    ffi::ioctl(&group, &ffi::GROUP_GET_STATUS, &mut status)?;
+    ensure!(
+        status.flags & VFIO_GROUP_FLAGS_VIABLE != 0,
+        "the group of {function} is not viable: a function in it has another driver",
+    );
+    ensure!(
+        ffi::check_extension(&container, VFIO_TYPE1v2_IOMMU)? == 1,
+        "VFIO has no type1 v2 container",
+    );
+    ffi::ioctl(
+        &group,
+        &ffi::GROUP_SET_CONTAINER,
+        &mut container.as_raw_fd(),
+    )
+    .context("VFIO_GROUP_SET_CONTAINER")?;
+    ffi::set_iommu(&container, VFIO_TYPE1v2_IOMMU).context("VFIO_SET_IOMMU")?;
+    ffi::map_dma(&container, memory, iova).context("VFIO_IOMMU_MAP_DMA")?;
+    let device = ffi::group_device(&group, &CString::new(function.name())?)
+        .context("VFIO_GROUP_GET_DEVICE_FD")?;
+    let container = Container {
+        _container: container,
+        _group: Some(group),
+    };
+    Ok((container, device))
+}
+
+fn open_cdev(
+    function: &Function,
+    memory: &Arc<Mapping>,
+    iova: u64,
+) -> Result<(Container, OwnedFd)> {
+    let iommufd = open("/dev/iommu")?;
+    let device = open_bound(&function.path("vfio-dev"), &iommufd)?;
+    let mut ioas = ffi::IoasAlloc {
+        size: size_of::<ffi::IoasAlloc>() as u32,
+        flags: 0,
+        out_ioas_id: 0,
+    };
+    ffi::ioctl(&iommufd, &ffi::IOAS_ALLOC, &mut ioas).context("IOMMU_IOAS_ALLOC")?;
+    ffi::ioas_map(&iommufd, ioas.out_ioas_id, memory, iova).context("IOMMU_IOAS_MAP")?;
+    let mut attach = vfio_device_attach_iommufd_pt {
+        argsz: size_of::<vfio_device_attach_iommufd_pt>() as u32,
+        flags: 0,
+        pt_id: ioas.out_ioas_id,
+        pasid: 0,
+    };
+    ffi::ioctl(&device, &ffi::DEVICE_ATTACH_IOMMUFD_PT, &mut attach)
+        .context("VFIO_DEVICE_ATTACH_IOMMUFD_PT")?;
+    let container = Container {
+        _container: iommufd,
+        _group: None,
+    };
+    Ok((container, device))
+}
+
+/// Opens the one device file listed in `folder` and binds it to `iommufd`, which opens the device.
+fn open_bound(folder: &Path, iommufd: &File) -> Result<OwnedFd> {
+    let entry = std::fs::read_dir(folder)
+        .with_context(|| format!("{} is not there: no VFIO device file", folder.display()))?
+        .next()
+        .with_context(|| format!("{} is empty", folder.display()))??;
+    let device = open(Path::new("/dev/vfio/devices").join(entry.file_name()))?;
+    let mut bind = vfio_device_bind_iommufd {
+        argsz: size_of::<vfio_device_bind_iommufd>() as u32,
+        flags: 0,
+        iommufd: iommufd.as_raw_fd(),
+        out_devid: 0,
+        token_uuid_ptr: 0,
+    };
+    ffi::ioctl(&device, &ffi::DEVICE_BIND_IOMMUFD, &mut bind)
+        .context("VFIO_DEVICE_BIND_IOMMUFD")?;
+    Ok(device.into())
+}
+
+/// Opens a device that does no DMA, such as a mediated one without hardware.
+pub(super) fn open_without_dma(folder: &Path) -> Result<(Container, OwnedFd)> {
+    let iommufd = open("/dev/iommu")?;
+    let device = open_bound(folder, &iommufd)?;
+    let container = Container {
+        _container: iommufd,
+        _group: None,
+    };
+    Ok((container, device))
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An open VFIO device: regions, configuration space, interrupts, reset.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use rustix::event::{EventfdFlags, eventfd};
+use vfio_bindings::bindings::vfio::*;
+
+use super::container::{self, Container, Kind};
+use crate::ffi::{self, Mapping};
+use crate::sysfs::Function;
+
+/// The region of the function block.
+pub(crate) const BAR2: u32 = VFIO_PCI_BAR2_REGION_INDEX;
+/// The interrupt index the accelerator's vectors belong to.
+pub(crate) const MSI: u32 = VFIO_PCI_MSI_IRQ_INDEX;
+/// Set in a region's flags if it can be mapped.
+pub(crate) const REGION_MMAP: u32 = VFIO_REGION_INFO_FLAG_MMAP;
+
+/// Vectors of a function: event queue, abnormal event queue, message of the PF, one reserved.
+const VECTORS: usize = 4;
+
+const PCI_COMMAND: u64 = 4;
+const PCI_COMMAND_MEMORY: u16 = 1 << 1;
+const PCI_COMMAND_MASTER: u16 = 1 << 2;
+
+/// An open device with its DMA mappings and, once asked for, interrupts.
+///
+/// The order of the fields is the order in which they are given back: first the mapping of the
+/// registers, then the device, then the DMA mappings, then the memory.
+pub(crate) struct Device {
+    registers: Option<Mapping>,
+    vectors: Vec<OwnedFd>,
+    file: File,
+    _container: Container,
+    _memory: Option<Arc<Mapping>>,
+}
+
+impl AsFd for Device {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Device {
+    /// Opens a PCI function with `memory` as its DMA memory at `iova`.
+    pub(crate) fn open(
+        kind: Kind,
+        function: &Function,
+        memory: &Arc<Mapping>,
+        iova: u64,
+    ) -> Result<Self> {
+        let (container, device) = container::open_device(kind, function, memory, iova)
+            .with_context(|| format!("opening {function}"))?;
+        Ok(Device {
+            registers: None,
+            vectors: Vec::new(),
+            file: device.into(),
+            _container: container,
+            _memory: Some(memory.clone()),
+        })
+    }
+
+    /// Opens a device that does no DMA; `folder` is its `vfio-dev` in sysfs.
+    pub(crate) fn open_without_dma(folder: &Path) -> Result<Self> {
+        let (container, device) = container::open_without_dma(folder)?;
+        Ok(Device {
+            registers: None,
+            vectors: Vec::new(),
+            file: device.into(),
+            _container: container,
+            _memory: None,
+        })
+    }
+
+    pub(crate) fn info(&self) -> io::Result<vfio_device_info> {
+        ffi::device_info(self)
+    }
+
+    pub(crate) fn region(&self, index: u32) -> io::Result<vfio_region_info> {
+        ffi::region_info(self, index)
+    }
+
+    /// How many vectors an interrupt index has.
+    pub(crate) fn vectors_of(&self, index: u32) -> io::Result<u32> {
+        Ok(ffi::irq_info(self, index)?.count)
+    }
+
+    /// Reads a region at an offset inside it.
+    pub(crate) fn read_region(
+        &self,
+        index: u32,
+        offset: u64,
+        data: &mut [u8],
+    ) -> io::Result<usize> {
+        self.file.read_at(data, self.region(index)?.offset + offset)
+    }
+
+    /// Writes a region at an offset inside it.
+    pub(crate) fn write_region(&self, index: u32, offset: u64, data: &[u8]) -> io::Result<usize> {
+        self.file
+            .write_at(data, self.region(index)?.offset + offset)
+    }
+
+    /// Maps a part of a region.
+    pub(crate) fn map_region(&self, index: u32, offset: u64, length: usize) -> io::Result<Mapping> {
+        Mapping::new(self, self.region(index)?.offset + offset, length)
+    }
+
+    /// Has the kernel write `data` at `offset` of a region whenever an eventfd is signalled.
+    pub(crate) fn ioeventfd(&self, index: u32, offset: u64, data: u32) -> io::Result<OwnedFd> {
+        let event = eventfd(0, EventfdFlags::CLOEXEC)?;
+        let mut request = vfio_device_ioeventfd {
+            argsz: size_of::<vfio_device_ioeventfd>() as u32,
+            flags: VFIO_DEVICE_IOEVENTFD_32,
+            offset: self.region(index)?.offset + offset,
+            data: u64::from(data),
+            fd: event.as_raw_fd(),
+            reserved: 0,
+        };
+        ffi::ioctl(self, &ffi::DEVICE_IOEVENTFD, &mut request)?;
+        Ok(event)
+    }
+
+    /// Does what a VM's firmware and PCI core do first: memory and bus mastering on, the
+    /// registers mapped, one eventfd for each vector.
+    pub(crate) fn enable(&mut self) -> Result<()> {
+        let mut command = [0; 2];
+        self.read_region(VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, &mut command)?;
+        let command = u16::from_le_bytes(command) | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+        self.write_region(
+            VFIO_PCI_CONFIG_REGION_INDEX,
+            PCI_COMMAND,
+            &command.to_le_bytes(),
+        )
+        .context("enabling memory and bus mastering")?;
+        if self.registers.is_none() {
+            let length = usize::try_from(self.region(BAR2)?.size)?;
+            let registers = self.map_region(BAR2, 0, length).context("mapping BAR2")?;
+            self.registers = Some(registers);
+        }
+        self.vectors = (0..VECTORS)
+            .map(|_| eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK))
+            .collect::<Result<_, _>>()?;
+        ffi::set_irqs(&self.file, MSI, &self.vectors).context("VFIO_DEVICE_SET_IRQS")
+    }
+
+    /// The mapped function block; there from [`Device::enable`] on.
+    pub(crate) fn registers(&self) -> Result<&Mapping> {
+        self.registers
+            .as_ref()
+            .context("the device's registers are not mapped")
+    }
+
+    /// The eventfd of a vector; there from [`Device::enable`] on.
+    pub(crate) fn vector(&self, index: usize) -> Result<&OwnedFd> {
+        self.vectors
+            .get(index)
+            .context("the device's interrupts are not set up")
+    }
+
+    /// Whether a vector was signalled; the signal is taken.
+    pub(crate) fn take_signal(&self, index: usize) -> Result<bool> {
+        let mut count = [0; 8];
+        match rustix::io::read(self.vector(index)?, &mut count) {
+            Ok(_) => Ok(true),
+            Err(rustix::io::Errno::AGAIN) => Ok(false),
+            Err(error) => Err(error).context("reading an interrupt's eventfd"),
+        }
+    }
+
+    pub(crate) fn reset(&self) -> io::Result<()> {
+        ffi::device_reset(self)
+    }
+}

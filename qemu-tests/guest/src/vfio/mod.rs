@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The VFIO user API, as far as a VM monitor uses it.
+
+mod container;
+mod device;
+mod migration;
+
+pub(crate) use container::Kind;
+pub(crate) use device::{BAR2, Device, MSI, REGION_MMAP};
+pub(crate) use migration::{DataFile, Features, PrecopyInfo, State};
