@@ -4,7 +4,7 @@
 # Fetches, verifies, unpacks and builds a lean QEMU, once, and links the
 # emulated accelerator into it, again whenever that changes. Prints
 #
-#	qemu=<binary>
+#	qemu=<binary> src=<source tree>
 #
 # QEMU_SRC=<folder or tarball> stands in for the pinned Debian source.
 
@@ -151,4 +151,4 @@ if [ ! -x "$binary" ]; then
 	cp "$top/build/qemu-system-aarch64" "$binary.new"
 	mv "$binary.new" "$binary"
 fi
-printf 'qemu=%s\n' "$binary"
+printf 'qemu=%s src=%s\n' "$binary" "$top/src"

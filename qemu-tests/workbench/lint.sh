@@ -9,8 +9,10 @@
 
 top=$(cd "$tests_dir/.." && pwd)
 kernel=$("$tests_dir/kernel/build.sh")
-src=${kernel#src=}; src=${src%% obj=*}
+src=${kernel#src=}
+src=${src%% obj=*}
 obj=${kernel##*obj=}
+qemu=$("$tests_dir/qemu/build.sh")
 failed=()
 
 # check NAME COMMAND...
@@ -24,6 +26,7 @@ check() {
 cd "$top"
 mapfile -t kernel_rust < <(git ls-files 'drivers/*.rs')
 mapfile -t kernel_c < <(git ls-files 'drivers/*.[ch]' 'qemu-tests/kernel/*.[ch]')
+mapfile -t shim < <(git ls-files 'qemu-tests/qemu/*.[ch]')
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 
 clippy_kernel() {
@@ -37,6 +40,7 @@ check 'rustfmt, kernel side' rustfmt --check --edition 2021 --config-path "$src/
 check 'clippy, kernel side' clippy_kernel
 check 'checkpatch' "$src/scripts/checkpatch.pl" --strict --no-tree --terse --quiet --show-types \
 	--ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG -f "${kernel_c[@]}"
+check 'checkpatch of QEMU' env -C "${qemu##*src=}" scripts/checkpatch.pl --no-tree --terse --strict -q -f "${shim[@]/#/$top/}"
 check 'rustfmt, qemu-tests' env -C qemu-tests cargo fmt --all --check
 check 'clippy, qemu-tests' env -C qemu-tests cargo clippy -q --locked --workspace --exclude guest --all-targets -- -D warnings
 check 'clippy, guest' env -C qemu-tests cargo clippy -q --locked -p guest --target aarch64-unknown-linux-musl -- -D warnings

@@ -26,9 +26,6 @@ use crate::ktap::Report;
 use crate::qmp::Qmp;
 use crate::splat;
 
-/// The accelerators every machine has: id, and what comes after `-device`.
-const ACCELERATORS: &[(&str, &str)] = &[("zip0", "hisi-zip,total-vfs=7")];
-
 /// What is to be run.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -36,6 +33,8 @@ pub struct Scenario {
     /// What the logs are named by; the scenario and its parameters.
     label: String,
     parameters: Vec<String>,
+    /// Id, and what comes after `-device`.
+    accelerators: Vec<(&'static str, String)>,
     deadline: Duration,
 }
 
@@ -57,12 +56,14 @@ pub struct Outcome {
 }
 
 impl Scenario {
-    /// The scenario the guest program knows by this name.
+    /// The scenario the guest program knows by this name, on a machine with one ZIP accelerator
+    /// of hardware V3.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.into(),
             label: name.into(),
             parameters: Vec::new(),
+            accelerators: vec![("zip0", "hisi-zip".into())],
             deadline: Duration::from_secs(240),
         }
     }
@@ -71,6 +72,15 @@ impl Scenario {
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.parameters.push(format!("{key}={value}"));
         self.label = format!("{}-{value}", self.label);
+        self
+    }
+
+    /// The accelerators' PCI revision: 0x30 is hardware V3, 0x50 V4.
+    pub fn revision(mut self, revision: u8) -> Self {
+        for (_, device) in &mut self.accelerators {
+            *device = format!("{device},revision={revision}");
+        }
+        self.label = format!("{}-rev{revision:x}", self.label);
         self
     }
 
@@ -108,7 +118,7 @@ impl Scenario {
                 self.name,
                 self.parameters.join(" ")
             ));
-        for (n, (id, device)) in ACCELERATORS.iter().enumerate() {
+        for (n, (id, device)) in self.accelerators.iter().enumerate() {
             command
                 .arg("-device")
                 .arg(format!(
@@ -172,6 +182,7 @@ impl Scenario {
         let deadline = (!interactive).then(|| Instant::now() + self.deadline * factor);
 
         let mut session = Session {
+            accelerators: self.accelerators.iter().map(|(id, _)| *id).collect(),
             writer: control.try_clone()?,
             qmp,
             log: File::create(&control_log)?,
@@ -244,6 +255,7 @@ impl Drop for Running {
 }
 
 struct Session<S> {
+    accelerators: Vec<&'static str>,
     writer: UnixStream,
     qmp: Qmp,
     log: File,
@@ -288,7 +300,7 @@ impl<S: FnMut(&str)> Session<S> {
             }
             "end" => {
                 self.outcome.ended = true;
-                for (id, _) in ACCELERATORS {
+                for id in &self.accelerators {
                     let text = self.qmp.get(id, "violations")?;
                     let counts = serde_json::from_str(text.as_str().unwrap_or_default())
                         .with_context(|| format!("violations of {id}: {text}"))?;
