@@ -15,6 +15,7 @@ help:
 	@echo 'Nothing is needed beforehand but Debian, root for its packages, and Rust:'
 	@echo '  demo       step a VF through migration on an emulated Kunpeng host'
 	@echo '  test       everything: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...)'
+	@echo '  bench      what each step of a migration costs, C driver and ours'
 	@echo '  shell      boot the emulated host with everything loaded; exit powers off'
 	@echo '  lint       rustfmt, clippy, checkpatch, shellcheck'
 	@echo '  doc        rustdoc of the model and of the test programs'
@@ -45,6 +46,10 @@ shell: prepare
 test: prepare
 	@echo 'logs of the machines: build/$(KERNEL)/logs'
 	@. $(workbench)/common.sh && cd qemu-tests && RUST_BACKTRACE=0 cargo nextest run --locked --workspace --exclude guest
+
+.PHONY: bench
+bench: prepare
+	@cd qemu-tests && cargo run -q --locked -p host -- bench
 
 .PHONY: lint
 lint: prepare

@@ -35,6 +35,8 @@ pub struct Scenario {
     parameters: Vec<String>,
     /// Id, and what comes after `-device`.
     accelerators: Vec<(&'static str, String)>,
+    /// Whether the machine's time is counted in instructions.
+    counted: bool,
     deadline: Duration,
 }
 
@@ -64,6 +66,7 @@ impl Scenario {
             label: name.into(),
             parameters: Vec::new(),
             accelerators: vec![("zip0", "hisi-zip".into())],
+            counted: false,
             deadline: Duration::from_secs(240),
         }
     }
@@ -84,6 +87,13 @@ impl Scenario {
         self
     }
 
+    /// The machine's time is a nanosecond for each instruction, and what it waits for comes at once:
+    /// times measured in it do not depend on this machine. One CPU, and slower.
+    pub fn counted(mut self) -> Self {
+        self.counted = true;
+        self
+    }
+
     /// How long the machine may take with the normal kernel, in seconds (240 if not said).
     pub fn within(mut self, seconds: u64) -> Self {
         self.deadline = Duration::from_secs(seconds);
@@ -94,9 +104,13 @@ impl Scenario {
         let mut command = Command::new(&artifacts.qemu);
         command
             .args(["-M", "virt,gic-version=3,iommu=smmuv3,its=on"])
-            .args(["-cpu", "cortex-a76", "-smp", "2", "-m"])
+            .args(["-cpu", "cortex-a76", "-m"])
             .arg(if artifacts.debug { "2G" } else { "1G" })
-            .args(["-accel", "tcg,thread=multi,tb-size=128"])
+            .args(if self.counted {
+                ["-smp", "1", "-icount", "shift=0,sleep=off"]
+            } else {
+                ["-smp", "2", "-accel", "tcg,thread=multi,tb-size=128"]
+            })
             .args(["-nodefaults", "-nographic", "-no-reboot"])
             .args(["-serial", console])
             .args(["-serial", "chardev:control"])

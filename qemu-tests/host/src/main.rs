@@ -22,6 +22,8 @@ enum Command {
     Demo,
     /// Boots with everything loaded and gives a prompt; `exit` powers off.
     Shell,
+    /// Compares what the C driver's and our driver's migrations cost.
+    Bench,
     /// Runs a scenario of the guest program and prints its report.
     Run {
         /// Name of the scenario.
@@ -50,6 +52,10 @@ fn run(command: Command) -> Result<()> {
                 .expect_clean()
                 .inspect_err(|_| println!("demo: failed"))?;
             println!("demo: ok");
+            Ok(())
+        }
+        Command::Bench => {
+            print!("{}", host::bench::run(&artifacts)?);
             Ok(())
         }
         Command::Shell => Scenario::new("shell").run_interactive(&artifacts).map(drop),

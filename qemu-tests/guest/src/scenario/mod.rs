@@ -2,6 +2,7 @@
 
 //! The scenarios, one file each.
 
+mod bench;
 mod debugfs_hisi;
 mod debugfs_tree;
 mod demo;
@@ -27,6 +28,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let tested: fn(&Options, &mut Report) -> Result<()> = match name {
         "shell" => return shell::run(options),
         "demo" => demo::run,
+        "bench" => bench::run,
         "judge-probe" => judge::probe,
         "judge-load" => judge::load,
         "uapi" => uapi::run,
