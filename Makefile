@@ -22,6 +22,7 @@ help:
 	@echo '  prepare    only build what demo, test and shell run'
 	@echo 'For a kernel of yours:'
 	@echo '  modules    our modules against KDIR=<prepared kernel build folder>, into build/modules'
+	@echo '  modules_install  install them into updates/ of its modules (INSTALL_MOD_PATH=<root>)'
 	@echo 'And:'
 	@echo '  clean      remove what was built here (the cache of kernels and QEMU stays)'
 	@echo

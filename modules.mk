@@ -4,6 +4,7 @@
 # this file; `make -f modules.mk modules KDIR=..` works as well.
 #
 #	modules         build them
+#	modules_install install them; INSTALL_MOD_PATH puts another root in front
 #	modules_clippy  let clippy check the Rust in them; a warning is an error
 #	modules_clean   remove what the two have made
 #
@@ -67,7 +68,7 @@ modules-fault-core = $(or \
 comma := ,
 space := $(subst ,, )
 
-# $(call modules-make,FOLDER FOR RESULTS): Kbuild for these modules
+# $(call modules-make,FOLDER FOR RESULTS,GOAL): Kbuild for these modules
 # An option that is off must be empty, as Kconfig has it.
 modules-make = $(if $(modules-fault),$(error $(modules-fault))) \
 	+@PATH='$(modules-path)' $(MAKE) --no-print-directory -C $(KDIR) \
@@ -78,17 +79,21 @@ modules-make = $(if $(modules-fault),$(error $(modules-fault))) \
 	$(if $(KSRC),KSRC=$(abspath $(KSRC))) \
 	$(foreach o,$(modules-options),CONFIG_$(o)=$(filter-out n,$(CONFIG_$(o)))) \
 	CONFIG_ACOMP_JUDGE=$(filter-out n,$(ACOMP_JUDGE)) \
-	modules
+	$2
 modules-options := VFIO_DEBUGFS_RUST HISI_ACC_VFIO_PCI_RS HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS
 
-.PHONY: modules modules_clippy modules_clean
+.PHONY: modules modules_install modules_clippy modules_clean
 
 modules:
-	$(call modules-make,$(modules-out))
+	$(call modules-make,$(modules-out),modules)
+
+# Into updates/ of the kernel's modules, which modprobe looks at before the stock ones.
+modules_install:
+	$(call modules-make,$(modules-out),modules_install)
 
 # Objects of clippy's compiler are others, so they get a folder of their own.
 modules_clippy:
-	$(call modules-make,$(modules-out)-clippy) CLIPPY=1 KRUSTFLAGS='-D warnings'
+	$(call modules-make,$(modules-out)-clippy,modules) CLIPPY=1 KRUSTFLAGS='-D warnings'
 
 # Only folders that Kbuild itself has marked as an external module's output.
 modules_clean:

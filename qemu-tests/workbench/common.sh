@@ -64,21 +64,25 @@ source_key() {
 }
 
 # logged TITLE STEPS LOG COMMAND...: run with all output in LOG; meanwhile show
-# how many of about STEPS output lines have come. On failure show the end of LOG.
+# how far it is: by ninja's own [n/m], else by how many of about STEPS lines have
+# come. On failure show the end of LOG.
 logged() {
-	local title=$1 steps=$2 log=$3 status=0
+	local title=$1 steps=$2 log=$3 status=0 terminal=0
 	shift 3
 	mkdir -p "$(dirname "$log")"
 	say "$title (log: $log)"
-	if [ -t 2 ]; then
-		"$@" 2>&1 | tee "$log" |
-			awk -v n="$steps" '{ if (NR % 5 == 0) printf "\r  %d%% (%d of about %d steps) ", (NR < n ? 100 * NR / n : 99), NR, n }
-				END { printf "\r%60s\r", "" }' >&2 || status=$?
-	else
-		"$@" 2>&1 | tee "$log" |
-			awk -v n="$steps" 'NR >= next_mark { printf "  %d%% (%d of about %d steps)\n", (NR < n ? 100 * NR / n : 99), NR, n; fflush(); next_mark = NR + n / 10 }' >&2 ||
-			status=$?
-	fi
+	[ -t 2 ] && terminal=1
+	"$@" 2>&1 | tee "$log" | awk -v n="$steps" -v terminal="$terminal" '
+		NR == 1 { unit = n / 10 }
+		match($0, /^\[[0-9]+\/[0-9]+\]/) {
+			split(substr($0, 2, RLENGTH - 2), step, "/")
+			done = step[1] - 1; n = step[2]; unit = n / 10
+		}
+		{ done++ }
+		done > n { next }
+		terminal && NR % 5 == 0 { printf "\r  %d%% (%d of about %d steps) ", 100 * done / n, done, n; fflush() }
+		!terminal && done >= next_mark { printf "  %d%% (%d of about %d steps)\n", 100 * done / n, done, n; fflush(); next_mark = done + unit }
+		END { if (terminal) printf "\r%60s\r", "" }' >&2 || status=$?
 	if [ "$status" -ne 0 ]; then
 		grep -E '(^|[ :])(error|Error|ERROR|FAILED|fatal)[ :\[]' "$log" | head -n 20 >&2 || true
 		tail -n 15 "$log" >&2

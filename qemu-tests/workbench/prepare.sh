@@ -58,6 +58,7 @@ make -s -C "$top" modules KDIR="$obj" MO="$out/modules" ACOMP_JUDGE=m >"$logs/mo
 
 cat >"$out/artifacts" <<EOT
 qemu=$(fact qemu "$qemu")
+kernel=$obj
 image=$obj/arch/arm64/boot/Image
 initrd=$out/initrd.cpio
 logs=$out/logs

@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail};
 pub struct Artifacts {
     /// QEMU with the accelerator linked in.
     pub qemu: PathBuf,
+    /// The kernel's build folder.
+    pub kernel: PathBuf,
     /// The arm64 kernel image.
     pub image: PathBuf,
     /// The initramfs: guest program, shell and modules.
@@ -46,6 +48,7 @@ impl Artifacts {
         };
         Ok(Self {
             qemu: get("qemu")?,
+            kernel: get("kernel")?,
             image: get("image")?,
             initrd: get("initrd")?,
             logs: get("logs")?,

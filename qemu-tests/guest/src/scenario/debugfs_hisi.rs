@@ -2,6 +2,7 @@
 
 //! The driver's own files: what they say when, and that looking changes nothing.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -514,6 +515,7 @@ fn unbind(bench: &Bench<'_>) -> Result<()> {
         .iter()
         .map(|(name, _)| Ok((*name, File::open(bench.files.0.join(name))?)))
         .collect::<Result<_>>()?;
+    let number = vfio_name(vf)?;
     vf.unbind()?;
     let folder = tree::device(vf.name());
     ensure!(
@@ -534,5 +536,15 @@ fn unbind(bench: &Bench<'_>) -> Result<()> {
         "{} is not there after bind",
         bench.files.0.display()
     );
-    Ok(())
+    // A device that something still holds, such as a folder in debugfs, keeps its number.
+    equal("name of the VFIO device", vfio_name(vf)?, number)
+}
+
+/// The name VFIO core has given to the device of this function.
+fn vfio_name(vf: &Function) -> Result<OsString> {
+    let mut entries = std::fs::read_dir(vf.path("vfio-dev"))?;
+    let entry = entries
+        .next()
+        .context("the function has no VFIO device")??;
+    Ok(entry.file_name())
 }
