@@ -33,7 +33,7 @@ fetch() {
 	if [ ! -f "$file" ]; then
 		(
 			apt_of backports amd64 "deb trixie-backports"
-			if ! apt-cache madison "$package" | grep -qF "$version"; then
+			if ! apt-cache madison "$package" | grep -F "$version" >/dev/null; then
 				newest=$(apt-cache madison "$package" | awk 'NR == 1 { print $3 }')
 				die "$package $version is gone from the mirror; newest there: ${newest:-none}." \
 					"Set KERNEL_SRC=<folder or tarball of Linux 7.3>, or change the pin in $here/build.sh"
@@ -119,6 +119,6 @@ honoured() {
 }
 
 obj=$cache/kernel-$variant-$(key "$src" "$source" "${fragments[@]}" "$(declare -f build)" \
-	"$(rustc --version)" "$(bindgen --version)" "$("clang$llvm" --version | head -n 1)")
+	"$(rustc --version)" "$(bindgen --version)" "$("clang$llvm" --version | sed -n 1p)")
 [ -f "$obj/.built" ] || build "$obj"
 printf 'src=%s obj=%s\n' "$src" "$obj"

@@ -24,7 +24,7 @@ fetch() {
 	if [ ! -f "$file" ]; then
 		(
 			apt_of source amd64 "deb-src sid"
-			if ! apt-cache showsrc qemu 2>/dev/null | grep -qxF "Version: $version"; then
+			if ! apt-cache showsrc qemu 2>/dev/null | grep -xF "Version: $version" >/dev/null; then
 				newest=$(apt-cache showsrc qemu | awk '/^Version:/ { print $2 }' | sort -V | tail -n 1)
 				die "QEMU $version is gone from the mirror; newest there: ${newest:-none}." \
 					"Set QEMU_SRC=<folder or tarball of QEMU 10.2>, or change the pin in $here/build.sh"
@@ -96,14 +96,18 @@ configure_qemu() {
 		--disable-debug-info --disable-download --disable-werror --disable-install-blobs
 }
 
-# The model as a static library; cargo decides what is to be done.
+# The model as a static library; cargo decides what is to be done. Each clone has
+# a target folder of its own: to cargo, two clones are one package, and it would
+# take what the other one has built later for up to date.
 build_model() {
+	local target
+	target=$1/model-$(key "$tests_dir")
 	(
 		cd "$tests_dir"
-		CARGO_TARGET_DIR=$1/model cargo build --locked --release -p kunpeng-accel-qemu \
+		CARGO_TARGET_DIR=$target cargo build --locked --release -p kunpeng-accel-qemu \
 			>"$logs/model.log" 2>&1
 	) || { tail -n 20 "$logs/model.log" >&2; die "the accelerator model does not build"; }
-	update "$1/model/release/libkunpeng_accel_qemu.a" "$1/build/kunpeng/libkunpeng_accel_qemu.a"
+	update "$target/release/libkunpeng_accel_qemu.a" "$1/build/kunpeng/libkunpeng_accel_qemu.a"
 }
 
 # update FROM TO: copy only a change, so that ninja sees nothing where there is nothing
@@ -120,7 +124,7 @@ else
 fi
 # The text of the recipe's functions, as bash prints it: a comment does not cost a QEMU.
 top=$cache/qemu-$(key "$source" "$(declare -f complete_source configure_qemu)" "${python_packages[*]}" \
-	"$here/kunpeng.mak" "$(gcc --version | head -n 1)")
+	"$here/kunpeng.mak" "$(gcc --version | sed -n 1p)")
 export PATH="$top/venv/bin:$PATH"
 
 [ -f "$top/.prepared" ] || prepare "$top"

@@ -6,6 +6,8 @@
 #
 # Sourced by the recipes; never run by itself.
 
+# pipefail, so nothing that ends early (grep -q, head) may stand at the end of a pipe:
+# whoever writes into it would die of SIGPIPE, sometimes.
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -103,7 +105,7 @@ codename() {
 mirror() {
 	# shellcheck disable=SC2016 # apt's own variables
 	apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
-		awk -v r="$(codename)" '$2 == r { sub(/\/$/, "", $1); print $1; exit }'
+		awk -v r="$(codename)" '$2 == r && !found++ { sub(/\/$/, "", $1); print $1 }'
 }
 
 # An apt of our own beside the machine's: other suites or another architecture,

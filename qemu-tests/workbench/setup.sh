@@ -23,13 +23,13 @@ rust_needed=1.85.0
 command -v apt-get >/dev/null || die "this workbench needs Debian 12 or later (no apt-get here)"
 
 # at_least VERSION NEEDED
-at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | sed -n 1p)" = "$2" ]; }
 
 # install PACKAGE...: those that are not there yet
 install() {
 	local missing=() package
 	for package in "$@"; do
-		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep 'ok installed' >/dev/null ||
 			missing+=("$package")
 	done
 	[ ${#missing[@]} -ne 0 ] || return 0
@@ -94,7 +94,7 @@ rust_by_debian() {
 # cargo_tool NAME CRATE VERSION STEPS
 cargo_tool() {
 	local found
-	found=$("$1" --version 2>/dev/null | head -n 1 | cut -d' ' -f2) || found=
+	found=$("$1" --version 2>/dev/null | sed -n 1p | cut -d' ' -f2) || found=
 	[ -n "$found" ] && at_least "$found" "$3" && return
 	logged "building $1 $3" "$4" "$logs/$1.log" \
 		cargo install --locked --root "$cache/tools" --version "$3" "$2"
