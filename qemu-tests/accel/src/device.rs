@@ -58,7 +58,7 @@ impl Device {
             vfs: 0,
             vft: Vft::new(functions, config.total_qps),
             messages: Messages::new(functions),
-            pf: PfBlock::new(config.total_qps),
+            pf: PfBlock::new(config.profile, config.total_qps),
             faults: Faults::default(),
             violations: Violations::default(),
             counters: Counters::new(functions),
@@ -127,7 +127,7 @@ impl Device {
             self.vfs = 0;
             self.vft = Vft::new(functions, self.config.total_qps);
             self.messages = Messages::new(functions);
-            self.pf = PfBlock::new(self.config.total_qps);
+            self.pf = PfBlock::new(self.config.profile, self.config.total_qps);
         } else {
             self.reset_function(host, function);
         }

@@ -4,14 +4,17 @@
 
 use crate::bus::Bus;
 
-/// Bytes of a submission queue entry of every engine modelled.
-pub(crate) const SQE_BYTES: usize = 128;
+/// Bytes of the longest submission queue entry.
+pub(crate) const MAX_SQE_BYTES: usize = 128;
 
-/// A submission queue entry, as it lies in memory.
-pub(crate) type Sqe = [u8; SQE_BYTES];
+/// A submission queue entry, as it lies in memory; an engine with shorter ones uses the start of it.
+pub(crate) type Sqe = [u8; MAX_SQE_BYTES];
 
 /// Does what a request says.
 pub(crate) trait Engine: Send + Sync + std::fmt::Debug {
+    /// Bytes of a submission queue entry; at most [`MAX_SQE_BYTES`].
+    fn entry_bytes(&self) -> usize;
+
     /// Bytes the request will go through, for the time it takes; bounded by the engine.
     fn payload_bytes(&self, sqe: &Sqe) -> u32;
 
@@ -39,4 +42,9 @@ pub(crate) fn set_word(sqe: &mut Sqe, index: usize, value: u32) {
 /// 64 bit number whose low half is word `index`.
 pub(crate) fn double_word(sqe: &Sqe, index: usize) -> u64 {
     u64::from(word(sqe, index)) | u64::from(word(sqe, index + 1)) << 32
+}
+
+/// Bits `low..low + width` of a word.
+pub(crate) const fn field(word: u32, low: u32, width: u32) -> u32 {
+    word >> low & ((1 << width) - 1)
 }

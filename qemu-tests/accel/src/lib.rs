@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A model of the HiSilicon Kunpeng accelerators, as far as their drivers can see them.
+//! A model of the HiSilicon Kunpeng accelerators ZIP, SEC and HPRE, as far as their drivers can see them.
 //!
 //! The crate holds a physical function and its virtual functions: registers, mailbox, doorbells, queue
 //! assignment, interrupts, messages between the functions, context caches and the engine that does the work.
@@ -29,12 +29,14 @@ mod event;
 mod fault;
 mod function;
 mod host;
+mod hpre;
 mod mailbox;
 mod message;
 mod pf;
 mod profile;
 mod queue;
 pub mod regs;
+mod sec;
 mod sgl;
 mod vft;
 mod violation;
@@ -53,7 +55,9 @@ pub use host::DmaFault;
 pub use host::FunctionId;
 pub use host::Host;
 pub use mailbox::Opcode;
+pub use profile::HPRE;
 pub use profile::Profile;
+pub use profile::SEC;
 pub use profile::ZIP;
 pub use violation::Violation;
 pub use violation::Violations;

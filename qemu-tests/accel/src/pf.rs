@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::profile::Profile;
 use crate::regs::engine;
 use crate::regs::pf;
 
@@ -25,6 +26,7 @@ impl Errors {
 /// The PF's own registers.
 #[derive(Debug)]
 pub(crate) struct PfBlock {
+    profile: &'static Profile,
     total_qps: u16,
     abnormal: Errors,
     core: Errors,
@@ -32,8 +34,9 @@ pub(crate) struct PfBlock {
 }
 
 impl PfBlock {
-    pub(crate) fn new(total_qps: u16) -> Self {
+    pub(crate) fn new(profile: &'static Profile, total_qps: u16) -> Self {
         Self {
+            profile,
             total_qps,
             abnormal: Errors::default(),
             core: Errors::default(),
@@ -42,10 +45,10 @@ impl PfBlock {
     }
 
     /// There are registers at `offset`.
-    pub(crate) fn covers(offset: u64) -> bool {
+    pub(crate) fn covers(&self, offset: u64) -> bool {
         (pf::START..pf::END).contains(&offset)
             || (engine::START..engine::END).contains(&offset)
-            || (engine::DAE_START..engine::DAE_END).contains(&offset)
+            || (self.profile.has_dae && (engine::DAE_START..engine::DAE_END).contains(&offset))
     }
 
     /// V4: the migration windows are open.
@@ -57,6 +60,7 @@ impl PfBlock {
 
     /// Reads a register; `idle` says that nothing is in flight.
     pub(crate) fn read(&self, offset: u64, idle: bool) -> u32 {
+        let errors = &self.profile.errors;
         match offset {
             pf::ABNORMAL_INT_SOURCE | pf::ABNORMAL_INT_STATUS => self.abnormal.status,
             pf::ABNORMAL_INT_MASK => self.abnormal.mask,
@@ -64,27 +68,32 @@ impl PfBlock {
             pf::TOTAL_QP => u32::from(self.total_qps) | u32::from(self.total_qps) << 11,
             pf::IN_IDLE_ST => idle.into(),
             engine::MASTER_TRANS_RETURN => 3,
-            engine::ZIP_CORE_INT_SOURCE | engine::ZIP_CORE_INT_STATUS => self.core.status,
-            engine::ZIP_CORE_INT_MASK => self.core.mask,
-            _ => self.plain.get(&offset).copied().unwrap_or(0),
+            _ if offset == errors.source || offset == errors.status => self.core.status,
+            _ if offset == errors.mask => self.core.mask,
+            _ => self
+                .profile
+                .fixed_register(offset)
+                .or_else(|| self.plain.get(&offset).copied())
+                .unwrap_or(0),
         }
     }
 
     /// Writes a register; true if the PF is to be told of an error.
     pub(crate) fn write(&mut self, offset: u64, value: u32) -> bool {
+        let errors = &self.profile.errors;
         match offset {
             pf::ABNORMAL_INT_SOURCE => self.abnormal.status &= !value,
             pf::ABNORMAL_INT_MASK => self.abnormal.mask = value,
             pf::ABNORMAL_INT_SET => return self.abnormal.set(value),
-            engine::ZIP_CORE_INT_SOURCE => self.core.status &= !value,
-            engine::ZIP_CORE_INT_MASK => self.core.mask = value,
-            engine::ZIP_CORE_INT_SET => return self.core.set(value),
             pf::ABNORMAL_INT_STATUS
             | pf::MEM_INIT_DONE
             | pf::TOTAL_QP
             | pf::IN_IDLE_ST
-            | engine::MASTER_TRANS_RETURN
-            | engine::ZIP_CORE_INT_STATUS => {}
+            | engine::MASTER_TRANS_RETURN => {}
+            _ if offset == errors.source => self.core.status &= !value,
+            _ if offset == errors.mask => self.core.mask = value,
+            _ if Some(offset) == errors.set => return self.core.set(value),
+            _ if offset == errors.status || self.profile.fixed_register(offset).is_some() => {}
             _ => {
                 self.plain.insert(offset, value);
             }

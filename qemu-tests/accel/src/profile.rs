@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What tells one accelerator from another: ids, capability registers, the engine behind the queues.
+//! What tells one accelerator from another: ids, capability registers, the PF's own registers, the engine behind the
+//! queues.
+
+mod hpre;
+mod sec;
+mod zip;
+
+pub use hpre::HPRE;
+pub use sec::SEC;
+pub use zip::ZIP;
 
 use crate::engine::Engine;
 use crate::regs::FunctionCaps;
 use crate::regs::function::CAPS;
 use crate::regs::function::CAPS_END;
-use crate::zip::Zip;
 
 /// Capability registers from `QM_FUNC_CAPS_REG` on.
 const CAPS_WORDS: usize = ((CAPS_END - CAPS) / 4) as usize;
@@ -20,21 +28,41 @@ pub struct Profile {
     pub vf_device_id: u16,
     /// Capability registers (source: `qm_basic_info[]` in `qm.c` and the engine's `*_basic_cap_info[]`).
     pub(crate) caps: [u32; CAPS_WORDS],
+    /// Where the engine reports errors.
+    pub(crate) errors: ErrorRegisters,
+    /// Engine registers whose value no driver changes.
+    pub(crate) fixed: &'static [(u64, u32)],
+    /// The PF's BAR has the block of the data analytics engine.
+    pub(crate) has_dae: bool,
     pub(crate) engine: &'static dyn Engine,
 }
 
-impl Profile {
-    /// Capability register at `offset` from `QM_FUNC_CAPS_REG`.
-    pub(crate) fn cap(&self, offset: u64) -> u32 {
-        usize::try_from(offset / 4)
-            .ok()
-            .and_then(|index| self.caps.get(index))
-            .copied()
-            .unwrap_or(0)
-    }
+/// Offsets of the engine's error registers in the PF's BAR.
+#[derive(Debug)]
+pub(crate) struct ErrorRegisters {
+    /// Write 1 to clear an error.
+    pub(crate) source: u64,
+    pub(crate) mask: u64,
+    /// Raises an error, which the mask may hold back. No driver says where SEC has it.
+    pub(crate) set: Option<u64>,
+    /// Must be 0 for a function to be stopped.
+    pub(crate) status: u64,
 }
 
-const fn zip_caps() -> [u32; CAPS_WORDS] {
+/// What the capability registers say of an engine; the queue manager's are the same for all.
+struct EngineCaps<'a> {
+    /// Errors of the queue manager that are not fatal, and those of them that need a reset.
+    qm_errors: [u32; 2],
+    /// Errors of the engine: not fatal, of them those that need a reset, corrected.
+    errors: [u32; 3],
+    /// Clusters in bits 23:20, types of cores in bits 19:16, cores in bits 15:8, cores of a cluster in bits 7:0; then
+    /// the cores that are on.
+    cores: [u32; 2],
+    /// Algorithms: first those for the kernel's drivers, then those of the device, then those of each core.
+    algorithms: &'a [u32],
+}
+
+const fn caps(engine: &EngineCaps<'_>) -> [u32; CAPS_WORDS] {
     let mut caps = [0; CAPS_WORDS];
     // No runtime power management: it needs firmware tables that the machine does not have.
     caps[0] = FunctionCaps::VERSION_1
@@ -54,31 +82,37 @@ const fn zip_caps() -> [u32; CAPS_WORDS] {
     caps[6] = 0x1_0002;
     caps[7] = 0x4_0003;
     caps[8] = 0x14;
-    // Masks of the queue manager's and the engine's errors.
-    caps[9] = 0x7c77;
-    caps[10] = 0x6c77;
+    caps[9] = engine.qm_errors[0];
+    caps[10] = engine.qm_errors[1];
     caps[11] = 0x8;
-    caps[12] = 0x1ffe;
-    caps[13] = 0x7fe;
-    caps[14] = 0x1;
-    // One cluster of two compressing and three decompressing cores, all of them on.
-    caps[15] = 0x1205_0203;
-    caps[16] = 0x1c_0003;
-    // Algorithms: deflate for the kernel.
-    caps[17] = 0x30;
-    caps[18] = 0x3f;
-    caps[19] = 0xd5;
-    caps[20] = 0xd5;
-    caps[21] = 0x2a;
-    caps[22] = 0x2a;
-    caps[23] = 0x2a;
+    caps[12] = engine.errors[0];
+    caps[13] = engine.errors[1];
+    caps[14] = engine.errors[2];
+    caps[15] = engine.cores[0];
+    caps[16] = engine.cores[1];
+    let mut index = 0;
+    while index < engine.algorithms.len() {
+        caps[17 + index] = engine.algorithms[index];
+        index += 1;
+    }
     caps
 }
 
-/// The ZIP accelerator.
-pub static ZIP: Profile = Profile {
-    pf_device_id: 0xa250,
-    vf_device_id: 0xa251,
-    caps: zip_caps(),
-    engine: &Zip,
-};
+impl Profile {
+    /// Capability register at `offset` from `QM_FUNC_CAPS_REG`.
+    pub(crate) fn cap(&self, offset: u64) -> u32 {
+        usize::try_from(offset / 4)
+            .ok()
+            .and_then(|index| self.caps.get(index))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Value of the engine register at `offset`, if it never changes.
+    pub(crate) fn fixed_register(&self, offset: u64) -> Option<u32> {
+        self.fixed
+            .iter()
+            .find(|(register, _)| *register == offset)
+            .map(|(_, value)| *value)
+    }
+}

@@ -10,7 +10,7 @@ use crate::context::Cqc;
 use crate::context::Sqc;
 use crate::context::next_index;
 use crate::engine::Engine;
-use crate::engine::SQE_BYTES;
+use crate::engine::MAX_SQE_BYTES;
 use crate::engine::Sqe;
 use crate::host::DmaFault;
 
@@ -100,12 +100,17 @@ impl Queue {
         self.cqc = None;
     }
 
-    /// Takes a submission queue's context; false if it makes no sense for queue `number`.
-    pub(crate) fn give_sqc(&mut self, number: u16, bytes: &[u8; CONTEXT_BYTES]) -> bool {
+    /// Takes a submission queue's context; false if it makes no sense for queue `number` or for `engine`.
+    pub(crate) fn give_sqc(
+        &mut self,
+        engine: &dyn Engine,
+        number: u16,
+        bytes: &[u8; CONTEXT_BYTES],
+    ) -> bool {
         let sqc = Sqc::from_bytes(bytes);
         let usable = sqc.base() != 0
             && sqc.in_range()
-            && sqc.entry_bytes() == SQE_BYTES
+            && sqc.entry_bytes() == engine.entry_bytes()
             && sqc.completion_queue() == number
             && !sqc.is_closed();
         self.drop_sqc();
@@ -151,8 +156,9 @@ impl Queue {
             && self.in_flight.len() < usize::from(cqc.room())
         {
             let index = sqc.head();
-            let mut entry = [0; SQE_BYTES];
-            if let Err(fault) = bus.read(entry_address(sqc, index), &mut entry) {
+            let mut entry = [0; MAX_SQE_BYTES];
+            let bytes = &mut entry[..engine.entry_bytes()];
+            if let Err(fault) = bus.read(entry_address(sqc, index), bytes) {
                 self.failed = true;
                 return Err(fault);
             }
@@ -193,7 +199,10 @@ impl Queue {
         };
         engine.process(bus, &mut request.entry, sqc.algorithm());
         let written = bus
-            .write(entry_address(sqc, request.index), &request.entry)
+            .write(
+                entry_address(sqc, request.index),
+                &request.entry[..engine.entry_bytes()],
+            )
             .and_then(|()| {
                 let mut entry = [0; CQE_BYTES as usize];
                 entry[8..10].copy_from_slice(&request.index.to_le_bytes());
@@ -217,5 +226,6 @@ impl Queue {
 }
 
 fn entry_address(sqc: &Sqc, index: u16) -> u64 {
-    sqc.base().wrapping_add(SQE_BYTES as u64 * u64::from(index))
+    sqc.base()
+        .wrapping_add(sqc.entry_bytes() as u64 * u64::from(index))
 }

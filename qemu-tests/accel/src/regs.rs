@@ -146,7 +146,7 @@ pub mod pf {
     pub const VF2PF_PF_R_END: u64 = VF2PF_PF_R + 4 * 64;
 }
 
-/// Registers of the PF's engine.
+/// Registers of the PF's engine, whatever it is; [`Profile`](crate::Profile) has those that differ.
 pub mod engine {
     /// First register.
     pub const START: u64 = 0x30_0000;
@@ -154,14 +154,6 @@ pub mod engine {
     pub const END: u64 = 0x31_0000;
     /// `ACC_MASTER_TRANS_RETURN`: 3, no transaction is open.
     pub const MASTER_TRANS_RETURN: u64 = 0x30_0150;
-    /// `HZIP_CORE_INT_SOURCE`: write 1 to clear an error.
-    pub const ZIP_CORE_INT_SOURCE: u64 = 0x30_10a0;
-    /// `HZIP_CORE_INT_MASK_REG`.
-    pub const ZIP_CORE_INT_MASK: u64 = 0x30_10a4;
-    /// `HZIP_CORE_INT_SET`: raises an error.
-    pub const ZIP_CORE_INT_SET: u64 = 0x30_10a8;
-    /// `HZIP_CORE_INT_STATUS`: must be 0 for a function to be stopped.
-    pub const ZIP_CORE_INT_STATUS: u64 = 0x30_10ac;
     /// First register of the data analytics engine, which shares the ZIP device.
     pub const DAE_START: u64 = 0x33_0000;
     /// End of the block.

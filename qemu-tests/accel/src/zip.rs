@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ZIP engine: raw deflate, both ways.
+//! The ZIP engine: raw deflate, both ways, and blocks of LZ4, one way.
 //!
 //! Source: `struct hisi_zip_sqe` in `zip/zip.h`, its fields in `zip/zip_crypto.c`. The driver takes the statuses 0 and
 //! 0x0d for success and any other one for failure; user space also knows 0x01. The rest of the statuses are the
@@ -40,8 +40,10 @@ const OFFSET_MASK: u32 = 0xff_ffff;
 const STATUS_MASK: u32 = 0xff;
 const SQE_TYPE_3: u32 = 3;
 const REQUEST_DEFLATE: u32 = 1;
+const REQUEST_LZ4: u32 = 4;
 const BUFFER_FLAT: u32 = 0;
 const BUFFER_SGL: u32 = 1;
+const COMPRESS: u8 = 0;
 const DECOMPRESS: u8 = 1;
 
 /// Outcome of a request; bits 7:0 of word 3.
@@ -68,11 +70,34 @@ impl From<DmaFault> for Status {
     }
 }
 
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Deflate,
+    Inflate,
+    Lz4,
+}
+
+impl Work {
+    fn parse(request: u32, algorithm: u8) -> Result<Self, Status> {
+        match (request, algorithm) {
+            (REQUEST_DEFLATE, COMPRESS) => Ok(Self::Deflate),
+            (REQUEST_DEFLATE, DECOMPRESS) => Ok(Self::Inflate),
+            (REQUEST_LZ4, COMPRESS) => Ok(Self::Lz4),
+            _ => Err(Status::BadRequest),
+        }
+    }
+}
+
 /// The engine; it keeps nothing between requests.
 #[derive(Debug)]
 pub(crate) struct Zip;
 
 impl Engine for Zip {
+    fn entry_bytes(&self) -> usize {
+        128
+    }
+
     fn payload_bytes(&self, sqe: &Sqe) -> u32 {
         word(sqe, INPUT_LENGTH).min(MAX_BYTES)
     }
@@ -108,11 +133,8 @@ fn pieces(
 fn run(bus: &mut Bus<'_>, sqe: &Sqe, algorithm: u8) -> Result<(Status, u32, u32), Status> {
     let input_length = word(sqe, INPUT_LENGTH);
     let room = word(sqe, OUTPUT_ROOM).min(MAX_BYTES);
-    if word(sqe, INPUT_OFFSET) >> 28 != SQE_TYPE_3
-        || word(sqe, REQUEST) & 0xff != REQUEST_DEFLATE
-        || algorithm > DECOMPRESS
-        || input_length > MAX_BYTES
-    {
+    let work = Work::parse(word(sqe, REQUEST) & 0xff, algorithm)?;
+    if word(sqe, INPUT_OFFSET) >> 28 != SQE_TYPE_3 || input_length > MAX_BYTES {
         return Err(Status::BadRequest);
     }
     let input = pieces(bus, sqe, SOURCE, INPUT_OFFSET, input_length)?;
@@ -122,13 +144,13 @@ fn run(bus: &mut Bus<'_>, sqe: &Sqe, algorithm: u8) -> Result<(Status, u32, u32)
     let output = pieces(bus, sqe, DESTINATION, OUTPUT_OFFSET, room)?;
     let room = u32::try_from(output.length()).unwrap_or(room).min(room);
     let input = input.read(bus)?;
-    let (data, consumed) = if algorithm == DECOMPRESS {
-        decompress(&input, room)?
-    } else {
-        compress(&input, room, word(sqe, REQUEST) >> 12 & 0xf)?
+    let (data, consumed) = match work {
+        Work::Inflate => decompress(&input, room)?,
+        Work::Deflate => compress(&input, room, word(sqe, REQUEST) >> 12 & 0xf)?,
+        Work::Lz4 => compress_lz4(&input, room)?,
     };
     output.write(bus, &data)?;
-    let status = if data.len() > input.len() && algorithm != DECOMPRESS {
+    let status = if data.len() > input.len() && work != Work::Inflate {
         Status::Grown
     } else {
         Status::Success
@@ -160,6 +182,15 @@ fn compress(input: &[u8], room: u32, window: u32) -> Result<(Vec<u8>, u64), Stat
         Ok(Progress::Ok | Progress::BufError) => Err(Status::NoSpace),
         Err(_) => Err(Status::BadRequest),
     }
+}
+
+/// A block without frame. The format has no window to choose: it reaches 64 KiB back.
+fn compress_lz4(input: &[u8], room: u32) -> Result<(Vec<u8>, u64), Status> {
+    let output = lz4_flex::block::compress(input);
+    if output.len() > room as usize {
+        return Err(Status::NoSpace);
+    }
+    Ok((output, input.len() as u64))
 }
 
 fn decompress(input: &[u8], room: u32) -> Result<(Vec<u8>, u64), Status> {

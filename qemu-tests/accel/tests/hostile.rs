@@ -6,7 +6,11 @@ mod common;
 
 use common::Bench;
 use common::Driver;
+use kunpeng_accel::HPRE;
+use kunpeng_accel::Profile;
 use kunpeng_accel::Revision;
+use kunpeng_accel::SEC;
+use kunpeng_accel::ZIP;
 use kunpeng_accel::regs::function as fb;
 use kunpeng_accel::regs::migration;
 use kunpeng_accel::regs::pf;
@@ -19,6 +23,7 @@ enum Step {
     Mailbox(u16, u8, bool, u16, u64),
     Doorbell(u16, u16, u8, u16, u16),
     Garbage(u64, Vec<u8>),
+    Entry(usize, Vec<u32>),
     Wait(u64),
     Flr(u16),
     Vfs(u16),
@@ -60,6 +65,81 @@ fn address() -> impl Strategy<Value = u64> {
     prop_oneof![0x10_0000_u64..0x60_0000, any::<u64>()]
 }
 
+fn profile() -> impl Strategy<Value = &'static Profile> {
+    prop::sample::select(vec![&ZIP, &SEC, &HPRE])
+}
+
+/// The words of a submission queue entry.
+fn words() -> impl Strategy<Value = Vec<u32>> {
+    let word = prop_oneof![
+        2 => Just(0),
+        2 => any::<u32>(),
+        2 => 0_u32..64,
+        4 => 0x10_0000_u32..0x60_0000,
+    ];
+    prop::collection::vec(word, 32)
+}
+
+/// Something that a SEC engine may take for a descriptor of type 3.
+fn descriptor() -> impl Strategy<Value = Vec<u32>> {
+    let length = || prop_oneof![8 => 0_u32..600, 1 => any::<u32>()];
+    let what = (
+        0_u32..4,
+        0_u32..20,
+        0_u32..4,
+        0_u32..9,
+        1_u32..4,
+        any::<bool>(),
+    )
+        .prop_map(|(direction, icv, key, mode, cipher, sequence)| {
+            direction | icv << 4 | key << 13 | mode << 16 | cipher << 20 | u32::from(sequence) << 30
+        });
+    let hash = prop::sample::select(vec![0_u32, 0x10, 0x11, 0x15]);
+    let auth = (0_u32..4, any::<u8>(), any::<u8>(), hash, 1_u32..3).prop_map(
+        |(auth, tag, key, hash, counter)| {
+            auth | u32::from(tag & 0x1f) << 4
+                | u32::from(key & 0x3f) << 9
+                | hash << 15
+                | counter << 25
+        },
+    );
+    let kinds = (0_u32..2, 0_u32..3, 0_u32..3)
+        .prop_map(|(own, source, target)| 3 | own << 9 | source << 11 | target << 14);
+    (words(), kinds, what, auth, length(), length(), length()).prop_map(
+        |(mut words, kinds, what, auth, offsets, auth_length, text)| {
+            words[0] = kinds;
+            words[1] = what;
+            words[14] = auth;
+            words[16] = offsets;
+            words[17] = auth_length;
+            words[18] = text;
+            // High halves of addresses.
+            for index in [5, 7, 9, 13, 20, 22, 24] {
+                words[index] = 0;
+            }
+            words
+        },
+    )
+}
+
+/// Something that an HPRE engine may take for a request.
+fn task() -> impl Strategy<Value = Vec<u32>> {
+    let units = prop_oneof![8 => 0_u32..9, 1 => 0_u32..256];
+    let algorithm = prop::sample::select(vec![0x0_u32, 0x1, 0x4, 0x5, 0xd, 0x10]);
+    (words(), algorithm, units).prop_map(|(mut words, algorithm, units)| {
+        words[0] = algorithm;
+        words[1] = units;
+        for index in [3, 5, 7] {
+            words[index] = 0;
+        }
+        words
+    })
+}
+
+fn entry() -> impl Strategy<Value = Vec<u32>> {
+    prop_oneof![1 => words(), 3 => descriptor(), 2 => task()]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let function = 0_u16..5;
     let size = || prop::sample::select(vec![1_u8, 2, 4, 8]);
@@ -74,21 +154,51 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(function, queue, command, index, priority)| Step::Doorbell(function, queue, command, index, priority)),
         2 => (0x10_0000_u64..0x18_0000, prop::collection::vec(any::<u8>(), 1..300))
             .prop_map(|(address, data)| Step::Garbage(address, data)),
+        3 => (0_usize..2, entry()).prop_map(|(queue, words)| Step::Entry(queue, words)),
         2 => (0_u64..100_000).prop_map(Step::Wait),
         1 => function.clone().prop_map(Step::Flr),
         1 => (0_u16..6).prop_map(Step::Vfs),
     ]
 }
 
+/// Puts an entry into the ring of a queue, if there is room.
+fn submit(bench: &mut Bench, driver: &mut Driver, queue: usize, words: &[u32]) {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    driver.submit(bench, queue, &bytes[..driver.entry_bytes()]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
+    fn every_request_ends_whatever_it_says(
+        profile in profile(),
+        memory in prop::collection::vec(any::<u8>(), 1000..5000),
+        entries in prop::collection::vec((0_usize..2, entry()), 1..15),
+    ) {
+        let mut bench = Bench::with_profile(profile, Revision::V3);
+        let mut driver = Driver::start(&mut bench, 1, 16, 16);
+        driver.add_queue(&mut bench, 0);
+        driver.add_queue(&mut bench, 1);
+        for start in (0x10_0000..0x60_0000).step_by(memory.len()) {
+            bench.machine.store(start, &memory);
+        }
+        for (queue, words) in &entries {
+            submit(&mut bench, &mut driver, *queue, words);
+            bench.settle();
+        }
+        prop_assert_eq!(bench.counter("requests_done"), entries.len() as u64);
+        prop_assert_eq!(bench.counter("requests_in_flight"), 0);
+    }
+
+    #[test]
     fn no_sequence_of_accesses_stops_the_model(
+        profile in profile(),
         v4 in any::<bool>(),
         steps in prop::collection::vec(step(), 1..120),
     ) {
-        let mut bench = Bench::with_revision(if v4 { Revision::V4 } else { Revision::V3 });
+        let revision = if v4 { Revision::V4 } else { Revision::V3 };
+        let mut bench = Bench::with_profile(profile, revision);
         let mut driver = Driver::start(&mut bench, 1, 16, 16);
         driver.add_queue(&mut bench, 0);
         driver.add_queue(&mut bench, 1);
@@ -104,6 +214,7 @@ proptest! {
                     bench.doorbell(function, queue, command, index, priority);
                 }
                 Step::Garbage(address, data) => machine.store(address, &data),
+                Step::Entry(queue, words) => submit(&mut bench, &mut driver, queue, &words),
                 Step::Wait(ns) => bench.advance(ns),
                 Step::Flr(function) => device.flr(machine, function),
                 Step::Vfs(vfs) => device.set_vfs(machine, vfs),

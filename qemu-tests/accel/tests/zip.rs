@@ -7,6 +7,7 @@ mod common;
 use common::Bench;
 use common::Driver;
 use common::request;
+use common::sgl::lay_out;
 use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::decompress_to_vec;
 use proptest::prelude::*;
@@ -40,7 +41,7 @@ impl Zip {
         self.bench.settle();
         self.driver.poll(&mut self.bench);
         assert_eq!(self.driver.queues[queue].done.last(), Some(&place));
-        let entry = self.driver.queues[queue].sq + 128 * u64::from(place);
+        let entry = self.driver.entry(queue, place);
         let word = |index: u64| self.bench.machine.load_u32(entry + 4 * index);
         (word(3) & 0xff, word(0), word(1))
     }
@@ -110,7 +111,7 @@ fn requests_beyond_the_engine_are_errors() {
     for (word, value) in [
         (4, 9 << 20),
         (7, 2 << 28),
-        (9, 4 | 2 << 12),
+        (9, 2 | 2 << 12),
         (9, 1 | 2 << 8 | 2 << 12),
         (9, 1 | 9 << 12),
     ] {
@@ -119,6 +120,26 @@ fn requests_beyond_the_engine_are_errors() {
         let (status, _, produced) = zip.run(0, &entry);
         assert_eq!((status, produced), (0x20, 0), "word {word} is {value:#x}");
     }
+    zip.bench.assert_clean();
+}
+
+/// A request for LZ4.
+fn lz4_request(zip: &mut Zip, data: &[u8], room: u32) -> [u8; 128] {
+    let (source, destination) = (zip.driver.input(0), zip.driver.output(0));
+    zip.bench.machine.store(source, data);
+    let mut entry = request(source, data.len() as u32, destination, room, 0);
+    entry[36..40].copy_from_slice(&(4_u32 | 2 << 12).to_le_bytes());
+    entry
+}
+
+#[test]
+fn lz4_is_for_packing_alone() {
+    let mut zip = Zip::new();
+    let entry = lz4_request(&mut zip, &[7; 100], 64);
+    assert_eq!(zip.run(0, &entry).0, 0);
+    assert_eq!(zip.run(1, &entry).0, 0x20);
+    let entry = lz4_request(&mut zip, &[7; 100], 4);
+    assert_eq!(zip.run(0, &entry).0, 0x01);
     zip.bench.assert_clean();
 }
 
@@ -160,28 +181,6 @@ fn a_chain_of_lists_that_never_ends_is_not_followed_for_ever() {
     assert_eq!(zip.run(0, &entry).0, 0x20);
 }
 
-/// Lays `pieces` out as lists of at most `per_list` entries; the address of the first one.
-fn lay_out(zip: &mut Zip, lists: u64, pieces: &[(u64, u32)], per_list: usize) -> u64 {
-    let size = 64 + 32 * per_list as u64;
-    let count = pieces.len().div_ceil(per_list) as u64;
-    for (number, chunk) in (0..count).zip(pieces.chunks(per_list)) {
-        let mut list = vec![0; size as usize];
-        let next = if number + 1 < count {
-            lists + size * (number + 1)
-        } else {
-            0
-        };
-        list[..8].copy_from_slice(&next.to_le_bytes());
-        list[10..12].copy_from_slice(&(chunk.len() as u16).to_le_bytes());
-        for (entry, (address, length)) in list[64..].chunks_exact_mut(32).zip(chunk) {
-            entry[..8].copy_from_slice(&address.to_le_bytes());
-            entry[16..20].copy_from_slice(&length.to_le_bytes());
-        }
-        zip.bench.machine.store(lists + size * number, &list);
-    }
-    lists
-}
-
 /// Data with runs and with noise.
 fn data() -> impl Strategy<Value = Vec<u8>> {
     let piece = (any::<u8>(), 1_usize..400, any::<bool>()).prop_map(|(byte, length, run)| {
@@ -209,6 +208,17 @@ proptest! {
     }
 
     #[test]
+    fn a_block_of_lz4_keeps_every_byte(data in data()) {
+        let mut zip = Zip::new();
+        let entry = lz4_request(&mut zip, &data, 64 << 10);
+        let (status, consumed, produced) = zip.run(0, &entry);
+        prop_assert!(status == 0 || status == 0x0d);
+        prop_assert_eq!(consumed as usize, data.len());
+        let packed = zip.bench.machine.load(zip.driver.output(0), produced as usize);
+        prop_assert_eq!(lz4_flex::block::decompress(packed, data.len()).unwrap(), data);
+    }
+
+    #[test]
     fn pieces_are_as_good_as_one_buffer(
         data in data(),
         cuts in prop::collection::vec(1_u32..500, 1..40),
@@ -229,10 +239,10 @@ proptest! {
             address += length as u64 + 7;
         }
         let source_lists = zip.driver.output(200);
-        let source = lay_out(&mut zip, source_lists, &sources, per_list);
+        let source = lay_out(&mut zip.bench.machine, source_lists, &sources, per_list);
         let targets = [(zip.driver.output(1), 1000), (zip.driver.output(2), 64 << 10)];
         let target_lists = zip.driver.output(220);
-        let destination = lay_out(&mut zip, target_lists, &targets, 2);
+        let destination = lay_out(&mut zip.bench.machine, target_lists, &targets, 2);
 
         let mut entry = request(source, data.len() as u32, destination, 64 << 10, 0);
         entry[28..32].copy_from_slice(&(3 << 28 | skip).to_le_bytes());

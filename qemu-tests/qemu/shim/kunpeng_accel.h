@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * C interface of the accelerator model; the other side is ../src/ffi.rs, which
  * tells what each call does.
@@ -24,7 +24,14 @@ typedef struct KunpengAccelOps {
     void (*set_timer)(void *opaque, uint64_t deadline_ns);
 } KunpengAccelOps;
 
+typedef enum KunpengAccelEngine {
+    KUNPENG_ACCEL_ZIP = 0,
+    KUNPENG_ACCEL_SEC = 1,
+    KUNPENG_ACCEL_HPRE = 2,
+} KunpengAccelEngine;
+
 typedef struct KunpengAccelConfig {
+    uint8_t engine;
     uint8_t revision;
     uint16_t total_qps;
     uint16_t total_vfs;

@@ -19,8 +19,11 @@ use kunpeng_accel::Config;
 use kunpeng_accel::Device;
 use kunpeng_accel::DmaFault;
 use kunpeng_accel::FunctionId;
+use kunpeng_accel::HPRE;
 use kunpeng_accel::Host;
+use kunpeng_accel::Profile;
 use kunpeng_accel::Revision;
+use kunpeng_accel::SEC;
 use kunpeng_accel::ZIP;
 
 /// `KunpengAccelOps`: how the device reaches the machine.
@@ -55,6 +58,8 @@ pub struct Ops {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct RawConfig {
+    /// What stands behind the queues: `KUNPENG_ACCEL_ZIP`, .. in the header.
+    pub engine: u8,
     /// PCI revision.
     pub revision: u8,
     /// Queue pairs.
@@ -64,6 +69,9 @@ pub struct RawConfig {
     /// Nanoseconds of a request.
     pub latency_ns: u64,
 }
+
+/// Engines: `KUNPENG_ACCEL_ZIP`, .. in the header.
+const ENGINES: [&Profile; 3] = [&ZIP, &SEC, &HPRE];
 
 /// Texts of `kunpeng_accel_text()`: `KUNPENG_ACCEL_VIOLATIONS`, .. in the header.
 const TEXT_VIOLATIONS: u32 = 0;
@@ -157,7 +165,23 @@ unsafe fn copy_out(text: &str, buffer: *mut c_char, room: usize) -> usize {
     text.len()
 }
 
-/// Makes a ZIP accelerator. On failure returns NULL and leaves the reason in `error`.
+fn make(config: RawConfig) -> Result<Device, String> {
+    let engine = ENGINES.get(usize::from(config.engine));
+    let profile = engine.ok_or_else(|| format!("there is no engine {}", config.engine))?;
+    Revision::from_pci(config.revision)
+        .and_then(|revision| {
+            Device::new(Config {
+                profile,
+                revision,
+                total_qps: config.total_qps,
+                total_vfs: config.total_vfs,
+                latency_ns: config.latency_ns,
+            })
+        })
+        .map_err(|reason| reason.to_string())
+}
+
+/// Makes an accelerator. On failure returns NULL and leaves the reason in `error`.
 ///
 /// # Safety
 ///
@@ -171,23 +195,14 @@ pub unsafe extern "C" fn kunpeng_accel_new(
     error: *mut c_char,
     room: usize,
 ) -> *mut Handle {
-    let device = Revision::from_pci(config.revision).and_then(|revision| {
-        Device::new(Config {
-            profile: &ZIP,
-            revision,
-            total_qps: config.total_qps,
-            total_vfs: config.total_vfs,
-            latency_ns: config.latency_ns,
-        })
-    });
-    match device {
+    match make(config) {
         Ok(device) => Box::into_raw(Box::new(Handle(RefCell::new((
             device,
             Machine { ops, opaque },
         ))))),
         Err(reason) => {
             // SAFETY: by the caller's promise.
-            unsafe { copy_out(&reason.to_string(), error, room) };
+            unsafe { copy_out(&reason, error, room) };
             std::ptr::null_mut()
         }
     }

@@ -59,6 +59,7 @@ unsafe extern "C" fn set_timer(opaque: *mut c_void, deadline_ns: u64) {
 }
 
 const CONFIG: ffi::RawConfig = ffi::RawConfig {
+    engine: 0,
     revision: 0x30,
     total_qps: 16,
     total_vfs: 3,
@@ -74,6 +75,10 @@ const OPS: ffi::Ops = ffi::Ops {
 };
 
 fn machine() -> Box<Machine> {
+    machine_with(CONFIG)
+}
+
+fn machine_with(config: ffi::RawConfig) -> Box<Machine> {
     let machine = Box::new(Machine {
         accel: Cell::new(ptr::null_mut()),
         now_ns: Cell::new(0),
@@ -82,7 +87,7 @@ fn machine() -> Box<Machine> {
         writes: Cell::new(0),
     });
     let opaque = ptr::from_ref(&*machine).cast_mut().cast();
-    let accel = unsafe { ffi::kunpeng_accel_new(CONFIG, OPS, opaque, ptr::null_mut(), 0) };
+    let accel = unsafe { ffi::kunpeng_accel_new(config, OPS, opaque, ptr::null_mut(), 0) };
     assert!(!accel.is_null());
     machine.accel.set(accel);
     machine
@@ -112,6 +117,19 @@ fn an_access_from_inside_an_access_finds_the_device_taken() {
 }
 
 #[test]
+fn the_engine_is_the_one_asked_for() {
+    for (engine, algorithms) in [(0, 0x130), (1, 0x186_70cf), (2, 0x7)] {
+        let config = ffi::RawConfig { engine, ..CONFIG };
+        let machine = machine_with(config);
+        let accel = machine.accel.get();
+        unsafe {
+            assert_eq!(ffi::kunpeng_accel_read(accel, 0, 0x3144, 4), algorithms);
+            ffi::kunpeng_accel_free(accel);
+        }
+    }
+}
+
+#[test]
 fn texts_are_cut_to_the_room_there_is_and_ended() {
     let machine = machine();
     let accel = machine.accel.get();
@@ -127,21 +145,28 @@ fn texts_are_cut_to_the_room_there_is_and_ended() {
 #[test]
 fn what_cannot_be_is_refused_with_a_reason() {
     let mut reason = [0 as c_char; 128];
-    let config = ffi::RawConfig {
+    let too_many = ffi::RawConfig {
         total_vfs: 64,
         ..CONFIG
     };
-    let accel = unsafe {
-        ffi::kunpeng_accel_new(
-            config,
-            OPS,
-            ptr::null_mut(),
-            reason.as_mut_ptr(),
-            reason.len(),
-        )
+    let unknown = ffi::RawConfig {
+        engine: 3,
+        ..CONFIG
     };
-    assert!(accel.is_null());
-    assert_ne!(reason[0], 0);
+    for config in [too_many, unknown] {
+        reason[0] = 0;
+        let accel = unsafe {
+            ffi::kunpeng_accel_new(
+                config,
+                OPS,
+                ptr::null_mut(),
+                reason.as_mut_ptr(),
+                reason.len(),
+            )
+        };
+        assert!(accel.is_null());
+        assert_ne!(reason[0], 0);
+    }
 
     let machine = machine();
     let accel = machine.accel.get();

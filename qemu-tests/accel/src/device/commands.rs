@@ -97,7 +97,7 @@ impl Device {
             _ => {
                 return self
                     .with(host, number, |function, bus, share| {
-                        function.command(bus, opcode, command, share.queues)
+                        function.command(bus, opcode, command, share)
                     })
                     .unwrap_or(Progress::Failed(Status::Number));
             }

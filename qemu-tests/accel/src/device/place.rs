@@ -5,7 +5,6 @@
 use super::Device;
 use crate::config::Revision;
 use crate::host::FunctionId;
-use crate::pf::PfBlock;
 use crate::regs::FUNCTION_BLOCK_BYTES;
 use crate::regs::function as fb;
 use crate::regs::migration;
@@ -62,7 +61,7 @@ impl Device {
                     _ => Place::Outside,
                 }
             }
-            (_, 0) if PfBlock::covers(offset) => Place::Pf(offset),
+            (_, 0) if self.pf.covers(offset) => Place::Pf(offset),
             _ => Place::Outside,
         }
     }

@@ -4,6 +4,7 @@
 
 use super::Function;
 use super::Run;
+use super::Share;
 use super::read_context;
 use crate::bus::Bus;
 use crate::host::DmaFault;
@@ -31,8 +32,9 @@ impl Function {
         bus: &mut Bus<'_>,
         opcode: Opcode,
         command: Command,
-        queues: u16,
+        share: Share<'_>,
     ) -> Progress {
+        let queues = share.queues;
         let per_queue = matches!(opcode, Opcode::Sqc | Opcode::Cqc | Opcode::StopQueue);
         if per_queue && command.queue >= queues {
             bus.violation(
@@ -46,7 +48,7 @@ impl Function {
                 self.read_out(bus, opcode, command)
             }
             (Opcode::Sqc | Opcode::Cqc | Opcode::Eqc | Opcode::Aeqc, false) => {
-                self.give(bus, opcode, command)
+                self.give(bus, opcode, command, share)
             }
             (Opcode::SqcTable, true) => Progress::Done(Some(self.sqc_table)),
             (Opcode::CqcTable, true) => Progress::Done(Some(self.cqc_table)),
@@ -125,7 +127,13 @@ impl Function {
         }
     }
 
-    fn give(&mut self, bus: &mut Bus<'_>, opcode: Opcode, command: Command) -> Progress {
+    fn give(
+        &mut self,
+        bus: &mut Bus<'_>,
+        opcode: Opcode,
+        command: Command,
+        share: Share<'_>,
+    ) -> Progress {
         let Ok(bytes) = read_context(bus, command.data) else {
             return Progress::Failed(Status::Dma);
         };
@@ -149,7 +157,7 @@ impl Function {
         let usable = self.queue(command.queue).is_some_and(|queue| {
             queue.hold(stopped);
             if opcode == Opcode::Sqc {
-                queue.give_sqc(command.queue, &bytes)
+                queue.give_sqc(share.engine, command.queue, &bytes)
             } else {
                 queue.give_cqc(&bytes)
             }

@@ -125,7 +125,7 @@ impl Function {
         // A queue that the driver never made has a table entry of zeroes and stays without context.
         if queue.sqc().is_none() && sqc_table != 0 {
             if let Ok(bytes) = read_context(bus, sqc_table.wrapping_add(offset)) {
-                queue.give_sqc(number, &bytes);
+                queue.give_sqc(share.engine, number, &bytes);
             }
         }
         if queue.cqc().is_none() && cqc_table != 0 {

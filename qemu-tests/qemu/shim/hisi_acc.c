@@ -1,6 +1,6 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * HiSilicon Kunpeng ZIP accelerator: physical function.
+ * HiSilicon Kunpeng accelerator: physical function.
  *
  * PCI, SR-IOV, FLR, MSI, time and properties are here; what the registers mean
  * is in the Rust crate kunpeng-accel.
@@ -16,7 +16,7 @@
 #include "hw/pci/pcie_sriov.h"
 #include "hw/qdev-properties.h"
 #include "migration/vmstate.h"
-#include "hisi_zip.h"
+#include "hisi_acc.h"
 
 #define MSI_VECTORS             4
 
@@ -29,7 +29,7 @@
 
 #define ERROR_ROOM              256
 
-bool hisi_zip_init_capabilities(PCIDevice *dev, Error **errp)
+bool hisi_acc_init_capabilities(PCIDevice *dev, Error **errp)
 {
     if (pcie_endpoint_cap_init(dev, CAP_EXPRESS) < 0) {
         error_setg(errp, "no room for the PCI Express capability");
@@ -50,7 +50,7 @@ bool hisi_zip_init_capabilities(PCIDevice *dev, Error **errp)
     return true;
 }
 
-void hisi_zip_exit_capabilities(PCIDevice *dev)
+void hisi_acc_exit_capabilities(PCIDevice *dev)
 {
     msi_uninit(dev);
     pcie_cap_exit(dev);
@@ -64,7 +64,7 @@ static PCIDevice *function_device(void *opaque, uint16_t function)
     return function ? pcie_sriov_get_vf_at_index(pf, function - 1) : pf;
 }
 
-static bool hisi_zip_dma_read(void *opaque, uint16_t function, uint64_t address,
+static bool hisi_acc_dma_read(void *opaque, uint16_t function, uint64_t address,
                               uint8_t *data, size_t length)
 {
     PCIDevice *dev = function_device(opaque, function);
@@ -72,7 +72,7 @@ static bool hisi_zip_dma_read(void *opaque, uint16_t function, uint64_t address,
     return dev && pci_dma_read(dev, address, data, length) == MEMTX_OK;
 }
 
-static bool hisi_zip_dma_write(void *opaque, uint16_t function,
+static bool hisi_acc_dma_write(void *opaque, uint16_t function,
                                uint64_t address, const uint8_t *data,
                                size_t length)
 {
@@ -81,7 +81,7 @@ static bool hisi_zip_dma_write(void *opaque, uint16_t function,
     return dev && pci_dma_write(dev, address, data, length) == MEMTX_OK;
 }
 
-static void hisi_zip_msi(void *opaque, uint16_t function, uint8_t vector)
+static void hisi_acc_msi(void *opaque, uint16_t function, uint8_t vector)
 {
     PCIDevice *dev = function_device(opaque, function);
 
@@ -91,14 +91,14 @@ static void hisi_zip_msi(void *opaque, uint16_t function, uint8_t vector)
     }
 }
 
-static uint64_t hisi_zip_now_ns(void *opaque)
+static uint64_t hisi_acc_now_ns(void *opaque)
 {
     return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
 }
 
-static void hisi_zip_set_timer(void *opaque, uint64_t deadline_ns)
+static void hisi_acc_set_timer(void *opaque, uint64_t deadline_ns)
 {
-    HisiZipState *s = HISI_ZIP(opaque);
+    HisiAccState *s = HISI_ACC(opaque);
 
     if (deadline_ns > INT64_MAX) {
         timer_del(s->timer);
@@ -107,68 +107,70 @@ static void hisi_zip_set_timer(void *opaque, uint64_t deadline_ns)
     }
 }
 
-static void hisi_zip_timer(void *opaque)
+static void hisi_acc_timer(void *opaque)
 {
-    HisiZipState *s = opaque;
+    HisiAccState *s = opaque;
 
     kunpeng_accel_timer(s->accel);
 }
 
-static uint64_t hisi_zip_read(void *opaque, hwaddr offset, unsigned size)
+static uint64_t hisi_acc_read(void *opaque, hwaddr offset, unsigned size)
 {
-    HisiZipState *s = opaque;
+    HisiAccState *s = opaque;
 
     return kunpeng_accel_read(s->accel, 0, offset, size);
 }
 
-static void hisi_zip_write(void *opaque, hwaddr offset, uint64_t value,
+static void hisi_acc_write(void *opaque, hwaddr offset, uint64_t value,
                            unsigned size)
 {
-    HisiZipState *s = opaque;
+    HisiAccState *s = opaque;
 
     kunpeng_accel_write(s->accel, 0, offset, size, value);
 }
 
-static const MemoryRegionOps hisi_zip_ops = {
-    .read = hisi_zip_read,
-    .write = hisi_zip_write,
+static const MemoryRegionOps hisi_acc_ops = {
+    .read = hisi_acc_read,
+    .write = hisi_acc_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
     .valid = { .min_access_size = 1, .max_access_size = 8, .unaligned = true },
     .impl = { .min_access_size = 1, .max_access_size = 8, .unaligned = true },
 };
 
-static void hisi_zip_config_write(PCIDevice *dev, uint32_t address,
+static void hisi_acc_config_write(PCIDevice *dev, uint32_t address,
                                   uint32_t value, int length)
 {
-    HisiZipState *s = HISI_ZIP(dev);
+    HisiAccState *s = HISI_ACC(dev);
     PCIDevice *vf;
 
     pci_default_write_config(dev, address, value, length);
     pcie_cap_flr_write_config(dev, address, value, length);
     kunpeng_accel_set_vfs(s->accel, pcie_sriov_num_vfs(dev));
     for (int i = 0; (vf = pcie_sriov_get_vf_at_index(dev, i)); i++) {
-        hisi_zip_vf_update_decode(vf);
+        hisi_acc_vf_update_decode(vf);
     }
 }
 
-static void hisi_zip_reset(DeviceState *dev)
+static void hisi_acc_reset(DeviceState *dev)
 {
-    HisiZipState *s = HISI_ZIP(dev);
+    HisiAccState *s = HISI_ACC(dev);
 
     kunpeng_accel_flr(s->accel, 0);
 }
 
-static void hisi_zip_realize(PCIDevice *dev, Error **errp)
+static void hisi_acc_realize(PCIDevice *dev, Error **errp)
 {
-    HisiZipState *s = HISI_ZIP(dev);
+    HisiAccState *s = HISI_ACC(dev);
     const KunpengAccelOps ops = {
-        .dma_read = hisi_zip_dma_read,
-        .dma_write = hisi_zip_dma_write,
-        .msi = hisi_zip_msi,
-        .now_ns = hisi_zip_now_ns,
-        .set_timer = hisi_zip_set_timer,
+        .dma_read = hisi_acc_dma_read,
+        .dma_write = hisi_acc_dma_write,
+        .msi = hisi_acc_msi,
+        .now_ns = hisi_acc_now_ns,
+        .set_timer = hisi_acc_set_timer,
     };
+    const HisiAccKind *kind = HISI_ACC_GET_CLASS(s)->kind;
     const KunpengAccelConfig config = {
+        .engine = kind->engine,
         .revision = s->revision,
         .total_qps = s->total_qps,
         .total_vfs = s->total_vfs,
@@ -181,46 +183,45 @@ static void hisi_zip_realize(PCIDevice *dev, Error **errp)
         error_setg(errp, "%s", error);
         return;
     }
-    s->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, hisi_zip_timer, s);
+    s->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, hisi_acc_timer, s);
 
     pci_config_set_revision(dev->config, s->revision);
-    dev->config_write = hisi_zip_config_write;
-    memory_region_init_io(&s->bar, OBJECT(dev), &hisi_zip_ops, s, TYPE_HISI_ZIP,
-                          HISI_ZIP_PF_BAR_SIZE);
-    pci_register_bar(dev, HISI_ZIP_BAR, HISI_ZIP_BAR_TYPE, &s->bar);
+    dev->config_write = hisi_acc_config_write;
+    memory_region_init_io(&s->bar, OBJECT(dev), &hisi_acc_ops, s,
+                          kind->pf_type, HISI_ACC_PF_BAR_SIZE);
+    pci_register_bar(dev, HISI_ACC_BAR, HISI_ACC_BAR_TYPE, &s->bar);
 
-    if (!hisi_zip_init_capabilities(dev, errp)) {
+    if (!hisi_acc_init_capabilities(dev, errp)) {
         goto free_accel;
     }
-    if (!pcie_sriov_pf_init(dev, CAP_SRIOV, TYPE_HISI_ZIP_VF,
-                            HISI_ZIP_VF_DEVICE_ID, s->total_vfs, s->total_vfs,
-                            1, 1, errp)) {
+    if (!pcie_sriov_pf_init(dev, CAP_SRIOV, kind->vf_type, kind->vf_device_id,
+                            s->total_vfs, s->total_vfs, 1, 1, errp)) {
         goto exit_capabilities;
     }
-    pcie_sriov_pf_init_vf_bar(dev, HISI_ZIP_BAR, HISI_ZIP_BAR_TYPE,
-                              HISI_ZIP_VF_BAR_SIZE);
+    pcie_sriov_pf_init_vf_bar(dev, HISI_ACC_BAR, HISI_ACC_BAR_TYPE,
+                              HISI_ACC_VF_BAR_SIZE);
     return;
 
 exit_capabilities:
-    hisi_zip_exit_capabilities(dev);
+    hisi_acc_exit_capabilities(dev);
 free_accel:
     timer_free(s->timer);
     kunpeng_accel_free(s->accel);
     s->accel = NULL;
 }
 
-static void hisi_zip_exit(PCIDevice *dev)
+static void hisi_acc_exit(PCIDevice *dev)
 {
-    HisiZipState *s = HISI_ZIP(dev);
+    HisiAccState *s = HISI_ACC(dev);
 
     pcie_sriov_pf_exit(dev);
-    hisi_zip_exit_capabilities(dev);
+    hisi_acc_exit_capabilities(dev);
     timer_free(s->timer);
     kunpeng_accel_free(s->accel);
     s->accel = NULL;
 }
 
-static char *get_text(HisiZipState *s, uint32_t which)
+static char *get_text(HisiAccState *s, uint32_t which)
 {
     size_t length;
     char *text;
@@ -236,22 +237,22 @@ static char *get_text(HisiZipState *s, uint32_t which)
 
 static char *get_violations(Object *obj, Error **errp)
 {
-    return get_text(HISI_ZIP(obj), KUNPENG_ACCEL_VIOLATIONS);
+    return get_text(HISI_ACC(obj), KUNPENG_ACCEL_VIOLATIONS);
 }
 
 static char *get_violation_log(Object *obj, Error **errp)
 {
-    return get_text(HISI_ZIP(obj), KUNPENG_ACCEL_VIOLATION_LOG);
+    return get_text(HISI_ACC(obj), KUNPENG_ACCEL_VIOLATION_LOG);
 }
 
 static char *get_counters(Object *obj, Error **errp)
 {
-    return get_text(HISI_ZIP(obj), KUNPENG_ACCEL_COUNTERS);
+    return get_text(HISI_ACC(obj), KUNPENG_ACCEL_COUNTERS);
 }
 
 static void set_violations_reset(Object *obj, bool value, Error **errp)
 {
-    HisiZipState *s = HISI_ZIP(obj);
+    HisiAccState *s = HISI_ACC(obj);
 
     if (value && s->accel) {
         kunpeng_accel_reset_violations(s->accel);
@@ -260,14 +261,14 @@ static void set_violations_reset(Object *obj, bool value, Error **errp)
 
 static char *get_fault(Object *obj, Error **errp)
 {
-    HisiZipState *s = HISI_ZIP(obj);
+    HisiAccState *s = HISI_ACC(obj);
 
     return g_strdup(s->fault ? s->fault : "");
 }
 
 static void set_fault(Object *obj, const char *value, Error **errp)
 {
-    HisiZipState *s = HISI_ZIP(obj);
+    HisiAccState *s = HISI_ACC(obj);
     char error[ERROR_ROOM];
 
     if (!s->accel) {
@@ -285,7 +286,7 @@ static void set_fault(Object *obj, const char *value, Error **errp)
 static void get_latency(Object *obj, Visitor *v, const char *name,
                         void *opaque, Error **errp)
 {
-    HisiZipState *s = HISI_ZIP(obj);
+    HisiAccState *s = HISI_ACC(obj);
 
     visit_type_uint64(v, name, &s->latency_ns, errp);
 }
@@ -293,51 +294,53 @@ static void get_latency(Object *obj, Visitor *v, const char *name,
 static void set_latency(Object *obj, Visitor *v, const char *name,
                         void *opaque, Error **errp)
 {
-    HisiZipState *s = HISI_ZIP(obj);
+    HisiAccState *s = HISI_ACC(obj);
 
     if (visit_type_uint64(v, name, &s->latency_ns, errp) && s->accel) {
         kunpeng_accel_set_latency(s->accel, s->latency_ns);
     }
 }
 
-static void hisi_zip_instance_init(Object *obj)
+static void hisi_acc_instance_init(Object *obj)
 {
-    HISI_ZIP(obj)->latency_ns = 20 * SCALE_US;
+    HisiAccState *s = HISI_ACC(obj);
+
+    s->latency_ns = 20 * SCALE_US;
+    s->total_qps = HISI_ACC_GET_CLASS(obj)->kind->total_qps;
 }
 
-static void hisi_zip_instance_finalize(Object *obj)
+static void hisi_acc_instance_finalize(Object *obj)
 {
-    g_free(HISI_ZIP(obj)->fault);
+    g_free(HISI_ACC(obj)->fault);
 }
 
-static const Property hisi_zip_properties[] = {
-    DEFINE_PROP_UINT8("revision", HisiZipState, revision, 0x30),
-    DEFINE_PROP_UINT16("total-qps", HisiZipState, total_qps, 128),
-    DEFINE_PROP_UINT16("total-vfs", HisiZipState, total_vfs, 7),
+static const Property hisi_acc_properties[] = {
+    DEFINE_PROP_UINT8("revision", HisiAccState, revision, 0x30),
+    DEFINE_PROP_UNSIGNED_NODEFAULT("total-qps", HisiAccState, total_qps,
+                                   qdev_prop_uint16, uint16_t),
+    DEFINE_PROP_UINT16("total-vfs", HisiAccState, total_vfs, 7),
 };
 
 /* Requests in flight and cached contexts are not saved. */
-static const VMStateDescription hisi_zip_vmstate = {
-    .name = TYPE_HISI_ZIP,
+static const VMStateDescription hisi_acc_vmstate = {
+    .name = TYPE_HISI_ACC,
     .unmigratable = 1,
 };
 
-static void hisi_zip_class_init(ObjectClass *klass, const void *data)
+static void hisi_acc_class_init(ObjectClass *klass, const void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
     PCIDeviceClass *pc = PCI_DEVICE_CLASS(klass);
 
-    pc->realize = hisi_zip_realize;
-    pc->exit = hisi_zip_exit;
-    pc->vendor_id = HISI_ZIP_VENDOR_ID;
-    pc->device_id = HISI_ZIP_PF_DEVICE_ID;
-    pc->class_id = HISI_ZIP_CLASS_ID;
+    pc->realize = hisi_acc_realize;
+    pc->exit = hisi_acc_exit;
+    pc->vendor_id = HISI_ACC_VENDOR_ID;
+    pc->class_id = HISI_ACC_CLASS_ID;
 
-    dc->desc = "HiSilicon Kunpeng ZIP accelerator";
-    dc->vmsd = &hisi_zip_vmstate;
+    dc->vmsd = &hisi_acc_vmstate;
     dc->hotpluggable = false;
-    device_class_set_legacy_reset(dc, hisi_zip_reset);
-    device_class_set_props(dc, hisi_zip_properties);
+    device_class_set_legacy_reset(dc, hisi_acc_reset);
+    device_class_set_props(dc, hisi_acc_properties);
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
 
     object_class_property_add_str(klass, "violations", get_violations, NULL);
@@ -351,22 +354,24 @@ static void hisi_zip_class_init(ObjectClass *klass, const void *data)
                               set_latency, NULL, NULL);
 }
 
-static const TypeInfo hisi_zip_info = {
-    .name = TYPE_HISI_ZIP,
+static const TypeInfo hisi_acc_info = {
+    .name = TYPE_HISI_ACC,
     .parent = TYPE_PCI_DEVICE,
-    .instance_size = sizeof(HisiZipState),
-    .instance_init = hisi_zip_instance_init,
-    .instance_finalize = hisi_zip_instance_finalize,
-    .class_init = hisi_zip_class_init,
+    .abstract = true,
+    .class_size = sizeof(HisiAccClass),
+    .instance_size = sizeof(HisiAccState),
+    .instance_init = hisi_acc_instance_init,
+    .instance_finalize = hisi_acc_instance_finalize,
+    .class_init = hisi_acc_class_init,
     .interfaces = (const InterfaceInfo[]) {
         { INTERFACE_PCIE_DEVICE },
         { }
     },
 };
 
-static void hisi_zip_register_types(void)
+static void hisi_acc_register_types(void)
 {
-    type_register_static(&hisi_zip_info);
+    type_register_static(&hisi_acc_info);
 }
 
-type_init(hisi_zip_register_types)
+type_init(hisi_acc_register_types)

@@ -1,6 +1,6 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * HiSilicon Kunpeng ZIP accelerator: virtual function.
+ * HiSilicon Kunpeng accelerator: virtual function.
  */
 #include "qemu/osdep.h"
 #include "qemu/units.h"
@@ -9,11 +9,11 @@
 #include "hw/pci/pcie.h"
 #include "hw/pci/pcie_sriov.h"
 #include "migration/vmstate.h"
-#include "hisi_zip.h"
+#include "hisi_acc.h"
 
 static KunpengAccel *vf_accel(PCIDevice *dev)
 {
-    return HISI_ZIP(pcie_sriov_get_pf(dev))->accel;
+    return HISI_ACC(pcie_sriov_get_pf(dev))->accel;
 }
 
 /* The model counts functions from the PF, which is 0. */
@@ -22,14 +22,14 @@ static uint16_t vf_function(PCIDevice *dev)
     return pcie_sriov_vf_number(dev) + 1;
 }
 
-static uint64_t hisi_zip_vf_read(void *opaque, hwaddr offset, unsigned size)
+static uint64_t hisi_acc_vf_read(void *opaque, hwaddr offset, unsigned size)
 {
     PCIDevice *dev = opaque;
 
     return kunpeng_accel_read(vf_accel(dev), vf_function(dev), offset, size);
 }
 
-static void hisi_zip_vf_write(void *opaque, hwaddr offset, uint64_t value,
+static void hisi_acc_vf_write(void *opaque, hwaddr offset, uint64_t value,
                               unsigned size)
 {
     PCIDevice *dev = opaque;
@@ -37,9 +37,9 @@ static void hisi_zip_vf_write(void *opaque, hwaddr offset, uint64_t value,
     kunpeng_accel_write(vf_accel(dev), vf_function(dev), offset, size, value);
 }
 
-static const MemoryRegionOps hisi_zip_vf_ops = {
-    .read = hisi_zip_vf_read,
-    .write = hisi_zip_vf_write,
+static const MemoryRegionOps hisi_acc_vf_ops = {
+    .read = hisi_acc_vf_read,
+    .write = hisi_acc_vf_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
     .valid = { .min_access_size = 1, .max_access_size = 8, .unaligned = true },
     .impl = { .min_access_size = 1, .max_access_size = 8, .unaligned = true },
@@ -50,7 +50,7 @@ static const MemoryRegionOps hisi_zip_vf_ops = {
  * bit does not exist; VF MSE of the PF decides, so that a host can reach a VF
  * whose guest has not enabled memory yet.
  */
-void hisi_zip_vf_update_decode(PCIDevice *vf)
+void hisi_acc_vf_update_decode(PCIDevice *vf)
 {
     PCIDevice *pf = pcie_sriov_get_pf(vf);
     uint16_t control = pci_get_word(pf->config + pf->exp.sriov_cap +
@@ -66,15 +66,15 @@ void hisi_zip_vf_update_decode(PCIDevice *vf)
     }
 }
 
-static void hisi_zip_vf_config_write(PCIDevice *dev, uint32_t address,
+static void hisi_acc_vf_config_write(PCIDevice *dev, uint32_t address,
                                      uint32_t value, int length)
 {
     pci_default_write_config(dev, address, value, length);
     pcie_cap_flr_write_config(dev, address, value, length);
-    hisi_zip_vf_update_decode(dev);
+    hisi_acc_vf_update_decode(dev);
 }
 
-static void hisi_zip_vf_reset(DeviceState *dev)
+static void hisi_acc_vf_reset(DeviceState *dev)
 {
     PCIDevice *vf = PCI_DEVICE(dev);
     KunpengAccel *accel = vf_accel(vf);
@@ -82,56 +82,56 @@ static void hisi_zip_vf_reset(DeviceState *dev)
     kunpeng_accel_flr(accel, vf_function(vf));
 }
 
-static void hisi_zip_vf_realize(PCIDevice *dev, Error **errp)
+static void hisi_acc_vf_realize(PCIDevice *dev, Error **errp)
 {
-    HisiZipVfState *s = HISI_ZIP_VF(dev);
-    HisiZipState *pf = HISI_ZIP(pcie_sriov_get_pf(dev));
+    HisiAccVfState *s = HISI_ACC_VF(dev);
+    HisiAccState *pf = HISI_ACC(pcie_sriov_get_pf(dev));
 
     pci_config_set_revision(dev->config, pf->revision);
-    dev->config_write = hisi_zip_vf_config_write;
-    memory_region_init_io(&s->bar, OBJECT(dev), &hisi_zip_vf_ops, dev,
-                          TYPE_HISI_ZIP_VF, HISI_ZIP_VF_BAR_SIZE);
-    pci_register_bar(dev, HISI_ZIP_BAR, HISI_ZIP_BAR_TYPE, &s->bar);
-    hisi_zip_init_capabilities(dev, errp);
+    dev->config_write = hisi_acc_vf_config_write;
+    memory_region_init_io(&s->bar, OBJECT(dev), &hisi_acc_vf_ops, dev,
+                          object_get_typename(OBJECT(dev)),
+                          HISI_ACC_VF_BAR_SIZE);
+    pci_register_bar(dev, HISI_ACC_BAR, HISI_ACC_BAR_TYPE, &s->bar);
+    hisi_acc_init_capabilities(dev, errp);
 }
 
-static const VMStateDescription hisi_zip_vf_vmstate = {
-    .name = TYPE_HISI_ZIP_VF,
+static const VMStateDescription hisi_acc_vf_vmstate = {
+    .name = TYPE_HISI_ACC_VF,
     .unmigratable = 1,
 };
 
-static void hisi_zip_vf_class_init(ObjectClass *klass, const void *data)
+static void hisi_acc_vf_class_init(ObjectClass *klass, const void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
     PCIDeviceClass *pc = PCI_DEVICE_CLASS(klass);
 
-    pc->realize = hisi_zip_vf_realize;
-    pc->exit = hisi_zip_exit_capabilities;
-    pc->vendor_id = HISI_ZIP_VENDOR_ID;
-    pc->device_id = HISI_ZIP_VF_DEVICE_ID;
-    pc->class_id = HISI_ZIP_CLASS_ID;
+    pc->realize = hisi_acc_vf_realize;
+    pc->exit = hisi_acc_exit_capabilities;
+    pc->vendor_id = HISI_ACC_VENDOR_ID;
+    pc->class_id = HISI_ACC_CLASS_ID;
 
-    dc->desc = "HiSilicon Kunpeng ZIP accelerator, virtual function";
-    dc->vmsd = &hisi_zip_vf_vmstate;
+    dc->vmsd = &hisi_acc_vf_vmstate;
     dc->user_creatable = false;
-    device_class_set_legacy_reset(dc, hisi_zip_vf_reset);
+    device_class_set_legacy_reset(dc, hisi_acc_vf_reset);
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
 }
 
-static const TypeInfo hisi_zip_vf_info = {
-    .name = TYPE_HISI_ZIP_VF,
+static const TypeInfo hisi_acc_vf_info = {
+    .name = TYPE_HISI_ACC_VF,
     .parent = TYPE_PCI_DEVICE,
-    .instance_size = sizeof(HisiZipVfState),
-    .class_init = hisi_zip_vf_class_init,
+    .abstract = true,
+    .instance_size = sizeof(HisiAccVfState),
+    .class_init = hisi_acc_vf_class_init,
     .interfaces = (const InterfaceInfo[]) {
         { INTERFACE_PCIE_DEVICE },
         { }
     },
 };
 
-static void hisi_zip_vf_register_types(void)
+static void hisi_acc_vf_register_types(void)
 {
-    type_register_static(&hisi_zip_vf_info);
+    type_register_static(&hisi_acc_vf_info);
 }
 
-type_init(hisi_zip_vf_register_types)
+type_init(hisi_acc_vf_register_types)
