@@ -18,6 +18,7 @@
 //!
 //! C header: `drivers/vfio/vfio.h`
 
+#[path = "../rust/bindings.rs"]
 mod bindings;
 mod features;
 mod ffi;

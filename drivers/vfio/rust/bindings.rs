@@ -2,7 +2,26 @@
 
 //! What bindgen made of `bindings_helper.h`.
 //!
-//! Not for use outside this crate and a driver's own FFI file.
+//! Not for use outside the crate `vfio`, the FFI file of VFIO core's debugfs, and a driver's own.
+
+#![allow(
+    clippy::all,
+    clippy::as_underscore,
+    clippy::cast_lossless,
+    clippy::ptr_as_ptr,
+    clippy::ref_as_ptr,
+    clippy::undocumented_unsafe_blocks,
+    dead_code,
+    improper_ctypes,
+    missing_docs,
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    unknown_lints,
+    unnecessary_transmutes,
+    unreachable_pub,
+    unsafe_op_in_unsafe_fn
+)]
 
 use kernel::ffi;
 use pin_init::{

@@ -66,8 +66,8 @@ pub trait Operations: Sized + Send + Sync + 'static {
 
     /// Bytes of region `index` that the user may reach, or `None` for all of them.
     ///
-    /// The answer for one device must not change. It holds for region information, read, write,
-    /// mmap and ioeventfds.
+    /// The answer must not change while the device is open. It holds for region information, read,
+    /// write, mmap and ioeventfds.
     fn visible(_dev: &Device<Self>, _index: u32) -> Option<u64> {
         None
     }

@@ -24,26 +24,26 @@ use kernel::{
 #[repr(u32)]
 pub enum State {
     /// The device failed; only a reset leads out.
-    Error = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_ERROR,
+    Error = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_ERROR.0,
     /// The device does not run and does not change.
-    Stop = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_STOP,
+    Stop = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_STOP.0,
     /// The device runs.
-    Running = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_RUNNING,
+    Running = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_RUNNING.0,
     /// The device does not run; its state can be read.
-    StopCopy = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_STOP_COPY,
+    StopCopy = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_STOP_COPY.0,
     /// The device does not run; its state can be written.
-    Resuming = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_RESUMING,
+    Resuming = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_RESUMING.0,
     /// As [`State::Running`], without accesses to other devices.
-    RunningP2p = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_RUNNING_P2P,
+    RunningP2p = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_RUNNING_P2P.0,
     /// The device runs; what is known of its state can be read.
-    PreCopy = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_PRE_COPY,
+    PreCopy = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_PRE_COPY.0,
     /// As [`State::PreCopy`], without accesses to other devices.
-    PreCopyP2p = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_PRE_COPY_P2P,
+    PreCopyP2p = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_PRE_COPY_P2P.0,
 }
 
 impl State {
     /// All states, in the order of their numbers.
-    pub const ALL: [Self; bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_NR as usize] = [
+    pub const ALL: [Self; bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_NR.0 as usize] = [
         Self::Error,
         Self::Stop,
         Self::Running,
@@ -69,11 +69,18 @@ impl State {
     }
 }
 
-impl TryFrom<u32> for State {
+impl TryFrom<bindings::vfio_device_mig_state> for State {
     type Error = Error;
 
-    fn try_from(value: u32) -> Result<Self> {
-        Self::ALL.get(value as usize).copied().ok_or(EINVAL)
+    fn try_from(value: bindings::vfio_device_mig_state) -> Result<Self> {
+        // CAST: the enum is an unsigned one of 32 bit.
+        Self::ALL.get(value.0 as usize).copied().ok_or(EINVAL)
+    }
+}
+
+impl From<State> for bindings::vfio_device_mig_state {
+    fn from(state: State) -> Self {
+        Self(state as u32)
     }
 }
 
@@ -188,7 +195,7 @@ impl<T: Operations> VTable<T> {
         let dev = unsafe { Device::<T>::from_raw(vdev) };
 
         // SAFETY: by the safety requirements.
-        unsafe { state.write(T::state(dev) as u32) };
+        unsafe { state.write(T::state(dev).into()) };
         0
     }
 
@@ -229,10 +236,10 @@ impl<T: Operations> Device<T> {
             return Err(EINVAL);
         }
 
-        let mut next = 0;
+        let mut next = current.into();
         // SAFETY: `self.vdev()` is a valid device and `next` valid for a write.
         to_result(unsafe {
-            bindings::vfio_mig_get_next_state(self.vdev(), current as u32, target as u32, &mut next)
+            bindings::vfio_mig_get_next_state(self.vdev(), current.into(), target.into(), &mut next)
         })?;
         State::try_from(next)
     }
@@ -253,13 +260,20 @@ mod tests {
     fn states_have_the_numbers_of_the_uapi() {
         for (number, state) in State::ALL.iter().enumerate() {
             assert_eq!(*state as u32, number as u32);
-            assert_eq!(State::try_from(number as u32), Ok(*state));
+            assert_eq!(
+                State::try_from(bindings::vfio_device_mig_state(number as u32)),
+                Ok(*state)
+            );
         }
     }
 
     #[test]
     fn numbers_beyond_the_uapi_are_no_states() {
-        assert_eq!(State::try_from(8), Err(EINVAL));
-        assert_eq!(State::try_from(u32::MAX), Err(EINVAL));
+        for number in [8, u32::MAX] {
+            assert_eq!(
+                State::try_from(bindings::vfio_device_mig_state(number)),
+                Err(EINVAL)
+            );
+        }
     }
 }

@@ -12,25 +12,33 @@
 #	$(obj)/foo_vfio_pci.o: $(obj)/vfio_crate.o
 #	RUSTFLAGS_foo_vfio_pci.o := $(vfio-rust-flags)
 #
-# Who needs the raw bindings only, depends on $(vfio-rust-bindings) and
-# includes that file; its path is in the environment as VFIO_RUST_BINDINGS.
-
-# bindgen takes clang's flags, so the kernel must have been built with LLVM.
-
-ifdef CONFIG_CC_IS_GCC
-$(error the crate vfio needs a kernel that is built with LLVM)
-endif
+# Who needs the raw bindings only depends on $(vfio-rust-bindings), includes
+# rust/bindings.rs as a module of its own, and gives the object the features of
+# $(vfio-rust-features). Before the include it may set
+#
+#	vfio-rust-header         what bindgen reads, if not only rust/bindings_helper.h
+#	vfio-rust-bindgen-flags  further arguments for bindgen
+#	vfio-rust-ccflags        further arguments for the compiler behind it
 
 vfio-rust-dir := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+vfio-rust-header ?= $(vfio-rust-dir)/bindings_helper.h
 vfio-rust-bindings := $(obj)/vfio_bindings_generated.rs
 vfio-rust-objs := vfio_crate.o vfio_helpers.o
 vfio-rust-flags := -L $(obj) --extern vfio
+# Kbuild's list lacks the first, which the bindings use; KUnit's macro needs the other.
+vfio-rust-features := cfi_encoding,used_with_arg
 
+# bindings.rs includes what bindgen made, by this absolute name.
 export VFIO_RUST_BINDINGS := $(abspath $(vfio-rust-bindings))
 
 # The kernel's own parameters, and only what the kernel crate lacks: types that
 # it has are taken from kernel::bindings, so that they are the same types.
-vfio-bindgen-flags = $(shell grep -Ev '^\#|^$$' $(srctree)/rust/bindgen_parameters) \
+#
+# enum vfio_device_mig_state is an argument of indirect calls. Its name goes
+# into the call's CFI type, as for the enums in rust/bindgen_parameters.
+vfio-bindgen-flags = $(shell grep -Ev '^$(pound)|^$$' $(srctree)/rust/bindgen_parameters) \
+	--rust-target 1.85 --use-core --with-derive-default --ctypes-prefix ffi \
+	--no-layout-tests --no-debug '.*' --enable-function-attribute-detection \
 	--no-recursive-allowlist \
 	--allowlist-file '.*/linux/vfio.*\.h' \
 	--allowlist-file '.*/linux/hisi_acc_qm\.h' \
@@ -41,22 +49,31 @@ vfio-bindgen-flags = $(shell grep -Ev '^\#|^$$' $(srctree)/rust/bindgen_paramete
 	--allowlist-function 'pci_iov_vf_id' \
 	--allowlist-function 'pci_iov_get_pf_drvdata' \
 	--allowlist-var 'DUMP_PREFIX_.*' \
-	--raw-line 'use kernel::bindings::*;'
+	--newtype-enum vfio_device_mig_state \
+	--with-attribute-custom-enum=vfio_device_mig_state='$(pound)[cfi_encoding="21vfio_device_mig_state"]' \
+	--raw-line 'use kernel::bindings::*;' \
+	$(vfio-rust-bindgen-flags)
+
+ifndef CONFIG_CC_IS_CLANG
+# libclang knows neither all of GCC's flags nor the target they stand for.
+vfio-bindgen-skip := $(shell sed -n '/^bindgen_skip_c_flags := /,/[^\\]$$/p' \
+	$(srctree)/rust/Makefile | sed 's/.*:=//; s/\\$$//')
+vfio-bindgen-target := --target=$(shell sed -n 's/^CLANG_TARGET_FLAGS_$(SRCARCH)[[:space:]]*:= *//p' \
+	$(srctree)/scripts/Makefile.clang)
+endif
 
 quiet_cmd_vfio_bindgen = BINDGEN $@
-      cmd_vfio_bindgen = \
-	$(BINDGEN) $< $(vfio-bindgen-flags) --rust-target 1.85 \
-		--use-core --with-derive-default --ctypes-prefix ffi --no-layout-tests \
-		--no-debug '.*' --enable-function-attribute-detection \
-		-o $@ -- $(filter-out $(CC_FLAGS_LTO),$(c_flags)) \
-		-fno-builtin -D__BINDGEN__ -DMODULE
+      cmd_vfio_bindgen = $(BINDGEN) $< $(vfio-bindgen-flags) -o $@ -- \
+	$(filter-out $(vfio-bindgen-skip) $(CC_FLAGS_LTO),$(c_flags)) \
+	$(vfio-bindgen-target) -w -fno-builtin -D__BINDGEN__ -DMODULE \
+	$(vfio-rust-ccflags)
 
-$(vfio-rust-bindings): $(vfio-rust-dir)/bindings_helper.h \
-    $(srctree)/rust/bindgen_parameters FORCE
+$(vfio-rust-bindings): $(vfio-rust-header) $(srctree)/rust/bindgen_parameters FORCE
 	$(call if_changed_dep,vfio_bindgen)
 
 targets += vfio_bindings_generated.rs
 
+$(obj)/vfio_crate.o: private rust_allowed_features := $(vfio-rust-features)
 RUSTFLAGS_vfio_crate.o := --crate-name vfio --emit=metadata=$(obj)/libvfio.rmeta
 
 $(obj)/vfio_crate.o: $(vfio-rust-dir)/vfio.rs $(vfio-rust-bindings) FORCE

@@ -10,24 +10,6 @@
 //!
 //! C headers: `include/linux/vfio.h`, `include/linux/vfio_pci_core.h`
 
-#[allow(
-    clippy::all,
-    clippy::as_underscore,
-    clippy::cast_lossless,
-    clippy::ptr_as_ptr,
-    clippy::ref_as_ptr,
-    clippy::undocumented_unsafe_blocks,
-    dead_code,
-    improper_ctypes,
-    missing_docs,
-    non_camel_case_types,
-    non_snake_case,
-    non_upper_case_globals,
-    unknown_lints,
-    unnecessary_transmutes,
-    unreachable_pub,
-    unsafe_op_in_unsafe_fn
-)]
 #[doc(hidden)]
 pub mod bindings;
 
