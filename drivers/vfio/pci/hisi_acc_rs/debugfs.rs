@@ -6,13 +6,24 @@
 //! formats are in `Documentation/ABI/testing/debugfs-hisi-acc-vfio-rs`.
 
 mod attr;
+mod cmd_state;
 mod data;
 mod debug;
+mod dev_data;
+mod match_data;
+mod migf_data;
+mod sessions;
 
 pub(crate) use self::debug::Outcome;
 
-use crate::device::HisiAcc;
-use kernel::sync::aref::ARef;
+use crate::{
+    device::HisiAcc,
+    open::Open, //
+};
+use kernel::{
+    prelude::*,
+    sync::aref::ARef, //
+};
 use vfio::device::Device;
 
 /// The folder of a device.
@@ -22,7 +33,29 @@ pub(crate) type Folder = vfio::debugfs::Folder<HisiAcc>;
 pub(crate) fn create(dev: &ARef<Device<HisiAcc>>) -> Option<Folder> {
     let folder = Folder::in_migration(dev, c"hisi_acc")?;
     folder.add::<attr::Attr>();
+    folder.add::<cmd_state::CmdState>();
     folder.add::<data::Data>();
     folder.add::<debug::Debug>();
+    folder.add::<dev_data::DevData>();
+    folder.add::<match_data::Match>();
+    folder.add::<migf_data::MigfData>();
     Some(folder)
+}
+
+/// Runs `read` on the open device `dev`, which it may read registers of.
+///
+/// # Errors
+///
+/// [`ENODEV`] if nobody has the device open, [`EBUSY`] if it sleeps or is being reset, and those
+/// of `read`.
+fn with_registers<R>(dev: &Device<HisiAcc>, read: impl FnOnce(&Open) -> Result<R>) -> Result<R> {
+    let mig = dev.mig().ok_or(ENODEV)?;
+    mig.owner.with(|owner| {
+        let open = owner.open.as_ref().ok_or(ENODEV)?;
+        if mig.owner.in_reset() {
+            return Err(EBUSY);
+        }
+        let _awake = dev.awake().ok_or(EBUSY)?;
+        read(open)
+    })
 }

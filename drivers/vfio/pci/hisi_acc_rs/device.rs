@@ -10,19 +10,18 @@ use crate::{
         PfQm,
         V3, //
     },
+    hal::Mode,
     mig::{
         Hardware,
         Mig, //
     },
-    regs::pf,
     reset::Exclusion,
+    trace,
     wire, //
 };
 use kernel::{
-    dev_info,
     device::Bound,
     fs::File,
-    io::Io,
     new_mutex,
     pci,
     prelude::*,
@@ -66,13 +65,8 @@ pub(crate) struct HisiAcc {
 impl HisiAcc {
     /// What the VF needs to migrate, or `None` if it cannot.
     fn hardware(pdev: &pci::Device<Bound>, engine: Engine, pf: Option<PfQm>) -> Option<Hardware> {
-        let pf = pf.filter(|pf| engine.can_migrate() && pf.version() >= V3)?;
+        let pf = pf.filter(|pf| pf.version() >= V3)?;
         let function = vfio::pci::vf_index(pdev)? + 1;
-
-        if pf.version() > V3 && pf.io().read(pf::MIG_REGION_SEL).in_pf() {
-            dev_info!(pdev, "no migration with registers in the PF\n");
-            return None;
-        }
         Some(Hardware {
             engine,
             pf,
@@ -99,7 +93,7 @@ impl Operations for HisiAcc {
 
         try_pin_init!(Self {
             kind: match hardware {
-                Some(hw) => Kind::Migratable(KBox::pin_init(Mig::new(hw), GFP_KERNEL)?),
+                Some(hw) => Kind::Migratable(KBox::pin_init(Mig::new(pdev, hw), GFP_KERNEL)?),
                 None => Kind::Plain,
             },
             exclusion <- Exclusion::new(pf),
@@ -126,9 +120,9 @@ impl Operations for HisiAcc {
     }
 
     fn visible(dev: &Device<Self>, index: u32) -> Option<u64> {
-        // The upper half has the migration registers.
-        (index == BAR2 && dev.mig().is_some())
-            .then(|| dev.pdev().resource_len(BAR2).map_or(0, |len| len / 2))
+        // The upper half has the migration registers, unless the PF has them.
+        let hidden = index == BAR2 && dev.mig().is_some_and(|mig| mig.mode() == Mode::VfCtrl);
+        hidden.then(|| dev.pdev().resource_len(BAR2).map_or(0, |len| len / 2))
     }
 
     fn registered(dev: &ARef<Device<Self>>) {
@@ -143,6 +137,7 @@ impl Operations for HisiAcc {
     }
 
     fn reset_prepare(dev: &Device<Self>) {
+        trace::reset_prepare(dev.pdev());
         dev.exclusion.begin(dev.pdev());
         if let Some(mig) = dev.mig() {
             mig.owner.reset_begin();
@@ -150,6 +145,7 @@ impl Operations for HisiAcc {
     }
 
     fn reset_done(dev: &Device<Self>) {
+        trace::reset_done(dev.pdev());
         dev.exclusion.end();
         if let Some(mig) = dev.mig() {
             mig.owner.reset_end();

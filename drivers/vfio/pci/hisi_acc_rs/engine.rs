@@ -32,19 +32,31 @@ impl Engine {
         self as u16
     }
 
-    /// Whether this driver knows how to migrate the engine's VFs.
-    pub(crate) const fn can_migrate(self) -> bool {
-        matches!(self, Self::Zip)
-    }
-}
-
-impl Engine {
     /// Its name in debugfs.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Zip => "zip",
             Self::Sec => "sec",
             Self::Hpre => "hpre",
+        }
+    }
+}
+
+#[kernel::prelude::kunit_tests(rust_hisi_acc_engine)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_are_known_by_the_ids_of_their_vfs() {
+        assert_eq!(Engine::from_device_id(0xa251), Some(Engine::Zip));
+        assert_eq!(Engine::from_device_id(0xa256), Some(Engine::Sec));
+        assert_eq!(Engine::from_device_id(0xa259), Some(Engine::Hpre));
+    }
+
+    #[test]
+    fn ids_of_pfs_are_no_vfs() {
+        for id in [0xa250, 0xa255, 0xa258, 0] {
+            assert_eq!(Engine::from_device_id(id), None);
         }
     }
 }

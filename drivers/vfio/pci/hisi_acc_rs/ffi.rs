@@ -8,7 +8,11 @@
 use crate::{
     engine::Engine,
     hal::Hal,
-    regs::pf, //
+    regs::{
+        pf,
+        pf_ctrl, //
+    },
+    trace, //
 };
 use core::ptr::NonNull;
 use kernel::{
@@ -27,7 +31,11 @@ use kernel::{
     prelude::*,
     static_lock_class,
     sync::aref::ARef,
-    time::Delta,
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    },
     types::Opaque, //
 };
 use vfio::{
@@ -123,6 +131,17 @@ impl PfQm {
         unsafe { Mmio::from_raw(self.io) }
     }
 
+    /// The window onto `function`.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if it has none.
+    pub(crate) fn window(&self, function: u32) -> Result<PfWindow> {
+        let start = self.io.addr() + pf_ctrl::window(function).ok_or(EINVAL)?;
+        // INVARIANT: all windows end below the `pf::SIZE` bytes that `io` has.
+        Ok(PfWindow(MmioRaw::new_region(start, pf_ctrl::SIZE)?))
+    }
+
     /// Takes the bit that serialises resets of the PF and of its VFs.
     ///
     /// # Errors
@@ -148,6 +167,26 @@ impl PfQm {
                 &raw mut (*self.raw.as_ptr()).misc_ctl,
             )
         }
+    }
+}
+
+/// The window in a PF's BAR 2 onto one of its functions.
+///
+/// # Invariants
+///
+/// It is part of the mapping of a [`PfQm`], and lives and is used as that one does.
+pub(crate) struct PfWindow(MmioRaw<Region<{ pf_ctrl::SIZE }>>);
+
+impl PfWindow {
+    /// The registers.
+    pub(crate) fn io(&self) -> Mmio<'_, Region<{ pf_ctrl::SIZE }>> {
+        // SAFETY: by the type invariants.
+        unsafe { Mmio::from_raw(self.0) }
+    }
+
+    /// Address of the window.
+    pub(crate) fn as_ptr(&self) -> *mut c_void {
+        core::ptr::with_exposed_provenance_mut(self.0.addr())
     }
 }
 
@@ -177,21 +216,25 @@ impl Drop for PfExclusive {
 /// `raw` is zeroed but for what hisi_qm's mailbox functions use. Its `io_base` is the function
 /// block of `hal` and its `pdev` is `_pdev`; both live as long as `self`.
 #[pin_data]
-pub(crate) struct VfQm<H: Hal> {
+pub(crate) struct VfQm {
     #[pin]
     raw: Opaque<bindings::hisi_qm>,
-    hal: H,
-    _pdev: ARef<pci::Device>,
+    hal: KBox<dyn Hal>,
+    pdev: ARef<pci::Device>,
 }
 
 // SAFETY: the structure is used by hisi_qm's mailbox functions only, which take its lock.
-unsafe impl<H: Hal> Send for VfQm<H> {}
+unsafe impl Send for VfQm {}
 // SAFETY: as above.
-unsafe impl<H: Hal> Sync for VfQm<H> {}
+unsafe impl Sync for VfQm {}
 
-impl<H: Hal> VfQm<H> {
+impl VfQm {
     /// The queue manager of the VF `pdev` of the PF `pf`, whose registers are reached by `hal`.
-    pub(crate) fn new<'a>(pdev: &'a pci::Device, pf: &'a PfQm, hal: H) -> impl PinInit<Self> + 'a {
+    pub(crate) fn new<'a>(
+        pdev: &'a pci::Device,
+        pf: &'a PfQm,
+        hal: KBox<dyn Hal>,
+    ) -> impl PinInit<Self> + 'a {
         let io_base = hal.function_ptr();
         pin_init!(Self {
             raw <- Opaque::ffi_init(move |slot: *mut bindings::hisi_qm| {
@@ -211,13 +254,18 @@ impl<H: Hal> VfQm<H> {
                 }
             }),
             hal,
-            _pdev: pdev.into(),
+            pdev: pdev.into(),
         })
     }
 
+    /// The VF.
+    pub(crate) fn pdev(&self) -> &pci::Device {
+        &self.pdev
+    }
+
     /// The way to the VF's registers.
-    pub(crate) fn hal(&self) -> &H {
-        &self.hal
+    pub(crate) fn hal(&self) -> &dyn Hal {
+        &*self.hal
     }
 
     /// Gives a command with an argument. Sleeps, at most about a second.
@@ -227,9 +275,11 @@ impl<H: Hal> VfQm<H> {
     /// [`EIO`] if the PF has failed or the command is refused, [`ETIMEDOUT`] if the mailbox does
     /// not become free, or not again.
     pub(crate) fn mailbox(&self, command: Command, argument: u64) -> Result {
-        // SAFETY: by the type invariants.
-        to_result(unsafe {
-            bindings::hisi_qm_mb(self.raw.get(), command as u8, argument, 0, false)
+        self.traced(command, || {
+            // SAFETY: by the type invariants.
+            to_result(unsafe {
+                bindings::hisi_qm_mb(self.raw.get(), command as u8, argument, 0, false)
+            })
         })
     }
 
@@ -240,10 +290,19 @@ impl<H: Hal> VfQm<H> {
     /// As [`VfQm::mailbox`].
     pub(crate) fn mailbox_read(&self, command: Command) -> Result<u64> {
         let mut answer = 0;
-        // SAFETY: by the type invariants; `answer` is valid for a write.
-        to_result(unsafe {
-            bindings::hisi_qm_mb_read(self.raw.get(), &mut answer, command as u8, 0)
+        self.traced(command, || {
+            // SAFETY: by the type invariants; `answer` is valid for a write.
+            to_result(unsafe {
+                bindings::hisi_qm_mb_read(self.raw.get(), &mut answer, command as u8, 0)
+            })
         })?;
         Ok(answer)
+    }
+
+    fn traced(&self, command: Command, give: impl FnOnce() -> Result) -> Result {
+        let start = Instant::<Monotonic>::now();
+        let result = give();
+        trace::mailbox(&self.pdev, command as u8, start.elapsed(), result);
+        result
     }
 }

@@ -5,14 +5,53 @@
 //! Hardware V3 has them in the VF's own BAR 2 ([`vf_ctrl`]); later hardware can have them in the
 //! PF's. What is the same in both is written once, against [`Hal`].
 
-pub(crate) mod vf_ctrl;
+/// All registers of an array; its indices must be known when the driver is built.
+macro_rules! read_array {
+    ($io:expr, $register:ident) => {
+        [
+            $io.read($register::at(0)).into_raw(),
+            $io.read($register::at(1)).into_raw(),
+            $io.read($register::at(2)).into_raw(),
+            $io.read($register::at(3)).into_raw(),
+            $io.read($register::at(4)).into_raw(),
+            $io.read($register::at(5)).into_raw(),
+            $io.read($register::at(6)).into_raw(),
+        ]
+    };
+}
 
-use crate::regs::function;
+macro_rules! write_array {
+    ($io:expr, $register:ident, $values:expr) => {
+        $io.write($register::at(0), $register::from_raw($values[0]));
+        $io.write($register::at(1), $register::from_raw($values[1]));
+        $io.write($register::at(2), $register::from_raw($values[2]));
+        $io.write($register::at(3), $register::from_raw($values[3]));
+        $io.write($register::at(4), $register::from_raw($values[4]));
+        $io.write($register::at(5), $register::from_raw($values[5]));
+        $io.write($register::at(6), $register::from_raw($values[6]));
+    };
+}
+
+mod pf_ctrl;
+mod vf_ctrl;
+
+use crate::{
+    ffi::{
+        PfQm,
+        V3, //
+    },
+    regs::{
+        function,
+        pf, //
+    }, //
+};
 use kernel::{
     io::{
+        Io,
         Mmio,
         Region, //
     },
+    pci,
     prelude::*, //
 };
 
@@ -27,9 +66,6 @@ pub(crate) struct EventContexts {
 
 /// A way to reach the registers of one VF.
 pub(crate) trait Hal: Send + Sync + 'static {
-    /// Name of the way, in `attr`.
-    const NAME: &'static str;
-
     /// The VF's function block.
     fn function(&self) -> Mmio<'_, Region<{ function::SIZE }>>;
 
@@ -41,4 +77,50 @@ pub(crate) trait Hal: Send + Sync + 'static {
 
     /// Writes the contexts of the event queues, which arms their interrupts.
     fn set_event_contexts(&self, contexts: &EventContexts);
+}
+
+/// Where the migration registers of a PF's VFs are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// In the upper half of the VF's own BAR 2.
+    VfCtrl,
+    /// In a window of the PF's BAR 2.
+    PfCtrl,
+}
+
+impl Mode {
+    /// The mode that `pf` is in. Its driver sets it before there are any VFs.
+    pub(crate) fn of(pf: &PfQm) -> Self {
+        // Up to V3 there is no such register.
+        if pf.version() > V3 && pf.io().read(pf::MIG_REGION_SEL).in_pf() {
+            Self::PfCtrl
+        } else {
+            Self::VfCtrl
+        }
+    }
+
+    /// Its name in debugfs.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::VfCtrl => "vf",
+            Self::PfCtrl => "pf",
+        }
+    }
+
+    /// The way to the VF `pdev`, which is `function` in the tables of `pf`.
+    ///
+    /// # Errors
+    ///
+    /// [`EIO`] if the VF's registers cannot be mapped, [`EINVAL`] if the PF has no window for it.
+    pub(crate) fn connect(
+        self,
+        pdev: &pci::Device,
+        pf: &PfQm,
+        function: u32,
+    ) -> Result<KBox<dyn Hal>> {
+        Ok(match self {
+            Self::VfCtrl => KBox::new(vf_ctrl::VfCtrl::new(pdev)?, GFP_KERNEL)?,
+            Self::PfCtrl => KBox::new(pf_ctrl::PfCtrl::new(pf, function)?, GFP_KERNEL)?,
+        })
+    }
 }

@@ -3,23 +3,28 @@
 //! VFIO PCI driver for the VFs of HiSilicon accelerators, with live migration.
 //!
 //! What is general about a VFIO driver is in the crate `vfio`. From the outside in, this driver
-//! is `device` (callbacks), `mig` (who owns what, the arcs), `qm` (what is done to the hardware),
-//! `hal` (where its registers are), `ffi` (hisi_qm); beside them `session` (data files),
-//! `matching` and `wire` (the stream), `reset` and `debugfs`.
+//! is `device` (callbacks), `mig` (who owns what), `open` and `doing` (an open device, its arcs
+//! and states), `qm` (what is done to the hardware), `hal` (where its registers are), `ffi`
+//! (hisi_qm); beside them `session` (data files), `matching` and `wire` (the stream), `reset`,
+//! `debugfs`, `history` and `trace`.
 
 mod arc;
 mod debugfs;
 mod device;
+mod doing;
 mod engine;
 mod ffi;
 mod hal;
+mod history;
 mod matching;
 mod mig;
+mod open;
 mod qm;
 mod record;
 mod regs;
 mod reset;
 mod session;
+mod trace;
 mod wire;
 
 use engine::{

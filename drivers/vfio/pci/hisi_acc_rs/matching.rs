@@ -104,21 +104,33 @@ fn check(field: Field, expected: u64, got: u64) -> Result<(), Reject> {
 }
 
 impl Expected {
-    /// Compares the match data of `image` with this device.
+    /// What the match data must say: the fields that are compared, in that order.
+    pub(crate) fn fields(&self) -> [(Field, u64); 5] {
+        [
+            (Field::Magic, wire::MAGIC_V2),
+            (Field::Major, wire::MAJOR.into()),
+            (Field::Device, self.device.into()),
+            (Field::QueueCount, self.queue_count.into()),
+            (Field::Isolation, self.isolation.into()),
+        ]
+    }
+
+    /// Compares the match data of `image` with this device. Version 1 is known by its magic and
+    /// has no number.
     pub(crate) fn check(&self, image: &Image) -> Result<(), Reject> {
-        check(Field::Magic, wire::MAGIC_V2, image.magic.get())?;
-        check(Field::Major, wire::MAJOR.into(), image.major.get().into())?;
-        check(Field::Device, self.device.into(), image.device.get().into())?;
-        check(
-            Field::QueueCount,
-            self.queue_count.into(),
+        let got = [
+            image.magic.get(),
+            image.major.get().into(),
+            image.device.get().into(),
             image.queue_count.get().into(),
-        )?;
-        check(
-            Field::Isolation,
-            self.isolation.into(),
             image.isolation.get().into(),
-        )
+        ];
+        let known = if image.is_v1() { 2 } else { 0 };
+        self.fields()
+            .into_iter()
+            .zip(got)
+            .skip(known)
+            .try_for_each(|((field, expected), got)| check(field, expected, got))
     }
 }
 
@@ -190,9 +202,7 @@ impl Verified {
 
         if len < wire::SIZE {
             // A peer of our own says whether this is all; the C driver cannot.
-            let all = len == wire::MATCH_SIZE
-                && (image.minor.get() == 0 || image.follows.get() != wire::FOLLOWS_STATE);
-            return if all {
+            return if len == wire::MATCH_SIZE && !image.promises_state() {
                 Ok(Self::NoDriver)
             } else {
                 Err(short(wire::SIZE))
@@ -205,11 +215,12 @@ impl Verified {
             other => return Err(Self::bad_state(other)),
         }
         // Without its queues a function is not set up, whatever it says of itself.
+        let (eq, aeq) = image.event_queues();
         let (Some(sqc), Some(cqc), Some(_), Some(_)) = (
             NonZero::new(image.sqc_dma.get()),
             NonZero::new(image.cqc_dma.get()),
-            NonZero::new(image.eqe_dma.get()),
-            NonZero::new(image.aeqe_dma.get()),
+            NonZero::new(eq),
+            NonZero::new(aeq),
         ) else {
             return Ok(Self::NoDriver);
         };
@@ -316,10 +327,32 @@ mod tests {
     }
 
     #[test]
-    fn stream_of_version_1_is_refused_by_its_magic() {
+    fn stream_of_version_1_is_taken_by_its_contexts() {
         let mut image = image();
-        image.magic.set(0xcdcd_cdcd_feed_aacc);
-        assert_eq!(refused(image), Some(Field::Magic));
+        image.magic.set(wire::MAGIC_V1);
+        image.major.set(0);
+        image.minor.set(0);
+        image.follows.set(0);
+        assert_eq!(parse(image, wire::SIZE), Ok(Verified::NoDriver));
+        assert_eq!(parse(image, wire::MATCH_SIZE), Ok(Verified::NoDriver));
+
+        image.eqc[1].set(0x2000);
+        image.aeqc[2].set(1);
+        image.eqe_dma.set(0);
+        image.aeqe_dma.set(0);
+        assert!(matches!(
+            parse(image, wire::SIZE),
+            Ok(Verified::Driver(DriverState {
+                events: EventContexts {
+                    eqc: [_, 0x2000, ..],
+                    aeqc: [_, _, 1, ..]
+                },
+                ..
+            }))
+        ));
+
+        image.queue_count.set(31);
+        assert_eq!(refused(image), Some(Field::QueueCount));
     }
 
     #[test]

@@ -9,7 +9,6 @@ use crate::{
         PfQm,
         VfQm, //
     },
-    hal::Hal,
     matching::{
         DriverState,
         Verified, //
@@ -91,13 +90,13 @@ pub(crate) enum PauseError {
 ///
 /// What is started starts from its contexts in memory, so they are written back first.
 #[must_use = "the function runs again when this is dropped"]
-pub(crate) struct PausedQm<'a, H: Hal> {
-    vf: &'a VfQm<H>,
+pub(crate) struct PausedQm<'a> {
+    vf: &'a VfQm,
     queues: Queues,
     committed: bool,
 }
 
-impl<H: Hal> PausedQm<'_, H> {
+impl PausedQm<'_> {
     /// The function stays paused.
     pub(crate) fn commit(mut self) {
         self.committed = true;
@@ -115,7 +114,7 @@ impl<H: Hal> PausedQm<'_, H> {
     }
 }
 
-impl<H: Hal> Drop for PausedQm<'_, H> {
+impl Drop for PausedQm<'_> {
     fn drop(&mut self) {
         if !self.committed && self.vf.restart_paused(self.queues).is_err() {
             pr_err!("a paused function could not be started again\n");
@@ -123,14 +122,14 @@ impl<H: Hal> Drop for PausedQm<'_, H> {
     }
 }
 
-impl<H: Hal> VfQm<H> {
+impl VfQm {
     /// Whether the guest's driver has set the function up.
     pub(crate) fn driver_ready(&self) -> bool {
         !self.hal().function().read(VF_STATE).not_ready()
     }
 
     /// Pauses the function: no requests are fetched, and those in flight finish.
-    pub(crate) fn pause(&self, queues: Queues) -> Result<PausedQm<'_, H>, PauseError> {
+    pub(crate) fn pause(&self, queues: Queues) -> Result<PausedQm<'_>, PauseError> {
         match self.mailbox(Command::Pause, 0) {
             Ok(()) => Ok(PausedQm {
                 vf: self,
@@ -165,10 +164,11 @@ impl<H: Hal> VfQm<H> {
         quiet(|| pf_io.read(pf::ABNORMAL_INT_STATUS).into_raw())?;
         quiet(|| io.read(IFC_INT_STATUS).into_raw())?;
         quiet(|| io.read(IFC_INT_SET).into_raw())?;
-        match engine {
-            Engine::Zip => quiet(|| pf_io.read(pf::ZIP_CORE_INT_STATUS).into_raw())?,
-            Engine::Sec | Engine::Hpre => return Err(EOPNOTSUPP),
-        }
+        quiet(|| match engine {
+            Engine::Zip => pf_io.read(pf::ZIP_CORE_INT_STATUS).into_raw(),
+            Engine::Sec => pf_io.read(pf::SEC_CORE_INT_STATUS).into_raw(),
+            Engine::Hpre => pf_io.read(pf::HPRE_HAC_INT_STATUS).into_raw(),
+        })?;
         self.write_back()
     }
 
@@ -242,6 +242,15 @@ impl<H: Hal> VfQm<H> {
             return Ok(false);
         }
 
+        self.read_registers(image);
+        image.sqc_dma.set(self.mailbox_read(Command::SqcBase)?);
+        image.cqc_dma.set(self.mailbox_read(Command::CqcBase)?);
+        Ok(true)
+    }
+
+    /// Reads into `image` what of a function's state can be had without a command. That can be
+    /// done at any time; of a function that runs it is what was true one after the other.
+    pub(crate) fn read_registers(&self, image: &mut Image) {
         let io = self.hal().function();
         let events = self.hal().event_contexts();
         image.aeq_int_mask.set(io.read(AEQ_INT_MASK).into_raw());
@@ -254,9 +263,6 @@ impl<H: Hal> VfQm<H> {
         image.aeqc = events.aeqc.map(U32::new);
         image.eqe_dma.set(wire::queue_address(&events.eqc));
         image.aeqe_dma.set(wire::queue_address(&events.aeqc));
-        image.sqc_dma.set(self.mailbox_read(Command::SqcBase)?);
-        image.cqc_dma.set(self.mailbox_read(Command::CqcBase)?);
-        Ok(true)
     }
 
     /// Writes a verified state to a stopped function.
@@ -303,12 +309,24 @@ impl<H: Hal> VfQm<H> {
     ///
     /// [`EIO`] if nothing answers, or if the last command failed.
     pub(crate) fn mailbox_answers(&self) -> Result {
-        let mailbox = self.hal().function().read(MAILBOX);
-        if mailbox.into_raw() == ALL_ONES || (!mailbox.busy() && mailbox.status().get() != 0) {
-            Err(EIO)
-        } else {
-            Ok(())
-        }
+        answer(self.hal().function().read(MAILBOX))
+    }
+
+    /// Whether the mailbox can be read and takes a command, without giving one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`VfQm::mailbox_answers`], and [`EBUSY`] if a command does not end.
+    pub(crate) fn mailbox_ready(&self) -> Result {
+        let io = self.hal().function();
+        let mailbox = read_poll_timeout(
+            || Ok(io.read(MAILBOX)),
+            |mailbox| !mailbox.busy() || mailbox.into_raw() == ALL_ONES,
+            BIT_INTERVAL,
+            BIT_PATIENCE,
+        )
+        .map_err(|_| EBUSY)?;
+        answer(mailbox)
     }
 
     /// Asks a function whose mailbox nobody else uses for its queues.
@@ -321,6 +339,15 @@ impl<H: Hal> VfQm<H> {
     /// Those of [`VfQm::mailbox_read`].
     pub(crate) fn queues(&self) -> Result<Queues> {
         Ok(Queues::from_vft(self.mailbox_read(Command::Vft)?))
+    }
+}
+
+/// What the first word of a mailbox says of the last command.
+fn answer(mailbox: MAILBOX) -> Result {
+    if mailbox.into_raw() == ALL_ONES || (!mailbox.busy() && mailbox.status().get() != 0) {
+        Err(EIO)
+    } else {
+        Ok(())
     }
 }
 
@@ -350,6 +377,15 @@ mod tests {
                 count: 32
             }
         );
+    }
+
+    #[test]
+    fn mailbox_fails_by_status_and_where_nothing_answers() {
+        assert_eq!(answer(MAILBOX::from_raw(0x000e)), Ok(()));
+        assert_eq!(answer(MAILBOX::from_raw(0x060e)), Err(EIO));
+        // The status of a command under way is not its own.
+        assert_eq!(answer(MAILBOX::from_raw(0x260e)), Ok(()));
+        assert_eq!(answer(MAILBOX::from_raw(ALL_ONES)), Err(EIO));
     }
 
     #[test]

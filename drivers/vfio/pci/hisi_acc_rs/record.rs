@@ -2,12 +2,9 @@
 
 //! What is kept of a session when it is over, for debugfs.
 
-use crate::{
-    matching::Reject,
-    session::{
-        Data,
-        Id, //
-    },
+use crate::session::{
+    Data,
+    Id, //
 };
 
 /// Which way the data went.
@@ -55,41 +52,4 @@ pub(crate) struct Record {
     pub(crate) role: Role,
     pub(crate) origin: Origin,
     pub(crate) data: Data,
-}
-
-/// What is kept: since the last open, but for the numbering.
-pub(crate) struct History {
-    last_id: Id,
-    /// The last session that had any data.
-    pub(crate) last: Option<Record>,
-    /// The last session whose data were refused, and why.
-    pub(crate) refused: Option<(Id, Reject)>,
-}
-
-impl History {
-    /// No session yet.
-    pub(crate) const EMPTY: Self = Self {
-        last_id: 0,
-        last: None,
-        refused: None,
-    };
-
-    /// Number for a new session.
-    pub(crate) fn next_id(&mut self) -> Id {
-        self.last_id += 1;
-        self.last_id
-    }
-
-    /// Keeps a session, unless it had no data.
-    pub(crate) fn keep(&mut self, record: Record) {
-        if !record.data.as_slice().is_empty() {
-            self.last = Some(record);
-        }
-    }
-
-    /// Forgets what the last owner did: the next one must not see it.
-    pub(crate) fn forget(&mut self) {
-        self.last = None;
-        self.refused = None;
-    }
 }

@@ -102,6 +102,38 @@ pub(crate) mod vf_ctrl {
     }
 }
 
+/// Window in the PF's BAR 2 onto a function: its function block, and its migration registers
+/// where that has none.
+pub(crate) mod pf_ctrl {
+    use kernel::register;
+
+    /// Bytes of a window.
+    pub(crate) const SIZE: usize = super::function::SIZE;
+    /// Where the window of function 0, the PF itself, starts.
+    pub(crate) const START: usize = 0x180000;
+    /// Functions that have a window.
+    pub(crate) const WINDOWS: usize = 64;
+
+    register! {
+        /// Context of the EQ.
+        pub(crate) EQC(u32)[7] @ 0x1c00 {
+            31:0 value;
+        }
+        /// Context of the AEQ.
+        pub(crate) AEQC(u32)[7] @ 0x1c20 {
+            31:0 value;
+        }
+    }
+
+    const _: () = assert!(START + WINDOWS * SIZE <= super::pf::SIZE);
+
+    /// Where the window of `function` starts, if it has one.
+    pub(crate) fn window(function: u32) -> Option<usize> {
+        let function = usize::try_from(function).ok()?;
+        (function < WINDOWS).then(|| START + function * SIZE)
+    }
+}
+
 /// Registers that only the PF has.
 pub(crate) mod pf {
     use kernel::register;
@@ -123,9 +155,31 @@ pub(crate) mod pf {
             /// In the PF's BAR 2, and no longer in that of the VF.
             0:0     in_pf => bool;
         }
-        /// Errors of the compression engine.
+        /// Errors of a SEC engine.
+        pub(crate) SEC_CORE_INT_STATUS(u32) @ 0x301008 {
+            31:0 value;
+        }
+        /// Errors of an HPRE engine.
+        pub(crate) HPRE_HAC_INT_STATUS(u32) @ 0x301800 {
+            31:0 value;
+        }
+        /// Errors of a ZIP engine.
         pub(crate) ZIP_CORE_INT_STATUS(u32) @ 0x3010ac {
             31:0 value;
         }
+    }
+}
+
+#[kernel::prelude::kunit_tests(rust_hisi_acc_regs)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_follow_one_another_up_to_the_last() {
+        assert_eq!(pf_ctrl::window(0), Some(0x180000));
+        assert_eq!(pf_ctrl::window(1), Some(0x182000));
+        assert_eq!(pf_ctrl::window(63), Some(0x1fe000));
+        assert_eq!(pf_ctrl::window(64), None);
+        assert_eq!(pf_ctrl::window(u32::MAX), None);
     }
 }

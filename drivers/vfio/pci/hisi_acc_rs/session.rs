@@ -14,6 +14,7 @@ use crate::{
     wire::{
         Image,
         MATCH_SIZE,
+        REGISTERS_SIZE,
         SIZE, //
     },
 };
@@ -59,6 +60,11 @@ impl Data {
     /// The structure, zero where there are no bytes.
     pub(crate) fn image(&self) -> Image {
         Image::from_bytes(&self.bytes)
+    }
+
+    /// The part of the structure that is no address, zero where there are no bytes.
+    pub(crate) fn registers(&self) -> &[u8] {
+        &self.bytes[..REGISTERS_SIZE]
     }
 
     /// The bytes there are.
@@ -336,6 +342,20 @@ mod tests {
         assert_eq!(session.peek(&mut out), Err(ENODEV));
         assert_eq!(session.precopy_info(), Err(ENODEV));
         Ok(())
+    }
+
+    #[test]
+    fn what_has_not_come_is_shown_as_zero() {
+        let mut bytes = stream();
+        bytes[MATCH_SIZE..].fill(0xff);
+        let whole = Data::new(Image::from_bytes(&bytes), SIZE);
+        assert_eq!(whole.registers(), &bytes[..REGISTERS_SIZE]);
+
+        let mut part = Data::EMPTY;
+        assert_eq!(part.append(&bytes[..MATCH_SIZE], 0), Ok(()));
+        assert_eq!(part.registers().len(), REGISTERS_SIZE);
+        assert!(part.registers()[MATCH_SIZE..].iter().all(|byte| *byte == 0));
+        assert_eq!(part.as_slice(), &bytes[..MATCH_SIZE]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The migration stream, version 2: one structure, of which the first [`MATCH_SIZE`] bytes can
+//! The migration stream: one structure, of which the first [`MATCH_SIZE`] bytes can
 //! travel ahead.
 //!
 //! The layout is that of the C driver `hisi_acc_vfio_pci` on a little endian machine. Two fields
@@ -8,6 +8,11 @@
 //! the first reserved word says whether the rest of the structure is going to follow. Without
 //! that, a source that dies after the match data looks like one whose guest has no driver. It
 //! still does if the guest loads its driver while the match data are already on their way.
+//!
+//! Before Linux 6.16 the C driver sent version 1: without a version number behind the magic, and
+//! with addresses of the event queues that are made of the wrong words of their contexts. Such a
+//! stream is taken, and the addresses from the contexts. It is never sent, and the C driver of
+//! that time takes no other: a guest can come from such a host, but not go to it.
 
 use kernel::prelude::*;
 use zerocopy::byteorder::little_endian::{
@@ -24,7 +29,11 @@ use zerocopy_derive::{
 pub(crate) const SIZE: usize = 176;
 /// Bytes that decide whether two devices match.
 pub(crate) const MATCH_SIZE: usize = 40;
+/// Bytes before the addresses at the end.
+pub(crate) const REGISTERS_SIZE: usize = core::mem::offset_of!(Image, eqe_dma);
 
+/// Start of a stream of version 1.
+pub(crate) const MAGIC_V1: u64 = 0xcdcd_cdcd_feed_aacc;
 /// Start of a stream of version 2.
 pub(crate) const MAGIC_V2: u64 = 0xaacc_feed_deca_dede;
 /// Version that both ends must have.
@@ -89,7 +98,7 @@ const _: () = {
     assert!(core::mem::offset_of!(Image, major) == 28);
     assert!(core::mem::offset_of!(Image, eqc) == 64);
     assert!(core::mem::offset_of!(Image, aeqc) == 92);
-    assert!(core::mem::offset_of!(Image, eqe_dma) == 144);
+    assert!(REGISTERS_SIZE == 144);
     assert!(core::mem::offset_of!(Image, cqc_dma) == 168);
 };
 
@@ -97,6 +106,28 @@ impl Image {
     /// The structure in `bytes`.
     pub(crate) fn from_bytes(bytes: &[u8; SIZE]) -> Self {
         zerocopy::transmute!(*bytes)
+    }
+
+    /// Whether this is a stream of version 1.
+    pub(crate) fn is_v1(&self) -> bool {
+        self.magic.get() == MAGIC_V1
+    }
+
+    /// Whether the sender has promised that the rest of the structure follows the match data.
+    pub(crate) fn promises_state(&self) -> bool {
+        !self.is_v1() && self.minor.get() >= MINOR && self.follows.get() == FOLLOWS_STATE
+    }
+
+    /// Addresses of the EQ and of the AEQ. The contexts must have come.
+    pub(crate) fn event_queues(&self) -> (u64, u64) {
+        if self.is_v1() {
+            (
+                queue_address(&self.eqc.map(U32::get)),
+                queue_address(&self.aeqc.map(U32::get)),
+            )
+        } else {
+            (self.eqe_dma.get(), self.aeqe_dma.get())
+        }
     }
 
     /// The bytes of the structure.
@@ -137,6 +168,36 @@ mod tests {
         assert_eq!(image.eqe_dma.get(), 0x9796_9594_9392_9190);
         assert_eq!(image.cqc_dma.get(), 0xafae_adac_abaa_a9a8);
         assert_eq!(image.to_bytes(), bytes);
+    }
+
+    #[test]
+    fn addresses_of_version_1_are_those_in_the_contexts() {
+        let mut image = Image::from_bytes(&[0; SIZE]);
+        image.eqc[1].set(0x1111_0000);
+        image.eqc[2].set(0x22);
+        image.aeqc[1].set(0x3333_0000);
+        image.eqe_dma.set(7);
+        image.aeqe_dma.set(8);
+
+        image.magic.set(MAGIC_V2);
+        assert_eq!(image.event_queues(), (7, 8));
+        image.magic.set(MAGIC_V1);
+        assert_eq!(image.event_queues(), (0x22_1111_0000, 0x3333_0000));
+    }
+
+    #[test]
+    fn promise_needs_a_version_that_can_make_it() {
+        let mut image = Image::from_bytes(&[0; SIZE]);
+        image.magic.set(MAGIC_V2);
+        image.follows.set(FOLLOWS_STATE);
+        assert!(!image.promises_state());
+        image.minor.set(MINOR);
+        assert!(image.promises_state());
+        image.magic.set(MAGIC_V1);
+        assert!(!image.promises_state());
+        image.magic.set(MAGIC_V2);
+        image.follows.set(FOLLOWS_NOTHING);
+        assert!(!image.promises_state());
     }
 
     #[test]

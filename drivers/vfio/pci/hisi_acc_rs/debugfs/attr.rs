@@ -4,18 +4,14 @@
 
 use crate::{
     device::HisiAcc,
-    ffi::VfQm,
-    hal::{
-        vf_ctrl::VfCtrl,
-        Hal, //
+    doing::{
+        Doing,
+        Failed, //
     },
+    ffi::VfQm,
     matching::{
         Expected,
         Reject, //
-    },
-    mig::{
-        Doing,
-        Failed, //
     },
     qm::Queues,
     record::Record,
@@ -141,7 +137,7 @@ fn print_sessions(m: &SeqFile, record: Option<&Record>, refused: Option<(Id, Rej
 }
 
 /// Whether the guest's driver has set the function up, if the function can be asked now.
-fn driver_ready(dev: &Device<HisiAcc>, in_reset: bool, vf: &VfQm<VfCtrl>) -> Option<bool> {
+fn driver_ready(dev: &Device<HisiAcc>, in_reset: bool, vf: &VfQm) -> Option<bool> {
     let _awake = dev.awake()?;
     (!in_reset).then(|| vf.driver_ready())
 }
@@ -175,7 +171,7 @@ impl File for Attr {
 
         seq_print!(m, "engine: {}\n", mig.hw.engine.name());
         seq_print!(m, "hardware version: {}\n", HwVersion(mig.hw.pf.version()));
-        seq_print!(m, "registers: {}\n", VfCtrl::NAME);
+        seq_print!(m, "registers: {}\n", mig.mode().name());
         seq_print!(m, "function: {}\n", mig.hw.function);
         print_queues(m, opened);
         print_state(m, opened);
@@ -184,6 +180,11 @@ impl File for Attr {
             record.as_ref(),
             opened.and_then(|o| o.refused).or(refused),
         );
+        mig.owner.with(|owner| {
+            for entry in owner.history.sessions.iter() {
+                seq_print!(m, "history: {}\n", entry);
+            }
+        });
         Ok(())
     }
 }

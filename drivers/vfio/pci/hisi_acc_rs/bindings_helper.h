@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What bindgen reads for this driver.
+ */
+#include "../../rust/bindings_helper.h"
+
+#include "hisi_acc_events_helpers.h"

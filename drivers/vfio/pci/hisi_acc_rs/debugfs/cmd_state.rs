@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cmd_state`: whether the mailbox is ready for a command.
+
+use super::with_registers;
+use crate::{
+    device::HisiAcc,
+    LocalModule, //
+};
+use kernel::{
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print, //
+};
+use vfio::{
+    debugfs::File,
+    device::Device, //
+};
+
+/// The file.
+pub(crate) struct CmdState;
+
+impl File for CmdState {
+    type Ops = HisiAcc;
+    type Module = LocalModule;
+
+    const NAME: &'static CStr = c"cmd_state";
+
+    fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
+        with_registers(dev, |open| open.vf.mailbox_ready())?;
+        seq_print!(m, "mailbox cmd channel ready!\n");
+        Ok(())
+    }
+}

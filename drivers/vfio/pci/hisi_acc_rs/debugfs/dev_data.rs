@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `dev_data`: what the device's migration data would be now.
+
+use super::with_registers;
+use crate::{
+    device::HisiAcc,
+    open::Open,
+    wire,
+    LocalModule, //
+};
+use kernel::{
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print, //
+};
+use vfio::{
+    debugfs::{
+        hex_dump,
+        File, //
+    },
+    device::Device, //
+};
+
+/// The file.
+pub(crate) struct DevData;
+
+impl File for DevData {
+    type Ops = HisiAcc;
+    type Module = LocalModule;
+
+    const NAME: &'static CStr = c"dev_data";
+
+    fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
+        let data = with_registers(dev, |open: &Open| Ok(open.peek()))?;
+        let loaded = data.image().vf_state.get() == wire::READY;
+
+        hex_dump(m, c"Dev Data:", data.registers());
+        seq_print!(m, "guest driver load: {}\n", u32::from(loaded));
+        seq_print!(m, "data size: {}\n", data.as_slice().len());
+        Ok(())
+    }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `match`: what the device's match data say, to compare it with another host's.
+
+use crate::{
+    device::HisiAcc,
+    LocalModule, //
+};
+use kernel::{
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print, //
+};
+use vfio::{
+    debugfs::File,
+    device::Device, //
+};
+
+/// The file.
+pub(crate) struct Match;
+
+impl File for Match {
+    type Ops = HisiAcc;
+    type Module = LocalModule;
+
+    const NAME: &'static CStr = c"match";
+
+    fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
+        let mig = dev.mig().ok_or(ENODEV)?;
+        let identity = mig.owner.with(|owner| owner.identity).ok_or(ENODATA)?;
+
+        for (field, value) in identity.fields() {
+            seq_print!(m, "{}: {:#x}\n", field.name(), value);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The lines of `attr` that tell of the last sessions.
+
+use crate::history::{
+    Entry,
+    Step, //
+};
+use kernel::{
+    fmt,
+    prelude::*, //
+};
+
+const NANOS_PER_SEC: i64 = 1_000_000_000;
+const NANOS_PER_USEC: i64 = 1000;
+
+/// A time since 1970, given in nanoseconds, in seconds with six decimals.
+struct Time(i64);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0 % NANOS_PER_SEC / NANOS_PER_USEC;
+        write!(f, "{}.{:06}", self.0 / NANOS_PER_SEC, micros)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = self.arc.ends();
+        let errno = self.result.map_or_else(|error| -error.to_errno(), |()| 0);
+        write!(
+            f,
+            "{}>{}:{}:{}",
+            from.name(),
+            to.name(),
+            self.duration,
+            errno
+        )
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_fmt(fmt!(
+            "session={} role={} source={} begin={}",
+            self.id,
+            self.role.name(),
+            self.origin.name(),
+            Time(self.begin)
+        ))?;
+        match self.end {
+            Some((end, bytes)) => f.write_fmt(fmt!(" end={} bytes={}", Time(end), bytes))?,
+            None => f.write_str(" end=- bytes=-")?,
+        }
+        f.write_str(" refused=")?;
+        f.write_str(self.refused.map_or("-", |reject| reject.field.name()))?;
+        f.write_str(" arcs=")?;
+        for (number, step) in self.steps.iter().enumerate() {
+            if number > 0 {
+                f.write_str(",")?;
+            }
+            step.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+#[kernel::prelude::kunit_tests(rust_hisi_acc_sessions)]
+mod tests {
+    use super::*;
+    use crate::arc::MigArc;
+    use kernel::{
+        str::CString,
+        time::Delta, //
+    };
+
+    #[test]
+    fn time_has_six_decimals() -> Result {
+        let text = CString::try_from_fmt(fmt!("{}", Time(1_700_000_000_000_042_999)))?;
+        assert_eq!(text.to_bytes(), b"1700000000.000042");
+        Ok(())
+    }
+
+    #[test]
+    fn step_names_arc_duration_and_errno() -> Result {
+        let step = |result| Step::new(MigArc::StopToStopCopy, Delta::from_micros(12), result);
+        let text = CString::try_from_fmt(fmt!("{}", step(Ok(()))))?;
+        assert_eq!(text.to_bytes(), b"STOP>STOP_COPY:12:0");
+        let text = CString::try_from_fmt(fmt!("{}", step(Err(EIO))))?;
+        assert_eq!(text.to_bytes(), b"STOP>STOP_COPY:12:5");
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Migration registers in the PF's BAR 2, in a window for each function.
+//!
+//! The window has the function block but for the doorbell of the event queues, which would be
+//! right behind it and thus at the start of the next function's window.
+
+use super::{
+    EventContexts,
+    Hal, //
+};
+use crate::{
+    ffi::{
+        PfQm,
+        PfWindow, //
+    },
+    regs::{
+        function,
+        pf_ctrl::{
+            AEQC,
+            EQC, //
+        }, //
+    }, //
+};
+use kernel::{
+    io::{
+        register::Array,
+        Io,
+        Mmio,
+        Region, //
+    },
+    prelude::*, //
+};
+
+/// The VF's window.
+pub(super) struct PfCtrl(PfWindow);
+
+impl PfCtrl {
+    /// The window of `function` of `pf`.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if it has none.
+    pub(super) fn new(pf: &PfQm, function: u32) -> Result<Self> {
+        Ok(Self(pf.window(function)?))
+    }
+}
+
+impl Hal for PfCtrl {
+    fn function(&self) -> Mmio<'_, Region<{ function::SIZE }>> {
+        self.0.io()
+    }
+
+    fn function_ptr(&self) -> *mut c_void {
+        self.0.as_ptr()
+    }
+
+    fn event_contexts(&self) -> EventContexts {
+        let io = self.0.io();
+        EventContexts {
+            eqc: read_array!(io, EQC),
+            aeqc: read_array!(io, AEQC),
+        }
+    }
+
+    fn set_event_contexts(&self, contexts: &EventContexts) {
+        let io = self.0.io();
+        write_array!(io, EQC, contexts.eqc);
+        write_array!(io, AEQC, contexts.aeqc);
+    }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The functions behind which C has the trace events.
+//!
+//! C header: `hisi_acc_events_helpers.h`
+
+use kernel::{
+    device,
+    pci,
+    prelude::*, //
+};
+use vfio::bindings;
+
+fn raw(pdev: &pci::Device) -> *mut kernel::bindings::device {
+    let dev: &device::Device = pdev.as_ref();
+    core::ptr::from_ref(dev).cast_mut().cast()
+}
+
+pub(super) fn arc(pdev: &pci::Device, from: u32, to: u32, duration: u32, ret: c_int) {
+    // SAFETY: the device is valid.
+    unsafe { bindings::hisi_acc_rs_trace_arc(raw(pdev), from, to, duration, ret) };
+}
+
+pub(super) fn mailbox(pdev: &pci::Device, command: u8, duration: u32, ret: c_int) {
+    // SAFETY: the device is valid.
+    unsafe { bindings::hisi_acc_rs_trace_mailbox(raw(pdev), command, duration, ret) };
+}
+
+pub(super) fn refuse(pdev: &pci::Device, session: u64, field: &str, expected: u64, got: u64) {
+    // SAFETY: the device is valid, and so are as many bytes of the text as it is long.
+    unsafe {
+        bindings::hisi_acc_rs_trace_refuse(
+            raw(pdev),
+            session,
+            field.as_ptr().cast(),
+            field.len(),
+            expected,
+            got,
+        )
+    };
+}
+
+pub(super) fn reset(pdev: &pci::Device, done: bool) {
+    // SAFETY: the device is valid.
+    unsafe { bindings::hisi_acc_rs_trace_reset(raw(pdev), done) };
+}
