@@ -78,9 +78,14 @@ fn request(text: &str) -> Result<Value> {
     }
 }
 
-/// Reads a property of the emulated device; one that holds JSON as a string is unwrapped.
+/// Reads a property of the emulated ZIP device; one that holds JSON as a string is unwrapped.
 pub(crate) fn get(property: &str) -> Result<Value> {
-    match request(&format!("get zip0 {property}"))? {
+    get_of("zip0", property)
+}
+
+/// As [`get`], of the emulated device `id`.
+pub(crate) fn get_of(id: &str, property: &str) -> Result<Value> {
+    match request(&format!("get {id} {property}"))? {
         Value::String(text) => serde_json::from_str(&text)
             .with_context(|| format!("property {property} is no JSON: {text:?}")),
         value => Ok(value),

@@ -29,6 +29,13 @@ impl Driver {
         })
     }
 
+    fn other(self) -> Self {
+        match self {
+            Driver::C => Driver::Rust,
+            Driver::Rust => Driver::C,
+        }
+    }
+
     pub(crate) fn is_rust(self) -> bool {
         self == Driver::Rust
     }
@@ -77,7 +84,13 @@ impl Host {
         let modules = modules(options)?;
         let pf = load_zip(&modules, "")?;
         load_vfio(&modules)?;
+        // The other side of a migration may have the other driver.
+        let peer = match options.choice("peer", &["same", "other"])? {
+            "other" => driver.other(),
+            _ => driver,
+        };
         modules.load(driver.module())?;
+        modules.load(peer.module())?;
         pf.enable_vfs(vfs, false)?;
         let vfs: Vec<Function> = (0..vfs)
             .map(|index| pf.virtual_function(index))
@@ -88,8 +101,9 @@ impl Host {
             pf,
             vfs,
         };
-        for vf in &host.vfs {
-            vf.bind(&host.driver_name()?).context("binding a VF")?;
+        for (index, vf) in host.vfs.iter().enumerate() {
+            let driver = if index == 1 { peer } else { driver };
+            vf.bind(&Self::name_of(driver)?).context("binding a VF")?;
         }
         Ok(host)
     }

@@ -71,6 +71,11 @@ impl Modules {
         Ok(Modules { files })
     }
 
+    /// Whether there is such a module; what is built into the kernel is none.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.files.contains_key(name)
+    }
+
     /// Loads a module and, before it, what it depends on.
     pub(crate) fn load(&self, name: &str) -> Result<()> {
         self.load_with(name, "")

@@ -78,6 +78,12 @@ impl Scenario {
         self
     }
 
+    /// One more accelerator: its id, and what comes after `-device`.
+    pub fn accelerator(mut self, id: &'static str, device: &str) -> Self {
+        self.accelerators.push((id, device.into()));
+        self
+    }
+
     /// The accelerators' PCI revision: 0x30 is hardware V3, 0x50 V4.
     pub fn revision(mut self, revision: u8) -> Self {
         for (_, device) in &mut self.accelerators {

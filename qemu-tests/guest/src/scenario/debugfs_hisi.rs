@@ -24,8 +24,19 @@ use crate::sysfs::Function;
 use crate::vfio::{Device, State};
 
 /// All files of the driver, with their modes.
-const FILES: [(&str, u32); 3] = [("attr", 0o444), ("data", 0o444), ("debug", 0o600)];
-/// The keys of `attr`, in their order; `failed` is there only in ERROR.
+const FILES: [(&str, u32); 7] = [
+    ("attr", 0o444),
+    ("cmd_state", 0o444),
+    ("data", 0o444),
+    ("debug", 0o600),
+    ("dev_data", 0o444),
+    ("match", 0o444),
+    ("migf_data", 0o444),
+];
+/// Bytes of the state that `dev_data` and `migf_data` show: all before the addresses.
+const SHOWN_SIZE: usize = 144;
+/// The keys of `attr`, in their order; `failed` is there only in ERROR, and `history` comes after
+/// them for each of the last sessions.
 const KEYS: [&str; 14] = [
     "engine",
     "hardware version",
@@ -91,6 +102,15 @@ impl Files {
         text.lines().map(pair).collect()
     }
 
+    /// The last sessions in `attr`, oldest first.
+    fn history(&self) -> Result<Vec<String>> {
+        let lines = self.attributes()?.into_iter();
+        Ok(lines
+            .filter(|(key, _)| key == "history")
+            .map(|(_, value)| value)
+            .collect())
+    }
+
     /// The value of a key in `attr`.
     fn attribute(&self, key: &str) -> Result<String> {
         let found = self.attributes()?.into_iter().find(|(name, _)| name == key);
@@ -100,7 +120,8 @@ impl Files {
     /// `attr` has its keys in their order, and these values among its own.
     fn attributes_are(&self, expected: &[(&str, &str)]) -> Result<()> {
         let found = self.attributes()?;
-        let keys: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+        let mut keys: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+        keys.truncate(keys.len() - self.history()?.len());
         equal("keys of attr", keys, KEYS.to_vec())?;
         expected.iter().try_for_each(|(key, value)| {
             equal(
@@ -149,11 +170,13 @@ impl Bench<'_> {
 
 type Check = fn(&mut Bench<'_>) -> Result<()>;
 
-const CHECKS: [(&str, Check); 12] = [
+const CHECKS: [(&str, Check); 14] = [
     ("files and their modes", modes),
     ("before anything was opened", unopened),
     ("attr says what the device is and does", attributes),
     ("attr says why a stream was refused", refusal),
+    ("attr tells of the last sessions", history),
+    ("the files of the C driver, and match", mainline),
     ("io_test", io_test),
     ("save and resume under work", save_and_resume),
     ("stop and start", stop_and_start),
@@ -287,6 +310,189 @@ fn refusal(bench: &mut Bench<'_>) -> Result<()> {
     );
     drop(bench.open()?);
     bench.files.attributes_are(&[("refused", "none")])
+}
+
+/// The word of a line of `history` that starts with `key=`, without that.
+fn word<'l>(line: &'l str, key: &str) -> Result<&'l str> {
+    line.split(' ')
+        .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+        .with_context(|| format!("no {key} in {line:?}"))
+}
+
+/// The arcs in a line of `history`, without their durations.
+fn arcs(line: &str) -> Result<Vec<(String, String)>> {
+    let arc = |text: &str| {
+        let parts: Vec<&str> = text.split(':').collect();
+        ensure!(parts.len() == 3, "arc {text:?}");
+        let _: u32 = parts[1].parse().context("duration of an arc")?;
+        Ok((parts[0].to_owned(), parts[2].to_owned()))
+    };
+    word(line, "arcs")?.split(',').map(arc).collect()
+}
+
+fn history(bench: &mut Bench<'_>) -> Result<()> {
+    bench.work()?;
+    equal("sessions before any", bench.files.history()?.len(), 0)?;
+    let file = bench.vm.device()?.set_state_with_file(State::PreCopy)?;
+    let line = bench.files.history()?.pop().unwrap_or_default();
+    equal("end of a session in PRE_COPY", word(&line, "end")?, "-")?;
+    drop(file);
+    bench.vm.device()?.set_state(State::Running)?;
+    let line = bench.files.history()?.pop().unwrap_or_default();
+    equal("bytes of a session", word(&line, "bytes")?, "40")?;
+    equal("role of a session", word(&line, "role")?, "save")?;
+    let walked = [("RUNNING>PRE_COPY", "0"), ("PRE_COPY>RUNNING", "0")];
+    equal(
+        "arcs of a session",
+        arcs(&line)?,
+        walked
+            .map(|(arc, errno)| (arc.to_owned(), errno.to_owned()))
+            .to_vec(),
+    )?;
+    let seconds = |key| word(&line, key)?.parse::<f64>().context("a time");
+    ensure!(
+        seconds("begin")? <= seconds("end")?,
+        "the session ended before it began: {line:?}"
+    );
+
+    for _ in 0..4 {
+        bench.files.does("save")?;
+    }
+    let lines = bench.files.history()?;
+    let source: Vec<&str> = lines
+        .iter()
+        .map(|line| word(line, "source"))
+        .collect::<Result<_>>()?;
+    equal("sources", source, vec!["debugfs"; 4])?;
+    let stopped = ("RUNNING_P2P>STOP".to_owned(), "0".to_owned());
+    ensure!(
+        arcs(&lines[3])?.contains(&stopped),
+        "no stop in {:?}",
+        lines[3]
+    );
+
+    let device = bench.vm.device()?;
+    let file = device.set_state_with_file(State::Resuming)?;
+    refused(
+        "a stream of zeroes",
+        file.write(&[0; STREAM_SIZE]),
+        Errno::INVAL,
+    )?;
+    ensure!(
+        device.set_state(State::Stop).is_err(),
+        "what was refused is loaded"
+    );
+    let line = bench.files.history()?.pop().unwrap_or_default();
+    equal("field refused", word(&line, "refused")?, "magic")?;
+    let failed = ("RESUMING>STOP".to_owned(), "22".to_owned());
+    ensure!(arcs(&line)?.contains(&failed), "no failed arc in {line:?}");
+    drop(file);
+    device.reset()?;
+    let line = bench.files.history()?.pop().unwrap_or_default();
+    ensure!(
+        word(&line, "end")? != "-",
+        "the reset has not ended {line:?}"
+    );
+    bench.close()?;
+    equal("sessions after close", bench.files.history()?.len(), 4)?;
+    drop(bench.open()?);
+    equal(
+        "sessions of the last owner",
+        bench.files.history()?,
+        Vec::new(),
+    )
+}
+
+/// The lines that `seq_hex_dump` makes of `bytes`.
+fn dump(prefix: &str, bytes: &[u8]) -> Vec<String> {
+    let line = |(number, bytes): (usize, &[u8])| {
+        let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{prefix}{:08x}: {}", number * 16, hex.join(" "))
+    };
+    bytes.chunks(16).enumerate().map(line).collect()
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+/// What the files say of a device at rest is what a migration takes from it.
+fn mainline(bench: &mut Bench<'_>) -> Result<()> {
+    let reading = |bench: &Bench<'_>, name: &str, errno| {
+        let path = bench.files.0.join(name);
+        refused(&format!("reading {name}"), tree::content(&path), errno)
+    };
+    for name in ["dev_data", "cmd_state"] {
+        reading(bench, name, Errno::NODEV)?;
+    }
+    let before = bench.files.read("match")?;
+    let keys: Vec<&str> = before
+        .lines()
+        .filter_map(|line| Some(line.split_once(": ")?.0))
+        .collect();
+    equal(
+        "keys of match",
+        keys,
+        vec![
+            "magic",
+            "major_version",
+            "device",
+            "queue_count",
+            "isolation",
+        ],
+    )?;
+    ensure!(before.contains("\ndevice: 0xa251\n"), "match is {before:?}");
+
+    let device = bench.open()?;
+    let text = bench.files.read("dev_data")?;
+    ensure!(
+        text.ends_with("\nguest driver load: 0\ndata size: 40\n"),
+        "dev_data without a driver in the guest:\n{text}"
+    );
+    drop(device);
+
+    bench.work()?;
+    reading(bench, "migf_data", Errno::NODATA)?;
+    equal(
+        "cmd_state",
+        bench.files.read("cmd_state")?.as_str(),
+        "mailbox cmd channel ready!\n",
+    )?;
+    equal("match, open", bench.files.read("match")?, before.clone())?;
+    let dev_data = bench.files.read("dev_data")?;
+    let file = bench.vm.device()?.set_state_with_file(State::StopCopy)?;
+    let stream = file.read_available(4096)?;
+    equal(
+        "dev_data, stopped",
+        &bench.files.read("dev_data")?,
+        &dev_data,
+    )?;
+    bench.vm.device()?.set_state(State::Running)?;
+
+    let mut expected = dump("Dev Data:", &stream[..SHOWN_SIZE]);
+    expected.push("guest driver load: 1".to_owned());
+    expected.push(format!("data size: {STREAM_SIZE}"));
+    equal("dev_data", lines(&dev_data), expected)?;
+    let mut expected = dump("Mig Data:", &stream[..SHOWN_SIZE]);
+    expected.push(format!("migrate data length: {STREAM_SIZE}"));
+    equal(
+        "migf_data",
+        lines(&bench.files.read("migf_data")?),
+        expected,
+    )?;
+
+    control::set("fault", "fn1:mailbox-status=3")?;
+    let result = bench.vm.device()?.set_state(State::StopCopy);
+    let state = reading(bench, "cmd_state", Errno::IO);
+    control::set("fault", "")?;
+    ensure!(result.is_err(), "a refused PAUSE succeeded");
+    state?;
+    bench.close()?;
+    equal("match, closed", bench.files.read("match")?, before)?;
+    drop(bench.open()?);
+    reading(bench, "migf_data", Errno::NODATA)
 }
 
 fn io_test(bench: &mut Bench<'_>) -> Result<()> {

@@ -18,7 +18,7 @@ use crate::modules::is_loaded;
 use crate::qm::Vm;
 use crate::vfio::{Kind, State};
 
-const SLOW: Duration = Duration::from_millis(50);
+const SLOW: Duration = Duration::from_millis(200);
 const FAST: Duration = Duration::from_micros(20);
 
 fn show(text: &str) {

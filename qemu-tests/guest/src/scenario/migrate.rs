@@ -24,16 +24,20 @@ const AT_A_TIME: usize = 16;
 const IN_FLIGHT: usize = 128;
 /// Requests that are submitted in PRE_COPY.
 const PRE_COPY: usize = 16;
-/// The engine takes this long for a request while the VM is being stopped.
+/// The engine takes this long for a request while the VM is being stopped: as long as it needs to
+/// for something to be left, on a machine where stopping takes its time, too.
 const SLOW: Duration = Duration::from_millis(50);
+/// And no longer than this, as a stop waits for what is in flight, for a second.
+const SLOWEST: Duration = Duration::from_millis(400);
 /// And this long otherwise.
 const FAST: Duration = Duration::from_micros(20);
 
 /// What a stop left behind.
-#[derive(Default)]
 struct Found {
     outstanding: usize,
     waiting: usize,
+    /// How slow the engine is to be at the next stop.
+    slow: Duration,
 }
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
@@ -54,7 +58,11 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     });
     ensure!(up, "nothing to migrate");
 
-    let mut found = Found::default();
+    let mut found = Found {
+        outstanding: 0,
+        waiting: 0,
+        slow: SLOW,
+    };
     for trip in 0..ROUND_TRIPS {
         // All four combinations of path and notice come up, each in both directions.
         let path = if trip % 2 == 0 {
@@ -121,7 +129,7 @@ fn move_on(
     found: &mut Found,
 ) -> Result<()> {
     work(vm)?;
-    control::set_latency(SLOW)?;
+    control::set_latency(found.slow)?;
     vm.submit_at_once(IN_FLIGHT)?;
     // Some of them complete and are seen before the stop.
     vm.run_until(IN_FLIGHT - 4, Duration::from_secs(30))?;
@@ -130,9 +138,12 @@ fn move_on(
     let stopped = transfer::stop(vm, path, chunk, |vm| vm.submit(PRE_COPY))?;
     found.outstanding += vm.outstanding();
     found.waiting += vm.waiting();
+    if vm.waiting() == 0 {
+        found.slow = SLOWEST.min(2 * found.slow);
+    }
     if trip < 2 {
         let before = vm.memory().fingerprint();
-        std::thread::sleep(4 * SLOW);
+        std::thread::sleep(4 * found.slow);
         expect::equal(
             "sum of the VM's memory after the stop",
             vm.memory().fingerprint(),

@@ -6,6 +6,7 @@ mod bench;
 mod debugfs_hisi;
 mod debugfs_tree;
 mod demo;
+mod engines;
 mod judge;
 mod kunit;
 mod migrate;
@@ -30,6 +31,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "demo" => demo::run,
         "bench" => bench::run,
         "judge-probe" => judge::probe,
+        "judge-engines" => engines::run,
         "judge-load" => judge::load,
         "uapi" => uapi::run,
         "migrate" => migrate::run,

@@ -13,7 +13,7 @@ use crate::expect::{equal, refused};
 use crate::vfio::State;
 
 /// The engine takes this long for a request while requests are to be in flight.
-const SLOW: Duration = Duration::from_millis(50);
+const SLOW: Duration = Duration::from_millis(400);
 
 const FAST: Duration = Duration::from_micros(20);
 
