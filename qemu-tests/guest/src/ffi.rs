@@ -290,6 +290,27 @@ pub(crate) fn write_from_nowhere(fd: impl AsFd, length: usize) -> io::Result<usi
     usize::try_from(done).map_err(|_| io::Error::last_os_error())
 }
 
+/// `read` into a mapping, which may be of a device.
+pub(crate) fn read_into(
+    fd: impl AsFd,
+    memory: &Mapping,
+    offset: usize,
+    length: usize,
+) -> io::Result<usize> {
+    let end = offset.checked_add(length);
+    assert!(
+        end.is_some_and(|end| end <= memory.length),
+        "{length} bytes at {offset:#x} in a mapping of {:#x}",
+        memory.length,
+    );
+    // SAFETY: the range was just found to be in the mapping.
+    let buffer = unsafe { memory.pointer.as_ptr().add(offset) };
+    // SAFETY: the kernel writes at most `length` bytes there, and whoever reads the mapping
+    // reckons with changes.
+    let done = unsafe { libc::read(fd.as_fd().as_raw_fd(), buffer.cast(), length) };
+    usize::try_from(done).map_err(|_| io::Error::last_os_error())
+}
+
 /// A shared mapping: the VM's memory, or a BAR of a device.
 ///
 /// # Invariants

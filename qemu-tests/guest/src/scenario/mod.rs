@@ -15,6 +15,7 @@ mod transfer;
 mod tree;
 mod uapi;
 mod violations;
+mod weakness;
 
 use anyhow::{Context, Result, bail};
 
@@ -28,6 +29,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .context("no scenario= on the kernel command line")?;
     let tested: fn(&Options, &mut Report) -> Result<()> = match name {
         "shell" => return shell::run(options),
+        "weakness" => return weaknesses(options),
         "demo" => demo::run,
         "bench" => bench::run,
         "judge-probe" => judge::probe,
@@ -45,4 +47,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     tested(options, &mut report)?;
     report.end();
     Ok(())
+}
+
+/// Some weaknesses leave a kernel that cannot be shut down.
+fn weaknesses(options: &Options) -> Result<()> {
+    let mut report = Report::new();
+    let ending = weakness::run(options, &mut report)?;
+    report.end();
+    match ending {
+        weakness::Ending::Usual => Ok(()),
+        weakness::Ending::Broken => weakness::cut_power(),
+    }
 }

@@ -247,6 +247,12 @@ impl Device {
         Ok(data.stop_copy_length)
     }
 
+    /// Lets the device sleep until it is accessed again.
+    pub(crate) fn allow_low_power(&self) -> io::Result<()> {
+        let flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY;
+        ffi::device_feature(self, flags, None, &mut ()).map(drop)
+    }
+
     /// Opts in to the second version of the precopy info, until the device is closed.
     pub(crate) fn use_precopy_info_v2(&self) -> io::Result<()> {
         let flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2;

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Two VFs and a VM to show weaknesses on.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::Options;
+use crate::control;
+use crate::expect::equal;
+use crate::host::Host;
+use crate::qm::Vm;
+use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::tree;
+use crate::vfio::{BAR2, DataFile, Device, State};
+
+/// The faults are those of VF1.
+pub(super) const VF1: &str = "fn1";
+
+pub(super) struct Bench {
+    pub(super) host: Host,
+    pub(super) vm: Vm,
+}
+
+impl Bench {
+    pub(super) fn new(options: &Options) -> Result<Self> {
+        Ok(Bench {
+            host: Host::prepare(options, 2)?,
+            vm: Vm::new(1)?,
+        })
+    }
+
+    /// Takes back what an item may have left.
+    pub(super) fn tidy(&mut self) -> Result<()> {
+        control::set("fault", "")?;
+        if self.vm.device().is_ok() {
+            drop(self.vm.detach()?);
+        }
+        self.vm.forget();
+        Ok(())
+    }
+
+    /// VF1, freshly opened; no driver of a VM has touched it.
+    pub(super) fn open(&self) -> Result<Device> {
+        self.vm.open(self.host.kind, &self.host.vfs[0])
+    }
+
+    /// Opens VF1 and has a VM's driver work on it. Returns how many queues it has.
+    pub(super) fn work(&mut self) -> Result<u16> {
+        let device = self.open()?;
+        self.vm.attach(device);
+        let queues = self.vm.bring_up()?;
+        self.vm.submit(8)?;
+        self.vm.finish()?;
+        Ok(queues)
+    }
+
+    pub(super) fn close(&mut self) -> Result<()> {
+        drop(self.vm.detach()?);
+        self.vm.forget();
+        Ok(())
+    }
+
+    /// Makes VF1 a device that nobody has opened yet.
+    pub(super) fn rebind(&self) -> Result<()> {
+        self.host.vfs[0].unbind()?;
+        self.host.vfs[0].bind(&self.host.driver_name()?)
+    }
+
+    /// The stream of a device without a driver in its VM: only the match data.
+    pub(super) fn match_stream(&self) -> Result<Vec<u8>> {
+        let device = self.open()?;
+        let stream = device
+            .set_state_with_file(State::StopCopy)?
+            .read_available(4096)?;
+        equal(
+            "size of a stream without a driver",
+            stream.len(),
+            MATCH_SIZE,
+        )?;
+        Ok(stream)
+    }
+
+    /// The stream of a device with a driver, complete.
+    pub(super) fn full_stream(&mut self) -> Result<Vec<u8>> {
+        self.work()?;
+        let file = self.vm.device()?.set_state_with_file(State::StopCopy)?;
+        let stream = file.read_available(4096)?;
+        self.close()?;
+        equal("size of a stream with a driver", stream.len(), STREAM_SIZE)?;
+        Ok(stream)
+    }
+
+    /// How long a thread may take before it counts as lost. Ours gets the time that a busy machine
+    /// needs; with the C driver it does not end, however long one waits.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_secs(if self.host.driver.is_rust() { 60 } else { 5 })
+    }
+
+    /// A debug file of VF1.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        tree::device(self.host.vfs[0].name()).join(name)
+    }
+
+    /// The content of a debug file of the driver.
+    pub(super) fn debug(&self, name: &str) -> io::Result<String> {
+        tree::content(&self.file("migration/hisi_acc").join(name))
+    }
+}
+
+/// A device that is about to be given a stream.
+pub(super) fn resuming(device: &Device) -> Result<DataFile> {
+    if device.state()? != State::Running {
+        device.reset()?;
+    }
+    device.set_state_with_file(State::Resuming)
+}
+
+/// The stream with other bytes at `offset`.
+pub(super) fn with(stream: &[u8], offset: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = stream.to_vec();
+    stream[offset..offset + bytes.len()].copy_from_slice(bytes);
+    stream
+}
+
+/// A register of a device that no VM uses.
+pub(super) fn register(device: &Device, offset: usize) -> Result<u32> {
+    let mut word = [0; 4];
+    device.read_region(BAR2, offset as u64, &mut word)?;
+    Ok(u32::from_le_bytes(word))
+}
+
+fn count(function: &str, path: &[&str]) -> Result<u64> {
+    let counters = control::get("counters")?;
+    let mut value = counters
+        .get(function)
+        .with_context(|| format!("the device does not count for {function}"))?;
+    for key in path {
+        match value.get(key) {
+            Some(inner) => value = inner,
+            // A command that was never given has no count.
+            None => return Ok(0),
+        }
+    }
+    value
+        .as_u64()
+        .with_context(|| format!("{path:?} is no number"))
+}
+
+/// How many commands of a name the mailbox of VF1 has got.
+pub(super) fn commands(name: &str) -> Result<u64> {
+    count(VF1, &["mailbox", name])
+}
+
+/// How many commands the mailbox of VF1 has got.
+pub(super) fn all_commands() -> Result<u64> {
+    let counters = control::get("counters")?;
+    let mailbox = counters[VF1]["mailbox"].as_object();
+    let mailbox = mailbox.context("the device does not count mailbox commands")?;
+    Ok(mailbox.values().filter_map(Value::as_u64).sum())
+}
+
+/// How many doorbells of VF1 were rung.
+pub(super) fn doorbells() -> Result<u64> {
+    count(VF1, &["doorbells"])
+}
+
+/// How often the device has counted a violation.
+pub(super) fn violations(kind: &str) -> Result<u64> {
+    let found = control::violations()?;
+    Ok(found
+        .into_iter()
+        .find(|(name, _)| name == kind)
+        .map_or(0, |(_, count)| count))
+}

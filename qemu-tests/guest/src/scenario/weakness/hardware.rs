@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Weaknesses in what is done to the hardware.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::io::Errno;
+
+use super::Seen;
+use super::bench::{Bench, commands, doorbells, register, resuming, violations};
+use crate::control;
+use crate::expect::{equal, eventually, refused};
+use crate::qm::registers;
+use crate::vfio::{BAR2, Device, State};
+
+/// The first word of the EQC in the VF's migration block.
+const EQC: u64 = 0x8000;
+
+const OUTSIDE: &str = "outside-window";
+const INTERLEAVED: &str = "vft-interleaved";
+const PAUSED: &str = "dma-after-pause";
+const MIGRATION_WRITE: &str = "migration-write-while-running";
+
+/// Accesses to the table by each VF before somebody looks.
+const ROUNDS: usize = 100;
+/// How often one looks. That accesses meet is rare, and waited for where it has to happen.
+const LOOKS_C: usize = 500;
+const LOOKS_RUST: usize = 20;
+
+/// Requests to see whether a device works.
+const REQUESTS: usize = 8;
+
+/// Stops that fail after they have waited for 10 ms, 100 us at a time.
+const STOPS: usize = 10;
+/// One that waits without sleeping gives the CPU away less often than this.
+const SLEEPS: u64 = 20;
+
+pub(super) fn outside_window(bench: &mut Bench) -> Result<Seen> {
+    bench.work()?;
+    let device = bench.vm.device()?;
+    let before = violations(OUTSIDE)?;
+    device.set_state_with_file(State::StopCopy)?;
+    let outside = violations(OUTSIDE)? - before;
+    Ok(if outside > 0 {
+        Seen::Weak(format!("{outside} writes into the next VF's window"))
+    } else {
+        Seen::Sound("no access outside the VF's window".into())
+    })
+}
+
+fn in_and_out_of_pre_copy(device: &Device) -> Result<()> {
+    for _ in 0..ROUNDS {
+        drop(device.set_state_with_file(State::PreCopy)?);
+        device.set_state(State::Running)?;
+    }
+    Ok(())
+}
+
+pub(super) fn table_of_queues(bench: &mut Bench) -> Result<Seen> {
+    let kind = bench.host.kind;
+    let devices = [
+        bench.vm.open(kind, &bench.host.vfs[0])?,
+        bench.vm.open(kind, &bench.host.vfs[1])?,
+    ];
+    let before = violations(INTERLEAVED)?;
+    let looks = if bench.host.driver.is_rust() {
+        LOOKS_RUST
+    } else {
+        LOOKS_C
+    };
+    for look in 1..=looks {
+        let results = std::thread::scope(|scope| {
+            let both = devices
+                .each_ref()
+                .map(|device| scope.spawn(|| in_and_out_of_pre_copy(device)));
+            both.map(|thread| thread.join())
+        });
+        let found = violations(INTERLEAVED)? - before;
+        if found > 0 {
+            let rounds = look * ROUNDS;
+            return Ok(Seen::Weak(format!(
+                "{found} interleaved accesses in {rounds} times PRE_COPY of two VFs"
+            )));
+        }
+        for result in results {
+            match result {
+                Ok(result) => result.context("to PRE_COPY and back")?,
+                Err(_) => bail!("a thread panicked"),
+            }
+        }
+    }
+    Ok(Seen::Sound(format!(
+        "no interleaved access in {} times PRE_COPY of two VFs",
+        looks * ROUNDS
+    )))
+}
+
+pub(super) fn half_loaded(bench: &mut Bench) -> Result<Seen> {
+    let stream = bench.full_stream()?;
+    let device = bench.open()?;
+    let ready = |what: &str| match register(&device, registers::VF_STATE)? {
+        registers::READY => Ok(true),
+        registers::NOT_READY => Ok(false),
+        other => bail!("VF_STATE {what} is {other:#x}"),
+    };
+    ensure!(!ready("at first")?, "the VF is ready without a driver");
+    let file = resuming(&device)?;
+    file.write_chunks(&stream, &[])?;
+    control::set("fault", "fn1:mailbox-status=3@sqc-bt")?;
+    let result = device.set_state(State::Stop);
+    control::set("fault", "")?;
+    refused("RESUMING to STOP", result, Errno::IO)?;
+    let (ready, state) = (ready("after it")?, device.state()?);
+    device.reset()?;
+    match (ready, state) {
+        (true, State::Resuming) => Ok(Seen::Weak(
+            "the VF is ready and in RESUMING after half of it was loaded".into(),
+        )),
+        (false, State::Error) => Ok(Seen::Sound("the VF is not ready, and in ERROR".into())),
+        other => bail!("ready, and state: {other:?}"),
+    }
+}
+
+/// Whether new work is done. A paused device that is asked for work says so at once.
+fn goes_on(bench: &mut Bench) -> Result<bool> {
+    let before = violations(PAUSED)?;
+    bench.vm.submit_at_once(REQUESTS)?;
+    if violations(PAUSED)? > before {
+        equal("requests that wait", bench.vm.waiting(), REQUESTS)?;
+        return Ok(false);
+    }
+    bench.vm.finish()?;
+    bench.vm.verify()?;
+    Ok(true)
+}
+
+pub(super) fn failed_stop(bench: &mut Bench) -> Result<Seen> {
+    bench.work()?;
+    control::set("fault", "fn1:vf-busy")?;
+    let result = bench.vm.device()?.set_state(State::Stop);
+    control::set("fault", "")?;
+    refused("RUNNING to STOP", result, Errno::BUSY)?;
+    equal("state", bench.vm.device()?.state()?, State::Running)?;
+    Ok(if goes_on(bench)? {
+        Seen::Sound("the device is in RUNNING and works".into())
+    } else {
+        Seen::Weak("the device is in RUNNING and does no work".into())
+    })
+}
+
+pub(super) fn stop_and_go_on(bench: &mut Bench) -> Result<Seen> {
+    // Nothing of an earlier migration is left in the driver.
+    bench.rebind()?;
+    let queues = bench.work()?;
+    let device = bench.vm.device()?;
+    let pauses = commands("pause-qm")?;
+    device.set_state(State::Stop)?;
+    let pauses = commands("pause-qm")? - pauses;
+    ensure!(pauses == 1, "{pauses} commands to pause");
+    let before = doorbells()?;
+    device.set_state(State::Running)?;
+    let restarts = doorbells()? - before;
+    match (restarts, goes_on(bench)?) {
+        (0, false) => Ok(Seen::Weak(
+            "one PAUSE, no restart, and no work is done in RUNNING".into(),
+        )),
+        (rung, true) if rung == u64::from(queues) => Ok(Seen::Sound(format!(
+            "one PAUSE, {rung} queues restarted, and work goes on"
+        ))),
+        other => bail!("restarts, and whether work goes on: {other:?}"),
+    }
+}
+
+/// How often this thread has given the CPU away.
+fn sleeps() -> Result<u64> {
+    let status = fs::read_to_string("/proc/thread-self/status")?;
+    let mut lines = status.lines();
+    let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    let count = count.context("no count of context switches")?;
+    count.trim().parse().context("the count is no number")
+}
+
+pub(super) fn busy_wait(bench: &mut Bench) -> Result<Seen> {
+    let device = bench.open()?;
+    control::set("fault", "fn1:vf-busy")?;
+    // Of what a busy machine does to single ones, the most is the nearest to the truth.
+    let mut most = 0;
+    for _ in 0..STOPS {
+        let before = sleeps()?;
+        let result = device.set_state(State::Stop);
+        most = most.max(sleeps()? - before);
+        refused("RUNNING to STOP", result, Errno::BUSY)?;
+    }
+    control::set("fault", "")?;
+    device.reset()?;
+    Ok(if most < SLEEPS {
+        Seen::Weak(format!("a wait of 10 ms sleeps {most} times at most"))
+    } else {
+        Seen::Sound(format!("a wait of 10 ms sleeps {most} times"))
+    })
+}
+
+pub(super) fn ioeventfd(bench: &mut Bench) -> Result<Seen> {
+    bench.work()?;
+    let before = violations(MIGRATION_WRITE)?;
+    match bench.vm.device()?.ioeventfd(BAR2, EQC, 0) {
+        Ok(event) => {
+            rustix::io::write(&event, &1_u64.to_ne_bytes())?;
+            eventually("the write to the EQC", Duration::from_secs(30), || {
+                Ok(violations(MIGRATION_WRITE)? > before)
+            })?;
+            Ok(Seen::Weak(
+                "an ioeventfd writes the EQC of a running device".into(),
+            ))
+        }
+        Err(error) => {
+            refused::<()>("the ioeventfd", Err(error), Errno::INVAL)?;
+            Ok(Seen::Sound("the ioeventfd is refused with EINVAL".into()))
+        }
+    }
+}

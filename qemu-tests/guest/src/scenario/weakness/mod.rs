@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The weaknesses of the C driver that `Documentation/weaknesses.rst` lists, one by one.
+//!
+//! Both drivers go through the same steps, and what comes of them is either weak or sound. The C
+//! driver has to show each weakness, so that no step tests nothing, and ours must show none.
+
+mod bench;
+mod files;
+mod hardware;
+mod locking;
+mod memory;
+mod protocol;
+mod stream;
+mod task;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::Options;
+use crate::control::{self, Report};
+use crate::host::Driver;
+use crate::sysfs;
+use bench::Bench;
+
+/// What came of the steps.
+enum Seen {
+    /// The weakness.
+    Weak(String),
+    /// The weakness, and a kernel that cannot be used any more.
+    Broken(String),
+    /// What is right.
+    Sound(String),
+}
+
+enum Steps {
+    /// On VFs that are bound to the driver.
+    Bound(fn(&mut Bench) -> Result<Seen>),
+    /// On a machine that they make ready by themselves.
+    Bare(fn(&Options) -> Result<Seen>),
+}
+
+use Steps::{Bare, Bound};
+
+const ITEMS: [(&str, &str, Steps); 32] = [
+    (
+        "d1",
+        "writers that wait for each other write past the end",
+        Bound(memory::waiting_writers),
+    ),
+    (
+        "d2",
+        "a reset of a VF without PF driver",
+        Bare(memory::reset_without_pf_driver),
+    ),
+    (
+        "d3",
+        "a data file that outlives its device",
+        Bound(memory::file_without_device),
+    ),
+    (
+        "d4",
+        "the device is closed while it is reset",
+        Bound(locking::close_during_reset),
+    ),
+    (
+        "d6",
+        "migf_data mixes two sessions",
+        Bound(files::torn_dump),
+    ),
+    (
+        "d7",
+        "a stream that was refused is loaded",
+        Bound(stream::refused_and_loaded),
+    ),
+    (
+        "d8",
+        "a second session is not checked",
+        Bound(stream::second_session),
+    ),
+    (
+        "d9",
+        "the number of queues is the stream's",
+        Bound(stream::number_of_queues),
+    ),
+    (
+        "d10",
+        "a stream that was cut off is loaded",
+        Bound(stream::cut_off),
+    ),
+    (
+        "d11",
+        "what a stream means depends on how it is cut",
+        Bound(stream::version_1_in_pieces),
+    ),
+    (
+        "d12",
+        "a stream that does not fit is a bad address",
+        Bound(stream::errno_of_mismatch),
+    ),
+    (
+        "d13",
+        "a save writes outside the VF's window",
+        Bound(hardware::outside_window),
+    ),
+    (
+        "d14",
+        "accesses to the PF's table interleave",
+        Bound(hardware::table_of_queues),
+    ),
+    (
+        "d15",
+        "a load that failed leaves the VF ready",
+        Bound(hardware::half_loaded),
+    ),
+    (
+        "d16",
+        "a stop that failed leaves the VF paused",
+        Bound(hardware::failed_stop),
+    ),
+    (
+        "d16b",
+        "work does not go on after STOP and RUNNING",
+        Bound(hardware::stop_and_go_on),
+    ),
+    (
+        "d17",
+        "a stop spins while it waits",
+        Bound(hardware::busy_wait),
+    ),
+    (
+        "d20",
+        "an ioeventfd reaches the migration block",
+        Bound(hardware::ioeventfd),
+    ),
+    (
+        "d21",
+        "a read into the device's own memory against a reset",
+        Bound(locking::read_against_reset),
+    ),
+    (
+        "d22",
+        "a read of migf_data at an offset",
+        Bound(files::read_at_offset),
+    ),
+    (
+        "d25",
+        "a stream is loaded while it is written",
+        Bound(locking::load_during_write),
+    ),
+    (
+        "d26",
+        "a debug file uses a device that sleeps",
+        Bound(files::sleeping_device),
+    ),
+    (
+        "d27",
+        "a write of data gives a mailbox command",
+        Bound(stream::write_uses_mailbox),
+    ),
+    (
+        "d28",
+        "a save that failed keeps the module",
+        Bound(protocol::failed_save),
+    ),
+    (
+        "d29",
+        "the end of PRE_COPY data is the end of the stream",
+        Bound(protocol::end_of_pre_copy),
+    ),
+    (
+        "d30",
+        "a debug file hides why it failed",
+        Bound(files::reason_of_failure),
+    ),
+    (
+        "d31",
+        "dev_data uses a running guest's mailbox",
+        Bound(files::dev_data_uses_mailbox),
+    ),
+    (
+        "d32",
+        "dev_data tells the last migration's driver state",
+        Bound(files::stale_driver_state),
+    ),
+    (
+        "d33",
+        "migf_data shows the data of the last owner",
+        Bound(files::data_of_last_owner),
+    ),
+    (
+        "d33b",
+        "dev_data has no match data",
+        Bound(files::dump_without_match_data),
+    ),
+    ("d34", "a busy mailbox is ready", Bound(files::busy_mailbox)),
+    (
+        "d35",
+        "a device that was never opened is in ERROR",
+        Bound(protocol::never_opened),
+    ),
+];
+
+/// Goes through the steps of the items that `item=` lists, separated by commas.
+pub(super) fn run(options: &Options, report: &mut Report) -> Result<Ending> {
+    let driver = Driver::chosen(options)?;
+    let wanted = options
+        .get("item")
+        .context("no item= on the command line")?;
+    // A thread that the kernel kills is a result here.
+    sysfs::write("/proc/sys/kernel/panic_on_oops", "0")?;
+    let mut bench = None;
+    for name in wanted.split(',') {
+        let (name, title, steps) = ITEMS
+            .iter()
+            .find(|(known, ..)| *known == name)
+            .with_context(|| format!("there is no item {name}"))?;
+        let mut broken = false;
+        report.point(&format!("{name}: {title}"), || {
+            let seen = match steps {
+                Bare(steps) => steps(options)?,
+                Bound(steps) => {
+                    let bench = match &mut bench {
+                        Some(bench) => bench,
+                        none => none.insert(Bench::new(options)?),
+                    };
+                    let seen = steps(bench);
+                    if !matches!(seen, Ok(Seen::Broken(_))) {
+                        bench.tidy()?;
+                    }
+                    seen?
+                }
+            };
+            broken = matches!(seen, Seen::Broken(_));
+            judge(name, driver, seen)
+        });
+        if broken {
+            // A thread that never comes back can hold the lock of the address space, and nothing
+            // can be unmapped then.
+            std::mem::forget(bench);
+            return Ok(Ending::Broken);
+        }
+    }
+    control::report_violations(report, driver.is_rust());
+    Ok(Ending::Usual)
+}
+
+/// How the machine can end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    Usual,
+    /// The kernel cannot shut down any more.
+    Broken,
+}
+
+/// Ends a machine whose kernel waits for what never comes, so that it cannot be powered off.
+pub(super) fn cut_power() -> Result<()> {
+    control::end();
+    sysfs::write("/proc/sysrq-trigger", "b")?;
+    bail!("the machine goes on after an emergency restart")
+}
+
+fn judge(name: &str, driver: Driver, seen: Seen) -> Result<()> {
+    let (weak, what) = match seen {
+        Seen::Weak(what) | Seen::Broken(what) => (true, what),
+        Seen::Sound(what) => (false, what),
+    };
+    let word = if weak { "shown" } else { "absent" };
+    control::line(&format!("@dump weakness {name} {word}: {what}"));
+    ensure!(
+        weak != driver.is_rust(),
+        "the weakness is {word}, which was not expected of this driver: {what}"
+    );
+    Ok(())
+}
