@@ -46,7 +46,7 @@ shell: prepare
 .PHONY: test
 test: prepare
 	@echo 'logs of the machines: build/$(KERNEL)/logs'
-	@. $(workbench)/common.sh && cd qemu-tests && RUST_BACKTRACE=0 cargo nextest run --locked --workspace --exclude guest
+	@. $(workbench)/common.sh && cd qemu-tests && RUST_BACKTRACE=0 cargo nextest run --locked --workspace
 
 .PHONY: bench
 bench: prepare

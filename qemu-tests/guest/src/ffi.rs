@@ -428,7 +428,7 @@ impl Mapping {
         #[cfg(not(target_arch = "aarch64"))]
         {
             let _ = (pointer, low, high);
-            unimplemented!("the mailbox needs an arm64 machine");
+            panic!("the mailbox needs an arm64 machine");
         }
     }
 }
