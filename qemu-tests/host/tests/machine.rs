@@ -14,6 +14,18 @@ fn run(scenario: Scenario) -> Result<Outcome> {
     scenario.run(&Artifacts::load()?, |line| println!("{line}"))
 }
 
+/// Fails unless the kernel's log has these remarks, one of each, and nothing else is wrong.
+fn expect_only(outcome: &Outcome, remarks: &[&str]) -> Result<()> {
+    let known = |problem: &String| remarks.iter().any(|remark| problem.contains(remark));
+    let (found, others): (Vec<_>, Vec<_>) = outcome.problems()?.into_iter().partition(known);
+    ensure!(others.is_empty(), "{}", others.join("\n"));
+    ensure!(
+        found.len() == remarks.len(),
+        "expected {remarks:?}, got {found:?}"
+    );
+    Ok(())
+}
+
 /// The unmodified crypto drivers on the model.
 mod judge {
     use super::*;
@@ -33,12 +45,23 @@ mod judge {
 
     #[test]
     fn a_thousand_buffers_come_back_byte_exact_and_resets_recover() -> Result<()> {
-        let mut scenario = Scenario::new("judge-load").within(600);
-        if Artifacts::load()?.debug {
-            // KASAN looks at every byte: a fifth of them takes longer than all do without it.
-            scenario = scenario.with("buffers", "200");
+        let scenario = Scenario::new("judge-load").within(600);
+        if !Artifacts::load()?.debug {
+            return run(scenario)?.expect_clean();
         }
-        run(scenario)?.expect_clean()
+        // KASAN looks at every byte: a fifth of them takes longer than all do without it. And
+        // hisi_zip maps segments of any length, though it has told the DMA API of no more than
+        // 64 KiB, which the kernel remarks once.
+        let outcome = run(scenario.with("buffers", "200"))?;
+        ensure!(outcome.violated().is_empty(), "{:?}", outcome.violated());
+        expect_only(
+            &outcome,
+            &[
+                "mapping sg segment longer than device claims",
+                "debug_dma_map_sg",
+                "Call trace:",
+            ],
+        )
     }
 
     #[test]
@@ -104,18 +127,12 @@ mod oracle {
         if !Artifacts::load()?.debug {
             return outcome.expect_passed();
         }
-        // lockdep tells of the order in which this driver takes its locks (D-21): that has to be
-        // told, and nothing else may be.
-        let (cycle, others): (Vec<_>, Vec<_>) =
-            outcome.problems()?.into_iter().partition(|problem| {
-                problem.contains("possible circular locking") || problem.contains("Call trace:")
-            });
-        ensure!(others.is_empty(), "{}", others.join("\n"));
+        // lockdep tells of the order in which this driver takes its locks (D-21).
         ensure!(
-            cycle.len() == 2 && outcome.kernel_log()?.contains("(&migf->lock)"),
-            "expected one lock cycle through migf->lock, got {cycle:?}"
+            outcome.kernel_log()?.contains("(&migf->lock)"),
+            "nothing is said of migf->lock"
         );
-        Ok(())
+        expect_only(&outcome, &["possible circular locking", "Call trace:"])
     }
 
     fn migrate(container: &str) -> Result<()> {
