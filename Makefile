@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# KERNEL=normal|debug chooses the kernel under test, KDIR= the kernel that
+# KERNEL=normal|debug|kcsan chooses the kernel under test, KDIR= the kernel that
 # `make modules` builds against. See `make help`.
 
 KERNEL ?= normal

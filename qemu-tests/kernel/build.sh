@@ -6,7 +6,7 @@
 #
 #	src=<source tree> obj=<object tree>
 #
-# Usage: build.sh [normal|debug]
+# Usage: build.sh [normal|debug|kcsan]
 #
 # KERNEL_SRC=<folder or tarball> stands in for the pinned Debian package.
 
@@ -23,8 +23,8 @@ variant=${1:-normal}
 fragments=("$here/host.config")
 case $variant in
 normal) ;;
-debug) fragments+=("$here/debug.config") ;;
-*) die "unknown kernel variant '$variant'; there are: normal, debug" ;;
+debug | kcsan) fragments+=("$here/$variant.config") ;;
+*) die "unknown kernel variant '$variant'; there are: normal, debug, kcsan" ;;
 esac
 
 fetch() {

@@ -6,7 +6,7 @@
 #
 #	build/<variant>/artifacts
 #
-# Usage: prepare.sh [normal|debug]
+# Usage: prepare.sh [normal|debug|kcsan]
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
