@@ -5,13 +5,17 @@
 use crate::profile::Profile;
 use crate::regs;
 
-/// Hardware generation: it decides where the registers of a migration are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Hardware generation: it decides which registers there are, and where those of a migration are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Revision {
+    /// PCI revision 0x21: no migration, no capability registers, no messages between PF and VF.
+    V2,
     /// PCI revision 0x30: EQC and AEQC are in the upper half of each VF's BAR 2 (`HW_ACC_MIG_VF_CTRL`).
     V3,
     /// PCI revision 0x50: the PF has a window per function (`HW_ACC_MIG_PF_CTRL`).
     V4,
+    /// PCI revision 0x51: as V4, and doorbells can be dropped, by function.
+    V5,
 }
 
 impl Revision {
@@ -19,11 +23,13 @@ impl Revision {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Revision`] for a generation without migration registers, or an unknown one.
+    /// [`ConfigError::Revision`] for one that is not modelled.
     pub fn from_pci(id: u8) -> Result<Self, ConfigError> {
         match id {
+            0x21 => Ok(Self::V2),
             0x30 => Ok(Self::V3),
             0x50 => Ok(Self::V4),
+            0x51 => Ok(Self::V5),
             _ => Err(ConfigError::Revision(id)),
         }
     }
@@ -33,11 +39,14 @@ impl Revision {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// No such hardware generation.
-    #[error("revision {0:#x} is not modelled; there are 0x30 and 0x50")]
+    #[error("revision {0:#x} is not modelled; there are 0x21, 0x30, 0x50 and 0x51")]
     Revision(u8),
     /// The queue number field of `TOTAL_QP` and of a VFT entry has no room for it.
     #[error("total-qps is {0}; it must be between 2 and 1024")]
     TotalQps(u16),
+    /// V2 has no register that tells the number, so its drivers take the largest for granted.
+    #[error("total-qps is {0}; hardware V2 has 1024")]
+    TotalQpsOfV2(u16),
     /// The 64 bit wide message registers have no room for it.
     #[error("total-vfs is {0}; it must be between 1 and 63")]
     TotalVfs(u16),
@@ -50,7 +59,7 @@ pub struct Config {
     pub profile: &'static Profile,
     /// Hardware generation.
     pub revision: Revision,
-    /// Queue pairs of the whole device (2..=1024), shared out to the functions by the PF driver.
+    /// Queue pairs of the whole device (2..=1024, of V2 1024), shared out to the functions by the PF driver.
     pub total_qps: u16,
     /// VFs the device can have (1..=63).
     pub total_vfs: u16,
@@ -67,6 +76,9 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         if !(2..=regs::MAX_QUEUES).contains(&self.total_qps) {
             return Err(ConfigError::TotalQps(self.total_qps));
+        }
+        if self.revision == Revision::V2 && self.total_qps != regs::MAX_QUEUES {
+            return Err(ConfigError::TotalQpsOfV2(self.total_qps));
         }
         if !(1..=regs::MAX_VFS).contains(&self.total_vfs) {
             return Err(ConfigError::TotalVfs(self.total_vfs));

@@ -32,7 +32,7 @@ pub struct Counters {
     pub dma_reads: u64,
     /// Writes of memory.
     pub dma_writes: u64,
-    /// SQ and CQ doorbells for queues that had no context.
+    /// Doorbells for queues that had no context, and those that V5 was told to drop.
     pub doorbells_dropped: u64,
 }
 

@@ -21,6 +21,7 @@ use crate::queue::Completion;
 use crate::queue::Queue;
 use crate::regs::VECTOR_AEQ;
 use crate::regs::VECTOR_EQ;
+use crate::regs::function as fb;
 
 /// Types of asynchronous events, bits 20:17 (source: `QM_EQ_OVERFLOW`, `QM_CQE_ERROR` in `qm.c`).
 const AEQE_EQ_OVERFLOW: u32 = 1 << 17;
@@ -96,6 +97,13 @@ impl Function {
     /// EQC and AEQC may be restored: nothing can be reported through them.
     pub(crate) fn may_restore(&self) -> bool {
         self.run == Run::Paused || !self.configured
+    }
+
+    /// V5: its doorbells have no effect.
+    pub(crate) fn drops_doorbells(&self) -> bool {
+        self.plain
+            .get(&fb::FUN_DB_DROP)
+            .is_some_and(|value| value & 1 != 0)
     }
 
     pub(crate) fn in_flight(&self) -> usize {

@@ -6,6 +6,7 @@
 //! queue number in bits 31:16; words 1 and 2 hold an address or data (source: `struct qm_mailbox` in `hisi_acc_qm.h`).
 //! Processors write it in one go; a bus may split that, so the write of the last byte sends the command.
 
+use crate::config::Revision;
 use crate::regs::MAILBOX_STATUS_SHIFT;
 use crate::regs::MailboxFlags;
 
@@ -85,6 +86,20 @@ opcodes! {
     MessageFetch = 0xd, "dst";
     /// Stop taking requests.
     Pause = 0xe, "pause-qm";
+}
+
+impl Opcode {
+    /// The generation that brought the command, as far as a driver of an older one shows that it does without it.
+    pub(crate) const fn since(self) -> Revision {
+        match self {
+            Self::StopQueue
+            | Self::Flush
+            | Self::MessageSend
+            | Self::MessageFetch
+            | Self::Pause => Revision::V3,
+            _ => Revision::V2,
+        }
+    }
 }
 
 /// Why a command failed; value of the status field. The drivers only tell 0 from the rest.

@@ -4,9 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::host::FunctionId;
 use crate::profile::Profile;
 use crate::regs::engine;
 use crate::regs::pf;
+
+/// Upper half of a 64 bit register.
+const FUNC_AXI_ERR_ST0_HIGH: u64 = pf::FUNC_AXI_ERR_ST0 + 4;
 
 /// An error register group: source, mask, set and status.
 #[derive(Debug, Default)]
@@ -58,6 +62,14 @@ impl PfBlock {
             .is_some_and(|value| value & 1 != 0)
     }
 
+    /// V5: doorbells of `function` have no effect.
+    pub(crate) fn drops_doorbells(&self, function: FunctionId) -> bool {
+        let register = pf::DEV_DB_DROP + 4 * u64::from(function / 32);
+        self.plain
+            .get(&register)
+            .is_some_and(|value| value >> (function % 32) & 1 != 0)
+    }
+
     /// Reads a register; `idle` says that nothing is in flight.
     pub(crate) fn read(&self, offset: u64, idle: bool) -> u32 {
         let errors = &self.profile.errors;
@@ -89,6 +101,8 @@ impl PfBlock {
             | pf::MEM_INIT_DONE
             | pf::TOTAL_QP
             | pf::IN_IDLE_ST
+            | pf::FUNC_AXI_ERR_ST0
+            | FUNC_AXI_ERR_ST0_HIGH
             | engine::MASTER_TRANS_RETURN => {}
             _ if offset == errors.source => self.core.status &= !value,
             _ if offset == errors.mask => self.core.mask = value,

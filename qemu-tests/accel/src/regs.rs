@@ -48,6 +48,8 @@ pub mod function {
     pub const QUE_ISO_CFG: u64 = 0x30;
     /// `QM_PAGE_SIZE`: 0 is 4 KiB, 1 is 16 KiB, 2 is 64 KiB.
     pub const PAGE_SIZE: u64 = 0x34;
+    /// `QM_FUN_DB_DROP` (V5): bit 0, doorbells of the function are dropped.
+    pub const FUN_DB_DROP: u64 = 0x38;
     /// `QM_VF_STATE`: 0 the driver of the function is ready, 1 it is not; 1 after reset.
     pub const VF_STATE: u64 = 0x60;
     /// `QM_CACHE_WB_START`: writing 1 writes the cached SQCs and CQCs back to their tables.
@@ -136,6 +138,10 @@ pub mod pf {
     pub const TOTAL_QP: u64 = 0x10_0158;
     /// `QM_MIG_REGION_SEL` (V4): bit 0 opens the migration windows.
     pub const MIG_REGION_SEL: u64 = 0x10_0198;
+    /// `QM_DEV_DB_DROP` (64 bit, V5): functions whose doorbells are dropped.
+    pub const DEV_DB_DROP: u64 = 0x10_0250;
+    /// `QM_FUNC_AXI_ERR_ST0` (64 bit, V5): functions with errors on the bus; write 1 to clear. No function has any here.
+    pub const FUNC_AXI_ERR_ST0: u64 = 0x10_0280;
     /// `QM_IN_IDLE_ST`: bit 0, nothing is in flight.
     pub const IN_IDLE_ST: u64 = 0x10_40e4;
     /// `QM_PF2VF_PF_W` (64 bit, V4): message to the functions told by the next `IFC_INT_SET_P`.

@@ -84,13 +84,18 @@ impl Scenario {
         self
     }
 
-    /// The accelerators' PCI revision: 0x30 is hardware V3, 0x50 V4.
-    pub fn revision(mut self, revision: u8) -> Self {
+    /// A property of the accelerators so far.
+    pub fn property(mut self, name: &str, value: &str) -> Self {
         for (_, device) in &mut self.accelerators {
-            *device = format!("{device},revision={revision}");
+            *device = format!("{device},{name}={value}");
         }
-        self.label = format!("{}-rev{revision:x}", self.label);
         self
+    }
+
+    /// The accelerators' PCI revision: 0x21 is hardware V2, 0x30 V3, 0x50 V4, 0x51 V5.
+    pub fn revision(mut self, revision: u8) -> Self {
+        self.label = format!("{}-rev{revision:x}", self.label);
+        self.property("revision", &revision.to_string())
     }
 
     /// The machine's time is a nanosecond for each instruction, and what it waits for comes at once:

@@ -169,10 +169,13 @@ static void hisi_acc_realize(PCIDevice *dev, Error **errp)
         .set_timer = hisi_acc_set_timer,
     };
     const HisiAccKind *kind = HISI_ACC_GET_CLASS(s)->kind;
+    /* V2 has no register that tells the number. */
+    const uint16_t default_qps = s->revision == HISI_ACC_V2 ?
+                                 HISI_ACC_V2_TOTAL_QPS : kind->total_qps;
     const KunpengAccelConfig config = {
         .engine = kind->engine,
         .revision = s->revision,
-        .total_qps = s->total_qps,
+        .total_qps = s->total_qps ?: default_qps,
         .total_vfs = s->total_vfs,
         .latency_ns = s->latency_ns,
     };
@@ -306,7 +309,6 @@ static void hisi_acc_instance_init(Object *obj)
     HisiAccState *s = HISI_ACC(obj);
 
     s->latency_ns = 20 * SCALE_US;
-    s->total_qps = HISI_ACC_GET_CLASS(obj)->kind->total_qps;
 }
 
 static void hisi_acc_instance_finalize(Object *obj)
@@ -316,8 +318,7 @@ static void hisi_acc_instance_finalize(Object *obj)
 
 static const Property hisi_acc_properties[] = {
     DEFINE_PROP_UINT8("revision", HisiAccState, revision, 0x30),
-    DEFINE_PROP_UNSIGNED_NODEFAULT("total-qps", HisiAccState, total_qps,
-                                   qdev_prop_uint16, uint16_t),
+    DEFINE_PROP_UINT16("total-qps", HisiAccState, total_qps, 0),
     DEFINE_PROP_UINT16("total-vfs", HisiAccState, total_vfs, 7),
 };
 

@@ -18,7 +18,7 @@ typedef struct HisiAccKind {
     KunpengAccelEngine engine;
     uint16_t pf_device_id;
     uint16_t vf_device_id;
-    /* By default. */
+    /* By default, but for V2. */
     uint16_t total_qps;
 } HisiAccKind;
 
@@ -30,6 +30,9 @@ OBJECT_DECLARE_SIMPLE_TYPE(HisiAccVfState, HISI_ACC_VF)
 
 #define HISI_ACC_VENDOR_ID      0x19e5
 #define HISI_ACC_CLASS_ID       0x1200
+
+#define HISI_ACC_V2             0x21
+#define HISI_ACC_V2_TOTAL_QPS   1024
 
 #define HISI_ACC_BAR            2
 #define HISI_ACC_BAR_TYPE       (PCI_BASE_ADDRESS_MEM_TYPE_64 | \
@@ -50,6 +53,7 @@ struct HisiAccState {
     KunpengAccel *accel;
     char *fault;
     uint64_t latency_ns;
+    /* 0: the default. */
     uint16_t total_qps;
     uint16_t total_vfs;
     uint8_t revision;

@@ -21,6 +21,7 @@ impl Device {
         value: u32,
     ) {
         let now_ns = host.now_ns();
+        let revision = self.config.revision;
         self.advance_mailbox(host, number);
         let Some(function) = self.functions.get_mut(usize::from(number)) else {
             return;
@@ -36,7 +37,9 @@ impl Device {
             Written::Sent(command) => {
                 let disturbed = self.faults.mailbox_timeout(number, command.opcode)
                     || self.faults.mailbox_status(number, command.opcode).is_some();
-                if command.opcode == Some(Opcode::Pause) && !command.read && !disturbed {
+                let pauses =
+                    command.opcode == Some(Opcode::Pause) && Opcode::Pause.since() <= revision;
+                if pauses && !command.read && !disturbed {
                     function.begin_pause();
                 }
                 if let (Some(opcode), Some(counters)) =
@@ -75,7 +78,10 @@ impl Device {
     }
 
     fn execute(&mut self, host: &mut dyn Host, number: FunctionId, command: Command) -> Progress {
-        let Some(opcode) = command.opcode else {
+        let known = command
+            .opcode
+            .filter(|opcode| opcode.since() <= self.config.revision);
+        let Some(opcode) = known else {
             self.bus(host, number)
                 .violation(Violation::MailboxCommand, "no such command");
             return Progress::Failed(Status::Command);

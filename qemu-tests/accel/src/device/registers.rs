@@ -43,6 +43,7 @@ impl Device {
                 .get(usize::from(target))
                 .map_or(0, |function| function.aeq.word(index)),
             Place::Pf(offset) => self.read_pf(offset),
+            Place::Later => 0,
             Place::Outside => {
                 self.violate(host, function, Violation::OutsideWindow, offset);
                 0
@@ -70,7 +71,9 @@ impl Device {
                 });
             }
             Place::Pf(offset) => self.write_pf(host, offset, value),
-            Place::Outside => self.violate(host, function, Violation::OutsideWindow, offset),
+            Place::Later | Place::Outside => {
+                self.violate(host, function, Violation::OutsideWindow, offset);
+            }
         }
     }
 
@@ -182,6 +185,15 @@ impl Device {
         if let Some(counters) = self.counters.function(number) {
             counters.doorbells += 1;
         }
+        let dropped = self.pf.drops_doorbells(number)
+            || self
+                .functions
+                .get(usize::from(number))
+                .is_some_and(Function::drops_doorbells);
+        if dropped {
+            self.counters.doorbells_dropped += 1;
+            return;
+        }
         self.with(host, number, |function, bus, share| {
             let value = u64::from(function.half_doorbell) | u64::from(high) << 32;
             function.doorbell(bus, share, Doorbell::decode(value));
@@ -230,7 +242,7 @@ impl Device {
         match offset {
             pf::IFC_INT_SET_P => {
                 if value & 1 != 0 {
-                    let staged = self.config.revision == Revision::V4;
+                    let staged = self.config.revision >= Revision::V4;
                     let targets = self.messages.ring_vfs(self.vfs, staged);
                     for target in (1..=self.vfs).filter(|target| targets >> target & 1 != 0) {
                         self.bus(host, target).msi(VECTOR_MESSAGE);

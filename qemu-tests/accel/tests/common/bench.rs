@@ -24,6 +24,7 @@ pub const VF_QUEUES: u16 = 4;
 pub struct Bench {
     pub device: Device,
     pub machine: Machine,
+    pub revision: Revision,
     /// Power of two of the bytes of a submission queue entry.
     pub entry_order: u32,
 }
@@ -42,7 +43,10 @@ impl Bench {
         let device = Device::new(Config {
             profile,
             revision,
-            total_qps: TOTAL_QPS,
+            total_qps: match revision {
+                Revision::V2 => 1024,
+                _ => TOTAL_QPS,
+            },
             total_vfs: TOTAL_VFS,
             latency_ns: LATENCY_NS,
         })
@@ -50,6 +54,7 @@ impl Bench {
         let mut bench = Self {
             device,
             machine: Machine::new(),
+            revision,
             entry_order: if profile.pf_device_id == HPRE.pf_device_id {
                 6
             } else {

@@ -6,6 +6,7 @@ use super::Bench;
 use super::request;
 use kunpeng_accel::FunctionId;
 use kunpeng_accel::Opcode;
+use kunpeng_accel::Revision;
 use kunpeng_accel::regs::function as fb;
 
 const CQE: u64 = 16;
@@ -113,7 +114,9 @@ impl Driver {
         bench.doorbell(function, 0, 2, 0, 0);
         bench.write(function, fb::EQ_INT_MASK, 0);
         bench.write(function, fb::AEQ_INT_MASK, 0);
-        bench.write(function, fb::VF_STATE, 0);
+        if bench.revision > Revision::V2 {
+            bench.write(function, fb::VF_STATE, 0);
+        }
         driver
     }
 

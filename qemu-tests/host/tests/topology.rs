@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What hosts there are beside the one with V3, two VFs and nobody who leaves: other hardware
+//! generations, VFs that cannot migrate, many VFs, and devices that go away while they are used.
+//! The C driver goes through the same steps first.
+
+#![forbid(unsafe_code)]
+
+use anyhow::{Result, ensure};
+use host::{Artifacts, Outcome, Scenario};
+
+const DRIVERS: [&str; 2] = ["c", "rust"];
+
+fn run(scenario: Scenario) -> Result<Outcome> {
+    scenario.run(&Artifacts::load()?, |line| println!("{line}"))
+}
+
+/// Hardware V5 (revision 0x51), where the migration registers are as on V4.
+mod hardware_v5 {
+    use super::*;
+
+    #[test]
+    fn the_pf_driver_gives_vfs() -> Result<()> {
+        run(Scenario::new("judge-probe").revision(0x51))?.expect_clean()
+    }
+
+    #[test]
+    fn migrate() -> Result<()> {
+        for driver in DRIVERS {
+            let scenario = Scenario::new("migrate").with("driver", driver);
+            let outcome = run(scenario.revision(0x51).within(480))?;
+            if driver == "rust" {
+                outcome.expect_clean()?;
+                continue;
+            }
+            outcome.expect_passed()?;
+            // D-13, as on V4: the doorbells at the end of a save miss the window.
+            let violated = outcome.violated();
+            ensure!(
+                matches!(&violated[..], [only] if only.starts_with("zip0 outside-window ")),
+                "expected outside-window alone, got {violated:?}"
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn uapi_and_debug_files() -> Result<()> {
+        for scenario in ["uapi", "debugfs-hisi"] {
+            let scenario = Scenario::new(scenario).with("driver", "rust");
+            run(scenario.revision(0x51))?.expect_clean()?;
+        }
+        Ok(())
+    }
+}
