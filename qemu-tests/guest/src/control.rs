@@ -78,6 +78,13 @@ fn request(text: &str) -> Result<Value> {
     }
 }
 
+/// The last violations of the emulated ZIP device in words.
+fn violation_log() -> Result<String> {
+    let value = request("get zip0 violation-log")?;
+    let text = value.as_str().context("violation-log is no text")?;
+    Ok(text.to_owned())
+}
+
 /// Reads a property of the emulated ZIP device; one that holds JSON as a string is unwrapped.
 pub(crate) fn get(property: &str) -> Result<Value> {
     get_of("zip0", property)
@@ -187,6 +194,11 @@ pub(crate) fn report_violations(report: &mut Report, clean: bool) {
         let found = violations()?;
         for (kind, count) in &found {
             line(&format!("# violation {kind} {count}"));
+        }
+        if !found.is_empty() {
+            for text in violation_log()?.lines() {
+                line(&format!("# {text}"));
+            }
         }
         ensure!(
             !clean || found.is_empty(),

@@ -175,6 +175,7 @@ pub(crate) fn group_device(group: impl AsFd, name: &std::ffi::CStr) -> io::Resul
 /// A feature's payload: plain old data whose every bit pattern is valid.
 pub(crate) trait Payload: Copy {}
 impl Payload for () {}
+impl Payload for [u8; 16] {}
 impl Payload for vfio_device_feature_migration {}
 impl Payload for vfio_device_feature_mig_state {}
 impl Payload for vfio_device_feature_mig_data_size {}

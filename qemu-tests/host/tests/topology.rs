@@ -52,3 +52,36 @@ mod hardware_v5 {
         Ok(())
     }
 }
+
+/// VFs that cannot migrate work as with vfio-pci.
+mod plain {
+    use super::*;
+
+    fn plain(item: &str, revision: Option<u8>) -> Result<()> {
+        for driver in DRIVERS {
+            let scenario = Scenario::new("topology").with("item", item);
+            let scenario = scenario.with("driver", driver);
+            let scenario = match revision {
+                Some(revision) => scenario.revision(revision),
+                None => scenario,
+            };
+            run(scenario)?.expect_clean()?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn hardware_v2() -> Result<()> {
+        plain("plain-v2", Some(0x21))
+    }
+
+    #[test]
+    fn pf_with_another_driver() -> Result<()> {
+        plain("plain-foreign", None)
+    }
+
+    #[test]
+    fn no_vf_of_an_engine() -> Result<()> {
+        plain("plain-pf", None)
+    }
+}

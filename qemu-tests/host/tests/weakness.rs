@@ -125,6 +125,17 @@ fn d02_reset_without_pf_driver() -> Result<()> {
 }
 
 #[test]
+fn d02b_reset_on_hardware_v2() -> Result<()> {
+    Comparison::of(&["d2b"])
+        .revision(0x21)
+        .splat(&[
+            "Unable to handle kernel NULL pointer dereference",
+            "hisi_acc_vf_pci_reset_prepare",
+        ])
+        .run()
+}
+
+#[test]
 fn d03_file_that_outlives_its_device() -> Result<()> {
     Comparison::of(&["d3"])
         .checkers(&["KASAN: slab-use-after-free", "hisi_acc_vf_precopy_ioctl"])

@@ -19,7 +19,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::ffi::{self, Mapping};
 use crate::sysfs::Function;
-use crate::vfio::{Device, Kind};
+use crate::vfio::{Device, Kind, Token};
 pub(crate) use image::IOVA;
 use image::{AEQ_DEPTH, EQ_DEPTH, Image, QUEUE_DEPTH, QUEUES, SLOT_BUFFER, SLOTS};
 use layout::{Buffer, CQE_SIZE, Cqe, EQE_SIZE, Eqe, Outcome, SGL_ENTRIES, SQE_SIZE};
@@ -140,6 +140,11 @@ impl Vm {
     /// Opens a function with the VM's memory behind it. It does not become the VM's device yet.
     pub(crate) fn open(&self, kind: Kind, function: &Function) -> Result<Device> {
         Device::open(kind, function, &self.image.0, IOVA)
+    }
+
+    /// As [`Vm::open`], of a VF whose PF is a VFIO device, too.
+    pub(crate) fn open_with_token(&self, function: &Function, token: &Token) -> Result<Device> {
+        Device::open_with_token(function, token, &self.image.0, IOVA)
     }
 
     /// Where the VM's driver tells the device that things are.

@@ -11,6 +11,7 @@ mod judge;
 mod kunit;
 mod migrate;
 mod shell;
+mod topology;
 mod transfer;
 mod tree;
 mod uapi;
@@ -39,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "migrate" => migrate::run,
         "debugfs-tree" => debugfs_tree::run,
         "debugfs-hisi" => debugfs_hisi::run,
+        "topology" => topology::run,
         "violations" => violations::run,
         "kunit" => kunit::run,
         _ => bail!("there is no scenario {name}"),

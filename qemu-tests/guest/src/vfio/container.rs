@@ -51,13 +51,15 @@ pub(super) fn open_device(
     iova: u64,
 ) -> Result<(Container, OwnedFd)> {
     match kind {
-        Kind::Type1 => open_group(function, memory, iova),
+        Kind::Type1 => open_group(function, function.name(), memory, iova),
         Kind::Iommufd => open_cdev(function, memory, iova),
     }
 }
 
-fn open_group(
+/// Opens a function by its group. `name` is the function's, and what has to be told with it.
+pub(super) fn open_group(
     function: &Function,
+    name: &str,
     memory: &Arc<Mapping>,
     iova: u64,
 ) -> Result<(Container, OwnedFd)> {
@@ -85,8 +87,8 @@ fn open_group(
     .context("VFIO_GROUP_SET_CONTAINER")?;
     ffi::set_iommu(&container, VFIO_TYPE1v2_IOMMU).context("VFIO_SET_IOMMU")?;
     ffi::map_dma(&container, memory, iova).context("VFIO_IOMMU_MAP_DMA")?;
-    let device = ffi::group_device(&group, &CString::new(function.name())?)
-        .context("VFIO_GROUP_GET_DEVICE_FD")?;
+    let device =
+        ffi::group_device(&group, &CString::new(name)?).context("VFIO_GROUP_GET_DEVICE_FD")?;
     let container = Container {
         _container: container,
         _group: Some(group),

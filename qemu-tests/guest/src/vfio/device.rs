@@ -2,6 +2,7 @@
 
 //! An open VFIO device: regions, configuration space, interrupts, reset.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -30,6 +31,24 @@ const VECTORS: usize = 4;
 const PCI_COMMAND: u64 = 4;
 const PCI_COMMAND_MEMORY: u16 = 1 << 1;
 const PCI_COMMAND_MASTER: u16 = 1 << 2;
+
+/// What the users of a PF and of its VFs share, a UUID.
+#[derive(Clone)]
+pub(crate) struct Token(pub(crate) [u8; 16]);
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            let dash = if matches!(index, 4 | 6 | 8 | 10) {
+                "-"
+            } else {
+                ""
+            };
+            write!(f, "{dash}{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
 
 /// An open device with its DMA mappings and, once asked for, interrupts.
 ///
@@ -66,6 +85,32 @@ impl Device {
             _container: container,
             _memory: Some(memory.clone()),
         })
+    }
+
+    /// As [`Device::open`], of a VF whose PF is a VFIO device, too: whoever has that one open tells
+    /// the token.
+    pub(crate) fn open_with_token(
+        function: &Function,
+        token: &Token,
+        memory: &Arc<Mapping>,
+        iova: u64,
+    ) -> Result<Self> {
+        let name = format!("{function} vf_token={token}");
+        let (container, device) = container::open_group(function, &name, memory, iova)
+            .with_context(|| format!("opening {name}"))?;
+        Ok(Device {
+            registers: None,
+            vectors: Vec::new(),
+            file: device.into(),
+            _container: container,
+            _memory: Some(memory.clone()),
+        })
+    }
+
+    /// Sets the token of the VFs of a PF.
+    pub(crate) fn set_token(&self, token: &Token) -> io::Result<()> {
+        let flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN;
+        ffi::device_feature(self, flags, None, &mut { token.0 }).map(drop)
     }
 
     /// Opens a device that does no DMA; `folder` is its `vfio-dev` in sysfs.

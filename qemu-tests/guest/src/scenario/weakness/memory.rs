@@ -13,9 +13,10 @@ use super::bench::{Bench, resuming, with};
 use super::task::{Fate, Task};
 use crate::Options;
 use crate::control;
-use crate::expect::errno;
+use crate::expect::{equal, errno};
 use crate::host::{self, Driver, Host};
 use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::sysfs::Function;
 use crate::vfio::{DataFile, State};
 
 /// Has a match check take a second, if it asks the VF.
@@ -84,8 +85,24 @@ pub(super) fn reset_without_pf_driver(options: &Options) -> Result<Seen> {
     let pf = host::load_zip(&modules, "")?;
     host::load_vfio(&modules)?;
     modules.load_with("vfio_pci", "enable_sriov=1")?;
-    modules.load(driver.module())?;
     pf.bind("vfio-pci")?;
+    modules.load(driver.module())?;
+    reset(&pf, driver)
+}
+
+/// VFs of hardware V2 cannot migrate, though the PF has the driver of its engine.
+pub(super) fn reset_on_hardware_v2(options: &Options) -> Result<Seen> {
+    let driver = Driver::chosen(options)?;
+    let modules = host::modules(options)?;
+    let pf = host::load_zip(&modules, "")?;
+    equal("revision", pf.number("revision")?, 0x21)?;
+    host::load_vfio(&modules)?;
+    modules.load(driver.module())?;
+    reset(&pf, driver)
+}
+
+/// Resets a VF that is bound to `driver`.
+fn reset(pf: &Function, driver: Driver) -> Result<Seen> {
     pf.enable_vfs(1, false)?;
     let vf = pf.virtual_function(0)?;
     vf.bind(&Host::name_of(driver)?)?;

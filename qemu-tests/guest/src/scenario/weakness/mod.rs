@@ -41,7 +41,7 @@ enum Steps {
 
 use Steps::{Bare, Bound};
 
-const ITEMS: [(&str, &str, Steps); 32] = [
+const ITEMS: [(&str, &str, Steps); 33] = [
     (
         "d1",
         "writers that wait for each other write past the end",
@@ -51,6 +51,11 @@ const ITEMS: [(&str, &str, Steps); 32] = [
         "d2",
         "a reset of a VF without PF driver",
         Bare(memory::reset_without_pf_driver),
+    ),
+    (
+        "d2b",
+        "a reset of a VF of hardware V2",
+        Bare(memory::reset_on_hardware_v2),
     ),
     (
         "d3",

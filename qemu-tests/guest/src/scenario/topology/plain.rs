@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Functions that cannot migrate: they work as with vfio-pci, and nothing of them is hidden.
+
+use anyhow::{Context, Result, ensure};
+use rustix::io::Errno;
+use vfio_bindings::bindings::vfio::VFIO_DEVICE_FLAGS_RESET;
+
+use crate::Options;
+use crate::control::{self, Report};
+use crate::expect::{equal, refused};
+use crate::host::{self, Driver, Host};
+use crate::qm::{Vm, registers};
+use crate::scenario::tree;
+use crate::sysfs::{self, Function};
+use crate::vfio::{BAR2, Device, Kind, REGION_MMAP, State, Token};
+
+const VF_BAR2_SIZE: u64 = 0x1_0000;
+const PF_BAR2_SIZE: u64 = 0x40_0000;
+
+/// A VF of hardware V2, with its PF's driver there.
+pub(super) fn hardware_v2(options: &Options, report: &mut Report) -> Result<()> {
+    let modules = host::modules(options)?;
+    let pf = host::load_zip(&modules, "")?;
+    equal("revision of the PF", pf.number("revision")?, 0x21)?;
+    host::load_vfio(&modules)?;
+    pf.enable_vfs(2, false)?;
+    let vf = pf.virtual_function(1)?;
+    let (kind, vm) = (Kind::chosen(options)?, Vm::new(1)?);
+    let bench = Bench::new(options, vf, VF_BAR2_SIZE)?;
+    bench.judge(report, |vf| vm.open(kind, vf))
+}
+
+/// A VF whose PF has another driver than that of its engine: vfio-pci, for somebody who has it
+/// open.
+pub(super) fn foreign_pf(options: &Options, report: &mut Report) -> Result<()> {
+    let modules = host::modules(options)?;
+    let pf = host::load_zip(&modules, "")?;
+    host::load_vfio(&modules)?;
+    modules.load_with("vfio_pci", "enable_sriov=1")?;
+    pf.bind("vfio-pci")?;
+    pf.enable_vfs(2, false)?;
+    let vf = pf.virtual_function(1)?;
+    let (owner, vm) = (Vm::new(1)?, Vm::new(2)?);
+    let token = Token([0x5a; 16]);
+    let opened = owner.open(Kind::Type1, &pf)?;
+    opened.set_token(&token).context("setting the VFs' token")?;
+    let bench = Bench::new(options, vf, VF_BAR2_SIZE)?;
+    bench.judge(report, |vf| vm.open_with_token(vf, &token))
+}
+
+/// A device that is none of the driver's VFs, bound to it by name all the same.
+pub(super) fn pf_itself(options: &Options, report: &mut Report) -> Result<()> {
+    let modules = host::modules(options)?;
+    let pf = host::load_zip(&modules, "")?;
+    host::load_vfio(&modules)?;
+    let (kind, vm) = (Kind::chosen(options)?, Vm::new(1)?);
+    let bench = Bench::new(options, pf, PF_BAR2_SIZE)?;
+    // The only function of its bus is reset by its bus when it is closed, if in no other way.
+    if bench.driver.is_rust() {
+        bench.judge(report, |pf| vm.open(kind, pf))
+    } else {
+        bench.judge_closed(report)
+    }
+}
+
+/// A function and its driver.
+struct Bench {
+    driver: Driver,
+    name: String,
+    function: Function,
+    bar2_size: u64,
+}
+
+impl Bench {
+    fn new(options: &Options, function: Function, bar2_size: u64) -> Result<Self> {
+        let driver = Driver::chosen(options)?;
+        host::modules(options)?.load(driver.module())?;
+        Ok(Bench {
+            driver,
+            name: Host::name_of(driver)?,
+            function,
+            bar2_size,
+        })
+    }
+
+    fn bind(&self, report: &mut Report) -> Result<()> {
+        let bound = report.point("the driver binds", || self.function.bind(&self.name));
+        ensure!(bound, "nothing to look at");
+        report.point("there is no migration folder", || no_folder(&self.function));
+        Ok(())
+    }
+
+    fn rebind(&self, report: &mut Report) {
+        report.point("it is unbound and bound again", || {
+            self.function.unbind()?;
+            self.function.bind(&self.name)
+        });
+        control::report_violations(report, true);
+    }
+
+    /// What can be seen without opening the device.
+    fn judge_closed(&self, report: &mut Report) -> Result<()> {
+        self.bind(report)?;
+        self.rebind(report);
+        Ok(())
+    }
+
+    fn judge(&self, report: &mut Report, open: impl Fn(&Function) -> Result<Device>) -> Result<()> {
+        self.bind(report)?;
+        // A device that cannot be reset is opened by the C driver as well. One that can be is
+        // reset when it is opened, which the C driver does not survive (D-2).
+        let methods = self.function.path("reset_method");
+        let known = sysfs::read(&methods)?;
+        sysfs::write(&methods, "\n")?;
+        report.point("it opens and works without a way to reset it", || {
+            let device = open(&self.function)?;
+            self.works(&device)?;
+            equal("reset flag", reset_flag(&device)?, false)?;
+            refused("reset", device.reset(), Errno::INVAL)
+        });
+        sysfs::write(&methods, known.trim())?;
+        let name = "it opens, works and is reset";
+        if self.driver.is_rust() {
+            report.point(name, || {
+                let device = open(&self.function)?;
+                self.works(&device)?;
+                equal("reset flag", reset_flag(&device)?, true)?;
+                resets(&device, || device.reset().context("by its user"))?;
+                resets(&device, || self.function.reset())
+            });
+            report.point("it is reset while it is closed", || self.function.reset());
+        } else {
+            report.skip(name, "known to fail with the C driver");
+        }
+        self.rebind(report);
+        Ok(())
+    }
+
+    fn works(&self, device: &Device) -> Result<()> {
+        no_migration(device)?;
+        whole_bar2(device, self.bar2_size)
+    }
+}
+
+fn no_folder(function: &Function) -> Result<()> {
+    let folder = tree::device(function.name());
+    ensure!(folder.is_dir(), "{} is not there", folder.display());
+    let found = folder.join("migration");
+    ensure!(!found.exists(), "{} is there", found.display());
+    Ok(())
+}
+
+fn no_migration(device: &Device) -> Result<()> {
+    refused("migration flags", device.features(), Errno::NOTTY)?;
+    refused("state", device.state(), Errno::NOTTY)?;
+    refused(
+        "setting a state",
+        device.set_state(State::Stop),
+        Errno::NOTTY,
+    )?;
+    refused("data size", device.data_size(), Errno::NOTTY)?;
+    // The core looks for the flag of PRE_COPY only.
+    refused(
+        "precopy info v2",
+        device.use_precopy_info_v2(),
+        Errno::INVAL,
+    )
+}
+
+fn whole_bar2(device: &Device, size: u64) -> Result<()> {
+    let region = device.region(BAR2)?;
+    equal("size of BAR2", region.size, size)?;
+    equal(
+        "BAR2 can be mapped",
+        region.flags & REGION_MMAP,
+        REGION_MMAP,
+    )?;
+    let mapping = device.map_region(BAR2, 0, usize::try_from(size)?)?;
+    equal("bytes mapped", mapping.len() as u64, size)?;
+    device
+        .ioeventfd(BAR2, size / 2, 0)
+        .context("an ioeventfd in the upper half")
+        .map(drop)
+}
+
+fn reset_flag(device: &Device) -> Result<bool> {
+    Ok(device.info()?.flags & VFIO_DEVICE_FLAGS_RESET != 0)
+}
+
+/// Whether `reset` takes a register back that was written before.
+fn resets(device: &Device, reset: impl FnOnce() -> Result<()>) -> Result<()> {
+    let page_size = || -> Result<u32> {
+        let mut word = [0; 4];
+        device.read_region(BAR2, registers::PAGE_SIZE as u64, &mut word)?;
+        Ok(u32::from_le_bytes(word))
+    };
+    device.write_region(BAR2, registers::PAGE_SIZE as u64, &1_u32.to_le_bytes())?;
+    equal("register before the reset", page_size()?, 1)?;
+    reset()?;
+    equal("register after the reset", page_size()?, 0)
+}
