@@ -85,3 +85,46 @@ mod plain {
         plain("plain-pf", None)
     }
 }
+
+/// More than two VFs on one PF.
+mod many {
+    use super::*;
+
+    /// Each VF gets 4 of the queues that hisi_zip leaves, and the last one 2 more.
+    fn many(driver: &str, revision: u8) -> Result<Outcome> {
+        let scenario = Scenario::new("topology").with("item", "many");
+        let scenario = scenario.with("driver", driver).revision(revision);
+        let scenario = scenario.property("total-vfs", "63");
+        run(scenario.property("total-qps", "318").within(480))
+    }
+
+    #[test]
+    fn sixty_three_vfs_with_unequal_shares_of_the_queues() -> Result<()> {
+        many("c", 0x30)?.expect_passed()?;
+        many("rust", 0x30)?.expect_clean()
+    }
+
+    /// The last of the windows in the PF is used, too.
+    #[test]
+    fn sixty_three_vfs_of_hardware_v4() -> Result<()> {
+        many("rust", 0x50)?.expect_clean()
+    }
+
+    #[test]
+    fn eight_vms_move_at_the_same_time() -> Result<()> {
+        for driver in DRIVERS {
+            let scenario = Scenario::new("topology").with("item", "together");
+            let scenario = scenario.with("driver", driver);
+            let scenario = scenario.property("total-vfs", "16");
+            let outcome = run(scenario.within(480))?;
+            if driver == "rust" {
+                outcome.expect_clean()?;
+                continue;
+            }
+            outcome.expect_passed()?;
+            // D-14: accesses to the PF's table of queues interleave, if they happen to meet.
+            println!("violations of the C driver: {:?}", outcome.violated());
+        }
+        Ok(())
+    }
+}

@@ -6,6 +6,7 @@
 //! Both drivers go through the same steps, and the C driver is the oracle. Where ours differs on
 //! purpose, the expectation is made by driver and says why.
 
+mod many;
 mod plain;
 
 use anyhow::{Context, Result};
@@ -15,10 +16,12 @@ use crate::control::Report;
 
 type Steps = fn(&Options, &mut Report) -> Result<()>;
 
-const ITEMS: [(&str, Steps); 3] = [
+const ITEMS: [(&str, Steps); 5] = [
     ("plain-v2", plain::hardware_v2),
     ("plain-foreign", plain::foreign_pf),
     ("plain-pf", plain::pf_itself),
+    ("many", many::many),
+    ("together", many::together),
 ];
 
 /// Goes through the steps of the item that `item=` names.
