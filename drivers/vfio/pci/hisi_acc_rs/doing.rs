@@ -68,6 +68,17 @@ impl Doing {
         }
     }
 
+    /// The number of the session that goes with this, if there is one.
+    pub(crate) fn session(&self) -> Option<Id> {
+        match self {
+            Self::PreCopy(session) | Self::PreCopyP2p(session) | Self::StopCopy(session) => {
+                Some(session.id)
+            }
+            Self::Resuming(session) => Some(session.id),
+            Self::Running | Self::RunningP2p | Self::Stop | Self::Failed(_) => None,
+        }
+    }
+
     /// Ends this, and the session that goes with it.
     pub(crate) fn end(&mut self, next: Self, history: &mut History, pdev: &pci::Device) {
         match core::mem::replace(self, next) {

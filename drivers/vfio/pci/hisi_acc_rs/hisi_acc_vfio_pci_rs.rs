@@ -6,7 +6,7 @@
 //! is `device` (callbacks), `mig` (who owns what), `open` and `doing` (an open device, its arcs
 //! and states), `qm` (what is done to the hardware), `hal` (where its registers are), `ffi`
 //! (hisi_qm); beside them `session` (data files), `matching` and `wire` (the stream), `reset`,
-//! `debugfs`, `history` and `trace`.
+//! `debugfs`, `history`, `symptoms` and `trace`.
 
 mod arc;
 mod debugfs;
@@ -24,6 +24,7 @@ mod record;
 mod regs;
 mod reset;
 mod session;
+mod symptoms;
 mod trace;
 mod wire;
 

@@ -14,6 +14,7 @@ use crate::{
         Role, //
     },
     session::Id,
+    symptoms::Symptoms,
     trace,
 };
 use kernel::{
@@ -29,6 +30,8 @@ use kernel::{
 const SESSIONS: usize = 4;
 /// Arcs that are remembered of a session.
 const STEPS: usize = 8;
+/// Arcs that failed, which are remembered whether they belong to a session or not.
+const FAILURES: usize = 4;
 
 /// The last `N` of what was pushed, oldest first.
 #[derive(Clone, Copy)]
@@ -37,7 +40,7 @@ pub(crate) struct Last<T, const N: usize>([Option<T>; N]);
 impl<T: Copy, const N: usize> Last<T, N> {
     const EMPTY: Self = Self([None; N]);
 
-    fn push(&mut self, item: T) {
+    pub(crate) fn push(&mut self, item: T) {
         self.0.rotate_left(1);
         if let Some(last) = self.0.last_mut() {
             *last = Some(item);
@@ -89,6 +92,31 @@ pub(crate) struct Entry {
     pub(crate) steps: Last<Step, STEPS>,
 }
 
+/// An arc that failed, and what the hardware said then.
+#[derive(Clone, Copy)]
+pub(crate) struct FailedArc {
+    /// Nanoseconds since 1970.
+    pub(crate) time: i64,
+    /// The session that it belonged to.
+    pub(crate) session: Option<Id>,
+    pub(crate) arc: MigArc,
+    pub(crate) error: Error,
+    pub(crate) symptoms: Symptoms,
+}
+
+impl FailedArc {
+    /// `arc` has failed just now.
+    pub(crate) fn new(session: Option<Id>, arc: MigArc, error: Error, symptoms: Symptoms) -> Self {
+        Self {
+            time: RealTime::ktime_get(),
+            session,
+            arc,
+            error,
+            symptoms,
+        }
+    }
+}
+
 /// What is kept: since the last open, but for the numbering.
 pub(crate) struct History {
     last_id: Id,
@@ -98,6 +126,8 @@ pub(crate) struct History {
     pub(crate) refused: Option<(Id, Reject)>,
     /// The last sessions.
     pub(crate) sessions: Last<Entry, SESSIONS>,
+    /// The last arcs that failed.
+    pub(crate) failures: Last<FailedArc, FAILURES>,
     /// Arcs that no session has yet.
     pending: Last<Step, STEPS>,
     /// Whether the newest session has the arcs that are walked now.
@@ -111,6 +141,7 @@ impl History {
         last: None,
         refused: None,
         sessions: Last::EMPTY,
+        failures: Last::EMPTY,
         pending: Last::EMPTY,
         attached: false,
     };

@@ -13,6 +13,7 @@ use crate::{
     ffi::PfQm,
     hal::Mode,
     history::{
+        FailedArc,
         History,
         Step, //
     },
@@ -33,6 +34,7 @@ use crate::{
         Guarded,
         Reset, //
     },
+    symptoms::Symptoms,
     trace, //
 };
 use kernel::{
@@ -91,9 +93,12 @@ impl Owner {
         let start = Instant::<Monotonic>::now();
         let result = match open.walk(hw, &mut self.history, arc, info_v2) {
             Ok(file) => Ok(file),
-            Err(Failure::Kept(error)) => Err(error),
+            Err(Failure::Kept(error)) => {
+                self.note(hw, arc, error);
+                Err(error)
+            }
             Err(Failure::Broken(error)) => {
-                self.fail(arc, error);
+                self.fail(hw, arc, error);
                 Err(error)
             }
         };
@@ -122,7 +127,18 @@ impl Owner {
         let _ = self.walk(hw, arc, false);
     }
 
-    fn fail(&mut self, arc: MigArc, error: Error) {
+    /// Remembers that `arc` has failed, and what the hardware says now.
+    fn note(&mut self, hw: &Hardware, arc: MigArc, error: Error) {
+        if let Some(open) = &self.open {
+            let symptoms = Symptoms::of(&open.vf, hw);
+            let failed = FailedArc::new(open.doing.session(), arc, error, symptoms);
+            self.history.failures.push(failed);
+        }
+    }
+
+    /// `arc` has failed and leaves the device in ERROR.
+    fn fail(&mut self, hw: &Hardware, arc: MigArc, error: Error) {
+        self.note(hw, arc, error);
         if let Some(open) = &mut self.open {
             let failed = Doing::Failed(Failed { arc, error });
             open.doing.end(failed, &mut self.history, open.vf.pdev());
@@ -130,9 +146,11 @@ impl Owner {
     }
 
     /// Saves a stopped function for debugfs.
-    pub(crate) fn snapshot(&mut self) -> Result {
+    pub(crate) fn snapshot(&mut self, hw: &Hardware) -> Result {
         let open = self.open.as_ref().ok_or(ENODEV)?;
-        let data = open.save_all()?;
+        let data = open
+            .save_all()
+            .inspect_err(|e| self.note(hw, MigArc::StopToStopCopy, *e))?;
         let id = self.history.next_id();
         self.history.begin(id, Role::Save, Origin::Debugfs);
         self.history.end(Record {
@@ -156,11 +174,11 @@ impl Owner {
     }
 
     /// Loads a stopped function for debugfs.
-    pub(crate) fn load(&mut self, verified: &Verified) -> Result {
+    pub(crate) fn load(&mut self, hw: &Hardware, verified: &Verified) -> Result {
         let open = self.open.as_ref().ok_or(ENODEV)?;
-        open.vf.load(verified).inspect_err(|e| {
-            self.fail(MigArc::ResumingToStop, *e);
-        })
+        open.vf
+            .load(verified)
+            .inspect_err(|e| self.fail(hw, MigArc::ResumingToStop, *e))
     }
 }
 

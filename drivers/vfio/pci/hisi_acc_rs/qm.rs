@@ -122,6 +122,18 @@ impl Drop for PausedQm<'_> {
     }
 }
 
+impl PfQm {
+    /// What the PF's engine has to say of errors, 0 if nothing.
+    pub(crate) fn core_int_status(&self, engine: Engine) -> u32 {
+        let io = self.io();
+        match engine {
+            Engine::Zip => io.read(pf::ZIP_CORE_INT_STATUS).into_raw(),
+            Engine::Sec => io.read(pf::SEC_CORE_INT_STATUS).into_raw(),
+            Engine::Hpre => io.read(pf::HPRE_HAC_INT_STATUS).into_raw(),
+        }
+    }
+}
+
 impl VfQm {
     /// Whether the guest's driver has set the function up.
     pub(crate) fn driver_ready(&self) -> bool {
@@ -164,11 +176,7 @@ impl VfQm {
         quiet(|| pf_io.read(pf::ABNORMAL_INT_STATUS).into_raw())?;
         quiet(|| io.read(IFC_INT_STATUS).into_raw())?;
         quiet(|| io.read(IFC_INT_SET).into_raw())?;
-        quiet(|| match engine {
-            Engine::Zip => pf_io.read(pf::ZIP_CORE_INT_STATUS).into_raw(),
-            Engine::Sec => pf_io.read(pf::SEC_CORE_INT_STATUS).into_raw(),
-            Engine::Hpre => pf_io.read(pf::HPRE_HAC_INT_STATUS).into_raw(),
-        })?;
+        quiet(|| pf.core_int_status(engine))?;
         self.write_back()
     }
 

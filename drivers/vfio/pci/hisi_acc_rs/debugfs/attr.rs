@@ -4,18 +4,11 @@
 
 use crate::{
     device::HisiAcc,
-    doing::{
-        Doing,
-        Failed, //
-    },
-    ffi::VfQm,
-    matching::{
-        Expected,
-        Reject, //
-    },
-    qm::Queues,
+    doing::Doing,
+    history::History,
+    mig::Mig,
+    open::Open,
     record::Record,
-    session::Id,
     LocalModule, //
 };
 use kernel::{
@@ -26,23 +19,11 @@ use kernel::{
 };
 use vfio::{
     debugfs::File,
-    device::Device,
-    migration::State, //
+    device::Device, //
 };
 
 /// The file.
 pub(crate) struct Attr;
-
-/// What is known of an open device only.
-struct Opened {
-    state: State,
-    queues: Queues,
-    expected: Expected,
-    driver_ready: Option<bool>,
-    failed: Option<Failed>,
-    /// What has been refused of a session that is not over.
-    refused: Option<(Id, Reject)>,
-}
 
 /// A version of the queue manager, `enum qm_hw_ver`.
 struct HwVersion(u32);
@@ -78,32 +59,28 @@ fn yes_no(value: bool) -> &'static str {
     }
 }
 
-fn print_queues(m: &SeqFile, opened: Option<&Opened>) {
-    seq_print!(m, "queue base: {}\n", Maybe(opened.map(|o| o.queues.base)));
-    seq_print!(
-        m,
-        "queue count: {}\n",
-        Maybe(opened.map(|o| o.queues.count))
-    );
-    seq_print!(
-        m,
-        "isolation: {}\n",
-        Maybe(opened.map(|o| o.expected.isolation))
-    );
-    seq_print!(
-        m,
-        "driver ready: {}\n",
-        Maybe(opened.and_then(|o| o.driver_ready).map(yes_no))
-    );
+/// Whether the guest's driver has set the function up, if the function can be asked now.
+fn driver_ready(dev: &Device<HisiAcc>, mig: &Mig, open: &Open) -> Option<bool> {
+    let _awake = dev.awake()?;
+    (!mig.owner.in_reset()).then(|| open.vf.driver_ready())
 }
 
-fn print_state(m: &SeqFile, opened: Option<&Opened>) {
-    let Some(opened) = opened else {
+fn print_queues(m: &SeqFile, open: Option<&Open>, driver_ready: Option<bool>) {
+    let queues = open.map(|open| open.queues);
+    let isolation = open.map(|open| open.expected.isolation);
+    seq_print!(m, "queue base: {}\n", Maybe(queues.map(|q| q.base)));
+    seq_print!(m, "queue count: {}\n", Maybe(queues.map(|q| q.count)));
+    seq_print!(m, "isolation: {}\n", Maybe(isolation));
+    seq_print!(m, "driver ready: {}\n", Maybe(driver_ready.map(yes_no)));
+}
+
+fn print_state(m: &SeqFile, doing: Option<&Doing>) {
+    let Some(doing) = doing else {
         seq_print!(m, "device state: closed\n");
         return;
     };
-    seq_print!(m, "device state: {}\n", opened.state.name());
-    if let Some(failed) = opened.failed {
+    seq_print!(m, "device state: {}\n", doing.state().name());
+    if let Doing::Failed(failed) = doing {
         let (from, to) = failed.arc.ends();
         seq_print!(
             m,
@@ -115,7 +92,7 @@ fn print_state(m: &SeqFile, opened: Option<&Opened>) {
     }
 }
 
-fn print_sessions(m: &SeqFile, record: Option<&Record>, refused: Option<(Id, Reject)>) {
+fn print_record(m: &SeqFile, record: Option<&Record>) {
     match record {
         Some(record) => {
             seq_print!(m, "data valid: {}\n", yes_no(record.data.is_complete()));
@@ -130,16 +107,24 @@ fn print_sessions(m: &SeqFile, record: Option<&Record>, refused: Option<(Id, Rej
             seq_print!(m, "source: none\n");
         }
     }
-    match refused {
+}
+
+fn print_history(m: &SeqFile, history: &History, doing: Option<&Doing>) {
+    // What has been refused of a session that is not over.
+    let refused = match doing {
+        Some(Doing::Resuming(session)) => session.reject().map(|reject| (session.id, reject)),
+        _ => None,
+    };
+    match refused.or(history.refused) {
         Some((id, reject)) => seq_print!(m, "refused: session {}, {}\n", id, reject),
         None => seq_print!(m, "refused: none\n"),
     }
-}
-
-/// Whether the guest's driver has set the function up, if the function can be asked now.
-fn driver_ready(dev: &Device<HisiAcc>, in_reset: bool, vf: &VfQm) -> Option<bool> {
-    let _awake = dev.awake()?;
-    (!in_reset).then(|| vf.driver_ready())
+    for entry in history.sessions.iter() {
+        seq_print!(m, "history: {}\n", entry);
+    }
+    for failure in history.failures.iter() {
+        seq_print!(m, "failure: {}\n", failure);
+    }
 }
 
 impl File for Attr {
@@ -150,41 +135,41 @@ impl File for Attr {
 
     fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
         let mig = dev.mig().ok_or(ENODEV)?;
-        let (opened, record, refused) = mig.owner.with(|owner| {
-            let opened = owner.open.as_ref().map(|open| Opened {
-                state: open.doing.state(),
-                queues: open.queues,
-                expected: open.expected,
-                driver_ready: driver_ready(dev, mig.owner.in_reset(), &open.vf),
-                failed: match open.doing {
-                    Doing::Failed(failed) => Some(failed),
-                    _ => None,
-                },
-                refused: match &open.doing {
-                    Doing::Resuming(session) => session.reject().map(|reject| (session.id, reject)),
-                    _ => None,
-                },
-            });
-            (opened, owner.history.last, owner.history.refused)
-        });
-        let opened = opened.as_ref();
-
-        seq_print!(m, "engine: {}\n", mig.hw.engine.name());
-        seq_print!(m, "hardware version: {}\n", HwVersion(mig.hw.pf.version()));
-        seq_print!(m, "registers: {}\n", mig.mode().name());
-        seq_print!(m, "function: {}\n", mig.hw.function);
-        print_queues(m, opened);
-        print_state(m, opened);
-        print_sessions(
-            m,
-            record.as_ref(),
-            opened.and_then(|o| o.refused).or(refused),
-        );
+        // All of it is of one moment.
         mig.owner.with(|owner| {
-            for entry in owner.history.sessions.iter() {
-                seq_print!(m, "history: {}\n", entry);
-            }
+            let open = owner.open.as_ref();
+            let doing = open.map(|open| &open.doing);
+            let ready = open.and_then(|open| driver_ready(dev, mig, open));
+
+            seq_print!(m, "engine: {}\n", mig.hw.engine.name());
+            seq_print!(m, "hardware version: {}\n", HwVersion(mig.hw.pf.version()));
+            seq_print!(m, "registers: {}\n", mig.mode().name());
+            seq_print!(m, "function: {}\n", mig.hw.function);
+            print_queues(m, open, ready);
+            print_state(m, doing);
+            print_record(m, owner.history.last.as_ref());
+            print_history(m, &owner.history, doing);
         });
+        Ok(())
+    }
+}
+
+#[kernel::prelude::kunit_tests(rust_hisi_acc_attr)]
+mod tests {
+    use super::*;
+    use kernel::str::CString;
+
+    #[test]
+    fn versions_have_their_names_and_others_their_number() -> Result {
+        for (version, text) in [
+            (0x30, b"V3 (0x30)".as_slice()),
+            (0x50, b"V4 (0x50)"),
+            (0x51, b"V5 (0x51)"),
+            (0x52, b"0x52"),
+        ] {
+            let shown = CString::try_from_fmt(fmt!("{}", HwVersion(version)))?;
+            assert_eq!(shown.to_bytes(), text);
+        }
         Ok(())
     }
 }

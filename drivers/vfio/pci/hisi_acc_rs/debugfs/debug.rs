@@ -119,7 +119,7 @@ impl Command {
             Self::Start => start(owner, hw),
             Self::Save => {
                 stop(owner, hw)?;
-                let saved = owner.snapshot();
+                let saved = owner.snapshot(hw);
                 if running {
                     start(owner, hw)?;
                 }
@@ -128,7 +128,7 @@ impl Command {
             Self::Resume => {
                 let verified = owner.last_verified()?;
                 stop(owner, hw)?;
-                owner.load(&verified)?;
+                owner.load(hw, &verified)?;
                 start(owner, hw)
             }
         }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lines of `attr` that tell of the last sessions.
+//! The lines of `attr` that tell of the last sessions, and of the arcs that failed.
 
 use crate::history::{
     Entry,
+    FailedArc,
     Step, //
 };
 use kernel::{
@@ -52,9 +53,19 @@ impl fmt::Display for Entry {
             Some((end, bytes)) => f.write_fmt(fmt!(" end={} bytes={}", Time(end), bytes))?,
             None => f.write_str(" end=- bytes=-")?,
         }
-        f.write_str(" refused=")?;
-        f.write_str(self.refused.map_or("-", |reject| reject.field.name()))?;
+        match self.refused {
+            Some(reject) => f.write_fmt(fmt!(
+                " refused={}:{:#x}:{:#x}",
+                reject.field.name(),
+                reject.expected,
+                reject.got
+            ))?,
+            None => f.write_str(" refused=-")?,
+        }
         f.write_str(" arcs=")?;
+        if self.steps.iter().next().is_none() {
+            f.write_str("-")?;
+        }
         for (number, step) in self.steps.iter().enumerate() {
             if number > 0 {
                 f.write_str(",")?;
@@ -62,6 +73,24 @@ impl fmt::Display for Entry {
             step.fmt(f)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for FailedArc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_fmt(fmt!("time={}", Time(self.time)))?;
+        match self.session {
+            Some(id) => f.write_fmt(fmt!(" session={id}"))?,
+            None => f.write_str(" session=-")?,
+        }
+        let (from, to) = self.arc.ends();
+        f.write_fmt(fmt!(
+            " arc={}>{} errno={} {}",
+            from.name(),
+            to.name(),
+            -self.error.to_errno(),
+            self.symptoms
+        ))
     }
 }
 
