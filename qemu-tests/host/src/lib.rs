@@ -7,10 +7,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod abi;
 pub mod artifacts;
 pub mod bench;
 pub mod ktap;
 pub mod machine;
+pub mod modules;
 pub mod qmp;
 pub mod splat;
 

@@ -23,6 +23,7 @@ use serde_json::Value;
 
 use crate::artifacts::Artifacts;
 use crate::ktap::Report;
+use crate::modules;
 use crate::qmp::Qmp;
 use crate::splat;
 
@@ -35,6 +36,8 @@ pub struct Scenario {
     parameters: Vec<String>,
     /// Id, and what comes after `-device`.
     accelerators: Vec<(&'static str, String)>,
+    /// A module that takes the place of ours of its name.
+    module: Option<PathBuf>,
     /// Whether the machine's time is counted in instructions.
     counted: bool,
     deadline: Duration,
@@ -66,6 +69,7 @@ impl Scenario {
             label: name.into(),
             parameters: Vec::new(),
             accelerators: vec![("zip0", "hisi-zip".into())],
+            module: None,
             counted: false,
             deadline: Duration::from_secs(240),
         }
@@ -96,6 +100,12 @@ impl Scenario {
     pub fn revision(mut self, revision: u8) -> Self {
         self.label = format!("{}-rev{revision:x}", self.label);
         self.property("revision", &revision.to_string())
+    }
+
+    /// A module of ours is this one, with the same name.
+    pub fn module(mut self, module: &Path) -> Self {
+        self.module = Some(module.to_owned());
+        self
     }
 
     /// The machine's time is a nanosecond for each instruction, and what it waits for comes at once:
@@ -191,7 +201,13 @@ impl Scenario {
         let control = UnixListener::bind(sockets.path().join("control"))?;
         let qmp = UnixListener::bind(sockets.path().join("qmp"))?;
         let stderr_path = artifacts.logs.join(format!("{}.qemu.log", self.label));
-        let mut command = self.qemu(artifacts, sockets.path(), console_chardev);
+        let mut artifacts = artifacts.clone();
+        if let Some(module) = &self.module {
+            let initrd = sockets.path().join("initrd.cpio");
+            modules::replace(&artifacts, module, &initrd)?;
+            artifacts.initrd = initrd;
+        }
+        let mut command = self.qemu(&artifacts, sockets.path(), console_chardev);
         if !interactive {
             command.stdin(Stdio::null()).stdout(Stdio::null());
             command.stderr(File::create(&stderr_path)?);

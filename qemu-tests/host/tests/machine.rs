@@ -175,15 +175,6 @@ mod driver {
     }
 
     #[test]
-    fn debug_files() -> Result<()> {
-        for revision in [0x30, 0x50] {
-            let scenario = Scenario::new("debugfs-hisi").with("driver", "rust");
-            run(scenario.revision(revision))?.expect_clean()?;
-        }
-        Ok(())
-    }
-
-    #[test]
     fn uapi_hardware_v4() -> Result<()> {
         run(Scenario::new("uapi").with("driver", "rust").revision(0x50))?.expect_clean()
     }

@@ -5,29 +5,14 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use host::Artifacts;
+use host::{Artifacts, modules};
 
-/// Builds our modules, with `options` on make's command line, and returns vfio.ko.
-fn build(artifacts: &Artifacts, folder: &Path, options: &[&str]) -> Result<PathBuf> {
-    let output = Command::new("make")
-        .arg("-C")
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
-        .arg("modules")
-        .arg(format!("KDIR={}", artifacts.kernel.display()))
-        .arg(format!("MO={}", folder.display()))
-        .args(options)
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(folder.join("drivers/vfio/core_debugfs/vfio.ko"))
-}
+/// The core's module among those that are built.
+const VFIO: &str = "drivers/vfio/core_debugfs/vfio.ko";
 
 /// Names of the symbols that an object defines.
 fn symbols(object: &Path) -> Result<BTreeSet<String>> {
@@ -56,7 +41,7 @@ fn exports(symbols: &BTreeSet<String>) -> BTreeSet<&str> {
 fn vfio_exports_what_the_kernels_own_does() -> Result<()> {
     let artifacts = Artifacts::load()?;
     let folder = tempfile::tempdir()?;
-    let ours = symbols(&build(&artifacts, folder.path(), &[])?)?;
+    let ours = symbols(&modules::build(&artifacts, folder.path(), &[])?.join(VFIO))?;
     let theirs = symbols(&artifacts.kernel.join("drivers/vfio/vfio.ko"))?;
     ensure!(
         ours.iter().any(|s| s.starts_with("_R")),
@@ -73,7 +58,7 @@ fn nothing_of_ours_is_there_without_debugfs() -> Result<()> {
     let artifacts = Artifacts::load()?;
     for option in ["CONFIG_VFIO_DEBUGFS=", "CONFIG_DEBUG_FS="] {
         let folder = tempfile::tempdir()?;
-        let symbols = symbols(&build(&artifacts, folder.path(), &[option])?)?;
+        let symbols = symbols(&modules::build(&artifacts, folder.path(), &[option])?.join(VFIO))?;
         let ours: Vec<_> = symbols
             .iter()
             .filter(|s| {

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `attr`: what the device is and does.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rustix::io::Errno;
+
+use super::Bench;
+use super::files::Files;
+use crate::expect::{equal, eventually};
+use crate::host::{self, Host};
+use crate::modules::Modules;
+use crate::sysfs::{self, Function};
+use crate::vfio::State;
+
+/// Vendor of all accelerators.
+const HUAWEI: u16 = 0x19e5;
+
+/// Of each engine but ZIP: its name, its driver, its PF and its VF.
+const OTHER_ENGINES: [(&str, &str, u16, u16); 2] = [
+    ("sec", "hisi_sec2", 0xa255, 0xa256),
+    ("hpre", "hisi_hpre", 0xa258, 0xa259),
+];
+
+pub(super) fn of_the_device(bench: &mut Bench<'_>) -> Result<()> {
+    bench.work()?;
+    bench.files.attributes_are(&[
+        ("engine", "zip"),
+        ("function", "1"),
+        ("isolation", "0"),
+        ("driver ready", "yes"),
+        ("device state", "RUNNING"),
+        ("data valid", "no"),
+        ("data size", "0"),
+        ("session", "none"),
+        ("source", "none"),
+        ("refused", "none"),
+    ])?;
+    bench.files.does("save")?;
+    bench.files.attributes_are(&[
+        ("data valid", "yes"),
+        ("data size", "176"),
+        ("source", "debugfs"),
+        ("refused", "none"),
+    ])?;
+    let session = bench.files.value("session")?;
+    ensure!(session.ends_with(" save"), "session is {session:?}");
+    let file = bench.vm.device()?.set_state_with_file(State::StopCopy)?;
+    let stream = file.read_available(4096)?;
+    for (key, offset) in [("queue count", 8), ("queue base", 20)] {
+        let sent = u32::from_le_bytes(stream[offset..offset + 4].try_into()?);
+        bench.files.attributes_are(&[(key, &sent.to_string())])?;
+    }
+    bench.vm.device()?.set_state(State::Stop)?;
+    bench.files.attributes_are(&[("device state", "STOP")])?;
+    bench.close()?;
+    bench.files.attributes_are(&[
+        ("queue base", "unknown"),
+        ("queue count", "unknown"),
+        ("isolation", "unknown"),
+        ("driver ready", "unknown"),
+        ("device state", "closed"),
+        ("data size", "176"),
+    ])?;
+    let device = bench.open()?;
+    bench.files.attributes_are(&[("driver ready", "no")])?;
+    drop(device);
+    Ok(())
+}
+
+/// What sleeps is neither woken up nor asked.
+pub(super) fn asleep(bench: &mut Bench<'_>) -> Result<()> {
+    let device = bench.open()?;
+    device.allow_low_power()?;
+    let status = bench.host.vfs[0].path("power/runtime_status");
+    eventually("the device sleeps", Duration::from_secs(30), || {
+        Ok(sysfs::read(&status)?.trim() == "suspended")
+    })?;
+    bench
+        .files
+        .attributes_are(&[("driver ready", "unknown"), ("device state", "RUNNING")])?;
+    for name in ["dev_data", "cmd_state"] {
+        bench.files.unreadable(name, Errno::BUSY)?;
+    }
+    for command in ["save", "io_test"] {
+        bench.files.refuses(command, Errno::BUSY)?;
+    }
+    equal("the device", sysfs::read(&status)?.trim(), "suspended")
+}
+
+/// The second VF of the PF is another function, with queues of its own.
+pub(super) fn of_the_second_vf(bench: &mut Bench<'_>) -> Result<()> {
+    let queues = |files: &Files| -> Result<Range<u32>> {
+        let base = files.value("queue base")?.parse().context("queue base")?;
+        let count: u32 = files.value("queue count")?.parse().context("queue count")?;
+        Ok(base..base + count)
+    };
+    let first = bench.open()?;
+    let second = bench.vm.open(bench.host.kind, &bench.host.vfs[1])?;
+    let files = Files::of(&bench.host.vfs[1]);
+    files.attributes_are(&[("function", "2")])?;
+    let (one, other) = (queues(&bench.files)?, queues(&files)?);
+    ensure!(
+        one.end <= other.start || other.end <= one.start,
+        "VF1 has the queues {one:?}, VF2 {other:?}"
+    );
+    drop((first, second));
+    Ok(())
+}
+
+/// Whether the machine has more accelerators than the ZIP.
+pub(super) fn has_other_engines() -> bool {
+    OTHER_ENGINES
+        .iter()
+        .all(|(_, _, pf, _)| Function::find(HUAWEI, *pf).is_ok())
+}
+
+/// The other engines say so, and what they match is theirs.
+pub(super) fn of_other_engines(bench: &Bench<'_>, modules: &Modules) -> Result<()> {
+    for (engine, driver, pf, vf) in OTHER_ENGINES {
+        modules.load(driver)?;
+        let pf = Function::find(HUAWEI, pf).with_context(|| format!("for {engine}"))?;
+        pf.enable_vfs(1, false)?;
+        let function = pf.virtual_function(0)?;
+        function.bind(&Host::name_of(host::Driver::Rust)?)?;
+        let files = Files::of(&function);
+        let device = bench.vm.open(bench.host.kind, &function)?;
+        files.attributes_are(&[("engine", engine), ("device state", "RUNNING")])?;
+        let text = files.read("match")?;
+        ensure!(
+            text.contains(&format!("\ndevice: {vf:#x}\n")),
+            "match of {engine} is {text:?}"
+        );
+        drop(device);
+        function.unbind()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The files that hold data: `data`, `migf_data`, `dev_data`, `match`, and `cmd_state`.
+
+use anyhow::{Context, Result, ensure};
+use rustix::io::Errno;
+
+use super::Bench;
+use super::files::{Files, dump, lines};
+use crate::control;
+use crate::expect::equal;
+use crate::scenario::transfer::{self, Path, STREAM_SIZE};
+use crate::vfio::State;
+
+/// Bytes of the state that `dev_data` and `migf_data` show: all before the addresses.
+const SHOWN_SIZE: usize = 144;
+
+/// What the files say of a device at rest is what a migration takes from it.
+pub(super) fn mainline(bench: &mut Bench<'_>) -> Result<()> {
+    for name in ["dev_data", "cmd_state"] {
+        bench.files.unreadable(name, Errno::NODEV)?;
+    }
+    let device = bench.open()?;
+    let text = bench.files.read("dev_data")?;
+    ensure!(
+        text.ends_with("\nguest driver load: 0\ndata size: 40\n"),
+        "dev_data without a driver in the guest:\n{text}"
+    );
+    drop(device);
+
+    bench.work()?;
+    bench.files.unreadable("migf_data", Errno::NODATA)?;
+    equal(
+        "cmd_state",
+        bench.files.read("cmd_state")?.as_str(),
+        "mailbox cmd channel ready!\n",
+    )?;
+    let dev_data = bench.files.read("dev_data")?;
+    let file = bench.vm.device()?.set_state_with_file(State::StopCopy)?;
+    let stream = file.read_available(4096)?;
+    equal(
+        "dev_data, stopped",
+        &bench.files.read("dev_data")?,
+        &dev_data,
+    )?;
+    bench.vm.device()?.set_state(State::Running)?;
+
+    let mut expected = dump("Dev Data:", &stream[..SHOWN_SIZE]);
+    expected.push("guest driver load: 1".to_owned());
+    expected.push(format!("data size: {STREAM_SIZE}"));
+    equal("dev_data", lines(&dev_data), expected)?;
+    let mut expected = dump("Mig Data:", &stream[..SHOWN_SIZE]);
+    expected.push(format!("migrate data length: {STREAM_SIZE}"));
+    equal(
+        "migf_data",
+        lines(&bench.files.read("migf_data")?),
+        expected,
+    )?;
+    bench.close()?;
+    drop(bench.open()?);
+    bench.files.unreadable("migf_data", Errno::NODATA)
+}
+
+/// `match` is there from bind on, unless the device did not answer then.
+pub(super) fn match_data(bench: &mut Bench<'_>) -> Result<()> {
+    let before = bench.files.read("match")?;
+    ensure!(before.contains("\ndevice: 0xa251\n"), "match is {before:?}");
+    let device = bench.open()?;
+    equal("match, open", bench.files.read("match")?, before.clone())?;
+    drop(device);
+    equal("match, closed", bench.files.read("match")?, before.clone())?;
+
+    control::set("fault", "fn1:mailbox-status=3")?;
+    let unanswered = bench
+        .rebind()
+        .and_then(|()| bench.files.unreadable("match", Errno::NODATA));
+    control::set("fault", "")?;
+    unanswered?;
+    drop(bench.open()?);
+    equal("match, opened since", bench.files.read("match")?, before)
+}
+
+/// The mailbox is looked at: its status, whether it is busy, whether anything answers.
+pub(super) fn mailbox(bench: &mut Bench<'_>) -> Result<()> {
+    bench.work()?;
+    for (fault, errno) in [
+        ("fn1:mailbox-status=3", Errno::IO),
+        ("fn1:mailbox-timeout@pause-qm", Errno::BUSY),
+    ] {
+        control::set("fault", fault)?;
+        let stopped = bench.vm.device()?.set_state(State::Stop);
+        let looked = bench
+            .files
+            .unreadable("cmd_state", errno)
+            .and_then(|()| bench.files.refuses("io_test", Errno::IO));
+        control::set("fault", "")?;
+        ensure!(stopped.is_err(), "PAUSE succeeded with {fault}");
+        looked.with_context(|| format!("with {fault}"))?;
+        bench.vm.device()?.reset()?;
+        bench.vm.start_over()?;
+        bench.files.read("cmd_state")?;
+        bench.files.does("io_test")?;
+    }
+    Ok(())
+}
+
+/// `data` is what went over the wire, on both sides.
+pub(super) fn both_sides(bench: &mut Bench<'_>) -> Result<()> {
+    bench.work()?;
+    let stopped = transfer::stop(&mut bench.vm, Path::PreCopy, 4096, |_| Ok(()))?;
+    let device = bench.vm.open(bench.host.kind, &bench.host.vfs[1])?;
+    transfer::load(&mut bench.vm, device, &stopped.stream, &[40])?;
+    stopped.device.set_state(State::Stop)?;
+    let source = bench.files.read("data")?;
+    let destination = Files::of(&bench.host.vfs[1]).read("data")?;
+    equal("data of the destination", &destination, &source)?;
+    let mut expected = dump("Mig Data:", &stopped.stream);
+    expected.push(format!("migrate data length: {STREAM_SIZE}"));
+    equal("data", lines(&source), expected)?;
+    bench.vm.submit(16)?;
+    bench.vm.finish()?;
+    bench.vm.verify()
+}
+
+/// Data stay when the device is closed, and are gone for the next owner.
+pub(super) fn kept(bench: &mut Bench<'_>) -> Result<()> {
+    bench.work()?;
+    let file = bench.vm.device()?.set_state_with_file(State::StopCopy)?;
+    file.read_available(4096)?;
+    bench.vm.device()?.set_state(State::Running)?;
+    let data = bench.files.read("data")?;
+    let session = bench.files.value("session")?;
+    bench.close()?;
+    equal("data after close", bench.files.read("data")?, data)?;
+    bench
+        .files
+        .attributes_are(&[("session", &session), ("source", "user")])?;
+    bench.files.refuses("io_test", Errno::NODEV)?;
+    let device = bench.open()?;
+    bench.files.no_data()?;
+    bench
+        .files
+        .attributes_are(&[("session", "none"), ("source", "none")])?;
+    drop(device);
+    bench.files.no_data()
+}
+
+/// Data of a length that no whole session has are shown, and said not to be valid.
+pub(super) fn cut_off(bench: &mut Bench<'_>) -> Result<()> {
+    let stream = bench.full_stream()?;
+    let device = bench.open()?;
+    for (length, migf_data) in [(8, false), (100, true)] {
+        let file = device.set_state_with_file(State::Resuming)?;
+        file.write(&stream[..length])?;
+        device.reset()?;
+        bench
+            .files
+            .attributes_are(&[("data valid", "no"), ("data size", &length.to_string())])?;
+        let mut expected = dump("Mig Data:", &stream[..length]);
+        expected.push(format!("migrate data length: {length}"));
+        equal("data", lines(&bench.files.read("data")?), expected)?;
+        if migf_data {
+            bench.files.read("migf_data").map(drop)?;
+        } else {
+            bench.files.unreadable("migf_data", Errno::NODATA)?;
+        }
+        bench.files.refuses("resume", Errno::INVAL)?;
+    }
+    let session = bench.files.value("session")?;
+    ensure!(session.ends_with(" resume"), "session is {session:?}");
+    Ok(())
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The driver's own files: what they say when, and that looking changes nothing.
+//!
+//! Names that begin with R and a number are those of `Documentation/review-requirements.rst`.
+
+mod attr;
+mod commands;
+mod content;
+mod files;
+mod history;
+mod lifetime;
+mod reading;
+mod refusals;
+
+use anyhow::Result;
+
+use super::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::Options;
+use crate::control::{self, Report};
+use crate::expect::equal;
+use crate::host::{self, Host};
+use crate::qm::Vm;
+use crate::vfio::{Device, State};
+use files::Files;
+
+struct Bench<'h> {
+    host: &'h Host,
+    files: Files,
+    vm: Vm,
+}
+
+impl Bench<'_> {
+    /// VF1, freshly opened; no driver of a VM has touched it.
+    fn open(&self) -> Result<Device> {
+        self.vm.open(self.host.kind, &self.host.vfs[0])
+    }
+
+    /// Opens VF1 and has a VM's driver work on it.
+    fn work(&mut self) -> Result<()> {
+        let device = self.open()?;
+        self.vm.attach(device);
+        self.vm.bring_up()?;
+        self.vm.submit(16)?;
+        self.vm.finish()
+    }
+
+    fn close(&mut self) -> Result<()> {
+        drop(self.vm.detach()?);
+        self.vm.forget();
+        Ok(())
+    }
+
+    /// Makes VF1 a device that nobody has opened yet.
+    fn rebind(&self) -> Result<()> {
+        self.host.vfs[0].unbind()?;
+        self.host.vfs[0].bind(&self.host.driver_name()?)
+    }
+
+    /// The stream of a device, of this length.
+    fn stream(&self, device: &Device, length: usize) -> Result<Vec<u8>> {
+        let file = device.set_state_with_file(State::StopCopy)?;
+        let stream = file.read_available(4096)?;
+        equal("size of the stream", stream.len(), length)?;
+        Ok(stream)
+    }
+
+    /// The stream of a device without a driver in its VM: only the match data.
+    fn match_stream(&self) -> Result<Vec<u8>> {
+        self.stream(&self.open()?, MATCH_SIZE)
+    }
+
+    /// The stream of a device with a driver, complete.
+    fn full_stream(&mut self) -> Result<Vec<u8>> {
+        self.work()?;
+        let stream = self.stream(self.vm.device()?, STREAM_SIZE)?;
+        self.close()?;
+        Ok(stream)
+    }
+}
+
+type Check = fn(&mut Bench<'_>) -> Result<()>;
+
+const CHECKS: [(&str, Check); 25] = [
+    ("files and their modes", lifetime::modes),
+    ("R17: only root comes to the files", lifetime::for_root_only),
+    ("before anything was opened", commands::unopened),
+    (
+        "R15: attr says what the device is and does",
+        attr::of_the_device,
+    ),
+    ("attr of the second VF", attr::of_the_second_vf),
+    ("a device that sleeps is let sleep", attr::asleep),
+    (
+        "R23: attr says why a stream was refused",
+        refusals::each_field,
+    ),
+    (
+        "R14: attr tells of the last sessions",
+        history::sessions_and_their_arcs,
+    ),
+    ("attr tells how a session ended", history::ends),
+    (
+        "attr tells which arc failed and what the registers said",
+        history::failures,
+    ),
+    ("R20: the dumps are the stream's bytes", content::mainline),
+    ("match", content::match_data),
+    ("R21: the mailbox is looked at", content::mailbox),
+    ("data of a session that was cut off", content::cut_off),
+    ("the data are the same on both sides", content::both_sides),
+    (
+        "R14: data stay after close and go at the next open",
+        content::kept,
+    ),
+    ("io_test", commands::io_test),
+    ("save and resume under work", commands::save_and_resume),
+    ("stop and start", commands::stop_and_start),
+    ("what is no command", commands::unknown),
+    ("R12: a command fails with its errno", commands::failures),
+    ("R9: a user's session keeps commands out", commands::busy),
+    (
+        "R8: reading changes nothing in any state",
+        reading::in_any_state,
+    ),
+    (
+        "R13: nothing in the log that a user can bring about",
+        reading::nothing_in_the_log,
+    ),
+    (
+        "R10: sessions, owners and binds under readers",
+        reading::under_readers,
+    ),
+];
+
+/// With a driver that was built without the commands that change the device.
+const WITHOUT_COMMANDS: [(&str, Check); 1] = [(
+    "R9: without the option no command changes the device",
+    commands::not_offered,
+)];
+
+pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let modules = host::modules(options)?;
+    let host = Host::prepare(options, 2)?;
+    let mut bench = Bench {
+        host: &host,
+        files: Files::of(&host.vfs[0]),
+        vm: Vm::new(1)?,
+    };
+    let all = options.choice("commands", &["all", "none"])? == "all";
+    let checks = if all { &CHECKS[..] } else { &WITHOUT_COMMANDS };
+    for (name, check) in checks {
+        report.point(name, || check(&mut bench));
+        // What a failed check left behind must not fail the next one.
+        control::set("fault", "")?;
+        if bench.vm.device().is_ok() {
+            bench.close()?;
+        }
+    }
+    if all {
+        report.point("R3: files go at unbind, also under a reader", || {
+            lifetime::unbind(&mut bench)
+        });
+        report.point("R4: the core's files, of a device without hardware", || {
+            lifetime::of_the_core(&modules)
+        });
+        let name = "attr and match of the other engines";
+        if attr::has_other_engines() {
+            report.point(name, || attr::of_other_engines(&bench, &modules));
+        } else {
+            report.skip(name, "this machine has a ZIP accelerator only");
+        }
+        report.point("R19: a VF that cannot migrate has no files", || {
+            lifetime::not_migratable(&bench, &modules)
+        });
+    }
+    control::report_violations(report, true);
+    Ok(())
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Our kernel modules, built with other options than those that `make prepare` builds.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::artifacts::Artifacts;
+
+/// Builds our modules into `folder`, with `options` on make's command line. Returns the folder.
+pub fn build(artifacts: &Artifacts, folder: &Path, options: &[&str]) -> Result<PathBuf> {
+    let output = Command::new("make")
+        .arg("-C")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .arg("modules")
+        .arg(format!("KDIR={}", artifacts.kernel.display()))
+        .arg(format!("MO={}", folder.display()))
+        .args(options)
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(folder.to_owned())
+}
+
+/// Writes an initramfs to `into` that has `module` in place of ours of that name.
+pub fn replace(artifacts: &Artifacts, module: &Path, into: &Path) -> Result<()> {
+    let name = module.file_name().context("a module without a name")?;
+    let name = name.to_string_lossy();
+    let list = into.with_extension("list");
+    let entry = format!(
+        "file /modules/ours/{} {} 0644 0 0\n",
+        name,
+        module.display()
+    );
+    std::fs::write(&list, entry)?;
+    let output = Command::new(artifacts.kernel.join("usr/gen_init_cpio"))
+        .arg(&list)
+        .output()
+        .context("cannot run gen_init_cpio")?;
+    ensure!(output.status.success(), "no archive of {name}");
+    // The kernel unpacks one archive after the other, and the last one stays.
+    let archive = [std::fs::read(&artifacts.initrd)?, output.stdout].concat();
+    Ok(std::fs::write(into, archive)?)
+}
