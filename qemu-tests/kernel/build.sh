@@ -70,8 +70,6 @@ unpack() {
 	mv "$1.new" "$1"
 }
 
-lock kernel
-
 if [ -n "${KERNEL_SRC:-}" ]; then
 	[ -e "$KERNEL_SRC" ] || die "KERNEL_SRC=$KERNEL_SRC does not exist"
 	source=$(source_key "$KERNEL_SRC")
@@ -82,7 +80,10 @@ if [ -d "${KERNEL_SRC:-/nonexistent}" ]; then
 	src=$(cd "$KERNEL_SRC" && pwd)
 else
 	src=$cache/linux-$(key "$source")
-	[ -d "$src" ] || unpack "$src"
+	[ -d "$src" ] || (
+		lock kernel
+		[ -d "$src" ] || unpack "$src"
+	)
 fi
 [ -f "$src/rust/kernel/fwctl.rs" ] || die "$src is not a Linux 7.3 source tree"
 
@@ -120,5 +121,8 @@ honoured() {
 
 obj=$cache/kernel-$variant-$(key "$src" "$source" "${fragments[@]}" "$(declare -f build)" \
 	"$(rustc --version)" "$(bindgen --version)" "$("clang$llvm" --version | sed -n 1p)")
-[ -f "$obj/.built" ] || build "$obj"
+[ -f "$obj/.built" ] || (
+	lock kernel
+	[ -f "$obj/.built" ] || build "$obj"
+)
 printf 'src=%s obj=%s\n' "$src" "$obj"
