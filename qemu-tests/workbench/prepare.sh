@@ -26,6 +26,7 @@ kernel=$("$tests_dir/kernel/build.sh" "$variant")
 obj=$(fact obj "$kernel")
 qemu=$("$tests_dir/qemu/build.sh")
 busybox=$("$tests_dir/workbench/busybox.sh")
+vmm=$(fact vmm "$("$tests_dir/workbench/vmm.sh")")
 
 make -s -C "$top" modules KDIR="$obj" MO="$out/modules" ACOMP_JUDGE=m >"$logs/modules-$variant.log" 2>&1 || {
 	tail -n 30 "$logs/modules-$variant.log" >&2
@@ -56,10 +57,29 @@ make -s -C "$top" modules KDIR="$obj" MO="$out/modules" ACOMP_JUDGE=m >"$logs/mo
 } >"$out/initrd.list"
 "$obj/usr/gen_init_cpio" "$out/initrd.list" >"$out/initrd.cpio"
 
+# That of a host with guests has a VM monitor besides, and what its guests boot: the same
+# kernel and the same initramfs.
+{
+	cat "$out/initrd.list"
+	printf 'dir %s 0755 0 0\n' /usr /usr/bin /lib /lib/aarch64-linux-gnu /guest
+	printf 'file /guest/Image %s 0644 0 0\n' "$obj/arch/arm64/boot/Image"
+	printf 'file /guest/initrd.cpio %s 0644 0 0\n' "$out/initrd.cpio"
+	for file in "$vmm"/*; do
+		case ${file##*/} in
+		qemu-*) place=/usr/bin ;;
+		ld-linux-*) place=/lib ;;
+		*) place=/lib/aarch64-linux-gnu ;;
+		esac
+		printf 'file %s/%s %s 0755 0 0\n' "$place" "${file##*/}" "$file"
+	done
+} >"$out/initrd-vmm.list"
+"$obj/usr/gen_init_cpio" "$out/initrd-vmm.list" >"$out/initrd-vmm.cpio"
+
 cat >"$out/artifacts" <<EOT
 qemu=$(fact qemu "$qemu")
 kernel=$obj
 image=$obj/arch/arm64/boot/Image
 initrd=$out/initrd.cpio
+initrd_vmm=$out/initrd-vmm.cpio
 logs=$out/logs
 EOT

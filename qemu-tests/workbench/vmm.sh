@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Fetches Debian's QEMU for arm64, the VM monitor of the emulated host's guests, with
+# the libraries that it is linked to. Prints
+#
+#	vmm=<folder with the program and the libraries>
+
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# apt verifies them by the archive's signature.
+suite=trixie
+package=qemu-system-arm
+program=qemu-system-aarch64
+
+# libraries FILE: names of the shared libraries that a program or library is linked to
+libraries() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
+
+# closure ROOT FILE: FILE's libraries in ROOT, theirs, and so on, one path a line
+closure() {
+	local queue=("$2") name path
+	declare -A seen=()
+	while [ ${#queue[@]} -ne 0 ]; do
+		for name in $(libraries "${queue[0]}"); do
+			[ -z "${seen[$name]:-}" ] || continue
+			path=$(find "$1" -name "$name" -print -quit)
+			[ -n "$path" ] || die "no package of $package's has $name"
+			seen[$name]=$path
+			queue+=("$path")
+		done
+		queue=("${queue[@]:1}")
+	done
+	printf '%s\n' "${seen[@]}" | LC_ALL=C sort
+}
+
+# build INTO: the recipe itself. Its text is part of the key.
+build() {
+	local root=$1/root file path
+	need_space 1200
+	apt_of "$suite-arm64" arm64 "deb $suite"
+	mkdir -p "$1/archives/partial" "$root"
+	# Nothing is installed in this apt's world, so this is all that the package needs.
+	logged "fetching $package for arm64 (90 MB)" 300 "$logs/vmm.log" \
+		apt-get install -qy --download-only --no-install-recommends \
+		-o "Dir::Cache::archives=$1/archives" "$package"
+	for file in "$1"/archives/*.deb; do
+		dpkg-deb -x "$file" "$root"
+	done
+	mkdir "$1/vmm"
+	cp "$root/usr/bin/$program" "$1/vmm/"
+	closure "$root" "$root/usr/bin/$program" | while read -r path; do
+		cp -L "$path" "$1/vmm/"
+	done
+	rm -r "$root" "$1/archives"
+}
+
+vmm=$cache/vmm-$(key "$suite" "$package" "$(declare -f build closure libraries)")
+lock vmm
+if [ ! -d "$vmm" ]; then
+	scratch=$(mktemp -d "$cache/vmm.XXXXXX")
+	trap 'rm -rf "$scratch"' EXIT
+	build "$scratch"
+	mv "$scratch/vmm" "$vmm"
+fi
+printf 'vmm=%s\n' "$vmm"
