@@ -6,25 +6,23 @@
  * many pseudo-random buffers. Each is compressed by the device and restored by
  * software, then compressed by software and restored by the device, and must
  * come back byte for byte. The write returns when all is done; a signal ends it
- * early. What came out is in /sys/kernel/debug/acomp_judge/result.
+ * early. Several may write at once, for several requests at a time. What came out
+ * so far, of all runs, is in /sys/kernel/debug/acomp_judge/result.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <crypto/acompress.h>
+#include <linux/atomic.h>
 #include <linux/debugfs.h>
 #include <linux/kstrtox.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/prandom.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/uaccess.h>
 
-#define MAX_LEN		SZ_1M
-/* A compressor may use nine bits for a byte it cannot compress. */
-#define BUFFER_SIZE	(MAX_LEN + MAX_LEN / 4)
 #define GUARD_SIZE	64
 #define GUARD_BYTE	0xa5
 
@@ -36,23 +34,24 @@ static char *software = "deflate-generic";
 module_param(software, charp, 0444);
 MODULE_PARM_DESC(software, "Driver name of the implementation that judges");
 
+static unsigned int max_len = SZ_1M;
+module_param(max_len, uint, 0444);
+MODULE_PARM_DESC(max_len, "Bytes of the longest buffer, 1 to 1048576");
+
 static bool pass_over;
 module_param(pass_over, bool, 0444);
 MODULE_PARM_DESC(pass_over, "Hold a transform idle, so that one queue pair each way is taken");
 
 enum { PLAIN, PACKED, RESTORED, NR_BUFFERS };
 
-/* Of the last run, which may still be going on. */
 static struct {
-	u64 buffers;
-	u64 mismatches;
-	u64 errors;
-	u64 bytes;
-	u64 hardware;
+	atomic64_t buffers;
+	atomic64_t mismatches;
+	atomic64_t errors;
+	atomic64_t bytes;
+	atomic64_t hardware;
 } result;
 
-/* One run at a time. */
-static DEFINE_MUTEX(run_lock);
 static struct dentry *root;
 static struct crypto_acomp *idle;
 
@@ -60,8 +59,8 @@ struct side {
 	struct crypto_acomp *tfm;
 	struct acomp_req *req;
 	struct crypto_wait wait;
-	/* Requests that somebody else completed: a device, never the fallback. */
-	u64 asynchronous;
+	/* Counts requests that a device completed, and not its fallback. */
+	bool counts;
 };
 
 static void side_exit(struct side *side)
@@ -70,9 +69,9 @@ static void side_exit(struct side *side)
 	crypto_free_acomp(side->tfm);
 }
 
-static int side_init(struct side *side, const char *name)
+static int side_init(struct side *side, const char *name, bool counts)
 {
-	side->asynchronous = 0;
+	side->counts = counts;
 	crypto_init_wait(&side->wait);
 	side->tfm = crypto_alloc_acomp(name, 0, 0);
 	if (IS_ERR(side->tfm))
@@ -92,6 +91,7 @@ static int side_init(struct side *side, const char *name)
 static int side_do(struct side *side, int (*op)(struct acomp_req *req),
 		   void *src, unsigned int slen, void *dst, unsigned int dlen)
 {
+	bool asynchronous;
 	int err;
 
 	memset(dst + dlen, GUARD_BYTE, GUARD_SIZE);
@@ -104,9 +104,10 @@ static int side_do(struct side *side, int (*op)(struct acomp_req *req),
 	acomp_request_set_dst_dma(side->req, dst, dlen);
 
 	err = op(side->req);
-	if (err == -EINPROGRESS)
-		side->asynchronous++;
+	asynchronous = err == -EINPROGRESS;
 	err = crypto_wait_req(err, &side->wait);
+	if (asynchronous && side->counts)
+		atomic64_inc(&result.hardware);
 	if (err)
 		return err;
 	if (side->req->dlen > dlen ||
@@ -115,30 +116,34 @@ static int side_do(struct side *side, int (*op)(struct acomp_req *req),
 	return side->req->dlen;
 }
 
+/* A compressor may use nine bits for a byte it cannot compress, and a few to begin. */
+static unsigned int packed_max(void)
+{
+	return max_len + max_len / 4 + 64;
+}
+
 static void judge(u8 *buffers[], unsigned int len, struct side *packer,
 		  struct side *unpacker)
 {
 	int packed, restored = 0;
 
 	packed = side_do(packer, crypto_acomp_compress, buffers[PLAIN], len,
-			 buffers[PACKED], BUFFER_SIZE - GUARD_SIZE);
+			 buffers[PACKED], packed_max());
 	if (packed > 0)
 		restored = side_do(unpacker, crypto_acomp_decompress,
 				   buffers[PACKED], packed, buffers[RESTORED],
 				   len);
 
 	if (packed <= 0 || restored < 0) {
-		result.errors++;
-		pr_err_ratelimited("buffer %llu, %u bytes: %s to %d, %s to %d\n",
-				   result.buffers, len,
+		atomic64_inc(&result.errors);
+		pr_err_ratelimited("%u bytes: %s to %d, %s to %d\n", len,
 				   crypto_acomp_driver_name(packer->tfm), packed,
 				   crypto_acomp_driver_name(unpacker->tfm),
 				   restored);
 	} else if (restored != len ||
 		   memcmp(buffers[PLAIN], buffers[RESTORED], len)) {
-		result.mismatches++;
-		pr_err_ratelimited("buffer %llu, %u bytes: %s to %s differs\n",
-				   result.buffers, len,
+		atomic64_inc(&result.mismatches);
+		pr_err_ratelimited("%u bytes: %s to %s differs\n", len,
 				   crypto_acomp_driver_name(packer->tfm),
 				   crypto_acomp_driver_name(unpacker->tfm));
 	}
@@ -153,9 +158,9 @@ static unsigned int draw(struct rnd_state *rnd, unsigned int n)
 /* Every power of two is as likely as any other. */
 static unsigned int draw_len(struct rnd_state *rnd)
 {
-	unsigned int magnitude = 1U << (draw(rnd, ilog2(MAX_LEN) + 1) - 1);
+	unsigned int magnitude = 1U << (draw(rnd, ilog2(max_len) + 1) - 1);
 
-	return min(magnitude - 1 + draw(rnd, magnitude), MAX_LEN);
+	return min(magnitude - 1 + draw(rnd, magnitude), max_len);
 }
 
 /* Pieces of noise, of one byte, and of what came before; some are noise only. */
@@ -186,26 +191,24 @@ static int run(unsigned int count, u64 seed, u8 *buffers[])
 {
 	struct side hw, sw;
 	struct rnd_state rnd;
-	unsigned int len;
+	unsigned int len, n;
 	int err;
 
-	memset(&result, 0, sizeof(result));
-	err = side_init(&hw, hardware);
+	err = side_init(&hw, hardware, true);
 	if (err)
 		return err;
-	err = side_init(&sw, software);
+	err = side_init(&sw, software, false);
 	if (err)
 		goto exit_hw;
 
 	prandom_seed_state(&rnd, seed);
-	while (result.buffers < count && !err) {
+	for (n = 0; n < count && !err; n++) {
 		len = draw_len(&rnd);
 		fill(&rnd, buffers[PLAIN], len);
 		judge(buffers, len, &hw, &sw);
 		judge(buffers, len, &sw, &hw);
-		result.buffers++;
-		result.bytes += len;
-		result.hardware = hw.asynchronous;
+		atomic64_inc(&result.buffers);
+		atomic64_add(len, &result.bytes);
 		cond_resched();
 		if (signal_pending(current))
 			err = -EINTR;
@@ -220,10 +223,11 @@ exit_hw:
 static ssize_t run_write(struct file *file, const char __user *from,
 			 size_t size, loff_t *ppos)
 {
+	size_t buffer_size = packed_max() + GUARD_SIZE;
 	u8 *buffers[NR_BUFFERS] = {};
 	unsigned int count;
 	char command[64];
-	int err, i;
+	int err = 0, i;
 	u64 seed;
 
 	if (size >= sizeof(command))
@@ -234,13 +238,9 @@ static ssize_t run_write(struct file *file, const char __user *from,
 	if (sscanf(command, "%u %llu", &count, &seed) != 2)
 		return -EINVAL;
 
-	err = mutex_lock_interruptible(&run_lock);
-	if (err)
-		return err;
-
 	/* Contiguous, so that a device can do with one entry for each. */
 	for (i = 0; i < NR_BUFFERS && !err; i++) {
-		buffers[i] = alloc_pages_exact(BUFFER_SIZE, GFP_KERNEL);
+		buffers[i] = alloc_pages_exact(buffer_size, GFP_KERNEL);
 		if (!buffers[i])
 			err = -ENOMEM;
 	}
@@ -248,9 +248,8 @@ static ssize_t run_write(struct file *file, const char __user *from,
 		err = run(count, seed, buffers);
 	for (i = 0; i < NR_BUFFERS; i++)
 		if (buffers[i])
-			free_pages_exact(buffers[i], BUFFER_SIZE);
+			free_pages_exact(buffers[i], buffer_size);
 
-	mutex_unlock(&run_lock);
 	return err ?: size;
 }
 
@@ -262,17 +261,20 @@ static const struct file_operations run_fops = {
 
 static int result_show(struct seq_file *seq, void *unused)
 {
-	seq_printf(seq, "buffers: %llu\n", READ_ONCE(result.buffers));
-	seq_printf(seq, "mismatches: %llu\n", READ_ONCE(result.mismatches));
-	seq_printf(seq, "errors: %llu\n", READ_ONCE(result.errors));
-	seq_printf(seq, "bytes: %llu\n", READ_ONCE(result.bytes));
-	seq_printf(seq, "hardware: %llu\n", READ_ONCE(result.hardware));
+	seq_printf(seq, "buffers: %lld\n", atomic64_read(&result.buffers));
+	seq_printf(seq, "mismatches: %lld\n", atomic64_read(&result.mismatches));
+	seq_printf(seq, "errors: %lld\n", atomic64_read(&result.errors));
+	seq_printf(seq, "bytes: %lld\n", atomic64_read(&result.bytes));
+	seq_printf(seq, "hardware: %lld\n", atomic64_read(&result.hardware));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(result);
 
 static int __init acomp_judge_init(void)
 {
+	if (!max_len || max_len > SZ_1M)
+		return -EINVAL;
+
 	/*
 	 * A driver gives out the queues of its first function before those of
 	 * the next. With as few queues there as this takes, the next is judged.

@@ -12,13 +12,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::Options;
+use crate::acomp_judge::{self, Results};
 use crate::control::{self, Report};
 use crate::expect;
 use crate::host;
 use crate::sysfs::{self, Function};
 
 const ALGORITHM: &str = "hisi-deflate-acomp";
-const JUDGE: &str = "/sys/kernel/debug/acomp_judge";
 const BUFFERS: u64 = 1000;
 /// Lines of this level or a more severe one are complaints (`KERN_WARNING`).
 const WARNING: u32 = 4;
@@ -169,54 +169,51 @@ pub(super) fn probe(options: &Options, report: &mut Report) -> Result<()> {
 }
 
 /// Runs the load generator in a thread, since a write to it returns only when it is done.
-struct Load(mpsc::Receiver<Result<()>>);
+struct Load {
+    ended: mpsc::Receiver<Result<()>>,
+    before: Results,
+}
 
 impl Load {
-    fn start(buffers: u64, seed: u64) -> Self {
+    fn start(buffers: u64, seed: u64) -> Result<Self> {
+        let before = Results::read()?;
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
-            let result = sysfs::write(format!("{JUDGE}/run"), &format!("{buffers} {seed}"));
+            let result = acomp_judge::run(buffers, seed);
             // Nobody listens any more if the load took too long.
             let _ = sender.send(result);
         });
-        Load(receiver)
+        Ok(Load {
+            ended: receiver,
+            before,
+        })
     }
 
-    fn wait(&self, timeout: Duration) -> Result<()> {
-        match self.0.recv_timeout(timeout) {
-            Ok(result) => result,
+    /// What came out so far.
+    fn results(&self) -> Result<Results> {
+        Ok(Results::read()? - self.before)
+    }
+
+    fn wait(&self, timeout: Duration) -> Result<Results> {
+        match self.ended.recv_timeout(timeout) {
+            Ok(result) => result.and_then(|()| self.results()),
             Err(RecvTimeoutError::Timeout) => bail!("the load is not done after {timeout:?}"),
             Err(RecvTimeoutError::Disconnected) => bail!("the load ended without a result"),
         }
     }
 }
 
-/// A number from the result of the last load.
-fn result(key: &str) -> Result<u64> {
-    let text = sysfs::read(format!("{JUDGE}/result"))?;
-    let value = text
-        .lines()
-        .filter_map(|line| line.split_once(": "))
-        .find(|(name, _)| *name == key);
-    let (_, value) = value.with_context(|| format!("result has no {key}: {text:?}"))?;
-    value
-        .trim()
-        .parse()
-        .with_context(|| format!("{key} is no number: {value:?}"))
-}
-
-/// The last load went through the device, and nothing is wrong with it.
-fn flawless(buffers: u64) -> Result<()> {
-    let text = sysfs::read(format!("{JUDGE}/result"))?;
-    expect::equal("buffers", result("buffers")?, buffers)?;
+/// The load went through the device, and nothing is wrong with it.
+fn flawless(results: &Results, buffers: u64) -> Result<()> {
+    expect::equal("buffers", results.buffers, buffers)?;
     ensure!(
-        result("mismatches")? == 0 && result("errors")? == 0,
-        "result: {text:?}"
+        results.mismatches == 0 && results.errors == 0,
+        "{results:?}"
     );
     let wanted = 2 * buffers;
     ensure!(
-        result("hardware")? == wanted,
-        "expected {wanted} requests done by the device, not by its fallback: {text:?}",
+        results.hardware == wanted,
+        "expected {wanted} requests done by the device, not by its fallback: {results:?}",
     );
     Ok(())
 }
@@ -245,10 +242,10 @@ pub(super) fn load(options: &Options, report: &mut Report) -> Result<()> {
     };
 
     report.point(&format!("{buffers} buffers"), || {
-        Load::start(buffers, 1).wait(Duration::from_secs(600))?;
-        flawless(buffers)
+        let results = Load::start(buffers, 1)?.wait(Duration::from_secs(600))?;
+        flawless(&results, buffers)
     });
-    report.note(sysfs::read(format!("{JUDGE}/result"))?.trim_end());
+    report.note(&format!("{:?}", Results::read()?));
     report.point("the VF did them", || {
         let (by_pf, by_vf) = (sent(&pf)?, sent(&vf)?);
         let wanted = 2 * buffers;
@@ -263,14 +260,14 @@ pub(super) fn load(options: &Options, report: &mut Report) -> Result<()> {
     for (name, function) in [("VF", &vf), ("PF", &pf), ("VF", &vf)] {
         let mut log = Log::follow()?;
         report.point(&format!("{name} reset under load"), || {
-            let load = Load::start(buffers / 4, 2);
+            let load = Load::start(buffers / 4, 2)?;
             expect::eventually("the load to begin", Duration::from_secs(30), || {
-                Ok(result("buffers")? > 4)
+                Ok(load.results()?.buffers > 4)
             })?;
             function.reset()?;
-            load.wait(Duration::from_secs(300))?;
+            let results = load.wait(Duration::from_secs(300))?;
             // A request that was under way may fail; it must not come back with wrong bytes.
-            expect::equal("mismatches", result("mismatches")?, 0)?;
+            expect::equal("mismatches", results.mismatches, 0)?;
             // PF and VFs tell each other about a reset of the PF.
             let complaints = log.complaints()?;
             let about_reset: Vec<&String> = complaints
@@ -283,10 +280,10 @@ pub(super) fn load(options: &Options, report: &mut Report) -> Result<()> {
             );
             Ok(())
         });
-        report.note(sysfs::read(format!("{JUDGE}/result"))?.trim_end());
+        report.note(&format!("{:?}", Results::read()?));
         report.point(&format!("{name} works after its reset"), || {
-            Load::start(20, 3).wait(Duration::from_secs(120))?;
-            flawless(20)
+            let results = Load::start(20, 3)?.wait(Duration::from_secs(120))?;
+            flawless(&results, 20)
         });
     }
     control::report_violations(report, true);
