@@ -49,6 +49,15 @@ fn port() -> Option<MutexGuard<'static, Port>> {
     )
 }
 
+/// Waits for one line that was not asked for, such as an order to end.
+///
+/// Nothing may be asked while somebody waits here: the answer could come to the wrong one.
+pub(crate) fn await_line() -> Result<String> {
+    let mut line = String::new();
+    BufReader::new(File::open(PORT)?).read_line(&mut line)?;
+    Ok(line.trim_end().to_owned())
+}
+
 /// Sends one line. A lost line shows on the host as a missing one, hence no error here.
 pub(crate) fn line(text: &str) {
     if let Some(mut port) = port() {

@@ -9,7 +9,8 @@ use crate::modules::Modules;
 use crate::sysfs::Function;
 use crate::vfio::Kind;
 
-const HUAWEI: u16 = 0x19e5;
+/// Vendor of all that is emulated here.
+pub(crate) const HUAWEI: u16 = 0x19e5;
 const ZIP_PF: u16 = 0xa250;
 /// The PCI device of a ZIP VF, also what the migration stream names.
 pub(crate) const ZIP_VF: u16 = 0xa251;
@@ -54,13 +55,18 @@ pub(crate) fn modules(options: &Options) -> Result<Modules> {
 
 /// Loads the accelerator's own driver, and before it what its self-test needs.
 pub(crate) fn load_zip(modules: &Modules, parameters: &str) -> Result<Function> {
+    load_hisi_zip(modules, parameters)?;
+    Function::find(HUAWEI, ZIP_PF)
+}
+
+/// As [`load_zip`], on a machine that has VFs without their PF.
+pub(crate) fn load_hisi_zip(modules: &Modules, parameters: &str) -> Result<()> {
     // The crypto core asks for the manager that runs self-tests by name, with a helper program
     // that this machine does not have.
     modules.load("cryptomgr")?;
     // hisi_zip registers an algorithm that needs a software fallback.
     modules.load("deflate")?;
-    modules.load_with("hisi_zip", parameters)?;
-    Function::find(HUAWEI, ZIP_PF)
+    modules.load_with("hisi_zip", parameters)
 }
 
 /// Loads VFIO with the containers of both kinds.

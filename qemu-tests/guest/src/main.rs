@@ -16,6 +16,7 @@ mod qm;
 mod scenario;
 mod sysfs;
 mod vfio;
+mod vmm;
 
 use std::collections::HashMap;
 use std::fs;

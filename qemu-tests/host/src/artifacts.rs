@@ -17,6 +17,8 @@ pub struct Artifacts {
     pub image: PathBuf,
     /// The initramfs: guest program, shell and modules.
     pub initrd: PathBuf,
+    /// As `initrd`, with a VM monitor and what its guests boot.
+    pub initrd_vmm: PathBuf,
     /// Where the machines' logs go.
     pub logs: PathBuf,
     /// Whether this is the kernel with the run-time checkers, in which everything is slower.
@@ -51,6 +53,7 @@ impl Artifacts {
             kernel: get("kernel")?,
             image: get("image")?,
             initrd: get("initrd")?,
+            initrd_vmm: get("initrd_vmm")?,
             logs: get("logs")?,
             debug,
         })

@@ -12,8 +12,8 @@ pub mod artifacts;
 pub mod bench;
 pub mod ktap;
 pub mod machine;
+pub mod migrate;
 pub mod modules;
-pub mod qmp;
 pub mod splat;
 
 pub use artifacts::Artifacts;

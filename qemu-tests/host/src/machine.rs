@@ -6,6 +6,7 @@
 //!
 //! - KTAP, the results;
 //! - `@show <text>`, for the person who watches;
+//! - `@guest <text>`, the kernel log of a guest of the machine;
 //! - `@dump <text>`, for the test to compare;
 //! - `@host get <device> <property>`, `@host set <device> <property> <json>` and
 //!   `@host end`, each answered by one line `ok <json>` or `err <text>`.
@@ -19,12 +20,12 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use qmp::Qmp;
 use serde_json::Value;
 
 use crate::artifacts::Artifacts;
 use crate::ktap::Report;
 use crate::modules;
-use crate::qmp::Qmp;
 use crate::splat;
 
 /// What is to be run.
@@ -40,6 +41,8 @@ pub struct Scenario {
     module: Option<PathBuf>,
     /// Whether the machine's time is counted in instructions.
     counted: bool,
+    /// Whether the machine can have guests of its own.
+    hypervisor: bool,
     deadline: Duration,
 }
 
@@ -58,6 +61,8 @@ pub struct Outcome {
     pub console: PathBuf,
     /// The control channel's lines.
     pub control: PathBuf,
+    /// The kernel log of the machine's guest, if it can have one.
+    pub guest_console: Option<PathBuf>,
 }
 
 impl Scenario {
@@ -71,6 +76,7 @@ impl Scenario {
             accelerators: vec![("zip0", "hisi-zip".into())],
             module: None,
             counted: false,
+            hypervisor: false,
             deadline: Duration::from_secs(240),
         }
     }
@@ -115,6 +121,12 @@ impl Scenario {
         self
     }
 
+    /// The machine has EL2, for KVM, and all that guests need: a VM monitor and what they boot.
+    pub fn hypervisor(mut self) -> Self {
+        self.hypervisor = true;
+        self
+    }
+
     /// How long the machine may take with the normal kernel, in seconds (240 if not said).
     pub fn within(mut self, seconds: u64) -> Self {
         self.deadline = Duration::from_secs(seconds);
@@ -124,9 +136,17 @@ impl Scenario {
     fn qemu(&self, artifacts: &Artifacts, sockets: &Path, console: &str) -> Command {
         let mut command = Command::new(&artifacts.qemu);
         command
-            .args(["-M", "virt,gic-version=3,iommu=smmuv3,its=on"])
+            .arg("-M")
+            .arg(format!(
+                "virt,gic-version=3,iommu=smmuv3,its=on,virtualization={}",
+                if self.hypervisor { "on" } else { "off" }
+            ))
             .args(["-cpu", "cortex-a76", "-m"])
-            .arg(if artifacts.debug { "2G" } else { "1G" })
+            .arg(if artifacts.debug || self.hypervisor {
+                "2G"
+            } else {
+                "1G"
+            })
             .args(if self.counted {
                 ["-smp", "1", "-icount", "shift=0,sleep=off"]
             } else {
@@ -146,7 +166,11 @@ impl Scenario {
             .arg("-kernel")
             .arg(&artifacts.image)
             .arg("-initrd")
-            .arg(&artifacts.initrd)
+            .arg(if self.hypervisor {
+                &artifacts.initrd_vmm
+            } else {
+                &artifacts.initrd
+            })
             .arg("-append")
             .arg(format!(
                 "console=ttyAMA0 panic=-1 scenario={} {}",
@@ -222,11 +246,15 @@ impl Scenario {
         let factor = if artifacts.debug { 8 } else { 1 };
         let deadline = (!interactive).then(|| Instant::now() + self.deadline * factor);
 
+        let guest_console = self
+            .hypervisor
+            .then(|| artifacts.logs.join(format!("{}.guest.log", self.label)));
         let mut session = Session {
             accelerators: self.accelerators.iter().map(|(id, _)| *id).collect(),
             writer: control.try_clone()?,
             qmp,
             log: File::create(&control_log)?,
+            guest_log: guest_console.as_ref().map(File::create).transpose()?,
             outcome: Outcome {
                 report: Report::default(),
                 dump: Vec::new(),
@@ -234,6 +262,7 @@ impl Scenario {
                 ended: false,
                 console,
                 control: control_log,
+                guest_console,
             },
             show,
         };
@@ -300,12 +329,16 @@ struct Session<S> {
     writer: UnixStream,
     qmp: Qmp,
     log: File,
+    guest_log: Option<File>,
     outcome: Outcome,
     show: S,
 }
 
 impl<S: FnMut(&str)> Session<S> {
     fn line(&mut self, line: &str) -> Result<()> {
+        if let (Some(text), Some(log)) = (line.strip_prefix("@guest "), &mut self.guest_log) {
+            return Ok(writeln!(log, "{text}")?);
+        }
         writeln!(self.log, "{line}")?;
         if let Some(text) = line.strip_prefix("@show") {
             (self.show)(text.strip_prefix(' ').unwrap_or(text));
@@ -373,6 +406,11 @@ fn lines_of(stream: UnixStream) -> mpsc::Receiver<String> {
     receiver
 }
 
+fn read_log(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).with_context(|| format!("no kernel log {}", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// The last lines of a file.
 fn tail(path: &Path, count: usize) -> String {
     let text = std::fs::read(path).unwrap_or_default();
@@ -384,9 +422,7 @@ fn tail(path: &Path, count: usize) -> String {
 impl Outcome {
     /// The kernel's log.
     pub fn kernel_log(&self) -> Result<String> {
-        let bytes = std::fs::read(&self.console)
-            .with_context(|| format!("no kernel log {}", self.console.display()))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        read_log(&self.console)
     }
 
     /// All that is wrong, whatever the scenario: failed results, an early end, a splat.
@@ -395,8 +431,10 @@ impl Outcome {
         if !self.ended {
             problems.push("the machine stopped before its scenario ended".into());
         }
-        for (line, text) in splat::find(&self.kernel_log()?) {
-            problems.push(format!("{}:{line}: {text}", self.console.display()));
+        for console in std::iter::once(&self.console).chain(&self.guest_console) {
+            for (line, text) in splat::find(&read_log(console)?) {
+                problems.push(format!("{}:{line}: {text}", console.display()));
+            }
         }
         Ok(problems)
     }

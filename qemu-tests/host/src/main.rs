@@ -24,6 +24,11 @@ enum Command {
     Shell,
     /// Compares what the C driver's and our driver's migrations cost.
     Bench,
+    /// Migrates a guest at work from one QEMU to another and back.
+    Migrate {
+        /// Parameters of the scenario, `key=value`.
+        parameters: Vec<String>,
+    },
     /// Runs a scenario of the guest program and prints its report.
     Run {
         /// Name of the scenario.
@@ -59,6 +64,7 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Shell => Scenario::new("shell").run_interactive(&artifacts).map(drop),
+        Command::Migrate { parameters } => host::migrate::run(&artifacts, &parameters),
         Command::Run {
             scenario,
             parameters,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! As much of the QEMU Machine Protocol as the tests use: properties and quit.
+//! As much of the QEMU Machine Protocol as is used here: commands, events, properties.
+
+#![forbid(unsafe_code)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -8,10 +10,33 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+/// Something that QEMU tells unasked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When, by QEMU's clock, in microseconds since 1970.
+    pub at: u64,
+    /// Its name in QEMU's schema.
+    pub name: String,
+    /// What it carries.
+    pub data: Value,
+}
+
+impl Event {
+    fn parse(message: &Value) -> Option<Self> {
+        let time = |unit: &str| message["timestamp"][unit].as_u64();
+        Some(Self {
+            at: time("seconds")? * 1_000_000 + time("microseconds")?,
+            name: message["event"].as_str()?.to_string(),
+            data: message["data"].clone(),
+        })
+    }
+}
+
 /// A connection in command mode.
 pub struct Qmp {
     reader: BufReader<UnixStream>,
     writer: UnixStream,
+    events: Vec<Event>,
 }
 
 impl Qmp {
@@ -21,6 +46,7 @@ impl Qmp {
         let mut qmp = Self {
             reader: BufReader::new(stream.try_clone()?),
             writer: stream,
+            events: Vec::new(),
         };
         qmp.receive().context("no greeting from QEMU")?;
         qmp.execute("qmp_capabilities", json!({}))?;
@@ -35,7 +61,7 @@ impl Qmp {
         Ok(serde_json::from_str(&line)?)
     }
 
-    /// Runs a command and returns what it returns; events that come in between are dropped.
+    /// Runs a command and returns what it returns; events that come in between are kept.
     pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let request = json!({ "execute": command, "arguments": arguments });
         writeln!(self.writer, "{request}")?;
@@ -47,7 +73,13 @@ impl Qmp {
             if let Some(error) = answer.get("error") {
                 bail!("QMP {command}: {}", error["desc"].as_str().unwrap_or("?"));
             }
+            self.events.extend(Event::parse(&answer));
         }
+    }
+
+    /// The events that came since the last call, by the time of the last command.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
     }
 
     /// A property of the device created with `id=`.
@@ -66,5 +98,42 @@ impl Qmp {
             json!({ "path": path, "property": property, "value": value }),
         )
         .map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_before_an_answer_are_kept() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut script = theirs.try_clone().unwrap();
+        script
+            .write_all(
+                b"{\"QMP\":{}}\n{\"return\":{}}\n\
+                  {\"event\":\"STOP\",\"timestamp\":{\"seconds\":2,\"microseconds\":7}}\n\
+                  {\"return\":{\"status\":\"paused\"}}\n",
+            )
+            .unwrap();
+        let mut qmp = Qmp::connect(ours).unwrap();
+        let status = qmp.execute("query-status", json!({})).unwrap();
+        assert_eq!(status["status"], "paused");
+        let events = qmp.take_events();
+        assert_eq!(events.len(), 1);
+        assert_eq!((events[0].at, events[0].name.as_str()), (2_000_007, "STOP"));
+        assert!(qmp.take_events().is_empty());
+    }
+
+    #[test]
+    fn a_refused_command_says_why() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut script = theirs.try_clone().unwrap();
+        script
+            .write_all(b"{\"QMP\":{}}\n{\"return\":{}}\n{\"error\":{\"desc\":\"no such\"}}\n")
+            .unwrap();
+        let mut qmp = Qmp::connect(ours).unwrap();
+        let error = qmp.execute("quit", json!({})).unwrap_err();
+        assert_eq!(error.to_string(), "QMP quit: no such");
     }
 }

@@ -2,11 +2,13 @@
 
 //! The scenarios, one file each.
 
+mod at_work;
 mod bench;
 mod debugfs_hisi;
 mod debugfs_tree;
 mod demo;
 mod engines;
+mod guest_at_work;
 mod judge;
 mod kunit;
 mod migrate;
@@ -38,6 +40,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "judge-load" => judge::load,
         "uapi" => uapi::run,
         "migrate" => migrate::run,
+        "guest-at-work" => guest_at_work::run,
+        "at-work" => at_work::run,
         "debugfs-tree" => debugfs_tree::run,
         "debugfs-hisi" => debugfs_hisi::run,
         "topology" => topology::run,

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The guest, as one sees it from outside: its two serial ports.
+//!
+//! Each port is a file that every VM monitor appends to, so that what the guest writes stays in
+//! order, whoever has it at the moment.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use timeline::{Load, What};
+
+use super::tell;
+use crate::control;
+
+const CONSOLE: &str = "/tmp/guest.console";
+const CONTROL: &str = "/tmp/guest.control";
+/// What is written to the guest's control port. Both monitors have it open, so nothing may be
+/// written while there are two.
+const ORDERS: &str = "/tmp/guest.orders";
+const POLL: Duration = Duration::from_millis(10);
+
+#[derive(Default)]
+struct Heard {
+    load: Load,
+    reports: u64,
+    /// KTAP.
+    results: Vec<String>,
+    /// Whether the guest has come to its end.
+    ended: bool,
+}
+
+/// A guest that is at work, wherever it is.
+pub(crate) struct Guest {
+    heard: Arc<Mutex<Heard>>,
+    orders: File,
+}
+
+impl Guest {
+    /// Makes the ports ready and listens to them from now on.
+    pub(crate) fn new() -> Result<Self> {
+        for file in [CONSOLE, CONTROL] {
+            File::create(file).with_context(|| format!("cannot create {file}"))?;
+        }
+        let _ = fs::remove_file(ORDERS);
+        mknodat(CWD, ORDERS, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .with_context(|| format!("cannot create {ORDERS}"))?;
+        // For both, so that it opens without a reader and stays open between two of them.
+        let orders = OpenOptions::new().read(true).write(true).open(ORDERS)?;
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        follow(CONSOLE, |line| control::line(&format!("@guest {line}")))?;
+        let hearing = Arc::clone(&heard);
+        follow(CONTROL, move |line| hear(&hearing, line))?;
+        Ok(Guest { heard, orders })
+    }
+
+    /// QEMU's arguments for the ports.
+    pub(super) fn serial_ports(&self) -> Vec<String> {
+        let file = |id, path| format!("file,id={id},path={path},append=on");
+        let control = format!("{},input-path={ORDERS}", file("control", CONTROL));
+        let console = file("console", CONSOLE);
+        let words = ["-chardev", &console, "-serial", "chardev:console"];
+        let more = ["-chardev", &control, "-serial", "chardev:control"];
+        words.into_iter().chain(more).map(str::to_owned).collect()
+    }
+
+    fn heard<T>(&self, look: impl FnOnce(&Heard) -> T) -> T {
+        look(&self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the guest has done.
+    pub(crate) fn load(&self) -> Load {
+        self.heard(|heard| heard.load)
+    }
+
+    /// Waits until the guest has done `more` requests from now on.
+    pub(crate) fn does(&self, more: u64, timeout: Duration) -> Result<()> {
+        let goal = self.load().done + more;
+        self.until(timeout, |heard| heard.load.done >= goal)
+            .with_context(|| format!("the guest's work is to come to {goal} requests"))
+    }
+
+    fn until(&self, timeout: Duration, condition: impl Fn(&Heard) -> bool) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let (done, reports, load) =
+                self.heard(|heard| (condition(heard), heard.reports, heard.load));
+            if done {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("not within {timeout:?}; {reports} reports came, the last one: {load:?}");
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Has the guest end its work and shut down. Fails if the guest finds anything wrong.
+    pub(crate) fn end(&mut self, timeout: Duration) -> Result<Load> {
+        self.orders.write_all(b"end\n")?;
+        self.until(timeout, |heard| heard.ended)?;
+        // It waits for an answer before it powers off.
+        self.orders.write_all(b"ok null\n")?;
+        let results = self.heard(|heard| heard.results.clone());
+        let wrong = results
+            .iter()
+            .any(|line| line.starts_with("not ok") || line.starts_with("Bail out!"));
+        let planned = results.iter().any(|line| line.starts_with("1.."));
+        ensure!(planned && !wrong, "{}", results.join("\n"));
+        Ok(self.load())
+    }
+}
+
+fn hear(heard: &Mutex<Heard>, line: &str) {
+    let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(json) = line.strip_prefix("@load ") {
+        match serde_json::from_str(json) {
+            Ok(load) => {
+                heard.load = load;
+                heard.reports += 1;
+                tell(What::Load(load));
+            }
+            Err(error) => heard.results.push(format!("Bail out! {line}: {error}")),
+        }
+    } else if line == "@host end" {
+        heard.ended = true;
+    } else {
+        heard.results.push(line.to_owned());
+    }
+}
+
+/// Reads a file that grows, line by line, in a thread of its own.
+fn follow(path: &str, mut take: impl FnMut(&str) + Send + 'static) -> Result<()> {
+    let mut file = File::open(path)?;
+    std::thread::spawn(move || {
+        let mut pending = Vec::new();
+        loop {
+            match file.read_to_end(&mut pending) {
+                Ok(0) | Err(_) => std::thread::sleep(POLL),
+                Ok(_) => {
+                    while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+                        let line: Vec<u8> = pending.drain(..=end).collect();
+                        take(String::from_utf8_lossy(&line).trim_end());
+                    }
+                }
+            }
+        }
+    });
+    Ok(())
+}

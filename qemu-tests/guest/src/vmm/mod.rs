@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A real VM monitor: Debian's QEMU with KVM, as a child process, told by QMP what to do.
+
+mod guest;
+mod migration;
+mod watch;
+
+use std::fs::{self, File};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use qmp::Qmp;
+use serde_json::{Value, json};
+use timeline::{Event, What};
+
+pub(crate) use guest::Guest;
+pub(crate) use migration::migrate;
+pub(crate) use watch::{Watch, sessions};
+
+use crate::control;
+use crate::sysfs::{self, Function};
+use crate::vfio::Kind;
+
+const PROGRAM: &str = "/usr/bin/qemu-system-aarch64";
+/// All of it is sent while the guest stands still: nothing tells which pages a device has written.
+const MEMORY: &str = "128M";
+/// From the start of the program to its first word.
+const START: Duration = Duration::from_secs(60);
+
+/// Tells the test host what happens now.
+pub(crate) fn tell(what: What) {
+    // QEMU counts its events' time in the same way.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    tell_of(since.map_or(0, |since| since.as_micros() as u64), what);
+}
+
+/// Tells the test host what has happened, in microseconds since 1970.
+fn tell_of(at: u64, what: What) {
+    let line = serde_json::to_string(&Event { at, what }).expect("an event is plain data");
+    control::line(&format!("@dump {line}"));
+}
+
+/// Whether a VM monitor has the guest or waits for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Boots,
+    Waits,
+}
+
+/// A QEMU process. It ends with this.
+pub(crate) struct Vmm {
+    name: String,
+    child: Child,
+    qmp: Qmp,
+    /// Its own messages.
+    log: PathBuf,
+}
+
+impl Vmm {
+    /// Starts QEMU for the guest, with VFs for it.
+    pub(crate) fn start(
+        name: &str,
+        role: Role,
+        kind: Kind,
+        vfs: &[&Function],
+        guest: &Guest,
+    ) -> Result<Self> {
+        let socket = format!("/tmp/{name}.qmp");
+        let _ = fs::remove_file(&socket);
+        let listener = UnixListener::bind(&socket)?;
+        let log = PathBuf::from(format!("/tmp/{name}.log"));
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["-M", "virt,gic-version=3,its=on", "-accel", "kvm"])
+            .args(["-cpu", "host", "-smp", "1", "-m", MEMORY])
+            .args(["-nodefaults", "-no-user-config", "-nographic"])
+            .args(["-kernel", "/guest/Image", "-initrd", "/guest/initrd.cpio"])
+            .args([
+                "-append",
+                "console=ttyAMA0 panic=-1 vfio=c scenario=at-work",
+            ])
+            .args(guest.serial_ports())
+            .args(["-chardev", &format!("socket,id=qmp,path={socket}")])
+            .args(["-mon", "chardev=qmp,mode=control"]);
+        let container = match kind {
+            Kind::Type1 => "",
+            Kind::Iommufd => {
+                command.args(["-object", "iommufd,id=iommufd0"]);
+                ",iommufd=iommufd0"
+            }
+        };
+        for vf in vfs {
+            command.args([
+                "-device",
+                &format!("vfio-pci,host={vf}{container},enable-migration=on"),
+            ]);
+        }
+        if role == Role::Waits {
+            command.args(["-incoming", "defer"]);
+        }
+        let file = File::create(&log)?;
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file);
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {PROGRAM}"))?;
+        let qmp = connect(&listener, &mut child, &log);
+        match qmp {
+            Ok(qmp) => Ok(Vmm {
+                name: name.into(),
+                child,
+                qmp,
+                log,
+            }),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error.context(format!("{name} does not start")))
+            }
+        }
+    }
+
+    /// Runs a QMP command. What QEMU told meanwhile goes to the test host.
+    pub(crate) fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
+        let result = self.qmp.execute(command, arguments);
+        for event in self.qmp.take_events() {
+            let name = match event.data["status"].as_str() {
+                Some(status) => format!("{} {status}", event.name),
+                None => event.name,
+            };
+            tell_of(
+                event.at,
+                What::Monitor {
+                    vmm: self.name.clone(),
+                    event: name,
+                },
+            );
+        }
+        result.with_context(|| format!("{}: {}", self.name, last_words(&self.log)))
+    }
+
+    /// What the guest does, in QEMU's words (`RunState` of its schema).
+    pub(crate) fn status(&mut self) -> Result<String> {
+        let status = self.execute("query-status", json!({}))?;
+        let status = status["status"].as_str().context("a status has no name")?;
+        Ok(status.to_owned())
+    }
+
+    /// Ends QEMU, and with it the use of its VFs.
+    pub(crate) fn quit(mut self) -> Result<()> {
+        self.execute("quit", json!({}))?;
+        self.wait(Duration::from_secs(30))
+    }
+
+    /// Waits until QEMU has ended by itself.
+    pub(crate) fn wait(&mut self, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("{}: {status}: {}", self.name, last_words(&self.log)),
+                None if Instant::now() > deadline => {
+                    bail!("{} has not ended in {timeout:?}", self.name)
+                }
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+}
+
+impl Drop for Vmm {
+    fn drop(&mut self) {
+        // Both fail when it has ended already, which is all that is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn connect(listener: &UnixListener, child: &mut Child, log: &Path) -> Result<Qmp> {
+    listener.set_nonblocking(true)?;
+    let deadline = Instant::now() + START;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false)?;
+                return Qmp::connect(stream).with_context(|| last_words(log));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                if let Some(status) = child.try_wait()? {
+                    bail!("{status}: {}", last_words(log));
+                }
+                if Instant::now() > deadline {
+                    bail!("not a word in {START:?}");
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The end of QEMU's own messages.
+fn last_words(log: &Path) -> String {
+    let text = sysfs::read(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(5)..].join("; ")
+}

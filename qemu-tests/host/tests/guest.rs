@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Guests at work migrate: on the emulated Kunpeng host everything is real, QEMU and KVM
+//! included, but for the accelerators and the CPU.
+
+#![forbid(unsafe_code)]
+
+use anyhow::Result;
+use host::{Artifacts, Scenario};
+
+/// A guest's way to the other VF and back.
+fn round_trip() -> Scenario {
+    Scenario::new("guest-at-work")
+        .with("rounds", "1")
+        .hypervisor()
+        .within(600)
+}
+
+fn run_clean(scenario: Scenario) -> Result<()> {
+    scenario
+        .run(&Artifacts::load()?, |line| println!("{line}"))?
+        .expect_clean()
+}
+
+#[test]
+fn migrates_and_comes_back() -> Result<()> {
+    run_clean(round_trip())
+}
