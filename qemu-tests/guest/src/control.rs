@@ -118,6 +118,11 @@ pub(crate) fn set_latency(latency: std::time::Duration) -> Result<()> {
     set("latency-ns", latency.as_nanos() as u64)
 }
 
+/// Has the PF report an error on the bus, by QEMU's name for it.
+pub(crate) fn bus_error(name: &str) -> Result<()> {
+    request(&format!("error zip0 {name}")).map(drop)
+}
+
 /// What the device's violation counters say, those above zero.
 pub(crate) fn violations() -> Result<Vec<(String, u64)>> {
     let value = get("violations")?;

@@ -8,8 +8,9 @@
 //! - `@show <text>`, for the person who watches;
 //! - `@guest <text>`, the kernel log of a guest of the machine;
 //! - `@dump <text>`, for the test to compare;
-//! - `@host get <device> <property>`, `@host set <device> <property> <json>` and
-//!   `@host end`, each answered by one line `ok <json>` or `err <text>`.
+//! - `@host get <device> <property>`, `@host set <device> <property> <json>`,
+//!   `@host error <device> <name>` for an error on the bus, and `@host end`, each
+//!   answered by one line `ok <json>` or `err <text>`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -370,6 +371,11 @@ impl<S: FnMut(&str)> Session<S> {
             "set" => {
                 let (id, property, value) = (word()?, word()?, word()?);
                 self.qmp.set(id, property, serde_json::from_str(value)?)?;
+                Ok(Value::Null)
+            }
+            "error" => {
+                let (id, name) = (word()?, word()?);
+                self.qmp.inject_error(id, name)?;
                 Ok(Value::Null)
             }
             "end" => {

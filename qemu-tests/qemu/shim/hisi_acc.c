@@ -25,6 +25,7 @@
 #define CAP_MSI                 0x80
 #define CAP_ARI                 0x100
 #define CAP_ACS                 0x110
+#define CAP_AER                 0x140
 #define CAP_SRIOV               0x200
 
 #define ERROR_ROOM              256
@@ -36,6 +37,7 @@ bool hisi_acc_init_capabilities(PCIDevice *dev, Error **errp)
         return false;
     }
     pcie_cap_flr_init(dev);
+    pcie_cap_deverr_init(dev);
     if (msi_init(dev, CAP_MSI, MSI_VECTORS, true, true, errp) < 0) {
         pcie_cap_exit(dev);
         return false;
@@ -47,11 +49,17 @@ bool hisi_acc_init_capabilities(PCIDevice *dev, Error **errp)
      */
     dev->cap_present |= QEMU_PCI_CAP_MULTIFUNCTION;
     pcie_acs_init(dev, CAP_ACS);
+    if (pcie_aer_init(dev, PCI_ERR_VER, CAP_AER, PCI_ERR_SIZEOF, errp) < 0) {
+        msi_uninit(dev);
+        pcie_cap_exit(dev);
+        return false;
+    }
     return true;
 }
 
 void hisi_acc_exit_capabilities(PCIDevice *dev)
 {
+    pcie_aer_exit(dev);
     msi_uninit(dev);
     pcie_cap_exit(dev);
 }
@@ -145,6 +153,7 @@ static void hisi_acc_config_write(PCIDevice *dev, uint32_t address,
 
     pci_default_write_config(dev, address, value, length);
     pcie_cap_flr_write_config(dev, address, value, length);
+    pcie_aer_write_config(dev, address, value, length);
     kunpeng_accel_set_vfs(s->accel, pcie_sriov_num_vfs(dev));
     for (int i = 0; (vf = pcie_sriov_get_vf_at_index(dev, i)); i++) {
         hisi_acc_vf_update_decode(vf);

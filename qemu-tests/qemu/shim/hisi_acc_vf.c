@@ -71,6 +71,7 @@ static void hisi_acc_vf_config_write(PCIDevice *dev, uint32_t address,
 {
     pci_default_write_config(dev, address, value, length);
     pcie_cap_flr_write_config(dev, address, value, length);
+    pcie_aer_write_config(dev, address, value, length);
     hisi_acc_vf_update_decode(dev);
 }
 

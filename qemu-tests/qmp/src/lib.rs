@@ -99,6 +99,18 @@ impl Qmp {
         )
         .map(drop)
     }
+
+    /// Has the device created with `id=` report an error on the bus, by QEMU's name for it. There
+    /// is only a command for persons.
+    pub fn inject_error(&mut self, id: &str, name: &str) -> Result<()> {
+        let line = format!("pcie_aer_inject_error {id} {name}");
+        let answer = self.execute("human-monitor-command", json!({ "command-line": line }))?;
+        let text = answer.as_str().unwrap_or_default();
+        if text.starts_with("OK ") {
+            return Ok(());
+        }
+        bail!("{line}: {}", text.trim())
+    }
 }
 
 #[cfg(test)]
