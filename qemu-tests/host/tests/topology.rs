@@ -128,3 +128,41 @@ mod many {
         Ok(())
     }
 }
+
+/// Devices that have to go, or fail, while they are used.
+mod departure {
+    use super::*;
+
+    fn item(name: &str) -> Result<()> {
+        for driver in DRIVERS {
+            let scenario = Scenario::new("topology").with("item", name);
+            let outcome = run(scenario.with("driver", driver).within(480))?;
+            if driver == "rust" {
+                outcome.expect_clean()?;
+            } else {
+                outcome.expect_passed()?;
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_user_is_told_and_waited_for() -> Result<()> {
+        item("departure")
+    }
+
+    #[test]
+    fn reset_of_the_pf() -> Result<()> {
+        item("pf-reset")
+    }
+
+    #[test]
+    fn hardware_error_of_the_pf() -> Result<()> {
+        item("hardware-error")
+    }
+
+    #[test]
+    fn error_on_the_bus() -> Result<()> {
+        item("bus-error")
+    }
+}

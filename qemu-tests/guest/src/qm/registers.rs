@@ -37,6 +37,8 @@ pub(crate) enum Command {
     CqcTable = 0x5,
     Vft = 0x6,
     StopQueue = 0x8,
+    MessageSend = 0xc,
+    MessageFetch = 0xd,
 }
 
 /// Doorbell commands.

@@ -13,6 +13,7 @@ mod judge;
 mod kunit;
 mod migrate;
 mod shell;
+mod task;
 mod topology;
 mod transfer;
 mod tree;

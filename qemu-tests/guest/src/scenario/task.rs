@@ -84,7 +84,7 @@ impl<T: Send + 'static> Task<T> {
             if gone {
                 return Fate::Killed;
             }
-            if enough(self) || Instant::now() > deadline {
+            if enough(self) || Instant::now() >= deadline {
                 return Fate::There;
             }
         }

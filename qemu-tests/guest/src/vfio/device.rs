@@ -25,6 +25,11 @@ pub(crate) const MSI: u32 = VFIO_PCI_MSI_IRQ_INDEX;
 /// Set in a region's flags if it can be mapped.
 pub(crate) const REGION_MMAP: u32 = VFIO_REGION_INFO_FLAG_MMAP;
 
+/// The interrupt index by which the kernel asks for the device back.
+pub(crate) const REQUEST: u32 = VFIO_PCI_REQ_IRQ_INDEX;
+/// The interrupt index by which the kernel tells of an error on the bus.
+pub(crate) const ERROR: u32 = VFIO_PCI_ERR_IRQ_INDEX;
+
 /// Vectors of a function: event queue, abnormal event queue, message of the PF, one reserved.
 const VECTORS: usize = 4;
 
@@ -174,9 +179,8 @@ impl Device {
         Ok(event)
     }
 
-    /// Does what a VM's firmware and PCI core do first: memory and bus mastering on, the
-    /// registers mapped, one eventfd for each vector.
-    pub(crate) fn enable(&mut self) -> Result<()> {
+    /// Turns memory and bus mastering on.
+    pub(crate) fn enable_memory(&self) -> Result<()> {
         let mut command = [0; 2];
         self.read_region(VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, &mut command)?;
         let command = u16::from_le_bytes(command) | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
@@ -185,7 +189,14 @@ impl Device {
             PCI_COMMAND,
             &command.to_le_bytes(),
         )
-        .context("enabling memory and bus mastering")?;
+        .context("enabling memory and bus mastering")
+        .map(drop)
+    }
+
+    /// Does what a VM's firmware and PCI core do first: memory and bus mastering on, the
+    /// registers mapped, one eventfd for each vector.
+    pub(crate) fn enable(&mut self) -> Result<()> {
+        self.enable_memory()?;
         if self.registers.is_none() {
             let length = usize::try_from(self.region(BAR2)?.size)?;
             let registers = self.map_region(BAR2, 0, length).context("mapping BAR2")?;
@@ -213,15 +224,38 @@ impl Device {
 
     /// Whether a vector was signalled; the signal is taken.
     pub(crate) fn take_signal(&self, index: usize) -> Result<bool> {
-        let mut count = [0; 8];
-        match rustix::io::read(self.vector(index)?, &mut count) {
-            Ok(_) => Ok(true),
-            Err(rustix::io::Errno::AGAIN) => Ok(false),
-            Err(error) => Err(error).context("reading an interrupt's eventfd"),
-        }
+        take(self.vector(index)?)
+    }
+
+    /// What an interrupt index with one vector signals from now on.
+    pub(crate) fn signal_of(&self, index: u32) -> Result<Signal> {
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        ffi::set_irqs(&self.file, index, std::slice::from_ref(&event))
+            .context("VFIO_DEVICE_SET_IRQS")?;
+        Ok(Signal(event))
     }
 
     pub(crate) fn reset(&self) -> io::Result<()> {
         ffi::device_reset(self)
+    }
+}
+
+/// Whether an eventfd was signalled; the signal is taken.
+fn take(event: &OwnedFd) -> Result<bool> {
+    let mut count = [0; 8];
+    match rustix::io::read(event, &mut count) {
+        Ok(_) => Ok(true),
+        Err(rustix::io::Errno::AGAIN) => Ok(false),
+        Err(error) => Err(error).context("reading an interrupt's eventfd"),
+    }
+}
+
+/// What the kernel signals apart from the device's vectors.
+pub(crate) struct Signal(OwnedFd);
+
+impl Signal {
+    /// Whether it was signalled; the signal is taken.
+    pub(crate) fn take(&self) -> Result<bool> {
+        take(&self.0)
     }
 }

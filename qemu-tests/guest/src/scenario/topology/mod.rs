@@ -6,6 +6,10 @@
 //! Both drivers go through the same steps, and the C driver is the oracle. Where ours differs on
 //! purpose, the expectation is made by driver and says why.
 
+mod answer;
+mod bench;
+mod departure;
+mod failure;
 mod many;
 mod plain;
 
@@ -16,12 +20,16 @@ use crate::control::Report;
 
 type Steps = fn(&Options, &mut Report) -> Result<()>;
 
-const ITEMS: [(&str, Steps); 5] = [
+const ITEMS: [(&str, Steps); 9] = [
     ("plain-v2", plain::hardware_v2),
     ("plain-foreign", plain::foreign_pf),
     ("plain-pf", plain::pf_itself),
     ("many", many::many),
     ("together", many::together),
+    ("departure", departure::run),
+    ("pf-reset", failure::pf_reset),
+    ("hardware-error", failure::hardware_error),
+    ("bus-error", failure::bus_error),
 ];
 
 /// Goes through the steps of the item that `item=` names.

@@ -12,10 +12,10 @@ use rustix::io::Errno;
 
 use super::Seen;
 use super::bench::{Bench, all_commands};
-use super::task::{Fate, Task};
 use crate::control;
 use crate::expect::{errno, eventually, refused};
 use crate::qm::registers::{self, Command};
+use crate::scenario::task::{Fate, Task};
 use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::tree;
 use crate::sysfs;

@@ -9,10 +9,10 @@ use anyhow::{Result, bail, ensure};
 
 use super::Seen;
 use super::bench::{Bench, register, resuming};
-use super::task::{Fate, Task};
 use crate::control;
 use crate::ffi;
 use crate::qm::registers;
+use crate::scenario::task::{Fate, Task};
 use crate::vfio::State;
 
 /// Has a match check take a second, if it asks the VF.

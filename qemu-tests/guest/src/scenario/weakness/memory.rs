@@ -10,11 +10,11 @@ use rustix::io::Errno;
 
 use super::Seen;
 use super::bench::{Bench, resuming, with};
-use super::task::{Fate, Task};
 use crate::Options;
 use crate::control;
 use crate::expect::{equal, errno};
 use crate::host::{self, Driver, Host};
+use crate::scenario::task::{Fate, Task};
 use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::sysfs::Function;
 use crate::vfio::{DataFile, State};

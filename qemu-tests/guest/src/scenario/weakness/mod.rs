@@ -12,7 +12,6 @@ mod locking;
 mod memory;
 mod protocol;
 mod stream;
-mod task;
 
 use anyhow::{Context, Result, bail, ensure};
 

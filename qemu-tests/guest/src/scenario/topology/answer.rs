@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A VM's driver hears its PF: what hisi_qm in a VM answers when the PF is reset.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::ffi::Mapping;
+use crate::qm::registers::{self, Command};
+use crate::vfio::{BAR2, Device};
+
+/// `QM_IFC_INT_SET_V`: rings at the PF.
+const IFC_INT_SET: usize = 0x2c;
+
+/// `enum qm_ifc_cmd` of hisi_qm, as far as it is about resets.
+const RESET_DONE: u64 = 3;
+const PREPARE_DONE: u64 = 4;
+const START_DONE: u64 = 6;
+
+const INTERVAL: Duration = Duration::from_millis(2);
+
+/// A thread that answers for one VF, until this is dropped.
+pub(super) struct Answers {
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Answers {
+    /// Answers for an enabled device.
+    pub(super) fn start(device: &Device) -> Result<Self> {
+        let length = usize::try_from(device.region(BAR2)?.size)?;
+        let bar = device.map_region(BAR2, 0, length).context("mapping BAR2")?;
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = over.clone();
+        let thread = std::thread::spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                // A device that is being reset reads as all ones.
+                if bar.read32(registers::IFC_INT_SOURCE) == 1 {
+                    // The PF gives up in time if it is not answered.
+                    let _ = answer(&bar);
+                }
+                std::thread::sleep(INTERVAL);
+            }
+        });
+        Ok(Answers {
+            over,
+            thread: Some(thread),
+        })
+    }
+}
+
+fn answer(bar: &Mapping) -> Result<()> {
+    let message = registers::mailbox_read(bar, Command::MessageFetch, 0)?;
+    bar.write32(registers::IFC_INT_SOURCE, 1);
+    let word = match message & 0xffff_ffff {
+        RESET_DONE => START_DONE,
+        _ => PREPARE_DONE,
+    };
+    registers::mailbox_write(bar, Command::MessageSend, 0, word)?;
+    bar.write32(IFC_INT_SET, 1);
+    Ok(())
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It panics only if the mapping is gone, which is its own.
+            let _ = thread.join();
+        }
+    }
+}

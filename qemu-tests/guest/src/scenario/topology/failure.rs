@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The PF is reset, its hardware fails, or the bus fails, while a VF is in use.
+//!
+//! Nobody asks the VF's user. What he has lost he finds out by the state of the hardware; his
+//! device goes on existing, and works again at the latest when the PF does.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::io::Errno;
+
+use super::answer::Answers;
+use super::bench::Bench;
+use crate::Options;
+use crate::control::{self, Report};
+use crate::expect::{equal, eventually, refused};
+use crate::ffi::Mapping;
+use crate::qm::Vm;
+use crate::scenario::task::{Fate, Task};
+use crate::vfio::{DataFile, Device, ERROR, State};
+
+const PATIENCE: Duration = Duration::from_secs(100);
+const PF_BAR2_SIZE: usize = 0x40_0000;
+/// `QM_ABNORMAL_INT_SET` raises an error, of which bit 2, memory that cannot be corrected, asks for
+/// a reset of the device.
+const ABNORMAL_INT_SET: usize = 0x10_000c;
+const MEMORY_ERROR: u32 = 1 << 2;
+
+const PCI_COMMAND: u64 = 4;
+const PCI_COMMAND_MEMORY: u16 = 1 << 1;
+
+const STATES: [State; 4] = [
+    State::Running,
+    State::PreCopy,
+    State::StopCopy,
+    State::Resuming,
+];
+
+/// VF2, in the hands of a VM that only answers the PF.
+struct Bystander {
+    _answers: Answers,
+    _device: Device,
+    _vm: Vm,
+}
+
+impl Bystander {
+    fn new(bench: &Bench) -> Result<Self> {
+        let vm = Vm::new(2)?;
+        let mut device = vm.open(bench.kind, &bench.vfs[1])?;
+        device.enable()?;
+        Ok(Bystander {
+            _answers: Answers::start(&device)?,
+            _device: device,
+            _vm: vm,
+        })
+    }
+}
+
+/// Waits for a thread that the kernel may keep for a while.
+fn done<T: Send + 'static>(what: &str, task: &Task<T>) -> Result<T> {
+    match task.wait(PATIENCE, |_| false) {
+        Fate::Done(result) => Ok(result),
+        Fate::Killed => bail!("{what}: the kernel killed the thread"),
+        Fate::There => bail!("{what}: it does not end"),
+    }
+}
+
+/// Brings VF1, at work, to a state, with as much of a stream as there is in it.
+fn go_to(bench: &mut Bench, state: State) -> Result<Option<DataFile>> {
+    let stream = bench.stream()?;
+    bench.start()?;
+    if state == State::Running {
+        return Ok(None);
+    }
+    let file = bench.vm.device()?.set_state_with_file(state)?;
+    if state == State::Resuming {
+        file.write_chunks(&stream, &[])?;
+    }
+    Ok(Some(file))
+}
+
+/// The VM starts anew on a device that was reset, and works.
+fn starts_over(bench: &mut Bench) -> Result<()> {
+    bench.vm.start_over()?;
+    bench.vm.submit(8)?;
+    bench.vm.finish()?;
+    bench.vm.verify()
+}
+
+pub(super) fn pf_reset(options: &Options, report: &mut Report) -> Result<()> {
+    let mut bench = Bench::new(options)?;
+    for state in STATES {
+        let passed = report.point(
+            &format!("the PF is reset while its VF is in {state}"),
+            || {
+                reset_in(&mut bench, state)?;
+                bench.migrates().context("afterwards")
+            },
+        );
+        ensure!(passed, "the host is not what it was");
+    }
+    report.point("a reset of the VF waits for that of the PF", || {
+        let _bystander = Bystander::new(&bench)?;
+        bench.start()?;
+        let answers = Answers::start(bench.vm.device()?)?;
+        let (pf, vf) = (bench.pf.clone(), bench.vfs[0].clone());
+        let first = Task::start(move || pf.reset())?;
+        first.settle();
+        let second = Task::start(move || vf.reset())?;
+        done("the reset of the PF", &first)??;
+        done("the reset of the VF", &second)??;
+        drop(answers);
+        equal("state", bench.vm.device()?.state()?, State::Running)?;
+        starts_over(&mut bench)?;
+        bench.stop()
+    });
+    report.point("afterwards a VM moves", || bench.migrates());
+    control::report_violations(report, bench.driver.is_rust());
+    Ok(())
+}
+
+/// Resets the PF while VF1 is in `state`, and goes on from there.
+fn reset_in(bench: &mut Bench, state: State) -> Result<()> {
+    let file = go_to(bench, state)?;
+    let bystander = Bystander::new(bench)?;
+    let answers = Answers::start(bench.vm.device()?)?;
+    let pf = bench.pf.clone();
+    let task = Task::start(move || pf.reset())?;
+    done("the reset", &task)?.context("resetting the PF")?;
+    drop(answers);
+    drop(bystander);
+
+    let device = bench.vm.device()?;
+    // No state is left behind the user's back.
+    equal("state after the reset", device.state()?, state)?;
+    if let (Some(file), State::PreCopy | State::StopCopy) = (&file, state) {
+        let length = file.read_available(4096)?.len();
+        ensure!(length >= 40, "{length} bytes of a session that goes on");
+    }
+    // A reset of the PF takes the VFs' command registers along; a VM's driver restores them.
+    device.enable_memory()?;
+    if state != State::Running {
+        device.set_state(State::Running).context("to RUNNING")?;
+        if let (Some(file), State::Resuming) = (&file, state) {
+            refused("a write after it", file.write(&[0]), Errno::NODEV)?;
+        }
+    }
+    // What was loaded or saved is of no use: the queues' contexts are gone.
+    bench.vm.device()?.reset().context("resetting the VF")?;
+    starts_over(bench)?;
+    bench.stop()
+}
+
+pub(super) fn hardware_error(options: &Options, report: &mut Report) -> Result<()> {
+    let mut bench = Bench::new(options)?;
+    // PRE_COPY is as RUNNING here, and hisi_zip takes its time to give up a PF that is dead.
+    for state in [State::Running, State::StopCopy, State::Resuming] {
+        let name = format!("the PF fails, and its reset fails, while its VF is in {state}");
+        let passed = report.point(&name, || {
+            fail_in(&mut bench, state)?;
+            bench.revive().context("making it as it was")?;
+            bench.migrates().context("afterwards")
+        });
+        ensure!(passed, "the host is not what it was");
+    }
+    control::report_violations(report, bench.driver.is_rust());
+    Ok(())
+}
+
+/// Whether the PF's registers can be reached.
+fn memory_enabled(bench: &Bench) -> Result<bool> {
+    let mut command = [0; 2];
+    File::open(bench.pf.path("config"))?.read_exact_at(&mut command, PCI_COMMAND)?;
+    Ok(u16::from_le_bytes(command) & PCI_COMMAND_MEMORY != 0)
+}
+
+/// Raises an error in the PF for which hisi_qm has to reset the device. That takes a method of the
+/// firmware, which this machine does not have: PF and VFs are left without memory decoding.
+fn fail_in(bench: &mut Bench, state: State) -> Result<()> {
+    let file = go_to(bench, state)?;
+    let bystander = Bystander::new(bench)?;
+    let answers = Answers::start(bench.vm.device()?)?;
+    let resource = File::options()
+        .read(true)
+        .write(true)
+        .open(bench.pf.path("resource2"))?;
+    Mapping::new(&resource, 0, PF_BAR2_SIZE)
+        .context("mapping the PF's BAR2")?
+        .write32(ABNORMAL_INT_SET, MEMORY_ERROR);
+    eventually("the reset of the PF has failed", PATIENCE, || {
+        Ok(!memory_enabled(bench)?)
+    })?;
+    drop(answers);
+    drop(bystander);
+
+    let device = bench.vm.device()?;
+    equal("state after the failure", device.state()?, state)?;
+    // Nothing can be done to the hardware, and that is what the user is told.
+    if state == State::Running {
+        refused("STOP", device.set_state(State::Stop), Errno::IO)?;
+    }
+    if let (Some(file), State::StopCopy) = (&file, state) {
+        file.read_available(4096).context("what was saved before")?;
+    }
+    if state == State::Resuming {
+        ensure!(
+            device.set_state(State::Stop).is_err(),
+            "a stream was loaded into nothing"
+        );
+    }
+    bench.stop()
+}
+
+pub(super) fn bus_error(options: &Options, report: &mut Report) -> Result<()> {
+    let mut bench = Bench::new(options)?;
+    for state in STATES {
+        let name = format!("an error on the bus that is not fatal, in {state}");
+        let passed = report.point(&name, || {
+            let file = go_to(&mut bench, state)?;
+            let device = bench.vm.device()?;
+            let error = device.signal_of(ERROR)?;
+            control::bus_error("COMP_TIME")?;
+            eventually("the user is told", PATIENCE, || error.take())?;
+            equal("state after it", device.state()?, state)?;
+            drop(file);
+            if state == State::Running {
+                bench.vm.submit(8)?;
+                bench.vm.finish()?;
+                bench.vm.verify()?;
+            }
+            bench.stop()?;
+            bench.migrates().context("afterwards")
+        });
+        ensure!(passed, "the host is not what it was");
+    }
+    control::report_violations(report, bench.driver.is_rust());
+    Ok(())
+}
