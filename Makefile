@@ -15,11 +15,13 @@ help:
 	@echo 'Nothing is needed beforehand but Debian, root for its packages, and Rust:'
 	@echo '  demo       step a VF through migration on an emulated Kunpeng host'
 	@echo '  test       everything: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...)'
+	@echo '  migrate    a guest at work moves from one QEMU to another and back, ROUNDS=5 times'
+	@echo '             (CONTAINER=type1|iommufd, DRIVER=rust|c); draws build/<KERNEL>/migrate.svg'
 	@echo '  bench      what each step of a migration costs, C driver and ours'
 	@echo '  shell      boot the emulated host with everything loaded; exit powers off'
 	@echo '  lint       rustfmt, clippy, checkpatch, shellcheck'
 	@echo '  doc        rustdoc of the model and of the test programs'
-	@echo '  prepare    only build what demo, test and shell run'
+	@echo '  prepare    only build what demo, test, migrate and shell run'
 	@echo 'For a kernel of yours:'
 	@echo '  modules    our modules against KDIR=<prepared kernel build folder>, into build/modules'
 	@echo '  modules_install  install them into updates/ of its modules (INSTALL_MOD_PATH=<root>)'
@@ -47,6 +49,12 @@ shell: prepare
 test: prepare
 	@echo 'logs of the machines: build/$(KERNEL)/logs'
 	@. $(workbench)/common.sh && cd qemu-tests && RUST_BACKTRACE=0 cargo nextest run --locked --workspace
+
+.PHONY: migrate
+migrate: prepare
+	@cd qemu-tests && cargo run -q --locked -p host -- migrate \
+		$(if $(ROUNDS),rounds=$(ROUNDS)) $(if $(CONTAINER),container=$(CONTAINER)) \
+		$(if $(DRIVER),driver=$(DRIVER))
 
 .PHONY: bench
 bench: prepare

@@ -19,6 +19,8 @@ pub struct Artifacts {
     pub initrd: PathBuf,
     /// As `initrd`, with a VM monitor and what its guests boot.
     pub initrd_vmm: PathBuf,
+    /// Where all that is made here goes.
+    pub out: PathBuf,
     /// Where the machines' logs go.
     pub logs: PathBuf,
     /// Whether this is the kernel with the run-time checkers, in which everything is slower.
@@ -29,11 +31,13 @@ impl Artifacts {
     /// Those of the kernel variant named by `KERNEL` (`normal` if unset).
     pub fn load() -> Result<Self> {
         let variant = std::env::var("KERNEL").unwrap_or_else(|_| "normal".into());
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build");
-        Self::read(&root.join(&variant).join("artifacts"), variant == "debug")
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+        let root = top.context("this crate has no top folder")?.join("build");
+        Self::read(root.join(&variant), variant == "debug")
     }
 
-    fn read(path: &Path, debug: bool) -> Result<Self> {
+    fn read(out: PathBuf, debug: bool) -> Result<Self> {
+        let path = &out.join("artifacts");
         let text = std::fs::read_to_string(path).with_context(|| {
             format!("{} is not there; `make prepare` builds it", path.display())
         })?;
@@ -55,6 +59,7 @@ impl Artifacts {
             initrd: get("initrd")?,
             initrd_vmm: get("initrd_vmm")?,
             logs: get("logs")?,
+            out,
             debug,
         })
     }

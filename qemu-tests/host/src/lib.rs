@@ -14,6 +14,7 @@ pub mod ktap;
 pub mod machine;
 pub mod migrate;
 pub mod modules;
+pub mod picture;
 pub mod splat;
 
 pub use artifacts::Artifacts;

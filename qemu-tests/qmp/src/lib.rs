@@ -64,7 +64,8 @@ impl Qmp {
     /// Runs a command and returns what it returns; events that come in between are kept.
     pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let request = json!({ "execute": command, "arguments": arguments });
-        writeln!(self.writer, "{request}")?;
+        // At once: `quit` takes effect with its last brace, and nobody reads what comes after it.
+        self.writer.write_all(format!("{request}\n").as_bytes())?;
         loop {
             let answer = self.receive()?;
             if let Some(value) = answer.get("return") {

@@ -69,6 +69,6 @@ pub struct Leg {
     pub transferred: u64,
     /// Bytes of it that were the devices' state.
     pub device_state: u64,
-    /// The guest's work when it went on.
-    pub load: Load,
+    /// Requests that the guest has done meanwhile.
+    pub requests: u64,
 }

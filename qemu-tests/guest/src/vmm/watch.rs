@@ -6,79 +6,89 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use timeline::What;
 
 use super::tell;
+use crate::control;
 use crate::sysfs::{self, Function};
 
-const POLL: Duration = Duration::from_millis(5);
+const POLL: Duration = Duration::from_millis(10);
 
 fn folder(vf: &Function) -> PathBuf {
     PathBuf::from(format!("/sys/kernel/debug/vfio/{vf}/migration"))
 }
 
-/// What `attr` has of a VF's last sessions.
-pub(crate) fn sessions(vf: &Function) -> Result<Vec<String>> {
-    let attr = sysfs::read(folder(vf).join("hisi_acc/attr"))?;
-    let history = attr
-        .lines()
-        .filter_map(|line| line.strip_prefix("history: "));
-    Ok(history.map(str::to_owned).collect())
+/// What our driver's `attr` has under a key, line by line. The C driver has no such file.
+fn attr(vf: &Function, key: &str) -> Result<Vec<String>> {
+    let text = sysfs::read(folder(vf).join("hisi_acc/attr"))?;
+    let pairs = text.lines().filter_map(|line| line.split_once(": "));
+    let values = pairs.filter(|(name, _)| *name == key);
+    Ok(values.map(|(_, value)| value.to_owned()).collect())
 }
 
-/// The states of some VFs, from its start until it is asked.
+/// A VF's last sessions, oldest first, by our driver.
+pub(crate) fn sessions(vf: &Function) -> Result<Vec<String>> {
+    attr(vf, "history")
+}
+
+/// The state of a VF; `closed` if it can be told that nobody has it.
+fn state(vf: &Function) -> Option<String> {
+    let state = sysfs::read(folder(vf).join("state")).ok()?;
+    // VFIO's core gives the state that a VF would be opened in.
+    let open = attr(vf, "device state").map_or(true, |state| state != ["closed"]);
+    Some(if open { state.trim_end() } else { "closed" }.to_owned())
+}
+
+/// The states of some VFs, while it lives.
 pub(crate) struct Watch {
     over: Arc<AtomicBool>,
-    threads: Vec<(JoinHandle<()>, mpsc::Receiver<String>)>,
+    seen: Vec<(Function, mpsc::Receiver<String>)>,
 }
 
 impl Watch {
-    pub(crate) fn start(vfs: &[&Function]) -> Self {
+    pub(crate) fn start(vfs: &[Function]) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         // A thread for each: a state cannot be read while the device is between two.
-        let threads = vfs
-            .iter()
-            .map(|vf| {
-                let (sender, receiver) = mpsc::channel();
-                let (vf, over) = ((*vf).clone(), Arc::clone(&over));
-                let watching = std::thread::spawn(move || follow(&vf, &over, &sender));
-                (watching, receiver)
-            })
-            .collect();
-        Watch { over, threads }
+        let seen = vfs.iter().map(|vf| {
+            let (sender, receiver) = mpsc::channel();
+            let (watched, over) = (vf.clone(), Arc::clone(&over));
+            std::thread::spawn(move || follow(&watched, &over, &sender));
+            (vf.clone(), receiver)
+        });
+        Watch {
+            seen: seen.collect(),
+            over,
+        }
     }
 
-    /// The states that each VF was seen in, one after the other.
-    pub(crate) fn end(self) -> Result<Vec<Vec<String>>> {
+    /// The states that a VF was seen in since this was last asked.
+    pub(crate) fn seen(&self, vf: &Function) -> Vec<String> {
+        let of_vf = self.seen.iter().filter(|(watched, _)| watched == vf);
+        of_vf.flat_map(|(_, states)| states.try_iter()).collect()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
-        self.threads
-            .into_iter()
-            .map(|(thread, states)| {
-                thread.join().ok().context("a watch has ended early")?;
-                Ok(states.into_iter().collect())
-            })
-            .collect()
     }
 }
 
 fn follow(vf: &Function, over: &AtomicBool, states: &mpsc::Sender<String>) {
     let mut last = String::new();
     while !over.load(Ordering::Relaxed) {
-        let state = match std::fs::read_to_string(folder(vf).join("state")) {
-            Ok(text) => text.trim_end().to_owned(),
-            // Not open, or in a reset.
-            Err(_) => "closed".to_owned(),
-        };
+        // Neither can be read in a reset.
+        let state = state(vf).unwrap_or_else(|| "unknown".to_owned());
         if state != last {
             tell(What::State {
                 vf: vf.to_string(),
                 state: state.clone(),
             });
-            // Nobody needs it if the watch was given up.
+            control::line(&format!("@show     {vf}: {state}"));
+            // Nobody needs it when the watch is over.
             let _ = states.send(state.clone());
             last = state;
         }
