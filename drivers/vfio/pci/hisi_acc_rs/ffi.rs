@@ -306,3 +306,33 @@ impl VfQm {
         result
     }
 }
+
+#[kernel::prelude::kunit_tests(rust_hisi_acc_ffi)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reset_bit_is_given_back_by_who_has_got_it() -> Result {
+        let patience = Delta::from_millis(2);
+        let qm = KBox::init(
+            pin_init::init_zeroed::<Opaque<bindings::hisi_qm>>(),
+            GFP_KERNEL,
+        )?;
+        let pf = PfQm {
+            raw: NonNull::new(qm.get()).ok_or(EINVAL)?,
+            // Registers that nobody reads.
+            io: MmioRaw::new_region(0, pf::SIZE)?,
+        };
+
+        let first = pf.exclusive(patience)?;
+        for _ in 0..2 {
+            // Who has waited in vain gives nothing back.
+            assert_eq!(pf.exclusive(patience).err(), Some(EBUSY));
+        }
+        drop(first);
+        let second = pf.exclusive(patience)?;
+        assert_eq!(pf.exclusive(patience).err(), Some(EBUSY));
+        drop(second);
+        Ok(())
+    }
+}
