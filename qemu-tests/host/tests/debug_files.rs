@@ -30,7 +30,7 @@ fn run(artifacts: &Artifacts, scenario: Scenario) -> Result<Outcome> {
 }
 
 #[test]
-fn debug_files() -> Result<()> {
+fn r15_r16_files_are_what_the_abi_says() -> Result<()> {
     let artifacts = Artifacts::load()?;
     let folder = tempfile::tempdir()?;
     let option = ["CONFIG_HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS=n"];

@@ -38,7 +38,7 @@ fn exports(symbols: &BTreeSet<String>) -> BTreeSet<&str> {
 }
 
 #[test]
-fn vfio_exports_what_the_kernels_own_does() -> Result<()> {
+fn r05_vfio_exports_what_the_kernels_own_does() -> Result<()> {
     let artifacts = Artifacts::load()?;
     let folder = tempfile::tempdir()?;
     let ours = symbols(&modules::build(&artifacts, folder.path(), &[])?.join(VFIO))?;
@@ -54,7 +54,7 @@ fn vfio_exports_what_the_kernels_own_does() -> Result<()> {
 }
 
 #[test]
-fn nothing_of_ours_is_there_without_debugfs() -> Result<()> {
+fn r07_nothing_of_ours_is_there_without_debugfs() -> Result<()> {
     let artifacts = Artifacts::load()?;
     for option in ["CONFIG_VFIO_DEBUGFS=", "CONFIG_DEBUG_FS="] {
         let folder = tempfile::tempdir()?;

@@ -5,8 +5,8 @@
 //! The host runs this with the kernel's vfio.ko and with ours, and compares what was dumped byte
 //! by byte. The device is the kernel's sample mtty, which has all states and needs no hardware.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 
+use super::failing::{self, Making};
 use super::tree::{self, VFIO};
 use crate::Options;
 use crate::control::{self, Report};
@@ -27,7 +28,7 @@ use crate::vfio::{Device, State};
 
 const PARENT: &str = "/sys/devices/virtual/mtty/mtty";
 const UUID: &str = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
-const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
+const OUT_OF_MEMORY: &str = "R22: memory runs out while a device is made";
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     let modules = host::modules(options)?;
@@ -38,20 +39,17 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     report.point("states of a device", states);
     report.point("a reader whose device is removed", removed_under_reader);
     report.point(
-        "the directory goes before the last user",
+        "R3: the directory goes before the last user",
         removed_before_user,
     );
-    report.point("devices come and go under a reader", come_and_go);
-    if Path::new(FAIL_NTH).exists() {
-        report.point("memory runs out while a device is made", out_of_memory);
+    report.point("R3: devices come and go under a reader", come_and_go);
+    if failing::is_possible() {
+        report.point(OUT_OF_MEMORY, || failing::from_the_last(&Mtty));
     } else {
-        report.skip(
-            "memory runs out while a device is made",
-            "kernel without fault injection",
-        );
+        report.skip(OUT_OF_MEMORY, "kernel without fault injection");
     }
     plain_vfio_pci(&modules, report);
-    report.point("unload and load", || unload_and_load(&modules));
+    report.point("R6: unload and load", || unload_and_load(&modules));
     Ok(())
 }
 
@@ -209,56 +207,37 @@ fn come_and_go() -> Result<()> {
     Ok(())
 }
 
-/// Creates the device with its n-th allocation failing. Says whether it was made, and how many
-/// allocations were still to come before the one that should fail.
-fn create_failing(nth: u64) -> Result<(bool, u64)> {
-    let mut fail = OpenOptions::new().read(true).write(true).open(FAIL_NTH)?;
-    fail.write_all(nth.to_string().as_bytes())?;
-    let made = create().is_ok();
-    let mut left = [0; 16];
-    let length = fail.read_at(&mut left, 0)?;
-    fail.write_all(b"0")?;
-    let left = std::str::from_utf8(&left[..length])?.trim();
-    Ok((made, left.parse().context("fail-nth is no number")?))
-}
+/// The sample device, made while memory runs out.
+struct Mtty;
 
-/// Has each allocation fail that is made for the files. A device without files is all that may
-/// come of it, and it goes without a trace.
-///
-/// The files come late in a device's creation, so this goes from the last allocation backwards
-/// until the device is not made any more. It goes no further, and does not open what was made:
-/// the kernel's own code warns, or crashes, where its earlier allocations fail.
-fn out_of_memory() -> Result<()> {
-    const NEVER: u64 = 1_000_000;
-    // The report of each failure looks like a crash.
-    sysfs::write("/sys/kernel/debug/failslab/verbose", "0")?;
-    // Ordinary allocations wait for memory, and these are the ones to fail.
-    sysfs::write("/sys/kernel/debug/failslab/ignore-gfp-wait", "N")?;
-    let (made, left) = create_failing(NEVER)?;
-    ensure!(made, "the device was not made though nothing failed");
-    remove()?;
-    let mut without_files = 0;
-    for nth in (1..=NEVER - left).rev() {
-        let (made, _) = create_failing(nth)?;
-        if made {
-            match tree::content(&state_file()) {
-                Ok(state) => expect::equal("state", state.as_str(), "RUNNING\n")?,
-                Err(_) => without_files += 1,
-            }
+impl Making for Mtty {
+    fn make(&self) {
+        // What came of it is looked at when memory is there again.
+        let _ = create();
+    }
+
+    fn is_made(&self) -> bool {
+        Path::new(PARENT).join(UUID).exists()
+    }
+
+    fn is_whole(&self) -> Result<bool> {
+        match tree::content(&state_file()) {
+            Ok(state) => expect::equal("state", state.as_str(), "RUNNING\n").map(|()| true),
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn remove(&self) -> Result<()> {
+        if self.is_made() {
             remove()?;
         }
         ensure!(!folder().exists(), "{} is left behind", folder().display());
-        if !made && without_files > 0 {
-            break;
-        }
+        Ok(())
     }
-    control::line(&format!("# devices without files: {without_files}"));
-    ensure!(without_files > 0, "no allocation for a file ever failed");
-    Ok(())
 }
 
 fn plain_vfio_pci(modules: &Modules, report: &mut Report) {
-    const NAME: &str = "a VF bound to vfio-pci";
+    const NAME: &str = "R4: a VF bound to vfio-pci";
     let pf = match host::load_zip(modules, "") {
         Ok(pf) => pf,
         Err(error) => return report.skip(NAME, &format!("{error:#}")),

@@ -9,6 +9,7 @@ mod debugfs_tree;
 mod demo;
 mod engines;
 mod guest_at_work;
+mod failing;
 mod judge;
 mod kunit;
 mod migrate;

@@ -17,6 +17,7 @@ use super::files::{self, Files, observe, read_observed};
 use crate::expect::{equal, refused};
 use crate::host::{Driver, Host};
 use crate::modules::Modules;
+use crate::scenario::failing::Making;
 use crate::scenario::tree;
 use crate::sysfs::{self, Function};
 
@@ -138,4 +139,32 @@ pub(super) fn of_the_core(modules: &Modules) -> Result<()> {
     let own = Files(migration.join("hisi_acc"));
     ensure!(!own.0.exists(), "mtty has files of ours");
     sysfs::write(Path::new(MTTY).join(UUID).join("remove"), "1")
+}
+
+/// A VF, bound while memory runs out.
+pub(super) struct Binding<'b, 'h>(pub(super) &'b Bench<'h>);
+
+impl Making for Binding<'_, '_> {
+    fn make(&self) {
+        let vf = &self.0.host.vfs[0];
+        // What came of it is looked at when memory is there again.
+        let _ = sysfs::write("/sys/bus/pci/drivers_probe", vf.name());
+    }
+
+    fn is_made(&self) -> bool {
+        self.0.host.vfs[0].driver().is_some()
+    }
+
+    fn is_whole(&self) -> Result<bool> {
+        let has = |(name, _): &(&str, u32)| self.0.files.0.join(name).exists();
+        Ok(files::ALL.iter().all(has))
+    }
+
+    fn remove(&self) -> Result<()> {
+        let vf = &self.0.host.vfs[0];
+        vf.unbind()?;
+        let folder = tree::device(vf.name());
+        ensure!(!folder.exists(), "{} is left behind", folder.display());
+        Ok(())
+    }
 }

@@ -15,6 +15,7 @@ mod refusals;
 
 use anyhow::Result;
 
+use super::failing;
 use super::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::Options;
 use crate::control::{self, Report};
@@ -82,7 +83,7 @@ impl Bench<'_> {
 type Check = fn(&mut Bench<'_>) -> Result<()>;
 
 const CHECKS: [(&str, Check); 25] = [
-    ("files and their modes", lifetime::modes),
+    ("R18: files and their modes", lifetime::modes),
     ("R17: only root comes to the files", lifetime::for_root_only),
     ("before anything was opened", commands::unopened),
     (
@@ -164,6 +165,16 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         report.point("R4: the core's files, of a device without hardware", || {
             lifetime::of_the_core(&modules)
         });
+        let name = "R22: memory runs out while a VF is bound";
+        if failing::is_possible() {
+            report.point(name, || {
+                bench.host.vfs[0].unbind()?;
+                failing::from_the_last(&lifetime::Binding(&bench))?;
+                bench.host.vfs[0].bind(&bench.host.driver_name()?)
+            });
+        } else {
+            report.skip(name, "kernel without fault injection");
+        }
         let name = "attr and match of the other engines";
         if attr::has_other_engines() {
             report.point(name, || attr::of_other_engines(&bench, &modules));

@@ -103,7 +103,7 @@ const CHECKS: [(&str, Check); 24] = [
     ("a fresh device runs", arcs::fresh),
     ("every arc", arcs::arcs),
     ("numbers that are no state", arcs::unknown_states),
-    ("reset in every state", arcs::reset),
+    ("R24: reset in every state", arcs::reset),
     ("precopy info", saving::precopy_info),
     (
         "precopy info where there is none",
@@ -114,7 +114,7 @@ const CHECKS: [(&str, Check); 24] = [
     ("the data file after its state was left", saving::left),
     ("the data file after the device was closed", saving::closed),
     (
-        "stream of a device without driver",
+        "R25: stream of a device without driver",
         saving::stream_without_driver,
     ),
     ("stream of a device with driver", saving::stream_with_driver),
@@ -124,7 +124,7 @@ const CHECKS: [(&str, Check); 24] = [
         "a second session is checked as the first",
         resuming::second_session,
     ),
-    ("truncated streams", resuming::truncated),
+    ("R25: truncated streams", resuming::truncated),
     ("a mailbox error while stopping", arcs::mailbox_error),
 ];
 
