@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Reads what `Documentation/ABI/testing/` promises of the debug files, and holds what was seen of
+//! Reads what `Documentation/` promises of the debug files and of the trace events, and holds what was seen of
 //! them against it, both ways: what was seen must be documented, and what is documented must have
 //! been seen.
 //!
@@ -44,6 +44,8 @@ pub struct Rules {
     /// What stands for a word in `<>`: its forms.
     words: BTreeMap<String, Vec<String>>,
     errors: BTreeSet<String>,
+    /// The fields of a trace event, as it declares them.
+    fields: Vec<String>,
 }
 
 /// A form that was used: the word that it is of, or the line's number, and the form.
@@ -63,6 +65,10 @@ impl Rules {
         for line in block(text, "Format::") {
             rules.format(line)?;
         }
+        rules.fields = block(text, "Fields::")
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         for line in block(text, "Errors::") {
             // A line that goes on begins with white space.
             if let Some(name) = line.split(' ').next().filter(|name| !name.is_empty()) {
@@ -236,6 +242,7 @@ fn primitive(name: &str, text: &str) -> Option<usize> {
             (bytes.len() <= 16 && bytes.into_iter().all(is_byte)).then_some(text.len())
         }
         "<device>" => Some(count(text, |c| !c.is_whitespace())),
+        "<name>" => Some(count(text, |c| matches!(c, 'a'..='z' | '_'))),
         _ => None,
     }
 }
@@ -256,16 +263,36 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Rules>> {
     Ok(files)
 }
 
+/// The trace events that a text of `Documentation/trace/` has rules for, a section for each.
+pub fn parse_events(text: &str) -> Result<BTreeMap<String, Rules>> {
+    let lines: Vec<&str> = text.lines().collect();
+    let heads = lines.windows(2).enumerate().filter(|(_, two)| {
+        two[1].starts_with("===") && !two[0].is_empty() && !two[0].contains([' ', '='])
+    });
+    let heads: Vec<usize> = heads.map(|(at, _)| at).collect();
+    let ends = heads.iter().skip(1).copied().chain([lines.len()]);
+    let sections = heads.iter().zip(ends);
+    sections
+        .map(|(&start, end)| {
+            let name = lines[start].to_owned();
+            let rules = Rules::parse(&lines[start..end].join("\n"))?;
+            ensure!(!rules.lines.is_empty(), "{name} has no format");
+            Ok((name, rules))
+        })
+        .collect()
+}
+
 /// What was seen of files that have rules.
 #[derive(Debug, Default)]
 pub struct Seen {
     modes: BTreeSet<String>,
+    fields: BTreeSet<String>,
     used: BTreeSet<(String, Used)>,
     errors: BTreeSet<(String, String)>,
 }
 
 impl Seen {
-    /// Takes a line of the guest, `<path> text|errno|mode <json>`, and fails if it is not
+    /// Takes a line of the guest, `<path> text|errno|mode|fields <json>`, and fails if it is not
     /// documented.
     pub fn take(&mut self, files: &BTreeMap<String, Rules>, line: &str) -> Result<()> {
         let mut words = line.splitn(3, ' ');
@@ -293,6 +320,15 @@ impl Seen {
                 );
                 self.errors.insert((name, (*error).to_owned()));
             }
+            ("fields", Value::Array(fields)) => {
+                let fields: Vec<&str> = fields.iter().filter_map(Value::as_str).collect();
+                ensure!(
+                    fields == rules.fields,
+                    "{path} has the fields {fields:?}, documented are {:?}",
+                    rules.fields
+                );
+                self.fields.insert(name);
+            }
             ("mode", Value::Number(mode)) => {
                 ensure!(
                     mode.as_u64() == rules.mode,
@@ -316,8 +352,11 @@ impl Seen {
             let errors = rules.errors.iter();
             let unseen = errors.filter(|e| !self.errors.contains(&(name.clone(), (*e).clone())));
             missing.extend(unseen.map(|error| format!("{name} {error}")));
-            if !self.modes.contains(name) {
+            if rules.mode.is_some() && !self.modes.contains(name) {
                 missing.push(format!("{name} mode"));
+            }
+            if !rules.fields.is_empty() && !self.fields.contains(name) {
+                missing.push(format!("{name} fields"));
             }
         }
         missing

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The debug files are what `Documentation/ABI/testing/` says: no line, errno or mode that is not
-//! documented, and none documented that does not come.
+//! The debug files are what `Documentation/ABI/testing/` says, and the trace events what
+//! `Documentation/trace/` says: no line, errno, mode or field that is not documented, and none
+//! documented that does not come.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +13,7 @@ use host::{Artifacts, Outcome, Scenario, modules};
 
 const DRIVER: &str = include_str!("../../../Documentation/ABI/testing/debugfs-hisi-acc-vfio-rs");
 const CORE: &str = include_str!("../../../Documentation/ABI/testing/debugfs-vfio");
+const EVENTS: &str = include_str!("../../../Documentation/trace/events-hisi-acc-vfio.rst");
 
 /// What is documented and does not come here, and why.
 const UNSEEN: [(&str, &str); 4] = [
@@ -68,5 +70,21 @@ fn r15_r16_files_are_what_the_abi_says() -> Result<()> {
         missing == expected,
         "documented and not seen: {missing:?}; expected {UNSEEN:?}"
     );
+    Ok(())
+}
+
+#[test]
+fn trace_events_are_what_is_documented() -> Result<()> {
+    let events = abi::parse_events(EVENTS)?;
+    ensure!(events.len() == 4, "documented are {:?}", events.keys());
+    let scenario = Scenario::new("trace").with("driver", "rust");
+    let outcome = run(&Artifacts::load()?, scenario)?;
+    let mut seen = Seen::default();
+    for line in &outcome.dump {
+        seen.take(&events, line)
+            .with_context(|| outcome.control.display().to_string())?;
+    }
+    let missing = seen.missing(&events);
+    ensure!(missing.is_empty(), "documented and not seen: {missing:?}");
     Ok(())
 }

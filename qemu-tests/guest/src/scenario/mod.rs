@@ -16,6 +16,7 @@ mod migrate;
 mod shell;
 mod task;
 mod topology;
+mod trace;
 mod transfer;
 mod tree;
 mod uapi;
@@ -47,6 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "debugfs-tree" => debugfs_tree::run,
         "debugfs-hisi" => debugfs_hisi::run,
         "topology" => topology::run,
+        "trace" => trace::run,
         "violations" => violations::run,
         "kunit" => kunit::run,
         _ => bail!("there is no scenario {name}"),
