@@ -115,12 +115,15 @@ impl Owner {
         result
     }
 
-    /// Leaves a P2P state that was entered on the way from `origin` to where the device could
-    /// not be brought.
+    /// Leaves a P2P state that was entered on the way from `origin`, which is none, to where the
+    /// device could not be brought. A user who does not know these states must not end in one.
     pub(crate) fn turn_back(&mut self, hw: &Hardware, origin: State) {
-        let arc = match (origin, self.state()) {
-            (State::Running, Some(State::RunningP2p)) => MigArc::RunningP2pToRunning,
-            (State::PreCopy, Some(State::PreCopyP2p)) => MigArc::PreCopyP2pToPreCopy,
+        if matches!(origin, State::RunningP2p | State::PreCopyP2p) {
+            return;
+        }
+        let arc = match self.state() {
+            Some(State::RunningP2p) => MigArc::RunningP2pToRunning,
+            Some(State::PreCopyP2p) => MigArc::PreCopyP2pToPreCopy,
             _ => return,
         };
         // Nothing is asked of the hardware, so it cannot fail.
