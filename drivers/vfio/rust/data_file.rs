@@ -312,7 +312,8 @@ impl<S: Sink, M: ModuleMetadata> SinkOps<S, M> {
         let mut done = 0;
 
         let _user = private.user.lock();
-        while !reader.is_empty() {
+        // A write of nothing fails as well if the session takes nothing any more.
+        loop {
             let count = reader.len().min(CHUNK);
             let step = reader
                 .read_slice(&mut chunk[..count])
@@ -322,7 +323,9 @@ impl<S: Sink, M: ModuleMetadata> SinkOps<S, M> {
                 Err(_) if done > 0 => return Ok(done),
                 Err(e) => return Err(e),
             }
+            if reader.is_empty() {
+                return Ok(done);
+            }
         }
-        Ok(done)
     }
 }
