@@ -17,6 +17,7 @@ help:
 	@echo '  test       everything: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...)'
 	@echo '  migrate    a guest at work moves from one QEMU to another and back, ROUNDS=5 times'
 	@echo '             (CONTAINER=type1|iommufd, DRIVER=rust|c); draws build/<KERNEL>/migrate.svg'
+	@echo '  conformance  random sequences, C driver against ours (N=2000 SEED=1 FIRST=0)'
 	@echo '  bench      what each step of a migration costs, C driver and ours'
 	@echo '  shell      boot the emulated host with everything loaded; exit powers off'
 	@echo '  lint       rustfmt, clippy, checkpatch, shellcheck'
@@ -55,6 +56,14 @@ migrate: prepare
 	@cd qemu-tests && cargo run -q --locked -p host -- migrate \
 		$(if $(ROUNDS),rounds=$(ROUNDS)) $(if $(CONTAINER),container=$(CONTAINER)) \
 		$(if $(DRIVER),driver=$(DRIVER))
+
+N ?= 2000
+SEED ?= 1
+FIRST ?= 0
+
+.PHONY: conformance
+conformance: prepare
+	@cd qemu-tests && cargo run -q --locked -p host -- conformance --seed $(SEED) --first $(FIRST) --count $(N)
 
 .PHONY: bench
 bench: prepare

@@ -110,7 +110,12 @@ pub(crate) fn get_of(id: &str, property: &str) -> Result<Value> {
 
 /// Writes a property of the emulated device.
 pub(crate) fn set(property: &str, value: impl Into<Value>) -> Result<()> {
-    request(&format!("set zip0 {property} {}", value.into())).map(drop)
+    set_of("zip0", property, value)
+}
+
+/// As [`set`], of the emulated device `id`.
+pub(crate) fn set_of(id: &str, property: &str, value: impl Into<Value>) -> Result<()> {
+    request(&format!("set {id} {property} {}", value.into())).map(drop)
 }
 
 /// Sets the engine's latency.

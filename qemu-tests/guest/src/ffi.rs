@@ -114,20 +114,28 @@ pub(crate) fn ioctl<T>(fd: impl AsFd, request: &Request<T>, argument: &mut T) ->
     unsafe { raw(fd, request.number, ptr::from_mut(argument) as usize) }
 }
 
-/// `VFIO_DEVICE_GET_INFO`, without capabilities.
-pub(crate) fn device_info(device: impl AsFd) -> io::Result<vfio_device_info> {
+/// `VFIO_DEVICE_GET_INFO`, without capabilities. `argsz` stands in for the right size, if it is
+/// smaller.
+pub(crate) fn device_info(device: impl AsFd, argsz: Option<u32>) -> io::Result<vfio_device_info> {
+    let size = size_of::<vfio_device_info>() as u32;
     let mut info = vfio_device_info {
-        argsz: size_of::<vfio_device_info>() as u32,
+        argsz: argsz.unwrap_or(size).min(size),
         ..Default::default()
     };
     ioctl(device, &DEVICE_GET_INFO, &mut info)?;
     Ok(info)
 }
 
-/// `VFIO_DEVICE_GET_REGION_INFO`, without capabilities.
-pub(crate) fn region_info(device: impl AsFd, index: u32) -> io::Result<vfio_region_info> {
+/// `VFIO_DEVICE_GET_REGION_INFO`, without capabilities. `argsz` stands in for the right size, if it is
+/// smaller.
+pub(crate) fn region_info(
+    device: impl AsFd,
+    index: u32,
+    argsz: Option<u32>,
+) -> io::Result<vfio_region_info> {
+    let size = size_of::<vfio_region_info>() as u32;
     let mut info = vfio_region_info {
-        argsz: size_of::<vfio_region_info>() as u32,
+        argsz: argsz.unwrap_or(size).min(size),
         index,
         ..Default::default()
     };
@@ -135,10 +143,16 @@ pub(crate) fn region_info(device: impl AsFd, index: u32) -> io::Result<vfio_regi
     Ok(info)
 }
 
-/// `VFIO_DEVICE_GET_IRQ_INFO`.
-pub(crate) fn irq_info(device: impl AsFd, index: u32) -> io::Result<vfio_irq_info> {
+/// `VFIO_DEVICE_GET_IRQ_INFO`. `argsz` stands in for the right size, if it is
+/// smaller.
+pub(crate) fn irq_info(
+    device: impl AsFd,
+    index: u32,
+    argsz: Option<u32>,
+) -> io::Result<vfio_irq_info> {
+    let size = size_of::<vfio_irq_info>() as u32;
     let mut info = vfio_irq_info {
-        argsz: size_of::<vfio_irq_info>() as u32,
+        argsz: argsz.unwrap_or(size).min(size),
         index,
         ..Default::default()
     };

@@ -69,6 +69,11 @@ pub(crate) fn load_hisi_zip(modules: &Modules, parameters: &str) -> Result<()> {
     modules.load_with("hisi_zip", parameters)
 }
 
+/// The PFs of all ZIP accelerators, in the order in which the machine has them.
+pub(crate) fn zip_pfs() -> Result<Vec<Function>> {
+    Function::find_all(HUAWEI, ZIP_PF)
+}
+
 /// Loads VFIO with the containers of both kinds.
 pub(crate) fn load_vfio(modules: &Modules) -> Result<()> {
     modules.load("vfio")?;

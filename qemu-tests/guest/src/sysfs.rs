@@ -38,18 +38,26 @@ impl fmt::Display for Function {
 }
 
 impl Function {
-    /// The only function with this vendor and device.
-    pub(crate) fn find(vendor: u16, device: u16) -> Result<Self> {
+    /// All functions with this vendor and device, in the order of their addresses.
+    pub(crate) fn find_all(vendor: u16, device: u16) -> Result<Vec<Self>> {
+        let mut found = Vec::new();
         for entry in fs::read_dir(DEVICES).with_context(|| format!("cannot list {DEVICES}"))? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             let function = Function(name);
             if function.number("vendor")? == u64::from(vendor)
                 && function.number("device")? == u64::from(device)
             {
-                return Ok(function);
+                found.push(function);
             }
         }
-        anyhow::bail!("the machine has no PCI function {vendor:04x}:{device:04x}")
+        found.sort_by(|one, other| one.0.cmp(&other.0));
+        Ok(found)
+    }
+
+    /// The first function with this vendor and device.
+    pub(crate) fn find(vendor: u16, device: u16) -> Result<Self> {
+        let first = Self::find_all(vendor, device)?.into_iter().next();
+        first.with_context(|| format!("the machine has no PCI function {vendor:04x}:{device:04x}"))
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -29,6 +29,18 @@ enum Command {
         /// Parameters of the scenario, `key=value`.
         parameters: Vec<String>,
     },
+    /// Runs random sequences on the C driver and on ours and compares what comes of them.
+    Conformance {
+        /// Seed of all sequences.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Number of the first sequence.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        /// How many sequences.
+        #[arg(long, default_value_t = 2000)]
+        count: u64,
+    },
     /// Runs a scenario of the guest program and prints its report.
     Run {
         /// Name of the scenario.
@@ -61,6 +73,11 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Bench => {
             print!("{}", host::bench::run(&artifacts)?);
+            Ok(())
+        }
+        Command::Conformance { seed, first, count } => {
+            let all = host::conformance::Sequences { seed, first, count };
+            print!("{}", all.run(&artifacts)?);
             Ok(())
         }
         Command::Shell => Scenario::new("shell").run_interactive(&artifacts).map(drop),

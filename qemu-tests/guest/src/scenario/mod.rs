@@ -4,6 +4,7 @@
 
 mod at_work;
 mod bench;
+mod conformance;
 mod debugfs_hisi;
 mod debugfs_tree;
 mod demo;
@@ -50,6 +51,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "topology" => topology::run,
         "trace" => trace::run,
         "violations" => violations::run,
+        "conformance" => conformance::run,
         "kunit" => kunit::run,
         _ => bail!("there is no scenario {name}"),
     };

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use vfio_bindings::bindings::vfio::*;
 
 use crate::Options;
@@ -31,10 +31,26 @@ impl Kind {
     }
 }
 
-/// Keeps the DMA mappings of a device: they end with it.
+/// What a function is reached through while its devices come and go.
+enum Way {
+    Group {
+        _container: File,
+        group: File,
+    },
+    Iommufd {
+        iommufd: File,
+        ioas: u32,
+    },
+    /// Nothing is mapped.
+    WithoutDma {
+        _iommufd: File,
+    },
+}
+
+/// The DMA mappings of a function: they end with it.
 pub(crate) struct Container {
-    _container: File,
-    _group: Option<File>,
+    way: Way,
+    _memory: Option<Arc<Mapping>>,
 }
 
 fn open(path: impl AsRef<Path>) -> Result<File> {
@@ -43,26 +59,56 @@ fn open(path: impl AsRef<Path>) -> Result<File> {
     file.with_context(|| format!("cannot open {}", path.display()))
 }
 
-/// Opens a function; `memory` becomes its DMA memory at `iova`.
-pub(super) fn open_device(
-    kind: Kind,
-    function: &Function,
-    memory: &Arc<Mapping>,
-    iova: u64,
-) -> Result<(Container, OwnedFd)> {
-    match kind {
-        Kind::Type1 => open_group(function, function.name(), memory, iova),
-        Kind::Iommufd => open_cdev(function, memory, iova),
+impl Container {
+    /// Makes `memory` the DMA memory of a function at `iova`.
+    pub(crate) fn new(
+        kind: Kind,
+        function: &Function,
+        memory: &Arc<Mapping>,
+        iova: u64,
+    ) -> Result<Self> {
+        let way = match kind {
+            Kind::Type1 => group(function, memory, iova)?,
+            Kind::Iommufd => iommufd(memory, iova)?,
+        };
+        Ok(Container {
+            way,
+            _memory: Some(memory.clone()),
+        })
+    }
+
+    /// Opens the function that this was made for.
+    pub(super) fn device(&self, function: &Function) -> Result<OwnedFd> {
+        match &self.way {
+            Way::Group { .. } => self.device_by_name(function.name()),
+            Way::Iommufd { iommufd, ioas } => {
+                let device = open_bound(&function.path("vfio-dev"), iommufd)?;
+                let mut attach = vfio_device_attach_iommufd_pt {
+                    argsz: size_of::<vfio_device_attach_iommufd_pt>() as u32,
+                    flags: 0,
+                    pt_id: *ioas,
+                    pasid: 0,
+                };
+                ffi::ioctl(&device, &ffi::DEVICE_ATTACH_IOMMUFD_PT, &mut attach)
+                    .context("VFIO_DEVICE_ATTACH_IOMMUFD_PT")?;
+                Ok(device)
+            }
+            Way::WithoutDma { .. } => bail!("{function} was opened without DMA"),
+        }
+    }
+
+    /// Opens the function by its group. `name` is the function's, and what has to be told with it.
+    pub(super) fn device_by_name(&self, name: &str) -> Result<OwnedFd> {
+        match &self.way {
+            Way::Group { group, .. } => {
+                ffi::group_device(group, &CString::new(name)?).context("VFIO_GROUP_GET_DEVICE_FD")
+            }
+            _ => bail!("{name} is not opened by its group"),
+        }
     }
 }
 
-/// Opens a function by its group. `name` is the function's, and what has to be told with it.
-pub(super) fn open_group(
-    function: &Function,
-    name: &str,
-    memory: &Arc<Mapping>,
-    iova: u64,
-) -> Result<(Container, OwnedFd)> {
+fn group(function: &Function, memory: &Arc<Mapping>, iova: u64) -> Result<Way> {
     let container = open("/dev/vfio/vfio")?;
     let group = open(Path::new("/dev/vfio").join(function.iommu_group()?))?;
 
@@ -87,22 +133,14 @@ pub(super) fn open_group(
     .context("VFIO_GROUP_SET_CONTAINER")?;
     ffi::set_iommu(&container, VFIO_TYPE1v2_IOMMU).context("VFIO_SET_IOMMU")?;
     ffi::map_dma(&container, memory, iova).context("VFIO_IOMMU_MAP_DMA")?;
-    let device =
-        ffi::group_device(&group, &CString::new(name)?).context("VFIO_GROUP_GET_DEVICE_FD")?;
-    let container = Container {
+    Ok(Way::Group {
         _container: container,
-        _group: Some(group),
-    };
-    Ok((container, device))
+        group,
+    })
 }
 
-fn open_cdev(
-    function: &Function,
-    memory: &Arc<Mapping>,
-    iova: u64,
-) -> Result<(Container, OwnedFd)> {
+fn iommufd(memory: &Arc<Mapping>, iova: u64) -> Result<Way> {
     let iommufd = open("/dev/iommu")?;
-    let device = open_bound(&function.path("vfio-dev"), &iommufd)?;
     let mut ioas = ffi::IoasAlloc {
         size: size_of::<ffi::IoasAlloc>() as u32,
         flags: 0,
@@ -110,19 +148,10 @@ fn open_cdev(
     };
     ffi::ioctl(&iommufd, &ffi::IOAS_ALLOC, &mut ioas).context("IOMMU_IOAS_ALLOC")?;
     ffi::ioas_map(&iommufd, ioas.out_ioas_id, memory, iova).context("IOMMU_IOAS_MAP")?;
-    let mut attach = vfio_device_attach_iommufd_pt {
-        argsz: size_of::<vfio_device_attach_iommufd_pt>() as u32,
-        flags: 0,
-        pt_id: ioas.out_ioas_id,
-        pasid: 0,
-    };
-    ffi::ioctl(&device, &ffi::DEVICE_ATTACH_IOMMUFD_PT, &mut attach)
-        .context("VFIO_DEVICE_ATTACH_IOMMUFD_PT")?;
-    let container = Container {
-        _container: iommufd,
-        _group: None,
-    };
-    Ok((container, device))
+    Ok(Way::Iommufd {
+        iommufd,
+        ioas: ioas.out_ioas_id,
+    })
 }
 
 /// Opens the one device file listed in `folder` and binds it to `iommufd`, which opens the device.
@@ -149,8 +178,8 @@ pub(super) fn open_without_dma(folder: &Path) -> Result<(Container, OwnedFd)> {
     let iommufd = open("/dev/iommu")?;
     let device = open_bound(folder, &iommufd)?;
     let container = Container {
-        _container: iommufd,
-        _group: None,
+        way: Way::WithoutDma { _iommufd: iommufd },
+        _memory: None,
     };
     Ok((container, device))
 }

@@ -36,6 +36,12 @@ const VECTORS: usize = 4;
 const PCI_COMMAND: u64 = 4;
 const PCI_COMMAND_MEMORY: u16 = 1 << 1;
 const PCI_COMMAND_MASTER: u16 = 1 << 2;
+const PCI_CAPABILITIES: u64 = 0x34;
+/// The id of the PCI Express capability.
+const PCI_EXPRESS: u8 = 0x10;
+/// Device Control in that capability, and the bit that resets the function.
+const PCI_EXPRESS_CONTROL: u64 = 8;
+const PCI_EXPRESS_CONTROL_FLR: u16 = 1 << 15;
 
 /// What the users of a PF and of its VFs share, a UUID.
 #[derive(Clone)]
@@ -58,13 +64,12 @@ impl fmt::Display for Token {
 /// An open device with its DMA mappings and, once asked for, interrupts.
 ///
 /// The order of the fields is the order in which they are given back: first the mapping of the
-/// registers, then the device, then the DMA mappings, then the memory.
+/// registers, then the device, then the DMA mappings with the memory.
 pub(crate) struct Device {
     registers: Option<Mapping>,
     vectors: Vec<OwnedFd>,
     file: File,
-    _container: Container,
-    _memory: Option<Arc<Mapping>>,
+    _container: Arc<Container>,
 }
 
 impl AsFd for Device {
@@ -81,15 +86,26 @@ impl Device {
         memory: &Arc<Mapping>,
         iova: u64,
     ) -> Result<Self> {
-        let (container, device) = container::open_device(kind, function, memory, iova)
+        let container = Container::new(kind, function, memory, iova)
             .with_context(|| format!("opening {function}"))?;
-        Ok(Device {
+        Self::open_in(&Arc::new(container), function)
+    }
+
+    /// Opens a PCI function that has its DMA memory already.
+    pub(crate) fn open_in(container: &Arc<Container>, function: &Function) -> Result<Self> {
+        let device = container
+            .device(function)
+            .with_context(|| format!("opening {function}"))?;
+        Ok(Self::of(device, container.clone()))
+    }
+
+    fn of(device: OwnedFd, container: Arc<Container>) -> Self {
+        Device {
             registers: None,
             vectors: Vec::new(),
             file: device.into(),
             _container: container,
-            _memory: Some(memory.clone()),
-        })
+        }
     }
 
     /// As [`Device::open`], of a VF whose PF is a VFIO device, too: whoever has that one open tells
@@ -101,15 +117,12 @@ impl Device {
         iova: u64,
     ) -> Result<Self> {
         let name = format!("{function} vf_token={token}");
-        let (container, device) = container::open_group(function, &name, memory, iova)
+        let container = Container::new(Kind::Type1, function, memory, iova)
             .with_context(|| format!("opening {name}"))?;
-        Ok(Device {
-            registers: None,
-            vectors: Vec::new(),
-            file: device.into(),
-            _container: container,
-            _memory: Some(memory.clone()),
-        })
+        let device = container
+            .device_by_name(&name)
+            .with_context(|| format!("opening {name}"))?;
+        Ok(Self::of(device, Arc::new(container)))
     }
 
     /// Sets the token of the VFs of a PF.
@@ -121,26 +134,20 @@ impl Device {
     /// Opens a device that does no DMA; `folder` is its `vfio-dev` in sysfs.
     pub(crate) fn open_without_dma(folder: &Path) -> Result<Self> {
         let (container, device) = container::open_without_dma(folder)?;
-        Ok(Device {
-            registers: None,
-            vectors: Vec::new(),
-            file: device.into(),
-            _container: container,
-            _memory: None,
-        })
+        Ok(Self::of(device, Arc::new(container)))
     }
 
     pub(crate) fn info(&self) -> io::Result<vfio_device_info> {
-        ffi::device_info(self)
+        ffi::device_info(self, None)
     }
 
     pub(crate) fn region(&self, index: u32) -> io::Result<vfio_region_info> {
-        ffi::region_info(self, index)
+        ffi::region_info(self, index, None)
     }
 
     /// How many vectors an interrupt index has.
     pub(crate) fn vectors_of(&self, index: u32) -> io::Result<u32> {
-        Ok(ffi::irq_info(self, index)?.count)
+        Ok(ffi::irq_info(self, index, None)?.count)
     }
 
     /// Reads a region at an offset inside it.
@@ -237,6 +244,29 @@ impl Device {
 
     pub(crate) fn reset(&self) -> io::Result<()> {
         ffi::device_reset(self)
+    }
+
+    /// Resets the device by its PCI Express capability, as the driver in a VM does it.
+    pub(crate) fn reset_by_capability(&self) -> io::Result<()> {
+        let byte = |offset: u64| -> io::Result<u8> {
+            let mut value = [0];
+            self.read_region(VFIO_PCI_CONFIG_REGION_INDEX, offset, &mut value)?;
+            Ok(value[0])
+        };
+        let mut at = u64::from(byte(PCI_CAPABILITIES)?);
+        while at != 0 && byte(at)? != PCI_EXPRESS {
+            at = u64::from(byte(at + 1)?);
+        }
+        if at == 0 {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let control = at + PCI_EXPRESS_CONTROL;
+        let mut value = [0; 2];
+        self.read_region(VFIO_PCI_CONFIG_REGION_INDEX, control, &mut value)?;
+        let value = u16::from_le_bytes(value) | PCI_EXPRESS_CONTROL_FLR;
+        let value = value.to_le_bytes();
+        self.write_region(VFIO_PCI_CONFIG_REGION_INDEX, control, &value)
+            .map(drop)
     }
 }
 

@@ -6,6 +6,6 @@ mod container;
 mod device;
 mod migration;
 
-pub(crate) use container::Kind;
+pub(crate) use container::{Container, Kind};
 pub(crate) use device::{BAR2, Device, ERROR, MSI, REGION_MMAP, REQUEST, Token};
 pub(crate) use migration::{DataFile, Features, PrecopyInfo, State};

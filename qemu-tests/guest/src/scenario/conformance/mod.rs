@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Differential conformance: random sequences of what userspace can do, each on the C driver and
+//! on ours.
+//!
+//! Answers, states and registers have to agree after each step, but for the differences that are
+//! listed. A sequence with one that is not listed is cut down to the steps that it needs, and
+//! told with what reproduces it. Parameters: `seed`, `first`, `count`, and `stride` between the
+//! numbers of two sequences.
+
+mod differences;
+mod generate;
+mod observation;
+mod past;
+mod shrink;
+mod side;
+mod step;
+mod stream;
+mod twins;
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::Options;
+use crate::control::{self, Report};
+use crate::sysfs;
+use differences::DIFFERENCES;
+use twins::{Met, Twins};
+
+/// Sequences between two lines that say how far it is.
+const PROGRESS: u64 = 250;
+/// After so many different failures, or sequences that fail, the others are not run.
+const ENOUGH: usize = 8;
+const TOO_MANY: u64 = 100;
+
+fn number(options: &Options, key: &str, default: u64) -> Result<u64> {
+    match options.get(key) {
+        Some(text) => text.parse().with_context(|| format!("{key}={text}")),
+        None => Ok(default),
+    }
+}
+
+pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let seed = number(options, "seed", 1)?;
+    let first = number(options, "first", 0)?;
+    let count = number(options, "count", 100)?;
+    let stride = number(options, "stride", 1)?;
+    if options.choice("console", &["all", "quiet"])? == "quiet" {
+        // Each refusal is a line of the C driver, and the console is slow. That the kernel does
+        // not complain is looked for in its taint.
+        sysfs::write("/proc/sys/kernel/printk", "1")?;
+    }
+    let mut twins = Twins::new(options)?;
+    let mut met: Met = [0; DIFFERENCES.len()];
+    let mut failed = 0;
+    let mut told: Vec<twins::Unlisted> = Vec::new();
+    let start = Instant::now();
+    for done in 0..count {
+        let sequence = first + done * stride;
+        let steps = generate::sequence(seed, sequence);
+        let found = twins
+            .run(&steps, &mut met)
+            .with_context(|| format!("seed {seed}, sequence {sequence}: {steps:?}"))?;
+        if let Some(found) = found {
+            failed += 1;
+            if !told.iter().any(|known| known.is_like(&found)) {
+                told.push(found.clone());
+                report.point(&format!("sequence {sequence}"), || {
+                    let (steps, found) = shrink::shrink(&mut twins, steps, found)?;
+                    bail!("{}", tell(seed, sequence, &steps, &found))
+                });
+            }
+            if told.len() == ENOUGH || failed == TOO_MANY {
+                break;
+            }
+        }
+        if (done + 1) % PROGRESS == 0 {
+            control::line(&format!(
+                "@show {} of {count} sequences from {first}, {failed} failed, {} s of the machine",
+                done + 1,
+                start.elapsed().as_secs()
+            ));
+        }
+    }
+    for (difference, times) in DIFFERENCES.iter().zip(met) {
+        control::line(&format!("@dump difference {} {times}", difference.name));
+    }
+    report.point("all sequences", || {
+        ensure!(failed == 0, "{failed} sequences show what is not listed");
+        Ok(())
+    });
+    Ok(())
+}
+
+fn tell(seed: u64, sequence: u64, steps: &[step::Step], found: &twins::Unlisted) -> String {
+    let mut lines = vec![format!(
+        "after step {} {:?} differs: C driver {}, ours {}",
+        found.step + 1,
+        found.aspect,
+        found.c,
+        found.ours
+    )];
+    for (number, step) in steps.iter().enumerate() {
+        lines.push(format!("{:>3} {step:?}", number + 1));
+    }
+    lines.push(format!(
+        "reproduce: make conformance SEED={seed} FIRST={sequence} N=1"
+    ));
+    lines.join("\n")
+}

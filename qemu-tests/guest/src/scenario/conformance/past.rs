@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What has happened in a sequence so far, as far as an explanation of a difference needs it.
+
+use super::observation::{Observation, Value};
+use super::step::{Fault, Step, Which};
+use super::stream::Bases;
+use crate::vfio::State;
+
+/// A session in RESUMING.
+#[derive(Default)]
+pub(super) struct Resuming {
+    /// What the C driver has of the stream.
+    pub(super) written: Vec<u8>,
+    /// Our driver has refused some of it, and loads nothing.
+    pub(super) refused: bool,
+}
+
+/// What both devices have been through.
+pub(super) struct Past {
+    pub(super) fault: Fault,
+    /// The state that both devices were in after the last step; RUNNING if they are closed.
+    pub(super) state: State,
+    pub(super) open: bool,
+    /// The C driver has found a match since the device was opened.
+    pub(super) matched: bool,
+    pub(super) resuming: Option<Resuming>,
+    /// Bytes that were read of the newest session.
+    pub(super) position: usize,
+    /// The device was stopped since it was opened or reset, or somebody has tried to.
+    pub(super) stopped: bool,
+    /// A state was saved or loaded since the device was opened or reset.
+    pub(super) transferred: bool,
+    /// A session has ended, or some of it was refused, since the device was opened.
+    pub(super) sessions: u32,
+    pub(super) refused: bool,
+    /// Nobody has opened the device in this sequence.
+    pub(super) untouched: bool,
+    /// A transaction on the PF's table was cut off, and the table waits for it.
+    pub(super) table_stuck: bool,
+    /// A stream has begun while the function was ready, and was not afterwards.
+    pub(super) ready_in_pre_copy: bool,
+}
+
+impl Default for Past {
+    fn default() -> Self {
+        Past {
+            fault: Fault::None,
+            state: State::Running,
+            open: false,
+            matched: false,
+            resuming: None,
+            position: 0,
+            stopped: false,
+            transferred: false,
+            sessions: 0,
+            refused: false,
+            untouched: true,
+            table_stuck: false,
+            ready_in_pre_copy: false,
+        }
+    }
+}
+
+impl Past {
+    /// Both devices are new to their user.
+    pub(super) fn opened(&mut self) {
+        *self = Past {
+            fault: self.fault,
+            open: true,
+            untouched: false,
+            table_stuck: self.table_stuck,
+            ..Past::default()
+        };
+    }
+
+    fn reset(&mut self) {
+        self.state = State::Running;
+        self.resuming = None;
+        self.stopped = false;
+        self.transferred = false;
+    }
+
+    /// A step has been done, and whatever was different afterwards is explained.
+    pub(super) fn learn(
+        &mut self,
+        step: &Step,
+        c: &Observation,
+        ours: &Observation,
+        bases: &Bases,
+    ) {
+        match *step {
+            Step::Open if c.answer == Ok(Value::Done) => self.opened(),
+            Step::Close | Step::Rebind => {
+                self.reset();
+                self.open = false;
+            }
+            Step::Reset(_) => self.reset(),
+            Step::Fault(fault) => self.table_stuck |= fault == Fault::TableNever,
+            Step::ResetPf => self.table_stuck = false,
+            Step::SetState(_) => self.set_state(c),
+            Step::Read(Which::Newest, _) => {
+                if let Ok(Value::Bytes(bytes)) = &c.answer {
+                    self.position += bytes.len();
+                }
+            }
+            Step::Write {
+                which: Which::Newest,
+                stream,
+                from,
+                length,
+            } => {
+                let Some(resuming) = &mut self.resuming else {
+                    return;
+                };
+                // The C driver keeps what it says it has refused.
+                let kept = match c.answer {
+                    Ok(Value::Number(_)) => true,
+                    Err(errno) => errno == rustix::io::Errno::FAULT,
+                    _ => false,
+                };
+                if kept {
+                    let bytes = bases.bytes(stream);
+                    let from = from.min(bytes.len());
+                    let to = (from + length).min(bytes.len());
+                    resuming.written.extend_from_slice(&bytes[from..to]);
+                }
+                resuming.refused |= ours.answer == Err(rustix::io::Errno::INVAL);
+                self.refused |= resuming.refused;
+                self.matched |= matches!(c.answer, Ok(Value::Number(_)))
+                    && resuming.written.len() >= crate::scenario::transfer::MATCH_SIZE;
+            }
+            _ => {}
+        }
+    }
+
+    fn set_state(&mut self, c: &Observation) {
+        let Some(Ok(state)) = c.state else {
+            return;
+        };
+        if matches!(c.answer, Ok(Value::Text(_))) {
+            // A data file, and so a new session.
+            self.position = 0;
+            self.sessions += 1;
+            self.resuming = (state == State::Resuming).then(Resuming::default);
+            if state == State::PreCopy {
+                self.ready_in_pre_copy = c.register("VF_STATE") == Some(0);
+            }
+        } else if state != State::Resuming {
+            self.resuming = None;
+        }
+        self.transferred |= state == State::StopCopy || self.state == State::Resuming;
+        self.stopped |= c.answer.is_err() || !matches!(state, State::Running | State::PreCopy);
+        self.state = state;
+    }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Streams to be loaded: those that the two drivers make, and what strangers make of them.
+
+use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
+
+const MAGIC_V1: u64 = 0xcdcd_cdcd_feed_aacc;
+
+/// Where a stream comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Base {
+    /// The C driver, with a driver in the VM.
+    CFull,
+    /// The C driver, without.
+    CMatch,
+    OursFull,
+    OursMatch,
+    /// Linux before 6.16, with a driver in the VM.
+    Version1,
+}
+
+impl Base {
+    pub(super) const ALL: [Base; 5] = [
+        Base::CFull,
+        Base::CMatch,
+        Base::OursFull,
+        Base::OursMatch,
+        Base::Version1,
+    ];
+
+    /// How long such a stream is.
+    pub(super) fn length(self) -> usize {
+        match self {
+            Base::CMatch | Base::OursMatch => MATCH_SIZE,
+            Base::CFull | Base::OursFull | Base::Version1 => STREAM_SIZE,
+        }
+    }
+}
+
+/// A field of the stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Field {
+    Magic,
+    QueueCount,
+    Device,
+    Isolation,
+    QueueBase,
+    VfState,
+    Major,
+    Minor,
+    Follows,
+    AeqIntMask,
+    EqIntMask,
+    IfcIntSource,
+    IfcIntMask,
+    IfcIntSet,
+    PageSize,
+    EqcBase,
+    EqcDepth,
+    AeqcBase,
+    EqeDma,
+    AeqeDma,
+    SqcDma,
+    CqcDma,
+}
+
+impl Field {
+    pub(super) const ALL: [Field; 22] = [
+        Field::Magic,
+        Field::QueueCount,
+        Field::Device,
+        Field::Isolation,
+        Field::QueueBase,
+        Field::VfState,
+        Field::Major,
+        Field::Minor,
+        Field::Follows,
+        Field::AeqIntMask,
+        Field::EqIntMask,
+        Field::IfcIntSource,
+        Field::IfcIntMask,
+        Field::IfcIntSet,
+        Field::PageSize,
+        Field::EqcBase,
+        Field::EqcDepth,
+        Field::AeqcBase,
+        Field::EqeDma,
+        Field::AeqeDma,
+        Field::SqcDma,
+        Field::CqcDma,
+    ];
+
+    /// Its offset and its size.
+    fn place(self) -> (usize, usize) {
+        match self {
+            Field::Magic => (0, 8),
+            Field::QueueCount => (8, 4),
+            Field::Device => (12, 4),
+            Field::Isolation => (16, 4),
+            Field::QueueBase => (20, 4),
+            Field::VfState => (24, 4),
+            Field::Major => (28, 2),
+            Field::Minor => (30, 2),
+            Field::Follows => (32, 4),
+            Field::AeqIntMask => (40, 4),
+            Field::EqIntMask => (44, 4),
+            Field::IfcIntSource => (48, 4),
+            Field::IfcIntMask => (52, 4),
+            Field::IfcIntSet => (56, 4),
+            Field::PageSize => (60, 4),
+            Field::EqcBase => (68, 4),
+            Field::EqcDepth => (88, 4),
+            Field::AeqcBase => (96, 4),
+            Field::EqeDma => (144, 8),
+            Field::AeqeDma => (152, 8),
+            Field::SqcDma => (160, 8),
+            Field::CqcDma => (168, 8),
+        }
+    }
+
+    /// The bytes of the stream that it has.
+    pub(super) fn bytes(self) -> std::ops::Range<usize> {
+        let (offset, size) = self.place();
+        offset..offset + size
+    }
+
+    /// What it is in a stream, if it is there.
+    pub(super) fn of(self, stream: &[u8]) -> Option<u64> {
+        let bytes = stream.get(self.bytes())?;
+        let number = bytes.iter().rev();
+        Some(number.fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
+    pub(super) fn set(self, stream: &mut [u8], value: u64) {
+        let range = self.bytes();
+        let size = range.len();
+        if let Some(bytes) = stream.get_mut(range) {
+            bytes.copy_from_slice(&value.to_le_bytes()[..size]);
+        }
+    }
+}
+
+/// A stream, with one field changed or none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Stream {
+    pub(super) base: Base,
+    pub(super) change: Option<(Field, u64)>,
+}
+
+/// Whether this is the beginning of a stream of version 1.
+pub(super) fn is_version_1(stream: &[u8]) -> bool {
+    Field::Magic.of(stream) == Some(MAGIC_V1)
+}
+
+/// The streams that the changes are made to.
+pub(super) struct Bases {
+    pub(super) c_full: Vec<u8>,
+    pub(super) c_match: Vec<u8>,
+    pub(super) ours_full: Vec<u8>,
+    pub(super) ours_match: Vec<u8>,
+}
+
+impl Bases {
+    /// The bytes of a stream.
+    pub(super) fn bytes(&self, stream: Stream) -> Vec<u8> {
+        let mut bytes = match stream.base {
+            Base::CFull => self.c_full.clone(),
+            Base::CMatch => self.c_match.clone(),
+            Base::OursFull => self.ours_full.clone(),
+            Base::OursMatch => self.ours_match.clone(),
+            Base::Version1 => {
+                let mut bytes = self.c_full.clone();
+                Field::Magic.set(&mut bytes, MAGIC_V1);
+                Field::Major.set(&mut bytes, 0);
+                bytes
+            }
+        };
+        if let Some((field, value)) = stream.change {
+            field.set(&mut bytes, value);
+        }
+        bytes
+    }
+}
