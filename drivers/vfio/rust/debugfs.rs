@@ -84,7 +84,7 @@ impl<T: Operations> Folder<T> {
     /// [`Operations::unregistering`], as the core removes its folders later.
     pub fn in_migration(dev: &ARef<Device<T>>, name: &CStr) -> Option<Self> {
         // SAFETY: the device is valid.
-        let parent = unsafe { bindings::vfio_rust_helper_debugfs_migration(dev.vdev()) };
+        let parent = unsafe { bindings::vfio_rust_helper_debugfs_migration(dev.core().vdev()) };
         if parent.is_null() {
             return None;
         }

@@ -6,11 +6,16 @@
 //! C headers: `include/linux/vfio.h`, `include/linux/vfio_pci_core.h`
 
 use crate::{
-    bindings, migration,
+    bindings,
+    migration::{
+        self,
+        Migration, //
+    },
+    pci::IdTable,
     region::{
         self,
         Position, //
-    },
+    }, //
 };
 use core::{
     alloc::Layout,
@@ -32,7 +37,10 @@ use kernel::{
         ARef,
         AlwaysRefCounted, //
     },
-    types::Opaque, //
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
 };
 
 /// Number of regions that are BARs; their indices are below it.
@@ -48,11 +56,14 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// Name of the driver towards userspace.
     const NAME: &'static CStr;
 
+    /// The devices it can be bound to.
+    const ID_TABLE: IdTable;
+
     /// Makes the driver's data for `pdev`, while it is being probed.
     fn init(pdev: &pci::Device<device::Bound>) -> impl PinInit<Self, Error>;
 
-    /// Whether this device can migrate, and what it offers; asked once, after `init`.
-    fn migration(&self) -> Option<migration::Support<Self>> {
+    /// The migration of this device, if it can migrate. The answer must not change after `init`.
+    fn migration(&self) -> Option<&dyn Migration> {
         None
     }
 
@@ -80,10 +91,81 @@ pub trait Operations: Sized + Send + Sync + 'static {
 
     /// The function is about to be reset. The device lock is held, and the core's memory lock
     /// can be: what a page fault on the device's memory waits for must not be waited for here.
+    /// The device's [`Migration`] is told without the driver's doing.
     fn reset_prepare(_dev: &Device<Self>) {}
 
     /// The function has been reset; the locks are those of [`Operations::reset_prepare`].
     fn reset_done(_dev: &Device<Self>) {}
+}
+
+/// The core's part of a device, whatever the driver.
+///
+/// # Invariants
+///
+/// It is the first field of a [`Device`], which has been initialised and keeps the PCI function.
+#[repr(transparent)]
+pub struct Core(Opaque<bindings::vfio_pci_core_device>);
+
+impl Core {
+    pub(crate) fn as_ptr(&self) -> *mut bindings::vfio_pci_core_device {
+        self.0.get()
+    }
+
+    pub(crate) fn vdev(&self) -> *mut bindings::vfio_device {
+        self.0.get().cast()
+    }
+
+    /// The PCI function behind the device.
+    pub fn pdev(&self) -> &pci::Device {
+        // SAFETY: by the type invariants the pointer is set and its target kept; `pci::Device` is
+        // a transparent wrapper.
+        unsafe { &*(*self.as_ptr()).pdev.cast() }
+    }
+
+    /// Keeps the function out of runtime suspend, or returns `None` if it sleeps.
+    pub fn awake(&self) -> Option<Awake<'_>> {
+        // SAFETY: `pdev` is a valid device.
+        match unsafe { bindings::vfio_rust_helper_pm_get_if_active(raw_device(self.pdev())) } {
+            0 => None,
+            held => Some(Awake {
+                pdev: self.pdev(),
+                held: held > 0,
+            }),
+        }
+    }
+
+    /// Has the function's memory answer, also where the user has turned it off; a VF's always does.
+    ///
+    /// A page fault on the device's memory and a reset wait until this is dropped, so it is for a
+    /// few accesses, and a second one by the same thread would wait for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`EIO`] if the user has put the function to sleep (D3hot).
+    pub fn memory(&self) -> Result<Memory<'_>> {
+        let mut command = 0;
+        // SAFETY: the device is valid, and so is `command` for a write.
+        to_result(unsafe { bindings::vfio_rust_helper_memory_lock(self.as_ptr(), &mut command) })?;
+        Ok(Memory {
+            core: self,
+            command,
+            _not_send: NotThreadSafe,
+        })
+    }
+}
+
+/// The function's memory answers while this exists, see [`Core::memory`].
+pub struct Memory<'a> {
+    core: &'a Core,
+    command: u16,
+    _not_send: NotThreadSafe,
+}
+
+impl Drop for Memory<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the device is valid, and this thread took the lock in `Core::memory`.
+        unsafe { bindings::vfio_rust_helper_memory_unlock(self.core.as_ptr(), self.command) };
+    }
 }
 
 /// A VFIO PCI device with the driver's data `T`.
@@ -96,7 +178,7 @@ pub trait Operations: Sized + Send + Sync + 'static {
 ///   somebody holds a reference count of the `struct vfio_device`.
 #[repr(C)]
 pub struct Device<T: Operations> {
-    core: Opaque<bindings::vfio_pci_core_device>,
+    core: Core,
     pdev: ARef<pci::Device>,
     data: T,
 }
@@ -141,29 +223,14 @@ impl<T: Operations> Device<T> {
         unsafe { &*vdev.cast() }
     }
 
-    pub(crate) fn core(&self) -> *mut bindings::vfio_pci_core_device {
-        self.core.get()
-    }
-
-    pub(crate) fn vdev(&self) -> *mut bindings::vfio_device {
-        self.core.get().cast()
+    /// The core's part.
+    pub fn core(&self) -> &Core {
+        &self.core
     }
 
     /// The PCI function behind the device.
     pub fn pdev(&self) -> &pci::Device {
         &self.pdev
-    }
-
-    /// Keeps the function out of runtime suspend, or returns `None` if it sleeps.
-    pub fn awake(&self) -> Option<Awake<'_>> {
-        // SAFETY: `pdev` is a valid device.
-        match unsafe { bindings::vfio_rust_helper_pm_get_if_active(raw_device(self.pdev())) } {
-            0 => None,
-            held => Some(Awake {
-                pdev: self.pdev(),
-                held: held > 0,
-            }),
-        }
     }
 }
 
@@ -200,7 +267,7 @@ impl<T: Operations> Device<T> {
         // SAFETY: the core has set the fields when it enabled the device, and reads them only
         // while it is in use.
         unsafe {
-            let core = self.core();
+            let core = self.core.as_ptr();
             if (*core).msix_bar == NO_MSIX_BAR {
                 // CAST: a BAR's index is below 6.
                 (*core).msix_bar = bar as u8;
@@ -214,7 +281,7 @@ impl<T: Operations> Device<T> {
     fn tails_are_excluded(&self) -> bool {
         // SAFETY: the device is open, and the fields do not change until it is closed.
         let (bar, offset) = unsafe {
-            let core = self.core();
+            let core = self.core.as_ptr();
             ((*core).msix_bar, (*core).msix_offset)
         };
         (0..BARS)
@@ -250,7 +317,7 @@ impl<T: Operations> Deref for Device<T> {
 unsafe impl<T: Operations> AlwaysRefCounted for Device<T> {
     fn inc_ref(&self) {
         // SAFETY: a reference proves that the count is not zero.
-        unsafe { bindings::vfio_rust_helper_get_device(self.vdev()) };
+        unsafe { bindings::vfio_rust_helper_get_device(self.core.vdev()) };
     }
 
     unsafe fn dec_ref(obj: NonNull<Self>) {
@@ -321,9 +388,9 @@ impl<T: Operations> VTable<T> {
         unsafe { (&raw mut (*this).pdev).write(pdev.into()) };
 
         // SAFETY: `data` was just initialised, and nobody else has a pointer to it.
-        if let Some(support) = unsafe { (*this).data.migration() } {
+        if let Some(migration) = unsafe { (*this).data.migration() } {
             // SAFETY: the device is not registered yet.
-            unsafe { support.apply(vdev) };
+            unsafe { migration::offer::<T>(vdev, migration) };
         }
 
         // SAFETY: the core's part is valid and zeroed, as it must be for its initialisation.
@@ -365,18 +432,18 @@ impl<T: Operations> VTable<T> {
         let dev = unsafe { Device::<T>::from_raw(vdev) };
 
         // SAFETY: the core opens a device once.
-        if let Err(e) = to_result(unsafe { bindings::vfio_pci_core_enable(dev.core()) }) {
+        if let Err(e) = to_result(unsafe { bindings::vfio_pci_core_enable(dev.core.as_ptr()) }) {
             return e.to_errno();
         }
         if let Err(e) = T::open(dev) {
             // SAFETY: the device was enabled above.
-            unsafe { bindings::vfio_pci_core_disable(dev.core()) };
+            unsafe { bindings::vfio_pci_core_disable(dev.core.as_ptr()) };
             return e.to_errno();
         }
         // SAFETY: the device was enabled above, and nobody uses it before this returns.
         unsafe {
             dev.exclude_tail();
-            bindings::vfio_pci_core_finish_enable(dev.core());
+            bindings::vfio_pci_core_finish_enable(dev.core.as_ptr());
         }
         0
     }
@@ -386,7 +453,12 @@ impl<T: Operations> VTable<T> {
     /// `vdev` must be embedded in an open [`Device<T>`].
     unsafe extern "C" fn close(vdev: *mut bindings::vfio_device) {
         // SAFETY: by the safety requirements.
-        T::close(unsafe { Device::<T>::from_raw(vdev) });
+        let dev = unsafe { Device::<T>::from_raw(vdev) };
+
+        if let Some(migration) = dev.migration() {
+            migration.closed();
+        }
+        T::close(dev);
         // SAFETY: the device was opened.
         unsafe { bindings::vfio_pci_core_close_device(vdev) };
     }
@@ -430,7 +502,7 @@ impl<T: Operations> VTable<T> {
         // SAFETY: by the safety requirements, and nobody else has a pointer to it.
         let info = unsafe { &mut *info };
         // SAFETY: the device is open, and what was found when it was opened does not change.
-        let can_map = unsafe { (*dev.core()).bar_mmap_supported[bar] };
+        let can_map = unsafe { (*dev.core.as_ptr()).bar_mmap_supported[bar] };
         info.offset = Position { index, offset: 0 }.to_file();
         info.size = limit;
         info.flags = bindings::VFIO_REGION_INFO_FLAG_READ | bindings::VFIO_REGION_INFO_FLAG_WRITE;

@@ -48,6 +48,31 @@ void vfio_rust_helper_pm_put(struct device *dev)
 	pm_runtime_put(dev);
 }
 
+/* As vfio_pci_memory_lock_and_enable(), which is not exported. */
+int vfio_rust_helper_memory_lock(struct vfio_pci_core_device *vdev, u16 *cmd)
+{
+	struct pci_dev *pdev = vdev->pdev;
+
+	down_write(&vdev->memory_lock);
+	if (pdev->current_state >= PCI_D3hot) {
+		up_write(&vdev->memory_lock);
+		return -EIO;
+	}
+
+	pci_read_config_word(pdev, PCI_COMMAND, cmd);
+	if (!pdev->no_command_memory && !(*cmd & PCI_COMMAND_MEMORY))
+		pci_write_config_word(pdev, PCI_COMMAND,
+				      *cmd | PCI_COMMAND_MEMORY);
+	return 0;
+}
+
+void vfio_rust_helper_memory_unlock(struct vfio_pci_core_device *vdev, u16 cmd)
+{
+	if (!vdev->pdev->no_command_memory && !(cmd & PCI_COMMAND_MEMORY))
+		pci_write_config_word(vdev->pdev, PCI_COMMAND, cmd);
+	up_write(&vdev->memory_lock);
+}
+
 /*
  * The core's "migration" folder of @vdev, with a reference, or NULL where
  * there is none. A lookup under a NULL parent would search debugfs' root.

@@ -32,6 +32,8 @@ bool vfio_rust_helper_test_and_set_bit(unsigned int nr, unsigned long *word);
 void vfio_rust_helper_clear_bit(unsigned int nr, unsigned long *word);
 int vfio_rust_helper_pm_get_if_active(struct device *dev);
 void vfio_rust_helper_pm_put(struct device *dev);
+int vfio_rust_helper_memory_lock(struct vfio_pci_core_device *vdev, u16 *cmd);
+void vfio_rust_helper_memory_unlock(struct vfio_pci_core_device *vdev, u16 cmd);
 
 struct dentry *vfio_rust_helper_debugfs_migration(struct vfio_device *vdev);
 struct dentry *vfio_rust_helper_debugfs_dir(const char *name,

@@ -1,13 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The migration protocol: typed states, the core's path through them, and the callbacks.
+//! The migration protocol: typed states and arcs, and the callbacks of a device that can migrate.
+//!
+//! Most devices want a [`Machine`]: it owns the device, walks the arcs, serves the data files and
+//! takes resets, and asks the driver, by the trait [`Migrate`], for what only the driver can do.
 //!
 //! C header: `include/uapi/linux/vfio.h`
+
+mod arc;
+mod machine;
+mod session;
+
+pub use self::{
+    arc::MigArc,
+    machine::{
+        Failure,
+        Machine,
+        Migrate,
+        Owner,
+        IMAGE_MAX, //
+    },
+    session::{
+        Data,
+        Expect,
+        Image, //
+    }, //
+};
 
 use crate::{
     bindings,
     device::{
         self,
+        Core,
         Device, //
     },
 };
@@ -106,61 +130,64 @@ impl Features {
     }
 }
 
-/// Callbacks of a device that can migrate, `struct vfio_migration_ops`.
+/// What the VFIO core asks of a device that can migrate; `struct vfio_migration_ops` and what goes
+/// with it.
 ///
-/// They run between open and close, in process context; the core does not serialise them.
-pub trait Operations: device::Operations {
-    /// Takes the device to `target`, arc by arc ([`Device::next_state`]).
+/// [`Machine`] implements it for a device whose state is one structure. A driver whose data are of
+/// another kind implements it by itself, with [`data_file`] for the files and [`Guarded`] for what
+/// a reset must not wait for.
+///
+/// The callbacks run in process context; the core does not serialise them.
+///
+/// [`data_file`]: crate::data_file
+/// [`Guarded`]: crate::reset::Guarded
+pub trait Migration: Send + Sync {
+    /// What the device offers; asked once. [`Features::STOP_COPY`] need not be said.
+    fn features(&self) -> Features;
+
+    /// Takes the open device to `target`, arc by arc ([`Core::next_arc`]).
     ///
     /// Returns the data file of the state that was entered, if it has one. On failure the device
-    /// is in the state that [`Operations::state`] says.
-    fn set_state(dev: &Device<Self>, target: State) -> Result<Option<ARef<File>>>;
+    /// is in the state that [`Migration::state`] says.
+    fn set_state(&self, core: &Core, target: State) -> Result<Option<ARef<File>>>;
 
     /// The state the device is in. Also called while the device is closed.
-    fn state(dev: &Device<Self>) -> State;
+    fn state(&self) -> State;
 
     /// Bytes that the stop-copy phase will take.
-    fn data_size(dev: &Device<Self>) -> Result<usize>;
+    fn data_size(&self) -> Result<usize>;
+
+    /// The device's last user has gone: sessions are over, and the next user finds it running.
+    fn closed(&self);
+
+    /// The function is about to be reset. The locks are those of
+    /// [`Operations::reset_prepare`](device::Operations::reset_prepare): nothing may be waited for.
+    fn reset_prepare(&self);
+
+    /// The function has been reset; as [`Migration::reset_prepare`].
+    fn reset_done(&self);
 }
 
-/// Proof that `T` has the migration callbacks, and what it offers.
+/// Has the core offer the migration of a device of the driver `T`.
 ///
-/// A driver returns it from [`device::Operations::migration`] for the devices that can migrate.
-pub struct Support<T> {
-    ops: &'static bindings::vfio_migration_ops,
-    features: Features,
-    _device: PhantomData<T>,
-}
-
-impl<T: Operations> Support<T> {
-    /// Offers `features`, and [`Features::STOP_COPY`] in any case.
-    pub fn new(features: Features) -> Self {
-        Self {
-            ops: &VTable::<T>::VTABLE,
-            features: features.and(Features::STOP_COPY),
-            _device: PhantomData,
-        }
+/// # Safety
+///
+/// `vdev` must be embedded in a [`Device<T>`] that is not registered yet, and `migration` must be
+/// what [`migration`](device::Operations::migration) of its data returns.
+pub(crate) unsafe fn offer<T: device::Operations>(
+    vdev: *mut bindings::vfio_device,
+    migration: &dyn Migration,
+) {
+    // SAFETY: by the safety requirements `vdev` is valid and nobody else looks at it yet.
+    unsafe {
+        (*vdev).migration_flags = migration.features().and(Features::STOP_COPY).bits();
+        (*vdev).mig_ops = &VTable::<T>::VTABLE;
     }
 }
 
-impl<T> Support<T> {
-    /// Enters the support into `vdev`.
-    ///
-    /// # Safety
-    ///
-    /// `vdev` must be embedded in a [`Device<T>`] that is not registered yet.
-    pub(crate) unsafe fn apply(&self, vdev: *mut bindings::vfio_device) {
-        // SAFETY: by the safety requirements `vdev` is valid and nobody else looks at it yet.
-        unsafe {
-            (*vdev).migration_flags = self.features.bits();
-            (*vdev).mig_ops = self.ops;
-        }
-    }
-}
+struct VTable<T: device::Operations>(PhantomData<T>);
 
-struct VTable<T: Operations>(PhantomData<T>);
-
-impl<T: Operations> VTable<T> {
+impl<T: device::Operations> VTable<T> {
     const VTABLE: bindings::vfio_migration_ops = bindings::vfio_migration_ops {
         migration_set_state: Some(Self::set_state),
         migration_get_state: Some(Self::get_state),
@@ -177,7 +204,11 @@ impl<T: Operations> VTable<T> {
         // SAFETY: by the safety requirements.
         let dev = unsafe { Device::<T>::from_raw(vdev) };
 
-        match State::try_from(new).and_then(|target| T::set_state(dev, target)) {
+        let file = State::try_from(new).and_then(|target| {
+            let migration = dev.migration().ok_or(ENODEV)?;
+            migration.set_state(dev.core(), target)
+        });
+        match file {
             Ok(Some(file)) => ARef::into_raw(file).cast().as_ptr(),
             Ok(None) => core::ptr::null_mut(),
             Err(e) => e.to_ptr(),
@@ -194,9 +225,14 @@ impl<T: Operations> VTable<T> {
         // SAFETY: by the safety requirements.
         let dev = unsafe { Device::<T>::from_raw(vdev) };
 
-        // SAFETY: by the safety requirements.
-        unsafe { state.write(T::state(dev).into()) };
-        0
+        match dev.migration() {
+            Some(migration) => {
+                // SAFETY: by the safety requirements.
+                unsafe { state.write(migration.state().into()) };
+                0
+            }
+            None => ENODEV.to_errno(),
+        }
     }
 
     /// # Safety
@@ -209,7 +245,7 @@ impl<T: Operations> VTable<T> {
         // SAFETY: by the safety requirements.
         let dev = unsafe { Device::<T>::from_raw(vdev) };
 
-        match T::data_size(dev) {
+        match dev.migration().ok_or(ENODEV).and_then(Migration::data_size) {
             Ok(size) => {
                 // SAFETY: by the safety requirements.
                 unsafe { len.write(size) };
@@ -220,16 +256,9 @@ impl<T: Operations> VTable<T> {
     }
 }
 
-impl<T: Operations> Device<T> {
+impl Core {
     /// The next state on the core's path from `current` to `target`.
-    ///
-    /// # Errors
-    ///
-    /// [`EINVAL`] if there is no path with what the device offers. From [`State::Error`] there
-    /// never is.
-    ///
-    /// C: `vfio_mig_get_next_state()`
-    pub fn next_state(&self, current: State, target: State) -> Result<State> {
+    fn next_state(&self, current: State, target: State) -> Result<State> {
         // The core takes it for a driver's fault to be asked for a way out of ERROR, and warns;
         // but any user can ask.
         if current == State::Error {
@@ -242,6 +271,19 @@ impl<T: Operations> Device<T> {
             bindings::vfio_mig_get_next_state(self.vdev(), current.into(), target.into(), &mut next)
         })?;
         State::try_from(next)
+    }
+
+    /// The next arc on the core's path from `current` to `target`, which are not the same.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if there is no path with what the device offers. From [`State::Error`] there
+    /// never is.
+    ///
+    /// C: `vfio_mig_get_next_state()`
+    pub fn next_arc(&self, current: State, target: State) -> Result<MigArc> {
+        let next = self.next_state(current, target)?;
+        MigArc::between(current, next).ok_or(EINVAL)
     }
 
     /// Whether the user asked for the second version of the pre-copy information.

@@ -83,29 +83,21 @@ macro_rules! vfio_device_table {
     };
 }
 
-/// A VFIO PCI variant driver.
-pub trait Driver: 'static {
-    /// Data and callbacks of its devices.
-    type Ops: Operations;
-
-    /// The devices it can be bound to.
-    const ID_TABLE: IdTable;
-}
-
-/// Registers a [`Driver`] with the PCI bus, by way of [`driver::Registration`].
-pub struct Adapter<T: Driver>(PhantomData<T>);
+/// Registers a driver, which `T` has the callbacks of, with the PCI bus, by way of
+/// [`driver::Registration`].
+pub struct Adapter<T: Operations>(PhantomData<T>);
 
 // SAFETY: `struct pci_driver` is a C type that embeds a `struct device_driver` at the given
 // offset. The device's driver data is never left set when `remove` or a failed `probe` returns,
 // so the registration never interprets it as `DriverData`.
-unsafe impl<T: Driver> driver::DriverLayout for Adapter<T> {
+unsafe impl<T: Operations> driver::DriverLayout for Adapter<T> {
     type DriverType = kernel::bindings::pci_driver;
     type DriverData<'bound> = ();
     const DEVICE_DRIVER_OFFSET: usize = offset_of!(Self::DriverType, driver);
 }
 
 // SAFETY: `unregister` is valid after `register` succeeded.
-unsafe impl<T: Driver> driver::RegistrationOps for Adapter<T> {
+unsafe impl<T: Operations> driver::RegistrationOps for Adapter<T> {
     unsafe fn register(
         pdrv: &Opaque<Self::DriverType>,
         name: &'static CStr,
@@ -133,7 +125,7 @@ unsafe impl<T: Driver> driver::RegistrationOps for Adapter<T> {
     }
 }
 
-impl<T: Driver> Adapter<T> {
+impl<T: Operations> Adapter<T> {
     const ERROR_HANDLERS: kernel::bindings::pci_error_handlers =
         kernel::bindings::pci_error_handlers {
             error_detected: Some(bindings::vfio_pci_core_aer_err_detected),
@@ -160,21 +152,22 @@ impl<T: Driver> Adapter<T> {
     }
 
     fn bind(pdev: &pci::Device<device::Bound>) -> Result {
-        let dev = Device::<T::Ops>::new(pdev)?;
+        let dev = Device::<T>::new(pdev)?;
 
         // SAFETY: the device is valid and being probed, so its driver data is ours. The
         // reference behind the pointer is given back in `remove`.
-        unsafe { kernel::bindings::dev_set_drvdata(raw_device(pdev), dev.core().cast()) };
+        unsafe { kernel::bindings::dev_set_drvdata(raw_device(pdev), dev.core().as_ptr().cast()) };
 
         // SAFETY: the core's part is initialised and is the device's driver data.
-        let ret = to_result(unsafe { bindings::vfio_pci_core_register_device(dev.core()) });
+        let ret =
+            to_result(unsafe { bindings::vfio_pci_core_register_device(dev.core().as_ptr()) });
         if let Err(e) = ret {
             // SAFETY: as above.
             unsafe { kernel::bindings::dev_set_drvdata(raw_device(pdev), core::ptr::null_mut()) };
             return Err(e);
         }
 
-        T::Ops::registered(&dev);
+        T::registered(&dev);
         let _ = ARef::into_raw(dev);
         Ok(())
     }
@@ -182,7 +175,7 @@ impl<T: Driver> Adapter<T> {
     /// # Safety
     ///
     /// `pdev` must be a device that `probe` succeeded for and that has not been removed since.
-    unsafe fn device<'a>(pdev: *mut kernel::bindings::pci_dev) -> &'a Device<T::Ops> {
+    unsafe fn device<'a>(pdev: *mut kernel::bindings::pci_dev) -> &'a Device<T> {
         // SAFETY: `probe` has set the driver data to a device, on which it left a reference.
         unsafe { Device::from_raw(kernel::bindings::dev_get_drvdata(&raw mut (*pdev).dev).cast()) }
     }
@@ -194,9 +187,9 @@ impl<T: Driver> Adapter<T> {
         // SAFETY: by the safety requirements.
         let dev = unsafe { Self::device(pdev) };
 
-        T::Ops::unregistering(dev);
+        T::unregistering(dev);
         // SAFETY: the device is registered, and it is not used by anybody when this returns.
-        unsafe { bindings::vfio_pci_core_unregister_device(dev.core()) };
+        unsafe { bindings::vfio_pci_core_unregister_device(dev.core().as_ptr()) };
         // SAFETY: the device is still being removed, its driver data is ours.
         unsafe {
             kernel::bindings::dev_set_drvdata(&raw mut (*pdev).dev, core::ptr::null_mut());
@@ -210,7 +203,12 @@ impl<T: Driver> Adapter<T> {
     /// `pdev` must be a device that `probe` succeeded for and that has not been removed since.
     unsafe extern "C" fn reset_prepare(pdev: *mut kernel::bindings::pci_dev) {
         // SAFETY: by the safety requirements.
-        T::Ops::reset_prepare(unsafe { Self::device(pdev) });
+        let dev = unsafe { Self::device(pdev) };
+
+        T::reset_prepare(dev);
+        if let Some(migration) = dev.migration() {
+            migration.reset_prepare();
+        }
     }
 
     /// # Safety
@@ -218,7 +216,12 @@ impl<T: Driver> Adapter<T> {
     /// `pdev` must be a device that `probe` succeeded for and that has not been removed since.
     unsafe extern "C" fn reset_done(pdev: *mut kernel::bindings::pci_dev) {
         // SAFETY: by the safety requirements.
-        T::Ops::reset_done(unsafe { Self::device(pdev) });
+        let dev = unsafe { Self::device(pdev) };
+
+        T::reset_done(dev);
+        if let Some(migration) = dev.migration() {
+            migration.reset_done();
+        }
     }
 }
 

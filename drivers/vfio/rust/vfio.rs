@@ -19,4 +19,6 @@ pub mod device;
 pub mod io;
 pub mod migration;
 pub mod pci;
+pub mod prelude;
 pub mod region;
+pub mod reset;

@@ -55,7 +55,7 @@ fn with_registers<R>(dev: &Device<HisiAcc>, read: impl FnOnce(&Open) -> Result<R
         if mig.owner.in_reset() {
             return Err(EBUSY);
         }
-        let _awake = dev.awake().ok_or(EBUSY)?;
+        let _awake = dev.core().awake().ok_or(EBUSY)?;
         read(open)
     })
 }

@@ -3,9 +3,11 @@
 //! A bound VF, as the VFIO core sees it.
 
 use crate::{
-    arc::MigArc,
     debugfs,
-    engine::Engine,
+    engine::{
+        Engine,
+        VENDOR, //
+    },
     ffi::{
         PfQm,
         V3, //
@@ -16,12 +18,10 @@ use crate::{
         Mig, //
     },
     reset::Exclusion,
-    trace,
-    wire, //
+    trace, //
 };
 use kernel::{
     device::Bound,
-    fs::File,
     new_mutex,
     pci,
     prelude::*,
@@ -35,14 +35,22 @@ use vfio::{
         Device,
         Operations, //
     },
-    migration::{
-        self,
-        Features,
-        State,
-        Support, //
+    migration::Migration,
+    pci::{
+        DeviceId,
+        IdTable, //
     },
     region::BAR2, //
 };
+
+vfio::vfio_device_table!(
+    PCI_TABLE,
+    [
+        DeviceId::vfio_override(VENDOR, Engine::Sec.device_id()),
+        DeviceId::vfio_override(VENDOR, Engine::Hpre.device_id()),
+        DeviceId::vfio_override(VENDOR, Engine::Zip.device_id()),
+    ]
+);
 
 /// What kind of a device a VF is.
 enum Kind {
@@ -85,6 +93,7 @@ impl HisiAcc {
 
 impl Operations for HisiAcc {
     const NAME: &'static CStr = c"hisi-acc-vfio-pci-rs";
+    const ID_TABLE: IdTable = &PCI_TABLE;
 
     fn init(pdev: &pci::Device<Bound>) -> impl PinInit<Self, Error> {
         let engine = Engine::from_device_id(pdev.device_id());
@@ -101,21 +110,14 @@ impl Operations for HisiAcc {
         })
     }
 
-    fn migration(&self) -> Option<Support<Self>> {
-        self.mig()
-            .map(|_| Support::new(Features::PRE_COPY.and(Features::P2P)))
+    fn migration(&self) -> Option<&dyn Migration> {
+        self.mig().map(|mig| mig as &dyn Migration)
     }
 
     fn open(dev: &Device<Self>) -> Result {
         match dev.mig() {
             Some(mig) => mig.open(dev.pdev()),
             None => Ok(()),
-        }
-    }
-
-    fn close(dev: &Device<Self>) {
-        if let Some(mig) = dev.mig() {
-            mig.close();
         }
     }
 
@@ -139,49 +141,10 @@ impl Operations for HisiAcc {
     fn reset_prepare(dev: &Device<Self>) {
         trace::reset_prepare(dev.pdev());
         dev.exclusion.begin(dev.pdev());
-        if let Some(mig) = dev.mig() {
-            mig.owner.reset_begin();
-        }
     }
 
     fn reset_done(dev: &Device<Self>) {
         trace::reset_done(dev.pdev());
         dev.exclusion.end();
-        if let Some(mig) = dev.mig() {
-            mig.owner.reset_end();
-        }
-    }
-}
-
-impl migration::Operations for HisiAcc {
-    fn set_state(dev: &Device<Self>, target: State) -> Result<Option<ARef<File>>> {
-        let mig = dev.mig().ok_or(ENODEV)?;
-        let info_v2 = dev.precopy_info_v2();
-
-        mig.owner.with(|owner| {
-            let origin = owner.state().ok_or(ENODEV)?;
-            let mut current = origin;
-            let mut file = None;
-            while current != target {
-                if mig.owner.in_reset() {
-                    return Err(EBUSY);
-                }
-                let next = dev.next_state(current, target)?;
-                let arc = MigArc::between(current, next).ok_or(EINVAL)?;
-                file = owner
-                    .walk(&mig.hw, arc, info_v2)
-                    .inspect_err(|_| owner.turn_back(&mig.hw, origin))?;
-                current = next;
-            }
-            Ok(file)
-        })
-    }
-
-    fn state(dev: &Device<Self>) -> State {
-        dev.mig().map_or(State::Running, Mig::state)
-    }
-
-    fn data_size(_dev: &Device<Self>) -> Result<usize> {
-        Ok(wire::SIZE)
     }
 }

@@ -3,7 +3,6 @@
 //! What an open device is doing, one value for each state of the protocol.
 
 use crate::{
-    arc::MigArc,
     history::History,
     matching::Reject,
     record::{
@@ -23,7 +22,10 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use vfio::migration::State;
+use vfio::migration::{
+    MigArc,
+    State, //
+};
 
 /// Why a device is in ERROR.
 #[derive(Clone, Copy)]

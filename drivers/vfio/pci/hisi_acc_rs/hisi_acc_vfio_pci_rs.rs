@@ -8,7 +8,6 @@
 //! (hisi_qm); beside them `session` (data files), `matching` and `wire` (the stream), `reset`,
 //! `debugfs`, `history`, `symptoms` and `trace`.
 
-mod arc;
 mod debugfs;
 mod device;
 mod doing;
@@ -28,35 +27,8 @@ mod symptoms;
 mod trace;
 mod wire;
 
-use engine::{
-    Engine,
-    VENDOR, //
-};
-use vfio::pci::{
-    DeviceId,
-    IdTable, //
-};
-
-/// The driver.
-struct Driver;
-
-vfio::vfio_device_table!(
-    PCI_TABLE,
-    [
-        DeviceId::vfio_override(VENDOR, Engine::Sec.device_id()),
-        DeviceId::vfio_override(VENDOR, Engine::Hpre.device_id()),
-        DeviceId::vfio_override(VENDOR, Engine::Zip.device_id()),
-    ]
-);
-
-impl vfio::pci::Driver for Driver {
-    type Ops = device::HisiAcc;
-
-    const ID_TABLE: IdTable = &PCI_TABLE;
-}
-
 vfio::module_vfio_pci_driver! {
-    type: Driver,
+    type: device::HisiAcc,
     name: "hisi_acc_vfio_pci_rs",
     authors: ["The hisi-acc-vfio-pci-rs authors"],
     description: "VFIO PCI driver with live migration for HiSilicon accelerator VFs",

@@ -6,7 +6,6 @@
 //! session before it ended, to where the device is in RUNNING again or the next session begins.
 
 use crate::{
-    arc::MigArc,
     matching::Reject,
     record::{
         Origin,
@@ -25,6 +24,7 @@ use kernel::{
         RealTime, //
     }, //
 };
+use vfio::migration::MigArc;
 
 /// Sessions that are remembered.
 const SESSIONS: usize = 4;

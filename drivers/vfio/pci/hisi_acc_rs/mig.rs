@@ -3,7 +3,6 @@
 //! A VF that can migrate: one owner of everything that changes.
 
 use crate::{
-    arc::MigArc,
     debugfs::Outcome,
     doing::{
         Doing,
@@ -30,12 +29,9 @@ use crate::{
         Record,
         Role, //
     },
-    reset::{
-        Guarded,
-        Reset, //
-    },
     symptoms::Symptoms,
-    trace, //
+    trace,
+    wire, //
 };
 use kernel::{
     fs::File,
@@ -53,7 +49,19 @@ use kernel::{
         Monotonic, //
     }, //
 };
-use vfio::migration::State;
+use vfio::{
+    device::Core,
+    migration::{
+        Features,
+        MigArc,
+        Migration,
+        State, //
+    },
+    reset::{
+        Guarded,
+        Reset, //
+    }, //
+};
 
 /// What does not change about a VF while it is bound.
 #[derive(Clone, Copy)]
@@ -250,18 +258,56 @@ impl Mig {
             Mode::VfCtrl
         }
     }
+}
 
-    /// The device's last user went.
-    pub(crate) fn close(&self) {
+impl Migration for Mig {
+    fn features(&self) -> Features {
+        Features::PRE_COPY.and(Features::P2P)
+    }
+
+    fn set_state(&self, core: &Core, target: State) -> Result<Option<ARef<File>>> {
+        let info_v2 = core.precopy_info_v2();
+
+        self.owner.with(|owner| {
+            let origin = owner.state().ok_or(ENODEV)?;
+            let mut current = origin;
+            let mut file = None;
+            while current != target {
+                if self.owner.in_reset() {
+                    return Err(EBUSY);
+                }
+                let arc = core.next_arc(current, target)?;
+                file = owner
+                    .walk(&self.hw, arc, info_v2)
+                    .inspect_err(|_| owner.turn_back(&self.hw, origin))?;
+                current = arc.ends().1;
+            }
+            Ok(file)
+        })
+    }
+
+    /// A device that nobody has open would run.
+    fn state(&self) -> State {
+        self.owner
+            .with(|owner| owner.state().unwrap_or(State::Running))
+    }
+
+    fn data_size(&self) -> Result<usize> {
+        Ok(wire::SIZE)
+    }
+
+    fn closed(&self) {
         self.owner.with(|owner| {
             owner.reset();
             owner.open = None;
         });
     }
 
-    /// The state the device is in; a device that nobody has open would run.
-    pub(crate) fn state(&self) -> State {
-        self.owner
-            .with(|owner| owner.state().unwrap_or(State::Running))
+    fn reset_prepare(&self) {
+        self.owner.reset_begin();
+    }
+
+    fn reset_done(&self) {
+        self.owner.reset_end();
     }
 }

@@ -3,7 +3,6 @@
 //! An open device: its data, and the arcs that it walks.
 
 use crate::{
-    arc::MigArc,
     doing::{
         refuse,
         Doing, //
@@ -41,7 +40,10 @@ use kernel::{
     prelude::*,
     sync::aref::ARef, //
 };
-use vfio::data_file;
+use vfio::{
+    data_file,
+    migration::MigArc, //
+};
 
 /// Name of the data files, in `/proc/<pid>/fd`.
 const FILE_NAME: &CStr = c"hisi_acc_vf_mig";
@@ -249,6 +251,11 @@ impl Open {
                 | MigArc::PreCopyP2pToPreCopy
                 | MigArc::PreCopyP2pToStopCopy
                 | MigArc::ResumingToStop,
+                _,
+            )
+            | (
+                // Only without the P2P states.
+                MigArc::RunningToStop | MigArc::StopToRunning | MigArc::PreCopyToStopCopy,
                 _,
             ) => return Err(EINVAL.into()),
         };

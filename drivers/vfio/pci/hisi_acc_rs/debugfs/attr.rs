@@ -61,7 +61,7 @@ fn yes_no(value: bool) -> &'static str {
 
 /// Whether the guest's driver has set the function up, if the function can be asked now.
 fn driver_ready(dev: &Device<HisiAcc>, mig: &Mig, open: &Open) -> Option<bool> {
-    let _awake = dev.awake()?;
+    let _awake = dev.core().awake()?;
     (!mig.owner.in_reset()).then(|| open.vf.driver_ready())
 }
 

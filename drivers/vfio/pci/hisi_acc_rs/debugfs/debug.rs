@@ -5,7 +5,6 @@
 //! Commands walk the same arcs under the same lock as the user's migrations do.
 
 use crate::{
-    arc::MigArc,
     device::HisiAcc,
     mig::{
         Hardware,
@@ -25,7 +24,10 @@ use kernel::{
 use vfio::{
     debugfs::File,
     device::Device,
-    migration::State, //
+    migration::{
+        MigArc,
+        State, //
+    }, //
 };
 
 /// The file.
@@ -229,7 +231,7 @@ impl File for Debug {
         mig.owner.with(|owner| {
             let start = Instant::<Monotonic>::now();
             let result = admit(owner, mig.owner.in_reset()).and_then(|()| {
-                let _awake = dev.awake().ok_or(EBUSY)?;
+                let _awake = dev.core().awake().ok_or(EBUSY)?;
                 command.run(owner, &mig.hw)
             });
             owner.outcome = Some(Outcome {

@@ -97,11 +97,11 @@ impl fmt::Display for FailedArc {
 #[kernel::prelude::kunit_tests(rust_hisi_acc_sessions)]
 mod tests {
     use super::*;
-    use crate::arc::MigArc;
     use kernel::{
         str::CString,
         time::Delta, //
     };
+    use vfio::migration::MigArc;
 
     #[test]
     fn time_has_six_decimals() -> Result {
