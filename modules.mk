@@ -24,7 +24,9 @@ BINDGEN ?= bindgen
 CONFIG_VFIO_DEBUGFS_RUST ?= y
 CONFIG_HISI_ACC_VFIO_PCI_RS ?= m
 CONFIG_HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS ?= y
-# The load generator of the tests is built on request: ACOMP_JUDGE=m.
+# Built on request: the example of a variant driver, and the load generator of the
+# tests, ACOMP_JUDGE=m.
+CONFIG_SAMPLE_VFIO_EDU_RUST ?= n
 ACOMP_JUDGE ?= n
 
 modules-top := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
@@ -80,7 +82,8 @@ modules-make = $(if $(modules-fault),$(error $(modules-fault))) \
 	$(foreach o,$(modules-options),CONFIG_$(o)=$(filter-out n,$(CONFIG_$(o)))) \
 	CONFIG_ACOMP_JUDGE=$(filter-out n,$(ACOMP_JUDGE)) \
 	$2
-modules-options := VFIO_DEBUGFS_RUST HISI_ACC_VFIO_PCI_RS HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS
+modules-options := VFIO_DEBUGFS_RUST HISI_ACC_VFIO_PCI_RS HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS \
+	SAMPLE_VFIO_EDU_RUST
 
 .PHONY: modules modules_install modules_clippy modules_clean
 

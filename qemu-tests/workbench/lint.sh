@@ -24,13 +24,13 @@ check() {
 }
 
 cd "$top"
-mapfile -t kernel_rust < <(git ls-files 'drivers/*.rs')
+mapfile -t kernel_rust < <(git ls-files 'drivers/*.rs' 'samples/*.rs')
 mapfile -t kernel_c < <(git ls-files 'drivers/*.[ch]' 'qemu-tests/kernel/*.[ch]')
 mapfile -t shim < <(git ls-files 'qemu-tests/qemu/*.[ch]')
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 
 clippy_kernel() {
-	make -s modules_clippy KDIR="$obj" MO="$top/build/normal/modules" ACOMP_JUDGE=m >"$logs/clippy.log" 2>&1 || {
+	make -s modules_clippy KDIR="$obj" MO="$top/build/normal/modules" CONFIG_SAMPLE_VFIO_EDU_RUST=m ACOMP_JUDGE=m >"$logs/clippy.log" 2>&1 || {
 		cat "$logs/clippy.log"
 		return 1
 	}
