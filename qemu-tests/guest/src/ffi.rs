@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags};
 use vfio_bindings::bindings::vfio::*;
 
@@ -360,6 +361,13 @@ impl Mapping {
         let pointer = NonNull::new(pointer.cast()).ok_or(io::ErrorKind::AddrNotAvailable)?;
         // INVARIANT: that is what the kernel just mapped.
         Ok(Mapping { pointer, length })
+    }
+
+    /// Memory that a VM can have: `length` bytes, all zero.
+    pub(crate) fn memory(length: usize) -> io::Result<Self> {
+        let file = memfd_create("vm-memory", MemfdFlags::CLOEXEC)?;
+        ftruncate(&file, length as u64)?;
+        Self::new(&file, 0, length)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -80,6 +80,20 @@ pub(crate) fn load_vfio(modules: &Modules) -> Result<()> {
     modules.load("vfio_iommu_type1")
 }
 
+/// The name by which the loaded module `name` has registered its PCI driver.
+pub(crate) fn driver_of(name: &str) -> Result<String> {
+    // A module is free in the name of its pci_driver, so look for the one that is its.
+    for entry in std::fs::read_dir("/sys/bus/pci/drivers").context("listing PCI drivers")? {
+        let path = entry?.path();
+        let module = std::fs::read_link(path.join("module"));
+        let fits = module.is_ok_and(|link| link.ends_with(name));
+        if let (true, Some(name)) = (fits, path.file_name()) {
+            return Ok(name.to_string_lossy().into_owned());
+        }
+    }
+    anyhow::bail!("module {name} has registered no PCI driver")
+}
+
 /// A host with VFs that are bound to a migration driver.
 pub(crate) struct Host {
     pub(crate) driver: Driver,
@@ -126,16 +140,7 @@ impl Host {
 
     /// As [`Host::driver_name`], for any of the two once it is loaded.
     pub(crate) fn name_of(driver: Driver) -> Result<String> {
-        // A module is free in the name of its pci_driver, so look for the one that is its.
-        for entry in std::fs::read_dir("/sys/bus/pci/drivers").context("listing PCI drivers")? {
-            let path = entry?.path();
-            let module = std::fs::read_link(path.join("module"));
-            let fits = module.is_ok_and(|link| link.ends_with(driver.module()));
-            if let (true, Some(name)) = (fits, path.file_name()) {
-                return Ok(name.to_string_lossy().into_owned());
-            }
-        }
-        anyhow::bail!("module {} has registered no PCI driver", driver.module())
+        driver_of(driver.module())
     }
 
     /// Whether the upper half of the VF's BAR2 is the hidden migration block (V3), and not just

@@ -42,8 +42,7 @@ impl Function {
     pub(crate) fn find_all(vendor: u16, device: u16) -> Result<Vec<Self>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(DEVICES).with_context(|| format!("cannot list {DEVICES}"))? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            let function = Function(name);
+            let function = Function(entry?.file_name().to_string_lossy().into_owned());
             if function.number("vendor")? == u64::from(vendor)
                 && function.number("device")? == u64::from(device)
             {

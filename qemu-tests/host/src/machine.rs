@@ -38,6 +38,8 @@ pub struct Scenario {
     parameters: Vec<String>,
     /// Id, and what comes after `-device`.
     accelerators: Vec<(&'static str, String)>,
+    /// What comes after `-device`.
+    functions: Vec<String>,
     /// A module that takes the place of ours of its name.
     module: Option<PathBuf>,
     /// Whether the machine's time is counted in instructions.
@@ -75,6 +77,7 @@ impl Scenario {
             label: name.into(),
             parameters: Vec::new(),
             accelerators: vec![("zip0", "hisi-zip".into())],
+            functions: Vec::new(),
             module: None,
             counted: false,
             hypervisor: false,
@@ -92,6 +95,12 @@ impl Scenario {
     /// One more accelerator: its id, and what comes after `-device`.
     pub fn accelerator(mut self, id: &'static str, device: &str) -> Self {
         self.accelerators.push((id, device.into()));
+        self
+    }
+
+    /// A PCI function that is no accelerator: what comes after `-device`.
+    pub fn function(mut self, device: &str) -> Self {
+        self.functions.push(device.into());
         self
     }
 
@@ -178,7 +187,11 @@ impl Scenario {
                 self.name,
                 self.parameters.join(" ")
             ));
-        for (n, (id, device)) in self.accelerators.iter().enumerate() {
+        let accelerators = self
+            .accelerators
+            .iter()
+            .map(|(id, device)| format!("{device},id={id}"));
+        for (n, device) in accelerators.chain(self.functions.clone()).enumerate() {
             command
                 .arg("-device")
                 .arg(format!(
@@ -186,7 +199,7 @@ impl Scenario {
                     n + 1
                 ))
                 .arg("-device")
-                .arg(format!("{device},id={id},bus=port{n}"));
+                .arg(format!("{device},bus=port{n}"));
         }
         command
     }

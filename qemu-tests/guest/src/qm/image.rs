@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
 use super::layout::{CONTEXT_SIZE, CQE_SIZE, EQE_SIZE, SGL_SIZE, SQE_SIZE};
 use crate::ffi::Mapping;
@@ -53,9 +52,7 @@ pub(super) struct Image(pub(super) Arc<Mapping>);
 
 impl Image {
     pub(super) fn new() -> Result<Self> {
-        let file = memfd_create("vm-memory", MemfdFlags::CLOEXEC)?;
-        ftruncate(&file, TOTAL as u64)?;
-        Ok(Image(Arc::new(Mapping::new(&file, 0, TOTAL)?)))
+        Ok(Image(Arc::new(Mapping::memory(TOTAL)?)))
     }
 
     pub(super) fn address(offset: usize) -> u64 {

@@ -9,6 +9,7 @@ mod debugfs_hisi;
 mod debugfs_tree;
 mod demo;
 mod engines;
+mod example;
 mod guest_at_work;
 mod failing;
 mod judge;
@@ -44,6 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "judge-load" => judge::load,
         "uapi" => uapi::run,
         "migrate" => migrate::run,
+        "example" => example::run,
         "guest-at-work" => guest_at_work::run,
         "at-work" => at_work::run,
         "debugfs-tree" => debugfs_tree::run,

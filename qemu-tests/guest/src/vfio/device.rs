@@ -18,6 +18,8 @@ use super::container::{self, Container, Kind};
 use crate::ffi::{self, Mapping};
 use crate::sysfs::Function;
 
+/// The region of BAR 0.
+pub(crate) const BAR0: u32 = VFIO_PCI_BAR0_REGION_INDEX;
 /// The region of the function block.
 pub(crate) const BAR2: u32 = VFIO_PCI_BAR2_REGION_INDEX;
 /// The interrupt index the accelerator's vectors belong to.
@@ -34,8 +36,8 @@ pub(crate) const ERROR: u32 = VFIO_PCI_ERR_IRQ_INDEX;
 const VECTORS: usize = 4;
 
 const PCI_COMMAND: u64 = 4;
-const PCI_COMMAND_MEMORY: u16 = 1 << 1;
-const PCI_COMMAND_MASTER: u16 = 1 << 2;
+/// `PCI_COMMAND_MEMORY` and `PCI_COMMAND_MASTER`.
+const SWITCHED_ON: u16 = 1 << 1 | 1 << 2;
 const PCI_CAPABILITIES: u64 = 0x34;
 /// The id of the PCI Express capability.
 const PCI_EXPRESS: u8 = 0x10;
@@ -186,24 +188,33 @@ impl Device {
         Ok(event)
     }
 
-    /// Turns memory and bus mastering on.
-    pub(crate) fn enable_memory(&self) -> Result<()> {
+    /// Whether memory and bus mastering are on.
+    pub(crate) fn is_switched_on(&self) -> Result<bool> {
+        Ok(self.command()? & SWITCHED_ON == SWITCHED_ON)
+    }
+
+    fn command(&self) -> Result<u16> {
         let mut command = [0; 2];
         self.read_region(VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, &mut command)?;
-        let command = u16::from_le_bytes(command) | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+        Ok(u16::from_le_bytes(command))
+    }
+
+    /// Turns memory and bus mastering on or off.
+    pub(crate) fn switch(&self, on: bool) -> Result<()> {
+        let command = self.command()? & !SWITCHED_ON | if on { SWITCHED_ON } else { 0 };
         self.write_region(
             VFIO_PCI_CONFIG_REGION_INDEX,
             PCI_COMMAND,
             &command.to_le_bytes(),
         )
-        .context("enabling memory and bus mastering")
-        .map(drop)
+        .context("switching memory and bus mastering")?;
+        Ok(())
     }
 
     /// Does what a VM's firmware and PCI core do first: memory and bus mastering on, the
     /// registers mapped, one eventfd for each vector.
     pub(crate) fn enable(&mut self) -> Result<()> {
-        self.enable_memory()?;
+        self.switch(true)?;
         if self.registers.is_none() {
             let length = usize::try_from(self.region(BAR2)?.size)?;
             let registers = self.map_region(BAR2, 0, length).context("mapping BAR2")?;

@@ -141,7 +141,7 @@ fn reset_in(bench: &mut Bench, state: State) -> Result<()> {
         ensure!(length >= 40, "{length} bytes of a session that goes on");
     }
     // A reset of the PF takes the VFs' command registers along; a VM's driver restores them.
-    device.enable_memory()?;
+    device.switch(true)?;
     if state != State::Running {
         device.set_state(State::Running).context("to RUNNING")?;
         if let (Some(file), State::Resuming) = (&file, state) {

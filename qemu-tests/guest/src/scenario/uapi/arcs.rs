@@ -24,7 +24,11 @@ pub(super) fn fresh(bench: &mut Bench<'_>) -> Result<()> {
 
 pub(super) fn arcs(bench: &mut Bench<'_>) -> Result<()> {
     let stream = bench.match_stream()?;
-    let device = bench.open()?;
+    every_arc(&bench.open()?, &stream)
+}
+
+/// Requests each state in each state of a running device that can load `stream`.
+pub(in crate::scenario) fn every_arc(device: &Device, stream: &[u8]) -> Result<()> {
     let features = device.features()?;
     let mut tried = 0;
     for current in State::ALL
@@ -37,11 +41,11 @@ pub(super) fn arcs(bench: &mut Bench<'_>) -> Result<()> {
         }
         for new in State::ALL {
             tried += 1;
-            let file = go_to(&device, current, &stream)?;
-            let second = arc(&device, features, current, new);
+            let file = go_to(device, current, stream)?;
+            let second = arc(device, features, current, new);
             let second = second.with_context(|| format!("{current} to {new}"))?;
             if let (State::Resuming, Some(second)) = (new, second) {
-                second.write_chunks(&stream, &[])?;
+                second.write_chunks(stream, &[])?;
             }
             device
                 .set_state(State::Running)
@@ -93,7 +97,11 @@ pub(super) fn unknown_states(bench: &mut Bench<'_>) -> Result<()> {
 
 pub(super) fn reset(bench: &mut Bench<'_>) -> Result<()> {
     let stream = bench.match_stream()?;
-    let device = bench.open()?;
+    every_reset(&bench.open()?, &stream)
+}
+
+/// Resets a running device that can load `stream` in each state.
+pub(in crate::scenario) fn every_reset(device: &Device, stream: &[u8]) -> Result<()> {
     let features = device.features()?;
     for state in State::ALL
         .into_iter()
@@ -102,7 +110,7 @@ pub(super) fn reset(bench: &mut Bench<'_>) -> Result<()> {
         if state == State::Error {
             continue;
         }
-        let file = go_to(&device, state, &stream)?;
+        let file = go_to(device, state, stream)?;
         device
             .reset()
             .with_context(|| format!("reset in {state}"))?;

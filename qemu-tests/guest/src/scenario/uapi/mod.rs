@@ -5,7 +5,7 @@
 //! Both drivers must pass the same checks. Where ours differs from the C driver on purpose, the
 //! expectation is made by driver and says why.
 
-mod arcs;
+pub(super) mod arcs;
 mod device;
 mod resuming;
 mod saving;
