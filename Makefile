@@ -20,8 +20,8 @@ help:
 	@echo '  conformance  random sequences, C driver against ours (N=2000 SEED=1 FIRST=0)'
 	@echo '  bench      what each step of a migration costs, C driver and ours'
 	@echo '  shell      boot the emulated host with everything loaded; exit powers off'
-	@echo '  lint       rustfmt, clippy, checkpatch, shellcheck'
-	@echo '  doc        rustdoc of the model and of the test programs'
+	@echo '  lint       rustfmt, clippy, rustdoc, checkpatch, shellcheck'
+	@echo '  doc        rustdoc of the model, of the test programs and of the crate vfio'
 	@echo '  prepare    only build what demo, test, migrate and shell run'
 	@echo 'For a kernel of yours:'
 	@echo '  modules    our modules against KDIR=<prepared kernel build folder>, into build/modules'
@@ -74,8 +74,9 @@ lint: prepare
 	@$(workbench)/lint.sh
 
 .PHONY: doc
-doc:
+doc: prepare
 	cd qemu-tests && cargo doc --locked --no-deps --workspace
+	@$(MAKE) --no-print-directory modules_doc KDIR=$$(sed -n 's/^kernel=//p' build/$(KERNEL)/artifacts)
 
 .PHONY: clean
 clean: modules_clean

@@ -6,7 +6,8 @@
 #	modules         build them
 #	modules_install install them; INSTALL_MOD_PATH puts another root in front
 #	modules_clippy  let clippy check the Rust in them; a warning is an error
-#	modules_clean   remove what the two have made
+#	modules_doc     rustdoc of the crate vfio; a warning is an error
+#	modules_clean   remove what these have made
 #
 # KDIR=<folder>  the prepared build folder of a Linux 7.x kernel with CONFIG_RUST
 # KSRC=<folder>  that kernel's source, where KDIR comes without drivers/vfio/*.c
@@ -85,7 +86,7 @@ modules-make = $(if $(modules-fault),$(error $(modules-fault))) \
 modules-options := VFIO_DEBUGFS_RUST HISI_ACC_VFIO_PCI_RS HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS \
 	SAMPLE_VFIO_EDU_RUST
 
-.PHONY: modules modules_install modules_clippy modules_clean
+.PHONY: modules modules_install modules_clippy modules_doc modules_clean
 
 modules:
 	$(call modules-make,$(modules-out),modules)
@@ -98,8 +99,13 @@ modules_install:
 modules_clippy:
 	$(call modules-make,$(modules-out)-clippy,modules) CLIPPY=1 KRUSTFLAGS='-D warnings'
 
+modules_doc: modules-options :=
+modules_doc:
+	$(call modules-make,$(modules-out)-doc,modules) VFIO_RUSTDOC=y
+	@echo '  $(modules-out)-doc/drivers/vfio/rust/rustdoc/vfio/index.html'
+
 # Only folders that Kbuild itself has marked as an external module's output.
 modules_clean:
-	@for d in $(modules-out) $(modules-out)-clippy; do \
+	@for d in $(modules-out) $(modules-out)-clippy $(modules-out)-doc; do \
 		if grep -qs '^export KBUILD_EXTMOD = $(modules-top)$$' "$$d/Makefile"; then \
 			echo "  CLEAN   $$d"; rm -rf "$$d"; fi; done

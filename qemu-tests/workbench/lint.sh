@@ -29,15 +29,19 @@ mapfile -t kernel_c < <(git ls-files 'drivers/*.[ch]' 'qemu-tests/kernel/*.[ch]'
 mapfile -t shim < <(git ls-files 'qemu-tests/qemu/*.[ch]')
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 
-clippy_kernel() {
-	make -s modules_clippy KDIR="$obj" MO="$top/build/normal/modules" CONFIG_SAMPLE_VFIO_EDU_RUST=m ACOMP_JUDGE=m >"$logs/clippy.log" 2>&1 || {
-		cat "$logs/clippy.log"
+# of_modules LOG GOAL...
+of_modules() {
+	local log=$logs/$1.log
+	shift
+	make -s KDIR="$obj" MO="$top/build/normal/modules" "$@" >"$log" 2>&1 || {
+		cat "$log"
 		return 1
 	}
 }
 
 check 'rustfmt, kernel side' rustfmt --check --edition 2021 --config-path "$src/.rustfmt.toml" "${kernel_rust[@]}"
-check 'clippy, kernel side' clippy_kernel
+check 'clippy, kernel side' of_modules clippy modules_clippy CONFIG_SAMPLE_VFIO_EDU_RUST=m ACOMP_JUDGE=m
+check 'rustdoc, kernel side' of_modules rustdoc modules_doc
 check 'checkpatch' "$src/scripts/checkpatch.pl" --strict --no-tree --terse --quiet --show-types \
 	--ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG -f "${kernel_c[@]}"
 check 'checkpatch of QEMU' env -C "${qemu##*src=}" scripts/checkpatch.pl --no-tree --terse --strict -q -f "${shim[@]/#/$top/}"

@@ -2,6 +2,7 @@
 
 //! What most variant drivers use, of this crate and of others, beside [`kernel::prelude`].
 
+#[doc(no_inline)]
 pub use crate::{
     device::{
         Core,
@@ -22,6 +23,7 @@ pub use crate::{
         IdTable, //
     }, //
 };
+#[doc(no_inline)]
 pub use kernel::{
     device::Bound,
     io::{
@@ -32,11 +34,13 @@ pub use kernel::{
     pci,
     time::Delta, //
 };
+#[doc(no_inline)]
 pub use zerocopy::little_endian::{
     U16,
     U32,
     U64, //
 };
+#[doc(no_inline)]
 pub use zerocopy_derive::{
     Immutable,
     KnownLayout, //

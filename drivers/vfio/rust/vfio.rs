@@ -1,12 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Safe abstractions over the VFIO core and vfio-pci-core.
+//! Safe abstractions over the VFIO core and vfio-pci-core, for PCI variant drivers.
 //!
-//! A variant driver implements [`device::Operations`] and, where its device can migrate,
-//! [`migration::Operations`], and registers itself with [`pci::Adapter`]. It writes no `unsafe`
+//! A variant driver is vfio-pci for one kind of device, of which it does something by itself:
+//! mostly to save the device's state on one host and to load it on another. It writes no `unsafe`
 //! for what VFIO is about; what is particular to its hardware stays with it.
 //!
+//! # What a driver consists of
+//!
+//! - [`device::Operations`], for the driver's data of one device. All but its making has defaults,
+//!   with which the device is what it is under vfio-pci.
+//! - For a device that can migrate: a [`migration::Migration`], which the device returns a
+//!   reference to. Where the state is one structure, that is a [`migration::Machine`], and the
+//!   driver writes a [`migration::Migrate`] (how the device is stopped, saved and loaded) and a
+//!   [`migration::Expect`] (which data it takes). Larger states have sessions of their own, on
+//!   [`data_file`].
+//! - [`vfio_device_table!`] and [`module_vfio_pci_driver!`].
+//! - Where it wants to: files in debugfs, with [`debugfs`].
+//!
+//! [`prelude`] has the names for all of it.
+//!
+//! # Who may wait for whom
+//!
+//! From the outside in: the device lock of the PCI function, the core's memory lock, the lock in
+//! [`reset::Guarded`], a session's lock. A reset holds the first two, so it only tries to take the
+//! third. User memory is touched with none of them held, as a page fault on the device's own
+//! memory takes the second. A [`device::Memory`] takes the second inside the third: nothing that
+//! holds it waits for the third.
+//!
+//! # Limits
+//!
+//! There is no dirty page tracking (`struct vfio_log_ops`); the VMM takes the IOMMU's. The SR-IOV
+//! of a physical function is not configured through the driver.
+//!
+//! # Building
+//!
 //! The crate is built into the module that uses it, see `vfio.mk`.
+//!
+//! # Example
+//!
+//! `samples/vfio-rust/vfio_edu.rs`, a whole driver. `Documentation/driver-api/vfio-variant-rust.rst`
+//! goes through it.
+//!
+//! ```ignore
+#![cfg_attr(doc, doc = include_str!("../../../samples/vfio-rust/vfio_edu.rs"))]
+//! ```
 //!
 //! C headers: `include/linux/vfio.h`, `include/linux/vfio_pci_core.h`
 
