@@ -188,16 +188,25 @@ fn cut_off(case: &Case<'_>) -> bool {
 
 /// D-10: ours has promised the rest and keeps to it, though the driver in the VM has gone.
 fn promise(case: &Case<'_>) -> bool {
-    let Step::Read(Which::Newest, _) = case.step else {
-        return false;
+    let kept = match case.step {
+        Step::Read(Which::Newest, _) => {
+            case.past.state == State::StopCopy
+                && matches!(
+                    (&case.c.answer, &case.ours.answer),
+                    (Ok(Value::Bytes(c)), Ok(Value::Bytes(ours))) if c.len() < ours.len()
+                )
+        }
+        Step::Debug(DebugFile::MigfData) => matches!(
+            (
+                dump(&case.c.answer, "Mig Data:"),
+                dump(&case.ours.answer, "Mig Data:"),
+            ),
+            (Some((_, c)), Some((_, ours)))
+                if c == ["migrate data length: 40"] && ours == ["migrate data length: 176"]
+        ),
+        _ => false,
     };
-    case.past.state == State::StopCopy
-        && case.past.ready_in_pre_copy
-        && case.c.register("VF_STATE") == Some(1)
-        && matches!(
-            (&case.c.answer, &case.ours.answer),
-            (Ok(Value::Bytes(c)), Ok(Value::Bytes(ours))) if c.len() < ours.len()
-        )
+    kept && case.past.ready_in_pre_copy
 }
 
 /// D-11: the C driver makes the addresses of a version 1 stream before all of it is there.

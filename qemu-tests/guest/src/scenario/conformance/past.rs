@@ -38,7 +38,7 @@ pub(super) struct Past {
     pub(super) untouched: bool,
     /// A transaction on the PF's table was cut off, and the table waits for it.
     pub(super) table_stuck: bool,
-    /// A stream has begun while the function was ready, and was not afterwards.
+    /// The newest session has begun in PRE_COPY, with a function that was ready.
     pub(super) ready_in_pre_copy: bool,
 }
 
@@ -120,10 +120,7 @@ impl Past {
                     _ => false,
                 };
                 if kept {
-                    let bytes = bases.bytes(stream);
-                    let from = from.min(bytes.len());
-                    let to = (from + length).min(bytes.len());
-                    resuming.written.extend_from_slice(&bytes[from..to]);
+                    resuming.written.extend(bases.piece(stream, from, length));
                 }
                 resuming.refused |= ours.answer == Err(rustix::io::Errno::INVAL);
                 self.refused |= resuming.refused;
@@ -143,9 +140,7 @@ impl Past {
             self.position = 0;
             self.sessions += 1;
             self.resuming = (state == State::Resuming).then(Resuming::default);
-            if state == State::PreCopy {
-                self.ready_in_pre_copy = c.register("VF_STATE") == Some(0);
-            }
+            self.ready_in_pre_copy = state == State::PreCopy && c.register("VF_STATE") == Some(0);
         } else if state != State::Resuming {
             self.resuming = None;
         }

@@ -292,12 +292,7 @@ impl Side {
                 from,
                 length,
                 ..
-            } => {
-                let bytes = bases.bytes(stream);
-                let from = from.min(bytes.len());
-                let to = from.saturating_add(length).min(bytes.len());
-                answer(file.write(&bytes[from..to]), number)
-            }
+            } => answer(file.write(&bases.piece(stream, from, length)), number),
             Step::WriteFromNowhere(_, length) => {
                 answer(ffi::write_from_nowhere(file, length), number)
             }

@@ -162,7 +162,7 @@ pub(super) struct Bases {
 
 impl Bases {
     /// The bytes of a stream.
-    pub(super) fn bytes(&self, stream: Stream) -> Vec<u8> {
+    fn bytes(&self, stream: Stream) -> Vec<u8> {
         let mut bytes = match stream.base {
             Base::CFull => self.c_full.clone(),
             Base::CMatch => self.c_match.clone(),
@@ -179,5 +179,11 @@ impl Bases {
             field.set(&mut bytes, value);
         }
         bytes
+    }
+
+    /// So many bytes of a stream from there on, zeros behind its end.
+    pub(super) fn piece(&self, stream: Stream, from: usize, length: usize) -> Vec<u8> {
+        let bytes = self.bytes(stream).into_iter().skip(from);
+        bytes.chain(std::iter::repeat(0)).take(length).collect()
     }
 }

@@ -158,7 +158,10 @@ impl Twins {
                 return Ok(Some(unlisted(number, step, aspect, &c, &ours)));
             };
             met[listed] += 1;
-            apart |= aspect != Aspect::Answer;
+            // A command that does not end keeps the mailbox of the one that has given it.
+            apart |= aspect != Aspect::Answer
+                || matches!(step, Step::SetState(_))
+                || matches!(self.past.fault, Fault::MailboxTimeout(_));
         }
         self.past.learn(step, &c, &ours, &self.bases);
         if apart {
