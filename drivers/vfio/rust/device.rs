@@ -102,7 +102,8 @@ pub trait Operations: Sized + Send + Sync + 'static {
 ///
 /// # Invariants
 ///
-/// It is the first field of a [`Device`], which has been initialised and keeps the PCI function.
+/// Outside of unit tests, it is the first field of a [`Device`], which has been initialised and
+/// keeps the PCI function.
 #[repr(transparent)]
 pub struct Core(Opaque<bindings::vfio_pci_core_device>);
 
@@ -151,6 +152,24 @@ impl Core {
             command,
             _not_send: NotThreadSafe,
         })
+    }
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+impl Core {
+    /// For unit tests: a part that offers `features` and has no PCI function. Only the way from
+    /// one state to another can be asked for.
+    pub(crate) fn bare(features: migration::Features) -> Result<KBox<Self>> {
+        let core = KBox::init(
+            pin_init::init_zeroed::<bindings::vfio_pci_core_device>(),
+            GFP_KERNEL,
+        )?;
+        let core = KBox::into_raw(core);
+        // SAFETY: the box is valid, and `Core` a transparent wrapper of what is in it.
+        unsafe {
+            (*core).vdev.migration_flags = features.bits();
+            Ok(KBox::from_raw(core.cast()))
+        }
     }
 }
 

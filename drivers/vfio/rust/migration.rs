@@ -109,7 +109,7 @@ impl From<State> for bindings::vfio_device_mig_state {
 }
 
 /// What a device offers, bits of `VFIO_MIGRATION_*`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features(u32);
 
 impl Features {

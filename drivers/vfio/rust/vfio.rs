@@ -60,3 +60,17 @@ pub mod pci;
 pub mod prelude;
 pub mod region;
 pub mod reset;
+
+/// The module that unit tests stand for, as in the kernel crate.
+#[cfg(CONFIG_KUNIT = "y")]
+struct LocalModule;
+
+#[cfg(CONFIG_KUNIT = "y")]
+impl kernel::ModuleMetadata for LocalModule {
+    const NAME: &'static kernel::str::CStr = c"vfio";
+
+    const THIS_MODULE: kernel::ThisModule = {
+        // SAFETY: where a module is asked for, none will do.
+        unsafe { kernel::ThisModule::from_ptr(core::ptr::null_mut()) }
+    };
+}

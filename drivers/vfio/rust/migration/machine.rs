@@ -2,6 +2,9 @@
 
 //! The state machine of a device whose state is one structure.
 
+#[cfg(CONFIG_KUNIT = "y")]
+mod tests;
+
 use super::{
     session::{
         Data,

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Unit tests of the state machine, on a device that notes what it is asked to do.
+
+#[kernel::prelude::kunit_tests(rust_vfio_machine)]
+mod suite {
+    use super::super::*;
+    use crate::data_file::Sink;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Call {
+        Stop,
+        Start,
+        Quiesce,
+        Unquiesce,
+        SaveHead,
+        Save,
+        Expected,
+        Load,
+        Reset,
+    }
+
+    /// A device whose state is two bytes, of which the first is known beforehand.
+    struct Toy {
+        calls: KVec<Call>,
+        fails: fn(Call) -> Option<Failure>,
+        state: [u8; 2],
+    }
+
+    /// Takes two bytes of which the second is not 0.
+    struct NotZero;
+
+    impl Expect for NotZero {
+        type Image = [u8; 2];
+        type Verified = [u8; 2];
+        type Reject = Error;
+
+        const HEAD: usize = 1;
+
+        fn verify(&self, data: &Data<[u8; 2]>) -> Result<[u8; 2]> {
+            let state = data.complete().ok_or(ENODATA)?;
+            if state[1] == 0 {
+                return Err(EINVAL);
+            }
+            Ok(*state)
+        }
+    }
+
+    impl Toy {
+        fn call(&mut self, call: Call) -> Result<(), Failure> {
+            self.calls.push(call, GFP_KERNEL).map_err(Error::from)?;
+            (self.fails)(call).map_or(Ok(()), Err)
+        }
+
+        fn take(&mut self) -> KVec<Call> {
+            core::mem::replace(&mut self.calls, KVec::new())
+        }
+    }
+
+    #[vtable]
+    impl Migrate for Toy {
+        type Expected = NotZero;
+
+        fn stop(&mut self, _core: &Core) -> Result<(), Failure> {
+            self.call(Call::Stop)
+        }
+
+        fn start(&mut self, _core: &Core) -> Result<(), Failure> {
+            self.call(Call::Start)
+        }
+
+        fn quiesce(&mut self, _core: &Core) -> Result<(), Failure> {
+            self.call(Call::Quiesce)
+        }
+
+        fn unquiesce(&mut self, _core: &Core) -> Result<(), Failure> {
+            self.call(Call::Unquiesce)
+        }
+
+        fn save_head(&mut self, _core: &Core) -> Result<[u8; 2]> {
+            self.call(Call::SaveHead)?;
+            Ok(self.state)
+        }
+
+        fn save(&mut self, _core: &Core, _: Option<&Data<[u8; 2]>>) -> Result<Data<[u8; 2]>> {
+            self.call(Call::Save)?;
+            Ok(Data::whole(self.state))
+        }
+
+        fn expected(&mut self, _core: &Core) -> Result<NotZero> {
+            self.call(Call::Expected)?;
+            Ok(NotZero)
+        }
+
+        fn load(&mut self, _core: &Core, state: [u8; 2]) -> Result {
+            self.call(Call::Load)?;
+            self.state = state;
+            Ok(())
+        }
+
+        fn reset(&mut self) {
+            let _ = self.call(Call::Reset);
+        }
+    }
+
+    struct Bench {
+        machine: Pin<KBox<Machine<Toy>>>,
+        core: KBox<Core>,
+    }
+
+    impl Bench {
+        fn new(fails: fn(Call) -> Option<Failure>) -> Result<Self> {
+            let toy = Toy {
+                calls: KVec::new(),
+                fails,
+                state: [1, 2],
+            };
+            let machine = KBox::pin_init(Machine::new(toy), GFP_KERNEL)?;
+            let core = Core::bare(machine.features())?;
+            Ok(Self { machine, core })
+        }
+
+        /// Asks for a state. Whether there was a data file, what was called, and where that led.
+        fn go(&self, target: State) -> (Result<bool>, KVec<Call>, State) {
+            let result = self.machine.set_state(&self.core, target);
+            (
+                result.map(|file| file.is_some()),
+                self.machine.with(|owner| owner.take()),
+                self.machine.state(),
+            )
+        }
+
+        /// As a write to the data file.
+        fn write(&self, bytes: &[u8]) -> Result {
+            self.machine.with(|owner| match &owner.doing {
+                Doing::Resuming(session) => session.append(bytes, 0),
+                _ => Err(ENODEV),
+            })
+        }
+    }
+
+    fn never(_: Call) -> Option<Failure> {
+        None
+    }
+
+    #[test]
+    fn callbacks_say_what_is_offered() -> Result {
+        let bench = Bench::new(never)?;
+        let all = Features::STOP_COPY
+            .and(Features::P2P)
+            .and(Features::PRE_COPY);
+        assert_eq!(bench.machine.features(), all);
+        Ok(())
+    }
+
+    #[test]
+    fn each_way_has_its_callbacks() -> Result {
+        use Call::*;
+
+        let bench = Bench::new(never)?;
+        let walk = |target, file, calls: &[Call]| {
+            let (result, called, state) = bench.go(target);
+            assert_eq!(result, Ok(file));
+            assert_eq!(called.as_slice(), calls);
+            assert_eq!(state, target);
+        };
+        walk(State::Running, false, &[]);
+        walk(State::Stop, false, &[Quiesce, Stop]);
+        walk(State::StopCopy, true, &[Save]);
+        walk(State::Running, false, &[Start, Unquiesce]);
+        walk(State::PreCopy, true, &[SaveHead]);
+        walk(State::PreCopyP2p, false, &[Quiesce]);
+        walk(State::PreCopy, false, &[Unquiesce]);
+        walk(State::StopCopy, false, &[Quiesce, Stop, Save]);
+        walk(State::Resuming, true, &[Expected]);
+        bench.write(&[1, 9])?;
+        walk(State::RunningP2p, false, &[Load, Start]);
+        walk(State::PreCopyP2p, true, &[SaveHead]);
+        walk(State::RunningP2p, false, &[]);
+        walk(State::Running, false, &[Unquiesce]);
+        assert_eq!(bench.machine.with(|owner| owner.state), [1, 9]);
+        Ok(())
+    }
+
+    #[test]
+    fn stop_that_fails_leaves_the_device_running() -> Result {
+        let fails = |call| (call == Call::Stop).then_some(Failure::Kept(EIO));
+        let bench = Bench::new(fails)?;
+        let (result, called, state) = bench.go(State::Stop);
+        assert_eq!(result, Err(EIO));
+        let calls = [Call::Quiesce, Call::Stop, Call::Unquiesce];
+        assert_eq!(called.as_slice(), &calls);
+        assert_eq!(state, State::Running);
+        Ok(())
+    }
+
+    #[test]
+    fn only_a_reset_leads_out_of_error() -> Result {
+        let fails = |call| (call == Call::Stop).then_some(Failure::Broken(EIO));
+        let bench = Bench::new(fails)?;
+        let (result, _, state) = bench.go(State::Stop);
+        assert_eq!(result, Err(EIO));
+        assert_eq!(state, State::Error);
+        for target in State::ALL {
+            let (result, called, state) = bench.go(target);
+            assert_eq!(result.is_ok(), target == State::Error);
+            assert!(called.is_empty());
+            assert_eq!(state, State::Error);
+        }
+        bench.machine.reset_prepare();
+        bench.machine.reset_done();
+        assert_eq!(bench.machine.state(), State::Running);
+        assert_eq!(
+            bench.machine.with(|owner| owner.take()).as_slice(),
+            &[Call::Reset]
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn device_that_was_stopped_in_vain_runs_again() -> Result {
+        let fails = |call| (call == Call::Save).then_some(Failure::Kept(EIO));
+        let bench = Bench::new(fails)?;
+        let _ = bench.go(State::PreCopy);
+        let (result, called, state) = bench.go(State::StopCopy);
+        assert_eq!(result, Err(EIO));
+        use Call::*;
+        assert_eq!(called.as_slice(), &[Quiesce, Stop, Save, Start, Unquiesce]);
+        assert_eq!(state, State::PreCopy);
+        Ok(())
+    }
+
+    #[test]
+    fn device_that_cannot_run_again_has_failed() -> Result {
+        let fails = |call| {
+            let failing = matches!(call, Call::Save | Call::Start);
+            failing.then_some(Failure::Kept(EIO))
+        };
+        let bench = Bench::new(fails)?;
+        let _ = bench.go(State::PreCopy);
+        let (result, _, state) = bench.go(State::StopCopy);
+        assert_eq!(result, Err(EIO));
+        assert_eq!(state, State::Error);
+        Ok(())
+    }
+
+    #[test]
+    fn what_was_sent_ahead_must_stay_true() -> Result {
+        let bench = Bench::new(never)?;
+        let _ = bench.go(State::PreCopy);
+        bench.machine.with(|owner| owner.state = [7, 2]);
+        let (result, called, state) = bench.go(State::StopCopy);
+        assert_eq!(result, Err(EIO));
+        assert_eq!(called.last(), Some(&Call::Unquiesce));
+        assert_eq!(state, State::PreCopy);
+        Ok(())
+    }
+
+    #[test]
+    fn refused_data_are_not_loaded() -> Result {
+        let bench = Bench::new(never)?;
+        let _ = bench.go(State::Resuming);
+        let refused = |error| {
+            let (result, called, state) = bench.go(State::Stop);
+            assert_eq!(result, Err(error));
+            assert!(called.is_empty());
+            assert_eq!(state, State::Resuming);
+        };
+        refused(ENODATA);
+        bench.write(&[1, 0])?;
+        refused(EINVAL);
+        Ok(())
+    }
+
+    #[test]
+    fn load_that_fails_breaks_the_device() -> Result {
+        let fails = |call| (call == Call::Load).then_some(Failure::Kept(EIO));
+        let bench = Bench::new(fails)?;
+        let _ = bench.go(State::Resuming);
+        bench.write(&[1, 2])?;
+        let (result, _, state) = bench.go(State::Stop);
+        assert_eq!(result, Err(EIO));
+        assert_eq!(state, State::Error);
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_begun_during_a_reset() -> Result {
+        let bench = Bench::new(never)?;
+        bench.machine.reset_prepare();
+        let (result, called, _) = bench.go(State::Stop);
+        assert_eq!(result, Err(EBUSY));
+        assert!(called.is_empty());
+        bench.machine.reset_done();
+        assert_eq!(bench.go(State::Stop).2, State::Stop);
+        Ok(())
+    }
+
+    #[test]
+    fn last_close_ends_the_session() -> Result {
+        let bench = Bench::new(never)?;
+        let _ = bench.go(State::Resuming);
+        let session = bench.machine.with(|owner| match &owner.doing {
+            Doing::Resuming(session) => Ok(session.clone()),
+            _ => Err(EINVAL),
+        })?;
+        bench.machine.closed();
+        assert_eq!(session.append(&[1], 0), Err(ENODEV));
+        assert_eq!(bench.machine.state(), State::Running);
+        Ok(())
+    }
+}
