@@ -12,7 +12,6 @@
 #include <linux/anon_inodes.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
-#include <linux/hisi_acc_qm.h>
 #include <linux/pci.h>
 #include <linux/printk.h>
 #include <linux/seq_file.h>

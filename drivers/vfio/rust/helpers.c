@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 
-#include <linux/bitops.h>
 #include <linux/dcache.h>
 #include <linux/err.h>
 #include <linux/pm_runtime.h>
@@ -15,26 +14,6 @@ void vfio_rust_helper_put_device(struct vfio_device *vdev)
 void vfio_rust_helper_get_device(struct vfio_device *vdev)
 {
 	get_device(&vdev->device);
-}
-
-struct pci_dev *vfio_rust_helper_pci_physfn(struct pci_dev *pdev)
-{
-	return pci_physfn(pdev);
-}
-
-bool vfio_rust_helper_pci_is_virtfn(struct pci_dev *pdev)
-{
-	return pdev->is_virtfn;
-}
-
-bool vfio_rust_helper_test_and_set_bit(unsigned int nr, unsigned long *word)
-{
-	return test_and_set_bit(nr, word);
-}
-
-void vfio_rust_helper_clear_bit(unsigned int nr, unsigned long *word)
-{
-	clear_bit(nr, word);
 }
 
 /* Below 0: no runtime PM for this device. 0: it sleeps. 1: awake, and held. */

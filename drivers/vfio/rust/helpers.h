@@ -26,10 +26,6 @@ enum {
 void vfio_rust_helper_put_device(struct vfio_device *vdev);
 void vfio_rust_helper_get_device(struct vfio_device *vdev);
 
-struct pci_dev *vfio_rust_helper_pci_physfn(struct pci_dev *pdev);
-bool vfio_rust_helper_pci_is_virtfn(struct pci_dev *pdev);
-bool vfio_rust_helper_test_and_set_bit(unsigned int nr, unsigned long *word);
-void vfio_rust_helper_clear_bit(unsigned int nr, unsigned long *word);
 int vfio_rust_helper_pm_get_if_active(struct device *dev);
 void vfio_rust_helper_pm_put(struct device *dev);
 int vfio_rust_helper_memory_lock(struct vfio_pci_core_device *vdev, u16 *cmd);

@@ -10,9 +10,6 @@ use kernel::prelude::*;
 
 const SHIFT: u32 = bindings::VFIO_RUST_PCI_OFFSET_SHIFT;
 
-/// Index of BAR 2, `VFIO_PCI_BAR2_REGION_INDEX`.
-pub const BAR2: u32 = 2;
-
 /// A position in the device file: a region and a byte offset inside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {

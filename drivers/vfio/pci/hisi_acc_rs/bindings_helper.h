@@ -4,4 +4,7 @@
  */
 #include "../../rust/bindings_helper.h"
 
+#include <linux/hisi_acc_qm.h>
+
 #include "hisi_acc_events_helpers.h"
+#include "hisi_acc_helpers.h"

@@ -12,7 +12,10 @@ use crate::{
         PfQm,
         V3, //
     },
-    hal::Mode,
+    hal::{
+        Mode,
+        BAR2, //
+    },
     mig::{
         Hardware,
         Mig, //
@@ -39,8 +42,7 @@ use vfio::{
     pci::{
         DeviceId,
         IdTable, //
-    },
-    region::BAR2, //
+    }, //
 };
 
 vfio::vfio_device_table!(

@@ -7,7 +7,10 @@
 
 use crate::{
     engine::Engine,
-    hal::Hal,
+    hal::{
+        Hal,
+        BAR2, //
+    },
     regs::{
         pf,
         pf_ctrl, //
@@ -38,10 +41,7 @@ use kernel::{
     },
     types::Opaque, //
 };
-use vfio::{
-    bindings,
-    region::BAR2, //
-};
+use vfio::bindings;
 
 /// The first hardware version whose VFs can migrate.
 pub(crate) const V3: u32 = bindings::qm_hw_ver_QM_HW_V3;
@@ -104,7 +104,7 @@ impl PfQm {
         let raw: NonNull<bindings::hisi_qm> = NonNull::new(from_err_ptr(raw).ok()?)?.cast();
 
         // SAFETY: `vf` is a VF, as its PF was found; a VF keeps its PF.
-        let physfn = unsafe { bindings::vfio_rust_helper_pci_physfn(vf) };
+        let physfn = unsafe { bindings::hisi_acc_rs_pci_physfn(vf) };
         // SAFETY: `pci::Device` is a transparent wrapper of the valid `struct pci_dev`.
         let physfn = unsafe { &*physfn.cast::<pci::Device>() };
         let len = usize::try_from(physfn.resource_len(BAR2).ok()?).ok()?;
@@ -162,7 +162,7 @@ impl PfQm {
     fn try_take_reset_bit(&self) -> bool {
         // SAFETY: by the type invariants; the word is changed with atomic operations only.
         !unsafe {
-            bindings::vfio_rust_helper_test_and_set_bit(
+            bindings::hisi_acc_rs_test_and_set_bit(
                 bindings::qm_misc_ctl_bits_QM_RESETTING,
                 &raw mut (*self.raw.as_ptr()).misc_ctl,
             )
@@ -201,7 +201,7 @@ impl Drop for PfExclusive {
     fn drop(&mut self) {
         // SAFETY: by the type invariants of `PfQm`.
         unsafe {
-            bindings::vfio_rust_helper_clear_bit(
+            bindings::hisi_acc_rs_clear_bit(
                 bindings::qm_misc_ctl_bits_QM_RESETTING,
                 &raw mut (*self.0.raw.as_ptr()).misc_ctl,
             );

@@ -55,6 +55,9 @@ use kernel::{
     prelude::*, //
 };
 
+/// Index of the BAR that the registers are in, and of its region.
+pub(crate) const BAR2: u32 = 2;
+
 /// The contexts of a function's event queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EventContexts {

@@ -4,7 +4,8 @@
 
 use super::{
     EventContexts,
-    Hal, //
+    Hal,
+    BAR2, //
 };
 use crate::regs::{
     function,
@@ -24,10 +25,7 @@ use kernel::{
     pci,
     prelude::*, //
 };
-use vfio::{
-    io::BarMap,
-    region::BAR2, //
-};
+use vfio::io::BarMap;
 
 /// The VF's BAR 2, all of it.
 pub(super) struct VfCtrl(BarMap<SIZE>);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Inline functions of the kernel, for Rust.
+ */
+#ifndef HISI_ACC_HELPERS_H
+#define HISI_ACC_HELPERS_H
+
+#include <linux/pci.h>
+#include <linux/types.h>
+
+struct pci_dev *hisi_acc_rs_pci_physfn(struct pci_dev *pdev);
+bool hisi_acc_rs_test_and_set_bit(unsigned int nr, unsigned long *word);
+void hisi_acc_rs_clear_bit(unsigned int nr, unsigned long *word);
+
+#endif
