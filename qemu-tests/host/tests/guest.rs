@@ -25,3 +25,8 @@ fn run_clean(scenario: Scenario) -> Result<()> {
 fn migrates_and_comes_back() -> Result<()> {
     run_clean(round_trip())
 }
+
+#[test]
+fn stays_at_work_where_it_is_when_a_migration_fails() -> Result<()> {
+    run_clean(Scenario::new("guest-stays").hypervisor().within(900))
+}

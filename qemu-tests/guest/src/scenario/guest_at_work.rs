@@ -14,11 +14,11 @@ use crate::sysfs::Function;
 use crate::vmm::{self, Guest, Role, Vmm, Watch};
 
 /// For the guest to boot, for one leg, for the guest to end.
-const WITHIN: Duration = Duration::from_secs(240);
+pub(super) const WITHIN: Duration = Duration::from_secs(240);
 /// Requests before the guest moves, and after.
-const WORK: u64 = 100;
+pub(super) const WORK: u64 = 100;
 /// Of the engine, so that there are always requests in flight.
-const LATENCY: Duration = Duration::from_millis(2);
+pub(super) const LATENCY: Duration = Duration::from_millis(2);
 
 /// States that QEMU takes the VFs through and that last long enough to be seen.
 const SOURCE: [&str; 1] = ["STOP_COPY"];

@@ -10,8 +10,9 @@ mod debugfs_tree;
 mod demo;
 mod engines;
 mod example;
-mod guest_at_work;
 mod failing;
+mod guest_at_work;
+mod guest_stays;
 mod judge;
 mod kunit;
 mod migrate;
@@ -47,6 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "migrate" => migrate::run,
         "example" => example::run,
         "guest-at-work" => guest_at_work::run,
+        "guest-stays" => guest_stays::run,
         "at-work" => at_work::run,
         "debugfs-tree" => debugfs_tree::run,
         "debugfs-hisi" => debugfs_hisi::run,

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use timeline::{Load, What};
 
-use super::tell;
+use super::{POLL, tell};
 use crate::control;
 
 const CONSOLE: &str = "/tmp/guest.console";
@@ -22,7 +22,6 @@ const CONTROL: &str = "/tmp/guest.control";
 /// What is written to the guest's control port. Both monitors have it open, so nothing may be
 /// written while there are two.
 const ORDERS: &str = "/tmp/guest.orders";
-const POLL: Duration = Duration::from_millis(10);
 
 #[derive(Default)]
 struct Heard {

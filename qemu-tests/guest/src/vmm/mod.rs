@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use timeline::{Event, What};
 
 pub(crate) use guest::Guest;
-pub(crate) use migration::migrate;
-pub(crate) use watch::{Watch, sessions};
+pub(crate) use migration::{Ended, Limits, begin, end, migrate};
+pub(crate) use watch::{Watch, refusal, sessions, state};
 
 use crate::control;
 use crate::sysfs::{self, Function};
@@ -30,6 +30,7 @@ const PROGRAM: &str = "/usr/bin/qemu-system-aarch64";
 const MEMORY: &str = "128M";
 /// From the start of the program to its first word.
 const START: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(10);
 
 /// Tells the test host what happens now.
 pub(crate) fn tell(what: What) {
@@ -56,6 +57,8 @@ pub(crate) struct Vmm {
     name: String,
     child: Child,
     qmp: Qmp,
+    /// The names of the events that it has told.
+    events: Vec<String>,
     /// Its own messages.
     log: PathBuf,
 }
@@ -100,7 +103,9 @@ impl Vmm {
             ]);
         }
         if role == Role::Waits {
-            command.args(["-incoming", "defer"]);
+            // Whoever moves the guest has it go on: a source that was told to cancel when all was
+            // sent lets its guest go on as well.
+            command.args(["-S", "-incoming", "defer"]);
         }
         let file = File::create(&log)?;
         command
@@ -116,6 +121,7 @@ impl Vmm {
                 name: name.into(),
                 child,
                 qmp,
+                events: Vec::new(),
                 log,
             }),
             Err(error) => {
@@ -130,6 +136,11 @@ impl Vmm {
     pub(crate) fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let result = self.qmp.execute(command, arguments);
         for event in self.qmp.take_events() {
+            self.events.push(event.name.clone());
+            // Many, each for a look at all of the guest's memory.
+            if event.name == "MIGRATION_PASS" {
+                continue;
+            }
             let name = match event.data["status"].as_str() {
                 Some(status) => format!("{} {status}", event.name),
                 None => event.name,
@@ -152,6 +163,38 @@ impl Vmm {
         Ok(status.to_owned())
     }
 
+    /// Waits until the guest is in that state.
+    pub(crate) fn reaches(&mut self, wanted: &str, within: Duration) -> Result<()> {
+        let deadline = Instant::now() + within;
+        loop {
+            let status = self.status()?;
+            if status == wanted {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("{}: {wanted} was to come, it is {status}", self.name);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// How often QEMU has told this event.
+    pub(crate) fn told(&self, event: &str) -> usize {
+        self.events.iter().filter(|told| *told == event).count()
+    }
+
+    /// QEMU's own messages, the last ones.
+    pub(crate) fn messages(&self) -> String {
+        last_words(&self.log)
+    }
+
+    /// Ends QEMU at once, as a host does that loses its power.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Ends QEMU, and with it the use of its VFs.
     pub(crate) fn quit(mut self) -> Result<()> {
         self.execute("quit", json!({}))?;
@@ -168,7 +211,7 @@ impl Vmm {
                 None if Instant::now() > deadline => {
                     bail!("{} has not ended in {timeout:?}", self.name)
                 }
-                None => std::thread::sleep(Duration::from_millis(10)),
+                None => std::thread::sleep(POLL),
             }
         }
     }
@@ -198,7 +241,7 @@ fn connect(listener: &UnixListener, child: &mut Child, log: &Path) -> Result<Qmp
                 if Instant::now() > deadline {
                     bail!("not a word in {START:?}");
                 }
-                std::thread::sleep(Duration::from_millis(10));
+                std::thread::sleep(POLL);
             }
             Err(error) => return Err(error.into()),
         }

@@ -6,16 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use timeline::What;
 
-use super::tell;
+use super::{POLL, tell};
 use crate::control;
 use crate::sysfs::{self, Function};
-
-const POLL: Duration = Duration::from_millis(10);
 
 fn folder(vf: &Function) -> PathBuf {
     PathBuf::from(format!("/sys/kernel/debug/vfio/{vf}/migration"))
@@ -29,17 +26,23 @@ fn attr(vf: &Function, key: &str) -> Result<Vec<String>> {
     Ok(values.map(|(_, value)| value.to_owned()).collect())
 }
 
+/// Why our driver refused what a VF was sent last.
+pub(crate) fn refusal(vf: &Function) -> Result<String> {
+    let refused = attr(vf, "refused")?.into_iter().next();
+    refused.context("attr has no line of what was refused")
+}
+
 /// A VF's last sessions, oldest first, by our driver.
 pub(crate) fn sessions(vf: &Function) -> Result<Vec<String>> {
     attr(vf, "history")
 }
 
 /// The state of a VF; `closed` if it can be told that nobody has it.
-fn state(vf: &Function) -> Option<String> {
-    let state = sysfs::read(folder(vf).join("state")).ok()?;
+pub(crate) fn state(vf: &Function) -> Result<String> {
+    let state = sysfs::read(folder(vf).join("state"))?;
     // VFIO's core gives the state that a VF would be opened in.
     let open = attr(vf, "device state").map_or(true, |state| state != ["closed"]);
-    Some(if open { state.trim_end() } else { "closed" }.to_owned())
+    Ok(if open { state.trim_end() } else { "closed" }.to_owned())
 }
 
 /// The states of some VFs, while it lives.
@@ -81,7 +84,7 @@ fn follow(vf: &Function, over: &AtomicBool, states: &mpsc::Sender<String>) {
     let mut last = String::new();
     while !over.load(Ordering::Relaxed) {
         // Neither can be read in a reset.
-        let state = state(vf).unwrap_or_else(|| "unknown".to_owned());
+        let state = state(vf).unwrap_or_else(|_| "unknown".to_owned());
         if state != last {
             tell(What::State {
                 vf: vf.to_string(),
