@@ -17,10 +17,16 @@ use kernel::{
     module::this_module,
     new_mutex,
     prelude::*,
+    static_lock_class,
     sync::{
         aref::ARef,
+        poll::{
+            PollCondVarBox,
+            PollTable, //
+        },
         Arc,
-        Mutex, //
+        Mutex,
+        SetOnce, //
     },
     types::ForeignOwnable,
     uaccess::{
@@ -45,6 +51,65 @@ pub struct PrecopyInfo {
     pub dirty: u64,
 }
 
+/// What a read of a session would find, for `poll()`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Nothing now, but there may be data later.
+    Nothing,
+    /// Data, or the end of the stream.
+    Readable,
+    /// That the session is over.
+    Over,
+}
+
+impl Readiness {
+    /// The events that `poll()` tells.
+    fn events(self) -> u32 {
+        match self {
+            Self::Nothing => 0,
+            Self::Readable => bindings::VFIO_RUST_POLL_READABLE,
+            Self::Over => bindings::VFIO_RUST_POLL_READABLE | bindings::VFIO_RUST_POLL_OVER,
+        }
+    }
+}
+
+/// Who waits by `poll()` for the data of a session.
+///
+/// Few users ever do, so that what is needed for it is made for the first one.
+pub struct Waiters(SetOnce<PollCondVarBox>);
+
+impl Waiters {
+    /// Nobody yet.
+    pub const fn new() -> Self {
+        Self(SetOnce::new())
+    }
+
+    /// Lets all who wait look again. To be called without the lock that [`Source::readiness`]
+    /// takes, after what it says has changed.
+    pub fn wake(&self) {
+        if let Some(queue) = self.0.as_ref() {
+            queue.notify_all();
+        }
+    }
+
+    fn register(&self, file: &File, table: &PollTable<'_>) -> Result {
+        if self.0.as_ref().is_none() {
+            let queue = PollCondVarBox::new(c"vfio::data_file::Waiters", static_lock_class!())?;
+            // Another one may have been faster; then this one is not needed.
+            self.0.populate(queue);
+        }
+        let queue = self.0.as_ref().ok_or(ENOMEM)?;
+        table.register_wait(file, queue);
+        Ok(())
+    }
+}
+
+impl Default for Waiters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// A session that migration data are read from.
 ///
 /// No method is called with user memory being touched, none may wait for that.
@@ -56,6 +121,12 @@ pub trait Source: Send + Sync + 'static {
     /// [`ENOMSG`] if more may come, nothing being there now; [`ENODEV`] after the end of the
     /// session.
     fn peek(&self, out: &mut [u8]) -> Result<usize>;
+
+    /// What [`Source::peek`] would find now.
+    fn readiness(&self) -> Readiness;
+
+    /// Who is to be woken when [`Source::readiness`] changes.
+    fn waiters(&self) -> &Waiters;
 
     /// Advances by `count` bytes, which the user has got.
     fn consume(&self, count: usize);
@@ -191,6 +262,7 @@ impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
     const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
         owner: this_module::<M>().as_ptr(),
         read: Some(Self::read),
+        poll: Some(Self::poll),
         unlocked_ioctl: Some(Self::ioctl),
         #[cfg(CONFIG_COMPAT)]
         compat_ioctl: kernel::bindings::compat_ptr_ioctl,
@@ -235,6 +307,28 @@ impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
                 Err(_) if done > 0 => return Ok(done),
                 Err(e) => return Err(e),
             }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` must have been made by [`source`] for `S`; `table` must be null or valid.
+    unsafe extern "C" fn poll(
+        file: *mut kernel::bindings::file,
+        table: *mut kernel::bindings::poll_table_struct,
+    ) -> kernel::bindings::__poll_t {
+        // SAFETY: by the safety requirements.
+        let session = unsafe { &private::<S>(file).session };
+        // SAFETY: the file lives as long as this call. It is a stream, whose position nobody
+        // uses, and the reference does not leave this thread.
+        let file = unsafe { File::from_raw_file(file) };
+        // SAFETY: by the safety requirements.
+        let table = unsafe { PollTable::from_raw(table) };
+
+        // First, so that a change after the look is not missed.
+        match session.waiters().register(file, &table) {
+            Ok(()) => session.readiness().events(),
+            Err(_) => bindings::VFIO_RUST_POLL_ERROR,
         }
     }
 

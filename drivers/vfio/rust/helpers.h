@@ -9,6 +9,7 @@
 #include <linux/debugfs.h>
 #include <linux/mod_devicetable.h>
 #include <linux/pci.h>
+#include <linux/poll.h>
 #include <linux/seq_file.h>
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
@@ -21,6 +22,12 @@ enum {
 enum {
 	VFIO_RUST_IOCTL_IOEVENTFD = VFIO_DEVICE_IOEVENTFD,
 	VFIO_RUST_IOCTL_PRECOPY_INFO = VFIO_MIG_GET_PRECOPY_INFO,
+};
+
+enum {
+	VFIO_RUST_POLL_READABLE = (__force unsigned int)(EPOLLIN | EPOLLRDNORM),
+	VFIO_RUST_POLL_OVER = (__force unsigned int)EPOLLRDHUP,
+	VFIO_RUST_POLL_ERROR = (__force unsigned int)EPOLLERR,
 };
 
 void vfio_rust_helper_put_device(struct vfio_device *vdev);

@@ -28,8 +28,10 @@ use kernel::{
 };
 use vfio::data_file::{
     PrecopyInfo,
+    Readiness,
     Sink,
-    Source, //
+    Source,
+    Waiters, //
 };
 
 /// Number of a session, counted per device from 1.
@@ -117,6 +119,7 @@ pub(crate) struct SaveSession {
     /// The session's number.
     pub(crate) id: Id,
     info_v2: bool,
+    waiters: Waiters,
     #[pin]
     inner: Mutex<Save>,
 }
@@ -132,6 +135,7 @@ impl SaveSession {
             pin_init!(Self {
                 id,
                 info_v2,
+                waiters: Waiters::new(),
                 inner <- new_mutex!(save, "SaveSession::inner"),
             }),
             GFP_KERNEL,
@@ -156,16 +160,23 @@ impl SaveSession {
     /// The device has stopped and `data` is all there is. What the user has read of the match
     /// data is the same in them, so the position stays.
     pub(crate) fn complete(&self, data: Data) {
-        let mut save = self.inner.lock();
-        save.phase = SavePhase::StopCopy;
-        save.data = data;
+        {
+            let mut save = self.inner.lock();
+            save.phase = SavePhase::StopCopy;
+            save.data = data;
+        }
+        self.waiters.wake();
     }
 
     /// The state that the session belongs to is left; what was there is returned.
     pub(crate) fn close(&self) -> Data {
-        let mut save = self.inner.lock();
-        save.phase = SavePhase::Over;
-        save.data
+        let data = {
+            let mut save = self.inner.lock();
+            save.phase = SavePhase::Over;
+            save.data
+        };
+        self.waiters.wake();
+        data
     }
 }
 
@@ -183,6 +194,19 @@ impl Source for SaveSession {
         let count = left.len().min(out.len());
         out[..count].copy_from_slice(&left[..count]);
         Ok(count)
+    }
+
+    fn readiness(&self) -> Readiness {
+        let save = self.inner.lock();
+        match save.phase {
+            SavePhase::PreCopy if save.position >= save.data.len => Readiness::Nothing,
+            SavePhase::PreCopy | SavePhase::StopCopy => Readiness::Readable,
+            SavePhase::Over => Readiness::Over,
+        }
+    }
+
+    fn waiters(&self) -> &Waiters {
+        &self.waiters
     }
 
     fn consume(&self, count: usize) {
@@ -326,10 +350,12 @@ mod tests {
         let session = SaveSession::pre_copy(1, false, data)?;
         let mut out = [0; 64];
 
+        assert_eq!(session.readiness(), Readiness::Readable);
         assert_eq!(session.peek(&mut out), Ok(MATCH_SIZE));
         assert_eq!(session.precopy_info()?.initial, MATCH_SIZE as u64);
         session.consume(MATCH_SIZE);
         assert_eq!(session.peek(&mut out), Err(ENOMSG));
+        assert_eq!(session.readiness(), Readiness::Nothing);
         assert_eq!(session.precopy_info()?.initial, 0);
 
         session.complete(Data::new(Image::from_bytes(&stream()), SIZE));
@@ -337,8 +363,10 @@ mod tests {
         assert_eq!(session.peek(&mut out), Ok(64));
         session.consume(SIZE - MATCH_SIZE);
         assert_eq!(session.peek(&mut out), Ok(0));
+        assert_eq!(session.readiness(), Readiness::Readable);
 
         session.close();
+        assert_eq!(session.readiness(), Readiness::Over);
         assert_eq!(session.peek(&mut out), Err(ENODEV));
         assert_eq!(session.precopy_info(), Err(ENODEV));
         Ok(())

@@ -6,8 +6,10 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vfio_bindings::bindings::vfio::*;
 
 use super::Device;
@@ -167,6 +169,15 @@ impl DataFile {
             stream = rest;
         }
         Ok(())
+    }
+
+    /// What `poll()` tells within `timeout`.
+    pub(crate) fn poll(&self, timeout: Duration) -> io::Result<PollFlags> {
+        let wanted = PollFlags::IN | PollFlags::OUT | PollFlags::RDHUP;
+        let mut files = [PollFd::new(self, wanted)];
+        let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
+        poll(&mut files, Some(&timeout))?;
+        Ok(files[0].revents())
     }
 
     /// Asks for the precopy info, with `argsz` and `flags` as given.

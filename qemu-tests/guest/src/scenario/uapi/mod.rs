@@ -9,6 +9,7 @@ pub(super) mod arcs;
 mod device;
 mod resuming;
 mod saving;
+mod waiting;
 mod work;
 
 use anyhow::{Context, Result};
@@ -89,7 +90,7 @@ impl Bench<'_> {
 
 type Check = fn(&mut Bench<'_>) -> Result<()>;
 
-const CHECKS: [(&str, Check); 24] = [
+const CHECKS: [(&str, Check); 25] = [
     ("device, regions and interrupts", device::device_info),
     ("features can be probed", device::probe_features),
     ("features refuse what is wrong", device::refuse_features),
@@ -111,6 +112,7 @@ const CHECKS: [(&str, Check); 24] = [
     ),
     ("precopy info v2", saving::precopy_info_v2),
     ("reading the data file", saving::read_semantics),
+    ("poll on the data file", waiting::poll),
     ("the data file after its state was left", saving::left),
     ("the data file after the device was closed", saving::closed),
     (
@@ -129,13 +131,15 @@ const CHECKS: [(&str, Check); 24] = [
 ];
 
 /// What the C driver is known to fail, up to a crash of the host; only ours is held to it.
-const BEYOND_C: [(&str, Check); 5] = [
+const BEYOND_C: [(&str, Check); 7] = [
     ("work goes on after STOP and RUNNING", work::pause),
     (
         "work goes on after a migration that was given up",
         work::give_up,
     ),
     ("work goes on after a stop that failed", work::failed_stop),
+    ("who polls is woken", waiting::wakes),
+    ("a set of files to wait for", waiting::epoll),
     ("two writers of one data file", resuming::two_writers),
     ("the data file outlives the driver", saving::outlives_driver),
 ];
