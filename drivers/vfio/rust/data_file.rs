@@ -135,7 +135,7 @@ pub trait Source: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if the device is not in pre-copy, [`ENODEV`] after the end of the session.
+    /// [`EINVAL`] if the device is not in pre-copy with this session.
     fn precopy_info(&self) -> Result<PrecopyInfo>;
 
     /// Whether the user asked for the second version of the pre-copy information.

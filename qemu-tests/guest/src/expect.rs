@@ -22,33 +22,18 @@ pub(crate) fn errno(error: &io::Error) -> Option<Errno> {
     Errno::from_io_error(error)
 }
 
-/// The operation must fail with one of these error numbers.
-pub(crate) fn refused_with<T: Debug>(
-    what: &str,
-    result: io::Result<T>,
-    expected: &[Errno],
-) -> Result<()> {
+/// The operation must fail with this error number.
+pub(crate) fn refused<T: Debug>(what: &str, result: io::Result<T>, expected: Errno) -> Result<()> {
     match result {
-        Ok(value) => bail!(
-            "{what}: expected {}, got success ({value:?})",
-            names(expected)
-        ),
+        Ok(value) => bail!("{what}: expected {expected}, got success ({value:?})"),
         Err(error) => {
-            let fits = errno(&error).is_some_and(|errno| expected.contains(&errno));
-            ensure!(fits, "{what}: expected {}, got {error}", names(expected));
+            ensure!(
+                errno(&error) == Some(expected),
+                "{what}: expected {expected}, got {error}"
+            );
             Ok(())
         }
     }
-}
-
-/// The operation must fail with this error number.
-pub(crate) fn refused<T: Debug>(what: &str, result: io::Result<T>, expected: Errno) -> Result<()> {
-    refused_with(what, result, &[expected])
-}
-
-fn names(errors: &[Errno]) -> String {
-    let names: Vec<String> = errors.iter().map(Errno::to_string).collect();
-    names.join(" or ")
 }
 
 /// Waits until `condition` holds.

@@ -220,8 +220,7 @@ impl Source for SaveSession {
                 initial: save.data.len.saturating_sub(save.position) as u64,
                 dirty: 0,
             }),
-            SavePhase::StopCopy => Err(EINVAL),
-            SavePhase::Over => Err(ENODEV),
+            SavePhase::StopCopy | SavePhase::Over => Err(EINVAL),
         }
     }
 
@@ -368,7 +367,7 @@ mod tests {
         session.close();
         assert_eq!(session.readiness(), Readiness::Over);
         assert_eq!(session.peek(&mut out), Err(ENODEV));
-        assert_eq!(session.precopy_info(), Err(ENODEV));
+        assert_eq!(session.precopy_info(), Err(EINVAL));
         Ok(())
     }
 
