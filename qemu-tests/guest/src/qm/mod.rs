@@ -19,7 +19,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::ffi::{self, Mapping};
 use crate::sysfs::Function;
-use crate::vfio::{Device, Kind, Token};
+use crate::vfio::{Device, Kind, Memory, Token};
 pub(crate) use image::IOVA;
 use image::{AEQ_DEPTH, EQ_DEPTH, Image, QUEUE_DEPTH, QUEUES, SLOT_BUFFER, SLOTS};
 use layout::{Buffer, CQE_SIZE, Cqe, EQE_SIZE, Eqe, Outcome, SGL_ENTRIES, SQE_SIZE};
@@ -139,12 +139,20 @@ impl Vm {
 
     /// Opens a function with the VM's memory behind it. It does not become the VM's device yet.
     pub(crate) fn open(&self, kind: Kind, function: &Function) -> Result<Device> {
-        Device::open(kind, function, &self.image.0, IOVA)
+        Device::open(kind, function, self.for_dma())
+    }
+
+    /// The VM's memory, for a device's DMA.
+    pub(crate) fn for_dma(&self) -> Memory {
+        Memory {
+            mapping: self.image.0.clone(),
+            iova: IOVA,
+        }
     }
 
     /// As [`Vm::open`], of a VF whose PF is a VFIO device, too.
     pub(crate) fn open_with_token(&self, function: &Function, token: &Token) -> Result<Device> {
-        Device::open_with_token(function, token, &self.image.0, IOVA)
+        Device::open_with_token(function, token, self.for_dma())
     }
 
     /// Where the VM's driver tells the device that things are.

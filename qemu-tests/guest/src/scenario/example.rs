@@ -20,7 +20,7 @@ use crate::ffi::Mapping;
 use crate::host::{self, driver_of};
 use crate::modules;
 use crate::sysfs::Function;
-use crate::vfio::{BAR0, DataFile, Device, Kind, State};
+use crate::vfio::{BAR0, DataFile, Device, Kind, Memory, State};
 
 const MODULE: &str = "vfio_edu";
 const QEMU: u16 = 0x1234;
@@ -149,7 +149,11 @@ fn transfer(device: &Device, from: u64, to: u64, command: u32) -> Result<()> {
 impl Bench {
     /// An edu device, opened and switched on.
     fn open(&self, index: usize) -> Result<Device> {
-        let device = Device::open(self.kind, &self.edus[index], &self.memory, IOVA)?;
+        let memory = Memory {
+            mapping: self.memory.clone(),
+            iova: IOVA,
+        };
+        let device = Device::open(self.kind, &self.edus[index], memory)?;
         device.switch(true)?;
         Ok(device)
     }

@@ -31,11 +31,19 @@ impl Kind {
     }
 }
 
-/// What a function is reached through while its devices come and go.
+/// Memory that devices reach by DMA.
+pub(crate) struct Memory {
+    pub(crate) mapping: Arc<Mapping>,
+    /// Where it begins for the device.
+    pub(crate) iova: u64,
+}
+
+/// What functions are reached through while their devices come and go.
 enum Way {
-    Group {
+    Groups {
         _container: File,
-        group: File,
+        /// Names of the functions, and their groups.
+        groups: Vec<(String, File)>,
     },
     Iommufd {
         iommufd: File,
@@ -47,10 +55,10 @@ enum Way {
     },
 }
 
-/// The DMA mappings of a function: they end with it.
+/// The DMA mappings of the functions of one VM, and the memory behind them: they end with it.
 pub(crate) struct Container {
     way: Way,
-    _memory: Option<Arc<Mapping>>,
+    _memories: Vec<Memory>,
 }
 
 fn open(path: impl AsRef<Path>) -> Result<File> {
@@ -60,27 +68,22 @@ fn open(path: impl AsRef<Path>) -> Result<File> {
 }
 
 impl Container {
-    /// Makes `memory` the DMA memory of a function at `iova`.
-    pub(crate) fn new(
-        kind: Kind,
-        function: &Function,
-        memory: &Arc<Mapping>,
-        iova: u64,
-    ) -> Result<Self> {
+    /// Makes `memories` the DMA memory of all of `functions`.
+    pub(crate) fn new(kind: Kind, functions: &[&Function], memories: Vec<Memory>) -> Result<Self> {
         let way = match kind {
-            Kind::Type1 => group(function, memory, iova)?,
-            Kind::Iommufd => iommufd(memory, iova)?,
+            Kind::Type1 => type1(functions, &memories)?,
+            Kind::Iommufd => iommufd(&memories)?,
         };
         Ok(Container {
             way,
-            _memory: Some(memory.clone()),
+            _memories: memories,
         })
     }
 
-    /// Opens the function that this was made for.
+    /// Opens a function that this was made for.
     pub(super) fn device(&self, function: &Function) -> Result<OwnedFd> {
         match &self.way {
-            Way::Group { .. } => self.device_by_name(function.name()),
+            Way::Groups { .. } => self.device_by_name(function, function.name()),
             Way::Iommufd { iommufd, ioas } => {
                 let device = open_bound(&function.path("vfio-dev"), iommufd)?;
                 let mut attach = vfio_device_attach_iommufd_pt {
@@ -97,21 +100,44 @@ impl Container {
         }
     }
 
-    /// Opens the function by its group. `name` is the function's, and what has to be told with it.
-    pub(super) fn device_by_name(&self, name: &str) -> Result<OwnedFd> {
-        match &self.way {
-            Way::Group { group, .. } => {
-                ffi::group_device(group, &CString::new(name)?).context("VFIO_GROUP_GET_DEVICE_FD")
-            }
-            _ => bail!("{name} is not opened by its group"),
-        }
+    /// Opens a function by its group. `name` is the function's, and what has to be told with it.
+    pub(super) fn device_by_name(&self, function: &Function, name: &str) -> Result<OwnedFd> {
+        let Way::Groups { groups, .. } = &self.way else {
+            bail!("{name} is not opened by its group");
+        };
+        let group = groups.iter().find(|(of, _)| of == function.name());
+        let (_, group) = group.with_context(|| format!("{function} is not in this container"))?;
+        ffi::group_device(group, &CString::new(name)?).context("VFIO_GROUP_GET_DEVICE_FD")
     }
 }
 
-fn group(function: &Function, memory: &Arc<Mapping>, iova: u64) -> Result<Way> {
+fn type1(functions: &[&Function], memories: &[Memory]) -> Result<Way> {
     let container = open("/dev/vfio/vfio")?;
-    let group = open(Path::new("/dev/vfio").join(function.iommu_group()?))?;
+    ensure!(
+        ffi::check_extension(&container, VFIO_TYPE1v2_IOMMU)? == 1,
+        "VFIO has no type1 v2 container",
+    );
+    let mut groups = Vec::new();
+    for function in functions {
+        let group = open_group(function, &container)?;
+        // The container gets a type with its first group.
+        if groups.is_empty() {
+            ffi::set_iommu(&container, VFIO_TYPE1v2_IOMMU).context("VFIO_SET_IOMMU")?;
+        }
+        groups.push((function.name().to_owned(), group));
+    }
+    for memory in memories {
+        ffi::map_dma(&container, &memory.mapping, memory.iova).context("VFIO_IOMMU_MAP_DMA")?;
+    }
+    Ok(Way::Groups {
+        _container: container,
+        groups,
+    })
+}
 
+/// Opens the function's group and puts it into the container.
+fn open_group(function: &Function, container: &File) -> Result<File> {
+    let group = open(Path::new("/dev/vfio").join(function.iommu_group()?))?;
     let mut status = vfio_group_status {
         argsz: size_of::<vfio_group_status>() as u32,
         flags: 0,
@@ -121,25 +147,16 @@ fn group(function: &Function, memory: &Arc<Mapping>, iova: u64) -> Result<Way> {
         status.flags & VFIO_GROUP_FLAGS_VIABLE != 0,
         "the group of {function} is not viable: a function in it has another driver",
     );
-    ensure!(
-        ffi::check_extension(&container, VFIO_TYPE1v2_IOMMU)? == 1,
-        "VFIO has no type1 v2 container",
-    );
     ffi::ioctl(
         &group,
         &ffi::GROUP_SET_CONTAINER,
         &mut container.as_raw_fd(),
     )
     .context("VFIO_GROUP_SET_CONTAINER")?;
-    ffi::set_iommu(&container, VFIO_TYPE1v2_IOMMU).context("VFIO_SET_IOMMU")?;
-    ffi::map_dma(&container, memory, iova).context("VFIO_IOMMU_MAP_DMA")?;
-    Ok(Way::Group {
-        _container: container,
-        group,
-    })
+    Ok(group)
 }
 
-fn iommufd(memory: &Arc<Mapping>, iova: u64) -> Result<Way> {
+fn iommufd(memories: &[Memory]) -> Result<Way> {
     let iommufd = open("/dev/iommu")?;
     let mut ioas = ffi::IoasAlloc {
         size: size_of::<ffi::IoasAlloc>() as u32,
@@ -147,7 +164,10 @@ fn iommufd(memory: &Arc<Mapping>, iova: u64) -> Result<Way> {
         out_ioas_id: 0,
     };
     ffi::ioctl(&iommufd, &ffi::IOAS_ALLOC, &mut ioas).context("IOMMU_IOAS_ALLOC")?;
-    ffi::ioas_map(&iommufd, ioas.out_ioas_id, memory, iova).context("IOMMU_IOAS_MAP")?;
+    for memory in memories {
+        ffi::ioas_map(&iommufd, ioas.out_ioas_id, &memory.mapping, memory.iova)
+            .context("IOMMU_IOAS_MAP")?;
+    }
     Ok(Way::Iommufd {
         iommufd,
         ioas: ioas.out_ioas_id,
@@ -179,7 +199,7 @@ pub(super) fn open_without_dma(folder: &Path) -> Result<(Container, OwnedFd)> {
     let device = open_bound(folder, &iommufd)?;
     let container = Container {
         way: Way::WithoutDma { _iommufd: iommufd },
-        _memory: None,
+        _memories: Vec::new(),
     };
     Ok((container, device))
 }

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use rustix::event::{EventfdFlags, eventfd};
 use vfio_bindings::bindings::vfio::*;
 
-use super::container::{self, Container, Kind};
+use super::container::{self, Container, Kind, Memory};
 use crate::ffi::{self, Mapping};
 use crate::sysfs::Function;
 
@@ -81,14 +81,9 @@ impl AsFd for Device {
 }
 
 impl Device {
-    /// Opens a PCI function with `memory` as its DMA memory at `iova`.
-    pub(crate) fn open(
-        kind: Kind,
-        function: &Function,
-        memory: &Arc<Mapping>,
-        iova: u64,
-    ) -> Result<Self> {
-        let container = Container::new(kind, function, memory, iova)
+    /// Opens a PCI function with its DMA memory.
+    pub(crate) fn open(kind: Kind, function: &Function, memory: Memory) -> Result<Self> {
+        let container = Container::new(kind, &[function], vec![memory])
             .with_context(|| format!("opening {function}"))?;
         Self::open_in(&Arc::new(container), function)
     }
@@ -115,14 +110,13 @@ impl Device {
     pub(crate) fn open_with_token(
         function: &Function,
         token: &Token,
-        memory: &Arc<Mapping>,
-        iova: u64,
+        memory: Memory,
     ) -> Result<Self> {
         let name = format!("{function} vf_token={token}");
-        let container = Container::new(Kind::Type1, function, memory, iova)
+        let container = Container::new(Kind::Type1, &[function], vec![memory])
             .with_context(|| format!("opening {name}"))?;
         let device = container
-            .device_by_name(&name)
+            .device_by_name(function, &name)
             .with_context(|| format!("opening {name}"))?;
         Ok(Self::of(device, Arc::new(container)))
     }

@@ -21,8 +21,8 @@ use crate::control;
 use crate::expect::errno;
 use crate::ffi::{self, Mapping};
 use crate::host::{Driver, Host};
+use crate::qm::Vm;
 use crate::qm::registers::{self, Command};
-use crate::qm::{IOVA, Vm};
 use crate::scenario::transfer::STREAM_SIZE;
 use crate::scenario::tree;
 use crate::sysfs::Function;
@@ -133,7 +133,7 @@ impl Side {
 
     fn open(&mut self) -> Result<()> {
         if self.container.is_none() {
-            let container = Container::new(self.kind, &self.vf, self.vm.memory(), IOVA)?;
+            let container = Container::new(self.kind, &[&self.vf], vec![self.vm.for_dma()])?;
             self.container = Some(Arc::new(container));
         }
         let container = self.container.as_ref().context("no container")?;
