@@ -5,6 +5,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
@@ -87,9 +88,9 @@ fn request(text: &str) -> Result<Value> {
     }
 }
 
-/// The last violations of the emulated ZIP device in words.
-fn violation_log() -> Result<String> {
-    let value = request("get zip0 violation-log")?;
+/// The last violations of the emulated device `id` in words.
+fn violation_log(id: &str) -> Result<String> {
+    let value = request(&format!("get {id} violation-log"))?;
     let text = value.as_str().context("violation-log is no text")?;
     Ok(text.to_owned())
 }
@@ -108,7 +109,7 @@ pub(crate) fn get_of(id: &str, property: &str) -> Result<Value> {
     }
 }
 
-/// Writes a property of the emulated device.
+/// Writes a property of the emulated ZIP device.
 pub(crate) fn set(property: &str, value: impl Into<Value>) -> Result<()> {
     set_of("zip0", property, value)
 }
@@ -118,19 +119,29 @@ pub(crate) fn set_of(id: &str, property: &str, value: impl Into<Value>) -> Resul
     request(&format!("set {id} {property} {}", value.into())).map(drop)
 }
 
-/// Sets the engine's latency.
-pub(crate) fn set_latency(latency: std::time::Duration) -> Result<()> {
-    set("latency-ns", latency.as_nanos() as u64)
-}
-
-/// Has the PF report an error on the bus, by QEMU's name for it.
+/// Has the ZIP's PF report an error on the bus, by QEMU's name for it.
 pub(crate) fn bus_error(name: &str) -> Result<()> {
     request(&format!("error zip0 {name}")).map(drop)
 }
 
-/// What the device's violation counters say, those above zero.
+/// Sets the ZIP engine's latency.
+pub(crate) fn set_latency(latency: Duration) -> Result<()> {
+    set_latency_of("zip0", latency)
+}
+
+/// As [`set_latency`], of the emulated device `id`.
+pub(crate) fn set_latency_of(id: &str, latency: Duration) -> Result<()> {
+    set_of(id, "latency-ns", latency.as_nanos() as u64)
+}
+
+/// What the ZIP device's violation counters say, those above zero.
 pub(crate) fn violations() -> Result<Vec<(String, u64)>> {
-    let value = get("violations")?;
+    violations_of("zip0")
+}
+
+/// As [`violations`], of the emulated device `id`.
+pub(crate) fn violations_of(id: &str) -> Result<Vec<(String, u64)>> {
+    let value = get_of(id, "violations")?;
     let counts = value.as_object().context("violations is no JSON object")?;
     ensure!(!counts.is_empty(), "violations has no kinds at all");
     counts
@@ -206,16 +217,21 @@ pub(crate) fn end() {
     }
 }
 
-/// Reports what the device counted as violations. The C migration driver is known to touch what it
-/// must not, so that its counts are only told; whoever else works here has to stay `clean`.
+/// Reports what the ZIP device counted as violations. If it is to be `clean`, there must be none;
+/// of the C migration driver, which touches what it must not, the counts are only told.
 pub(crate) fn report_violations(report: &mut Report, clean: bool) {
-    report.point("violations", || {
-        let found = violations()?;
+    report_violations_of("zip0", report, clean);
+}
+
+/// As [`report_violations`], of the emulated device `id`.
+pub(crate) fn report_violations_of(id: &str, report: &mut Report, clean: bool) {
+    report.point(&format!("violations of {id}"), || {
+        let found = violations_of(id)?;
         for (kind, count) in &found {
             line(&format!("# violation {kind} {count}"));
         }
         if !found.is_empty() {
-            for text in violation_log()?.lines() {
+            for text in violation_log(id)?.lines() {
                 line(&format!("# {text}"));
             }
         }

@@ -2,18 +2,20 @@
 
 //! The emulated host made ready: crypto drivers loaded, VFs enabled and bound.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 
 use crate::Options;
+use crate::engine::{Accelerator, ZIP};
+use crate::expect;
 use crate::modules::Modules;
-use crate::sysfs::Function;
+use crate::sysfs::{self, Function};
 use crate::vfio::Kind;
 
 /// Vendor of all that is emulated here.
 pub(crate) const HUAWEI: u16 = 0x19e5;
-const ZIP_PF: u16 = 0xa250;
-/// The PCI device of a ZIP VF, also what the migration stream names.
-pub(crate) const ZIP_VF: u16 = 0xa251;
 
 /// Which of the two drivers the VFs are bound to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,25 +55,71 @@ pub(crate) fn modules(options: &Options) -> Result<Modules> {
     Modules::find(options.choice("vfio", &["rust", "c"])? == "rust")
 }
 
-/// Loads the accelerator's own driver, and before it what its self-test needs.
+/// Loads ZIP's own driver, and before it what its self-test needs.
 pub(crate) fn load_zip(modules: &Modules, parameters: &str) -> Result<Function> {
-    load_hisi_zip(modules, parameters)?;
-    Function::find(HUAWEI, ZIP_PF)
+    load(modules, &ZIP, parameters)
 }
 
-/// As [`load_zip`], on a machine that has VFs without their PF.
-pub(crate) fn load_hisi_zip(modules: &Modules, parameters: &str) -> Result<()> {
+/// Loads the accelerator's own driver, and before it what its self-tests need; the PF.
+pub(crate) fn load(
+    modules: &Modules,
+    accelerator: &Accelerator,
+    parameters: &str,
+) -> Result<Function> {
+    load_driver(modules, accelerator, parameters)?;
+    Function::find(HUAWEI, accelerator.pf)
+}
+
+/// As [`load`], on a machine that has VFs without their PF.
+pub(crate) fn load_driver(
+    modules: &Modules,
+    accelerator: &Accelerator,
+    parameters: &str,
+) -> Result<()> {
     // The crypto core asks for the manager that runs self-tests by name, with a helper program
     // that this machine does not have.
     modules.load("cryptomgr")?;
-    // hisi_zip registers an algorithm that needs a software fallback.
-    modules.load("deflate")?;
-    modules.load_with("hisi_zip", parameters)
+    for software in accelerator.software {
+        if modules.has(software) {
+            modules.load(software)?;
+        }
+    }
+    modules.load_with(accelerator.module, parameters)
+}
+
+/// Driver name and self-test result of the algorithms that `module` has registered.
+pub(crate) fn algorithms(module: &str) -> Result<BTreeMap<String, String>> {
+    let text = sysfs::read("/proc/crypto")?;
+    let mut found = BTreeMap::new();
+    for paragraph in text.split("\n\n") {
+        let value = |wanted: &str| {
+            paragraph
+                .lines()
+                .filter_map(|line| line.split_once(':'))
+                .find(|(key, _)| key.trim() == wanted)
+                .map(|(_, value)| value.trim().to_owned())
+        };
+        if value("module").as_deref() == Some(module) {
+            let driver = value("driver").context("an algorithm without driver")?;
+            found.insert(driver, value("selftest").unwrap_or_default());
+        }
+    }
+    Ok(found)
+}
+
+/// Waits until the self-tests of everything that `module` has registered are over.
+pub(crate) fn end_of_self_tests(module: &str) -> Result<()> {
+    expect::eventually("the self-tests to end", Duration::from_secs(120), || {
+        Ok(algorithms(module)?
+            .values()
+            .all(|result| result != "unknown"))
+    })
+    .with_context(|| format!("{:?}", algorithms(module)))
 }
 
 /// The PFs of all ZIP accelerators, in the order in which the machine has them.
 pub(crate) fn zip_pfs() -> Result<Vec<Function>> {
-    Function::find_all(HUAWEI, ZIP_PF)
+    Function::find_all(HUAWEI, ZIP.pf)
 }
 
 /// Loads VFIO with the containers of both kinds.
@@ -96,18 +144,33 @@ pub(crate) fn driver_of(name: &str) -> Result<String> {
 
 /// A host with VFs that are bound to a migration driver.
 pub(crate) struct Host {
+    pub(crate) accelerator: &'static Accelerator,
     pub(crate) driver: Driver,
+    /// The driver of the second VF.
+    peer: Driver,
     pub(crate) kind: Kind,
     pub(crate) pf: Function,
     pub(crate) vfs: Vec<Function>,
 }
 
 impl Host {
+    /// A host with ZIP VFs.
     pub(crate) fn prepare(options: &Options, vfs: u32) -> Result<Self> {
+        Self::with(options, &ZIP, vfs)
+    }
+
+    /// A host with VFs of an accelerator. It may be called once for each accelerator.
+    pub(crate) fn with(
+        options: &Options,
+        accelerator: &'static Accelerator,
+        vfs: u32,
+    ) -> Result<Self> {
         let driver = Driver::chosen(options)?;
         let kind = Kind::chosen(options)?;
         let modules = modules(options)?;
-        let pf = load_zip(&modules, "")?;
+        let pf = load(&modules, accelerator, "")?;
+        // They would get in the way of the VFs' work.
+        end_of_self_tests(accelerator.module)?;
         load_vfio(&modules)?;
         // The other side of a migration may have the other driver.
         let peer = match options.choice("peer", &["same", "other"])? {
@@ -121,7 +184,9 @@ impl Host {
             .map(|index| pf.virtual_function(index))
             .collect::<Result<_>>()?;
         let host = Host {
+            accelerator,
             driver,
+            peer,
             kind,
             pf,
             vfs,
@@ -141,6 +206,13 @@ impl Host {
     /// As [`Host::driver_name`], for any of the two once it is loaded.
     pub(crate) fn name_of(driver: Driver) -> Result<String> {
         driver_of(driver.module())
+    }
+
+    /// Whether nothing that works here is known to violate the device's rules. The C driver does,
+    /// on hardware V4: it saves with two doorbells beyond the VF's window.
+    pub(crate) fn is_clean(&self) -> Result<bool> {
+        let ours = self.driver.is_rust() && self.peer.is_rust();
+        Ok(ours || self.hides_half_of_bar2()?)
     }
 
     /// Whether the upper half of the VF's BAR2 is the hidden migration block (V3), and not just

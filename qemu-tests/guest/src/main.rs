@@ -8,11 +8,13 @@
 
 mod acomp_judge;
 mod control;
+mod engine;
 mod expect;
 mod ffi;
 mod host;
 mod modules;
 mod qm;
+mod random;
 mod scenario;
 mod sysfs;
 mod vfio;

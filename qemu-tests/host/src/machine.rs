@@ -98,6 +98,12 @@ impl Scenario {
         self
     }
 
+    /// One accelerator of each engine: `zip0`, `sec0` and `hpre0`.
+    pub fn all_engines(self) -> Self {
+        self.accelerator("sec0", "hisi-sec")
+            .accelerator("hpre0", "hisi-hpre")
+    }
+
     /// A PCI function that is no accelerator: what comes after `-device`.
     pub fn function(mut self, device: &str) -> Self {
         self.functions.push(device.into());

@@ -43,6 +43,12 @@ enum Command {
     },
     /// Runs a scenario of the guest program and prints its report.
     Run {
+        /// Puts one accelerator of each engine into the machine, not only ZIP.
+        #[arg(long)]
+        all_engines: bool,
+        /// The accelerators' PCI revision: 48 is hardware V3, 80 V4.
+        #[arg(long)]
+        revision: Option<u8>,
         /// Name of the scenario.
         scenario: String,
         /// Its parameters, `key=value`.
@@ -83,10 +89,18 @@ fn run(command: Command) -> Result<()> {
         Command::Shell => Scenario::new("shell").run_interactive(&artifacts).map(drop),
         Command::Migrate { parameters } => host::migrate::run(&artifacts, &parameters),
         Command::Run {
+            all_engines,
+            revision,
             scenario,
             parameters,
         } => {
             let mut scenario = Scenario::new(&scenario);
+            if all_engines {
+                scenario = scenario.all_engines();
+            }
+            if let Some(revision) = revision {
+                scenario = scenario.revision(revision);
+            }
             for parameter in &parameters {
                 let (key, value) = parameter.split_once('=').unwrap_or((parameter, "1"));
                 scenario = scenario.with(key, value);

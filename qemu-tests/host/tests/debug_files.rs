@@ -49,10 +49,7 @@ fn r15_r16_files_are_what_the_abi_says() -> Result<()> {
     };
     let mut seen = Seen::default();
     for scenario in [
-        scenario()
-            .accelerator("sec0", "hisi-sec")
-            .accelerator("hpre0", "hisi-hpre")
-            .revision(0x30),
+        scenario().all_engines().revision(0x30),
         scenario().revision(0x50),
         scenario().with("commands", "none").module(&without),
     ] {

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::layout::{CONTEXT_SIZE, CQE_SIZE, EQE_SIZE, SGL_SIZE, SQE_SIZE};
+use super::layout::{CONTEXT_SIZE, CQE_SIZE, EQE_SIZE, LARGEST_SQE, SGL_SIZE};
+use super::slot::Slot;
 use crate::ffi::Mapping;
+use crate::vfio::Memory;
 
-/// Where the VM's memory begins for the device. Above 4 GiB, so that the high half of every
-/// address matters.
+/// Where the memory of a VM begins for the device, unless told otherwise. Above 4 GiB, so that
+/// the high half of every address matters.
 pub(crate) const IOVA: u64 = 0x1_0000_0000;
 
 /// Depths of the rings that `hisi_qm` would use too; the device has to agree.
@@ -25,7 +27,7 @@ pub(super) const QUEUES: u16 = 4;
 /// Requests that can be outstanding at one time.
 pub(super) const SLOTS: usize = 256;
 /// Bytes of input or output a request has room for.
-pub(super) const SLOT_BUFFER: usize = 32 << 10;
+pub(crate) const SLOT_BUFFER: usize = 32 << 10;
 
 const PAGE: usize = 4096;
 
@@ -39,24 +41,52 @@ const AEQ: usize = EQ + pages(EQ_DEPTH as usize * EQE_SIZE);
 const SQC: usize = AEQ + pages(AEQ_DEPTH as usize * EQE_SIZE);
 const CQC: usize = SQC + pages(MAX_CONTEXTS * CONTEXT_SIZE);
 const QUEUE: usize = CQC + pages(MAX_CONTEXTS * CONTEXT_SIZE);
-const SQ_SIZE: usize = pages(QUEUE_DEPTH as usize * SQE_SIZE);
+const SQ_SIZE: usize = pages(QUEUE_DEPTH as usize * LARGEST_SQE);
 const CQ_SIZE: usize = pages(QUEUE_DEPTH as usize * CQE_SIZE);
 const SLOT: usize = QUEUE + QUEUES as usize * (SQ_SIZE + CQ_SIZE);
-const SLOT_HEAD: usize = pages(2 * SGL_SIZE);
+const SLOT_HEAD: usize = PAGE;
+const SLOT_PARAMETERS: usize = (2 * SGL_SIZE).next_multiple_of(64);
+/// Bytes of keys and the like that a request has room for.
+pub(super) const PARAMETERS_SIZE: usize = SLOT_HEAD - SLOT_PARAMETERS;
 const SLOT_SIZE: usize = SLOT_HEAD + 2 * SLOT_BUFFER;
 const TOTAL: usize = SLOT + SLOTS * SLOT_SIZE;
 
 /// The memory and what lies where. All results are offsets; [`Image::address`] makes an offset
 /// the device's.
-pub(super) struct Image(pub(super) Arc<Mapping>);
+pub(crate) struct Image {
+    pub(super) memory: Arc<Mapping>,
+    iova: u64,
+}
 
 impl Image {
-    pub(super) fn new() -> Result<Self> {
-        Ok(Image(Arc::new(Mapping::memory(TOTAL)?)))
+    /// Memory that begins at `iova` for the device.
+    pub(crate) fn new(iova: u64) -> Result<Self> {
+        let memory = Arc::new(Mapping::memory(TOTAL)?);
+        Ok(Image { memory, iova })
     }
 
-    pub(super) fn address(offset: usize) -> u64 {
-        IOVA + offset as u64
+    pub(super) fn address(&self, offset: usize) -> u64 {
+        self.iova + offset as u64
+    }
+
+    /// All of it, for the device's DMA.
+    pub(super) fn for_dma(&self) -> Memory {
+        Memory {
+            mapping: self.memory.clone(),
+            iova: self.iova,
+        }
+    }
+
+    /// What belongs to the request in this slot.
+    pub(crate) fn slot(&self, slot: usize) -> Slot<'_> {
+        let start = SLOT + slot * SLOT_SIZE;
+        Slot {
+            image: self,
+            lists: [start, start + SGL_SIZE],
+            parameters: start + SLOT_PARAMETERS,
+            source: start + SLOT_HEAD,
+            destination: start + SLOT_HEAD + SLOT_BUFFER,
+        }
     }
 
     /// Where contexts lie while the mailbox hands them over.
@@ -88,21 +118,5 @@ impl Image {
 
     pub(super) fn cq(queue: u16) -> usize {
         Self::sq(queue) + SQ_SIZE
-    }
-
-    pub(super) fn source_sgl(slot: usize) -> usize {
-        SLOT + slot * SLOT_SIZE
-    }
-
-    pub(super) fn destination_sgl(slot: usize) -> usize {
-        Self::source_sgl(slot) + SGL_SIZE
-    }
-
-    pub(super) fn source(slot: usize) -> usize {
-        Self::source_sgl(slot) + SLOT_HEAD
-    }
-
-    pub(super) fn destination(slot: usize) -> usize {
-        Self::source(slot) + SLOT_BUFFER
     }
 }

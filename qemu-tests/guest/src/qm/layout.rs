@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The structures the queue manager and the ZIP engine read from and write to memory, and where
-//! the VM keeps them. Names are those of the kernel's `qm.c`, `sgl.c` and `zip.h`.
+//! The structures that the queue manager reads from and writes to memory, whatever the engine.
+//! Names are those of the kernel's `qm.c` and `sgl.c`.
 
 use crate::ffi::Mapping;
 
 /// A structure of `N` bytes under construction, little endian; what is not set is 0.
-struct Fields<const N: usize>([u8; N]);
+pub(crate) struct Fields<const N: usize>([u8; N]);
 
 impl<const N: usize> Fields<N> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Fields([0; N])
     }
 
@@ -18,21 +18,25 @@ impl<const N: usize> Fields<N> {
         self
     }
 
-    fn u32(mut self, offset: usize, value: u32) -> Self {
+    pub(crate) fn u32(mut self, offset: usize, value: u32) -> Self {
         self.0[offset..offset + 4].copy_from_slice(&value.to_le_bytes());
         self
     }
 
-    fn u64(mut self, offset: usize, value: u64) -> Self {
+    pub(crate) fn u64(mut self, offset: usize, value: u64) -> Self {
         self.0[offset..offset + 8].copy_from_slice(&value.to_le_bytes());
         self
+    }
+
+    pub(crate) fn finish(self) -> [u8; N] {
+        self.0
     }
 }
 
 /// Size of `struct qm_sqc`, `qm_cqc`, `qm_eqc` and `qm_aeqc`.
 pub(super) const CONTEXT_SIZE: usize = 32;
-/// Size of `struct hisi_zip_sqe`.
-pub(super) const SQE_SIZE: usize = 128;
+/// Size of the largest submission queue entry.
+pub(super) const LARGEST_SQE: usize = 128;
 /// Size of `struct qm_cqe`.
 pub(super) const CQE_SIZE: usize = 16;
 /// Size of `struct qm_eqe`.
@@ -47,13 +51,29 @@ const CQC_FLAG: u32 = 1 << 1;
 const SQC_ORDERS_SHIFT: u16 = 4;
 const SQC_TYPE_SHIFT: u16 = 8;
 
-/// `struct qm_sqc` of a queue with `depth` entries at `base`.
-pub(super) fn sqc(base: u64, depth: u16, queue: u16, algorithm: u16) -> [u8; CONTEXT_SIZE] {
+/// A submission queue: what its context says.
+pub(super) struct Submission {
+    /// Where its entries are for the device.
+    pub(super) base: u64,
+    pub(super) depth: u16,
+    /// Bytes of an entry, a power of two.
+    pub(super) entry_size: usize,
+    pub(super) algorithm: u16,
+}
+
+/// `struct qm_sqc` of queue `queue`.
+pub(super) fn sqc(queue: u16, submission: &Submission) -> [u8; CONTEXT_SIZE] {
+    let Submission {
+        base,
+        depth,
+        entry_size,
+        algorithm,
+    } = *submission;
     Fields::new()
         .u64(4, base)
         .u32(
             12,
-            u32::from(depth - 1) | SQE_SIZE.ilog2() << ENTRY_SIZE_SHIFT,
+            u32::from(depth - 1) | entry_size.ilog2() << ENTRY_SIZE_SHIFT,
         )
         .u16(24, queue)
         .u16(26, 1 << SQC_ORDERS_SHIFT | algorithm << SQC_TYPE_SHIFT)
@@ -82,28 +102,9 @@ pub(super) fn eqc(base: u64, depth: u16) -> [u8; CONTEXT_SIZE] {
 
 /// Where and how much: an address as the device sees it, and a length in bytes.
 #[derive(Clone, Copy)]
-pub(super) struct Buffer {
-    pub(super) address: u64,
-    pub(super) length: u32,
-}
-
-const SQE_TYPE_3: u32 = 3 << 28;
-const DEFLATE: u32 = 1;
-const BUFFERS_ARE_SGL: u32 = 1 << 8;
-const WINDOW_16K: u32 = 2 << 12;
-
-/// `struct hisi_zip_sqe` of a deflate request whose buffers are scatter-gather lists.
-pub(super) fn zip_sqe(source: Buffer, destination: Buffer, tag: u64) -> [u8; SQE_SIZE] {
-    let dword = |index: usize| index * 4;
-    Fields::new()
-        .u32(dword(4), source.length)
-        .u32(dword(7), SQE_TYPE_3)
-        .u32(dword(9), DEFLATE | BUFFERS_ARE_SGL | WINDOW_16K)
-        .u32(dword(14), destination.length)
-        .u64(dword(18), source.address)
-        .u64(dword(20), destination.address)
-        .u64(dword(26), tag)
-        .0
+pub(crate) struct Buffer {
+    pub(crate) address: u64,
+    pub(crate) length: u32,
 }
 
 /// Most entries a scatter-gather list of ours has.
@@ -124,23 +125,23 @@ pub(super) fn sgl(parts: &[Buffer]) -> [u8; SGL_SIZE] {
     list.0
 }
 
-/// What of a `struct hisi_zip_sqe` the device has written.
-pub(super) struct Outcome {
-    pub(super) consumed: u32,
-    pub(super) produced: u32,
-    pub(super) status: u8,
-    pub(super) tag: u64,
-}
+/// A submission queue entry, as the device has left it.
+pub(crate) struct Entry(Vec<u8>);
 
-impl Outcome {
-    pub(super) fn read(memory: &Mapping, sqe: usize) -> Self {
-        let dword = |index: usize| memory.read32(sqe + index * 4);
-        Outcome {
-            consumed: dword(0),
-            produced: dword(1),
-            status: dword(3) as u8,
-            tag: u64::from(dword(26)) | u64::from(dword(27)) << 32,
-        }
+impl Entry {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Entry(bytes)
+    }
+
+    /// 32-bit word `index`.
+    pub(crate) fn word(&self, index: usize) -> u32 {
+        let bytes = self.0[index * 4..].first_chunk();
+        u32::from_le_bytes(*bytes.expect("the word is in the entry"))
+    }
+
+    /// 64-bit word whose low half is word `index`.
+    pub(crate) fn double_word(&self, index: usize) -> u64 {
+        u64::from(self.word(index)) | u64::from(self.word(index + 1)) << 32
     }
 }
 
@@ -187,7 +188,13 @@ mod tests {
 
     #[test]
     fn contexts_are_the_kernels() {
-        let sqc = sqc(0x1_0000_2000, 1024, 5, 1);
+        let submission = Submission {
+            base: 0x1_0000_2000,
+            depth: 1024,
+            entry_size: 128,
+            algorithm: 1,
+        };
+        let sqc = sqc(5, &submission);
         assert_eq!(sqc[4..12], 0x1_0000_2000_u64.to_le_bytes());
         assert_eq!(sqc[12..16], 0x73ff_u32.to_le_bytes());
         assert_eq!(sqc[24..28], [5, 0, 0x10, 0x01]);
@@ -197,14 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn sqe_is_what_hisi_zip_fills() {
-        let source = Buffer {
-            address: 0x1_0000_0040,
-            length: 4096,
-        };
-        let sqe = zip_sqe(source, source, 0x1122_3344_5566_7788);
-        assert_eq!(sqe[28..32], 0x3000_0000_u32.to_le_bytes());
-        assert_eq!(sqe[36..40], 0x2101_u32.to_le_bytes());
-        assert_eq!(sqe[104..112], 0x1122_3344_5566_7788_u64.to_le_bytes());
+    fn words_of_an_entry_are_little_endian() {
+        let entry = Entry::new(vec![0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(entry.word(1), 0x0403_0201);
+        assert_eq!(entry.double_word(1), 0x0807_0605_0403_0201);
     }
 }

@@ -3,12 +3,13 @@
 //! The VM: its memory, and the driver in it that brings a queue manager up and gives it work.
 //!
 //! All state of that driver lies in [`Vm`]; the device it works on can be taken away and another
-//! one put in its place, as live migration does to a VM.
+//! one put in its place, as live migration does to a VM. Nothing here knows one engine from
+//! another.
 
 mod image;
 mod layout;
 pub(crate) mod registers;
-mod work;
+mod slot;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,21 +18,20 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::ffi::{self, Mapping};
+use crate::engine::{Engine, Work, ZIP};
+use crate::ffi::Mapping;
+use crate::random::Random;
 use crate::sysfs::Function;
 use crate::vfio::{Device, Kind, Memory, Token};
-pub(crate) use image::IOVA;
-use image::{AEQ_DEPTH, EQ_DEPTH, Image, QUEUE_DEPTH, QUEUES, SLOT_BUFFER, SLOTS};
-use layout::{Buffer, CQE_SIZE, Cqe, EQE_SIZE, Eqe, Outcome, SGL_ENTRIES, SQE_SIZE};
+use image::{AEQ_DEPTH, EQ_DEPTH, QUEUE_DEPTH, QUEUES, SLOTS};
+pub(crate) use image::{IOVA, Image, SLOT_BUFFER};
+pub(crate) use layout::{Buffer, Entry, Fields};
+use layout::{CQE_SIZE, Cqe, EQE_SIZE, Eqe, Submission};
 use registers::{Bell, Command};
-use work::Work;
-pub(crate) use work::{Direction, Random};
+pub(crate) use slot::{Side, Slot};
 
 /// The vector of the event queue.
 const EQ_VECTOR: usize = 0;
-
-/// The output of a compression was larger than its input, which is no error.
-const NEGATIVE_COMPRESSION: u8 = 0x0d;
 
 /// A ring that the device fills: where the VM is in it.
 #[derive(Clone, Copy)]
@@ -60,14 +60,13 @@ impl Consumer {
 }
 
 struct Queue {
-    direction: Direction,
     tail: u16,
     outstanding: u16,
     completions: Consumer,
 }
 
 struct Request {
-    work: Work,
+    work: Box<dyn Work>,
     slot: usize,
 }
 
@@ -103,6 +102,7 @@ pub(crate) struct Addresses {
 
 /// A VM with one accelerator.
 pub(crate) struct Vm {
+    engine: &'static dyn Engine,
     image: Image,
     device: Option<Device>,
     events: Consumer,
@@ -120,9 +120,16 @@ pub(crate) struct Vm {
 }
 
 impl Vm {
+    /// A VM for a ZIP accelerator.
     pub(crate) fn new(seed: u64) -> Result<Self> {
+        Self::with(ZIP.engine, IOVA, seed)
+    }
+
+    /// A VM for an accelerator with `engine`, whose memory begins at `iova` for the device.
+    pub(crate) fn with(engine: &'static dyn Engine, iova: u64, seed: u64) -> Result<Self> {
         Ok(Vm {
-            image: Image::new()?,
+            engine,
+            image: Image::new(iova)?,
             device: None,
             events: Consumer::new(EQ_DEPTH),
             queues: Vec::new(),
@@ -144,30 +151,27 @@ impl Vm {
 
     /// The VM's memory, for a device's DMA.
     pub(crate) fn for_dma(&self) -> Memory {
-        Memory {
-            mapping: self.image.0.clone(),
-            iova: IOVA,
-        }
+        self.image.for_dma()
     }
 
     /// As [`Vm::open`], of a VF whose PF is a VFIO device, too.
     pub(crate) fn open_with_token(&self, function: &Function, token: &Token) -> Result<Device> {
-        Device::open_with_token(function, token, self.for_dma())
+        Device::open_with_token(function, token, self.image.for_dma())
     }
 
     /// Where the VM's driver tells the device that things are.
-    pub(crate) fn addresses() -> Addresses {
+    pub(crate) fn addresses(&self) -> Addresses {
         Addresses {
-            events: Image::address(Image::eq()),
-            abnormal_events: Image::address(Image::aeq()),
-            submission_contexts: Image::address(Image::sqc_table()),
-            completion_contexts: Image::address(Image::cqc_table()),
+            events: self.image.address(Image::eq()),
+            abnormal_events: self.image.address(Image::aeq()),
+            submission_contexts: self.image.address(Image::sqc_table()),
+            completion_contexts: self.image.address(Image::cqc_table()),
         }
     }
 
     /// The VM's memory.
     pub(crate) fn memory(&self) -> &Arc<Mapping> {
-        &self.image.0
+        &self.image.memory
     }
 
     pub(crate) fn device(&self) -> Result<&Device> {
@@ -218,7 +222,7 @@ impl Vm {
 
     fn cqe(&self, queue: u16, ring: Consumer) -> Cqe {
         Cqe::read(
-            &self.image.0,
+            &self.image.memory,
             Image::cq(queue) + usize::from(ring.head) * CQE_SIZE,
         )
     }
@@ -265,16 +269,16 @@ impl Vm {
             registers.read32(registers::IFC_INT_MASK) & !1,
         );
 
-        let memory = self.image.0.clone();
+        let memory = self.image.memory.clone();
         memory.write(Image::eq(), &vec![0; usize::from(EQ_DEPTH) * EQE_SIZE]);
         memory.write(Image::aeq(), &vec![0; usize::from(AEQ_DEPTH) * EQE_SIZE]);
-        let eqc = layout::eqc(Image::address(Image::eq()), EQ_DEPTH);
+        let eqc = layout::eqc(self.image.address(Image::eq()), EQ_DEPTH);
         self.hand_over(Command::Eqc, 0, &eqc)?;
-        let aeqc = layout::eqc(Image::address(Image::aeq()), AEQ_DEPTH);
+        let aeqc = layout::eqc(self.image.address(Image::aeq()), AEQ_DEPTH);
         self.hand_over(Command::Aeqc, 0, &aeqc)?;
-        let table = Image::address(Image::sqc_table());
+        let table = self.image.address(Image::sqc_table());
         registers::mailbox_write(registers, Command::SqcTable, 0, table)?;
-        let table = Image::address(Image::cqc_table());
+        let table = self.image.address(Image::cqc_table());
         registers::mailbox_write(registers, Command::CqcTable, 0, table)?;
         registers.write32(registers::PAGE_SIZE, 0);
         registers::ring(registers, Bell::Aeq, 0, 0, false);
@@ -292,24 +296,20 @@ impl Vm {
     }
 
     fn start_queue(&mut self, queue: u16) -> Result<()> {
-        let direction = match queue % 2 {
-            0 => Direction::Compress,
-            _ => Direction::Decompress,
-        };
-        self.image.0.write(
+        self.image.memory.write(
             Image::cq(queue),
             &vec![0; usize::from(QUEUE_DEPTH) * CQE_SIZE],
         );
-        let base = Image::address(Image::sq(queue));
-        self.hand_over(
-            Command::Sqc,
-            queue,
-            &layout::sqc(base, QUEUE_DEPTH, queue, direction as u16),
-        )?;
-        let base = Image::address(Image::cq(queue));
+        let submission = Submission {
+            base: self.image.address(Image::sq(queue)),
+            depth: QUEUE_DEPTH,
+            entry_size: self.engine.entry_size(),
+            algorithm: self.engine.algorithm(queue),
+        };
+        self.hand_over(Command::Sqc, queue, &layout::sqc(queue, &submission))?;
+        let base = self.image.address(Image::cq(queue));
         self.hand_over(Command::Cqc, queue, &layout::cqc(base, QUEUE_DEPTH))?;
         self.queues.push(Queue {
-            direction,
             tail: 0,
             outstanding: 0,
             completions: Consumer::new(QUEUE_DEPTH),
@@ -319,8 +319,8 @@ impl Vm {
 
     /// Has the device read a context.
     fn hand_over(&self, command: Command, queue: u16, context: &[u8]) -> Result<()> {
-        self.image.0.write(Image::scratch(), context);
-        let address = Image::address(Image::scratch());
+        self.image.memory.write(Image::scratch(), context);
+        let address = self.image.address(Image::scratch());
         registers::mailbox_write(self.registers()?, command, queue, address)
     }
 
@@ -387,49 +387,18 @@ impl Vm {
             .get_mut(usize::from(queue))
             .context("the queue is not started")?;
         ensure!(state.outstanding + 1 < QUEUE_DEPTH, "queue {queue} is full");
-        let work = Work::generate(state.direction, &mut self.random);
         let tag = self.next_tag;
-        let entry = Image::sq(queue) + usize::from(state.tail) * SQE_SIZE;
+        let place = Image::sq(queue) + usize::from(state.tail) * self.engine.entry_size();
         state.tail = (state.tail + 1) % QUEUE_DEPTH;
         state.outstanding += 1;
         self.next_tag += 1;
 
-        let memory = self.image.0.clone();
-        memory.write(Image::source(slot), &work.input);
-        // A result that nobody wrote must not look like one.
-        memory.write(Image::destination(slot), &[0xa5; 64]);
-        let source = Buffer {
-            address: Image::address(Image::source(slot)),
-            length: work.input.len() as u32,
-        };
-        let destination = Buffer {
-            address: Image::address(Image::destination(slot)),
-            length: SLOT_BUFFER as u32,
-        };
-        let source = self.list(Image::source_sgl(slot), source);
-        let destination = self.list(Image::destination_sgl(slot), destination);
-        memory.write(entry, &layout::zip_sqe(source, destination, tag));
+        let work = self.engine.work(queue, &mut self.random);
+        let entry = work.submit(&self.image.slot(slot), tag, &mut self.random);
+        self.image.memory.write(place, &entry);
         self.requests.insert(tag, Request { work, slot });
         self.counts.submitted += 1;
         Ok(())
-    }
-
-    /// Writes a scatter-gather list that cuts a buffer at odd places.
-    fn list(&mut self, at: usize, buffer: Buffer) -> Buffer {
-        let mut parts = Vec::new();
-        let mut rest = buffer;
-        while parts.len() + 1 < SGL_ENTRIES && rest.length > 1 && self.random.below(3) != 0 {
-            let length = 1 + self.random.below(rest.length as usize - 1) as u32;
-            parts.push(Buffer { length, ..rest });
-            rest.address += u64::from(length);
-            rest.length -= length;
-        }
-        parts.push(rest);
-        self.image.0.write(at, &layout::sgl(&parts));
-        Buffer {
-            address: Image::address(at),
-            length: buffer.length,
-        }
     }
 
     /// Chooses how completions are noticed from now on.
@@ -497,7 +466,7 @@ impl Vm {
     fn handle_events(&mut self) -> Result<()> {
         loop {
             let offset = Image::eq() + usize::from(self.events.head) * EQE_SIZE;
-            let event = Eqe::read(&self.image.0, offset);
+            let event = Eqe::read(&self.image.memory, offset);
             if event.phase != self.events.phase {
                 break;
             }
@@ -529,8 +498,10 @@ impl Vm {
                 "queue {queue} got a completion of queue {}",
                 cqe.sq_num
             );
-            let entry = Image::sq(queue) + usize::from(cqe.sq_head % QUEUE_DEPTH) * SQE_SIZE;
-            self.complete(queue, &Outcome::read(&self.image.0, entry));
+            let size = self.engine.entry_size();
+            let place = Image::sq(queue) + usize::from(cqe.sq_head % QUEUE_DEPTH) * size;
+            let entry = Entry::new(self.image.memory.read(place, size));
+            self.complete(queue, &entry);
             ring.advance();
             registers::ring(self.registers()?, Bell::Cq, queue, ring.head, false);
         }
@@ -541,49 +512,22 @@ impl Vm {
         Ok(())
     }
 
-    fn complete(&mut self, queue: u16, outcome: &Outcome) {
-        let Some(request) = self.requests.remove(&outcome.tag) else {
+    fn complete(&mut self, queue: u16, entry: &Entry) {
+        let tag = self.engine.tag(entry);
+        let Some(request) = self.requests.remove(&tag) else {
             self.counts.duplicates += 1;
-            let text = format!(
-                "queue {queue}: tag {} completed, which is not outstanding",
-                outcome.tag
-            );
+            let text = format!("queue {queue}: tag {tag} completed, which is not outstanding");
             self.complaint.get_or_insert(text);
             return;
         };
         self.counts.completed += 1;
         self.queues[usize::from(queue)].outstanding -= 1;
-        if let Err(error) = self.check(&request, outcome) {
+        if let Err(error) = request.work.check(&self.image.slot(request.slot), entry) {
             self.counts.wrong += 1;
             self.complaint
-                .get_or_insert(format!("queue {queue}: tag {}: {error:#}", outcome.tag));
+                .get_or_insert(format!("queue {queue}: tag {tag}: {error:#}"));
         }
         self.free.push(request.slot);
-    }
-
-    fn check(&self, request: &Request, outcome: &Outcome) -> Result<()> {
-        ensure!(
-            outcome.status == 0 || outcome.status == NEGATIVE_COMPRESSION,
-            "status {:#x}",
-            outcome.status,
-        );
-        ensure!(
-            outcome.consumed as usize == request.work.input.len(),
-            "{} of {} input bytes consumed",
-            outcome.consumed,
-            request.work.input.len(),
-        );
-        ensure!(
-            outcome.produced as usize <= SLOT_BUFFER,
-            "{} bytes produced",
-            outcome.produced
-        );
-        ffi::acquire();
-        let output = self
-            .image
-            .0
-            .read(Image::destination(request.slot), outcome.produced as usize);
-        request.work.verify(&output)
     }
 
     /// All requests so far completed exactly once with the right bytes.

@@ -13,6 +13,7 @@ use timeline::Load;
 use crate::Options;
 use crate::acomp_judge::{self, Results};
 use crate::control::{self, Report};
+use crate::engine::ZIP;
 use crate::expect;
 use crate::host;
 use crate::sysfs::Function;
@@ -78,8 +79,8 @@ fn tell(load: &Load) -> Result<()> {
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     let modules = host::modules(options)?;
-    host::load_hisi_zip(&modules, "")?;
-    let function = Function::find(host::HUAWEI, host::ZIP_VF)?;
+    host::load_driver(&modules, &ZIP, "")?;
+    let function = Function::find(host::HUAWEI, ZIP.vf)?;
     report.point("hisi_zip has the VF", || {
         expect::equal("driver", function.driver().as_deref(), Some("hisi_zip"))
     });

@@ -12,9 +12,10 @@ use anyhow::{Context, Result, ensure};
 use super::transfer::{self, Path};
 use crate::Options;
 use crate::control::{self, Report};
+use crate::engine;
 use crate::expect;
 use crate::host::Host;
-use crate::qm::{Notice, Vm};
+use crate::qm::{IOVA, Notice, Vm};
 
 const ROUND_TRIPS: usize = 10;
 /// Requests that complete before each stop, a few at a time.
@@ -41,13 +42,22 @@ struct Found {
 }
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let host = Host::prepare(options, 2)?;
     let seed = options
         .get("seed")
         .unwrap_or("1")
         .parse()
         .context("seed= is no number")?;
-    let mut vm = Vm::new(seed)?;
+    for accelerator in engine::chosen(options)? {
+        let host = Host::with(options, accelerator, 2)?;
+        migrate(&host, seed, report).context(accelerator.name)?;
+    }
+    Ok(())
+}
+
+fn migrate(host: &Host, seed: u64, report: &mut Report) -> Result<()> {
+    let accelerator = host.accelerator;
+    let mut vm = Vm::with(accelerator.engine, IOVA, seed)?;
+    report.note(&format!("accelerator: {}", accelerator.name));
 
     let up = report.point("work on VF1", || {
         let device = vm.open(host.kind, &host.vfs[0])?;
@@ -78,8 +88,8 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         let name = format!("round trip {}: {path:?}, {notice:?}", trip + 1);
         let done = report.point(&name, || {
             vm.notice_by(notice)?;
-            move_on(&host, &mut vm, 1, path, trip, &mut found).context("VF1 to VF2")?;
-            move_on(&host, &mut vm, 0, path, trip, &mut found).context("VF2 to VF1")
+            move_on(host, &mut vm, 1, path, trip, &mut found).context("VF1 to VF2")?;
+            move_on(host, &mut vm, 0, path, trip, &mut found).context("VF2 to VF1")
         });
         if !done {
             break;
@@ -108,7 +118,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     });
     report.note(&format!("{:?}", vm.counts()));
     report.point("the queues stop", || vm.shut_down());
-    control::report_violations(report, host.driver.is_rust());
+    control::report_violations_of(accelerator.id, report, host.is_clean()?);
     Ok(())
 }
 
@@ -129,7 +139,7 @@ fn move_on(
     found: &mut Found,
 ) -> Result<()> {
     work(vm)?;
-    control::set_latency(found.slow)?;
+    control::set_latency_of(host.accelerator.id, found.slow)?;
     vm.submit_at_once(IN_FLIGHT)?;
     // Some of them complete and are seen before the stop.
     vm.run_until(IN_FLIGHT - 4, Duration::from_secs(30))?;
@@ -162,7 +172,7 @@ fn move_on(
     transfer::load(vm, device, &stopped.stream, chunks)?;
     // The source is closed only now, as on two hosts.
     drop(stopped);
-    control::set_latency(FAST)?;
+    control::set_latency_of(host.accelerator.id, FAST)?;
     vm.finish()?;
     vm.verify()
 }

@@ -10,20 +10,14 @@ use rustix::io::Errno;
 
 use super::Bench;
 use super::files::Files;
+use crate::engine::{Accelerator, HPRE, SEC};
 use crate::expect::{equal, eventually};
-use crate::host::{self, Host};
+use crate::host::{self, HUAWEI, Host};
 use crate::modules::Modules;
 use crate::sysfs::{self, Function};
 use crate::vfio::State;
 
-/// Vendor of all accelerators.
-const HUAWEI: u16 = 0x19e5;
-
-/// Of each engine but ZIP: its name, its driver, its PF and its VF.
-const OTHER_ENGINES: [(&str, &str, u16, u16); 2] = [
-    ("sec", "hisi_sec2", 0xa255, 0xa256),
-    ("hpre", "hisi_hpre", 0xa258, 0xa259),
-];
+const OTHER_ENGINES: [&Accelerator; 2] = [&SEC, &HPRE];
 
 pub(super) fn of_the_device(bench: &mut Bench<'_>) -> Result<()> {
     bench.work()?;
@@ -115,14 +109,14 @@ pub(super) fn of_the_second_vf(bench: &mut Bench<'_>) -> Result<()> {
 pub(super) fn has_other_engines() -> bool {
     OTHER_ENGINES
         .iter()
-        .all(|(_, _, pf, _)| Function::find(HUAWEI, *pf).is_ok())
+        .all(|accelerator| Function::find(HUAWEI, accelerator.pf).is_ok())
 }
 
 /// The other engines say so, and what they match is theirs.
 pub(super) fn of_other_engines(bench: &Bench<'_>, modules: &Modules) -> Result<()> {
-    for (engine, driver, pf, vf) in OTHER_ENGINES {
-        modules.load(driver)?;
-        let pf = Function::find(HUAWEI, pf).with_context(|| format!("for {engine}"))?;
+    for accelerator in OTHER_ENGINES {
+        let (engine, vf) = (accelerator.name, accelerator.vf);
+        let pf = host::load(modules, accelerator, "").context(engine)?;
         pf.enable_vfs(1, false)?;
         let function = pf.virtual_function(0)?;
         function.bind(&Host::name_of(host::Driver::Rust)?)?;

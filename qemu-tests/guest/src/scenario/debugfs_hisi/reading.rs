@@ -16,7 +16,7 @@ use super::Bench;
 use super::files::{self, read_observed};
 use crate::control;
 use crate::expect::equal;
-use crate::qm::Random;
+use crate::random::Random;
 use crate::scenario::tree;
 use crate::vfio::State;
 

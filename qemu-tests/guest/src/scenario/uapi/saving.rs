@@ -9,10 +9,9 @@ use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 
 use super::{Bench, go_to};
+use crate::engine::ZIP;
 use crate::expect::{equal, refused};
 use crate::ffi;
-use crate::host;
-use crate::qm::Vm;
 use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::vfio::{DataFile, PrecopyInfo, State};
 
@@ -203,7 +202,7 @@ fn number(stream: &[u8], offset: usize, length: usize) -> u64 {
 
 fn check_match_part(stream: &[u8], ready: u64) -> Result<()> {
     equal("magic", number(stream, 0, 8), 0xaacc_feed_deca_dede)?;
-    equal("device", number(stream, 12, 4), u64::from(host::ZIP_VF))?;
+    equal("device", number(stream, 12, 4), u64::from(ZIP.vf))?;
     equal("isolation", number(stream, 16, 4), 0)?;
     equal("state of the driver", number(stream, 24, 4), ready)?;
     equal("major version", number(stream, 28, 2), 1)?;
@@ -240,7 +239,7 @@ pub(super) fn stream_with_driver(bench: &mut Bench<'_>) -> Result<()> {
     equal("size", stream.len(), STREAM_SIZE)?;
     check_match_part(&stream, 0)?;
     equal("queue number", number(&stream, 8, 4), u64::from(queues))?;
-    let tables = Vm::addresses();
+    let tables = bench.vm.addresses();
     for (name, offset, expected) in [
         ("AEQ mask", 40, 0),
         ("EQ mask", 44, 0),

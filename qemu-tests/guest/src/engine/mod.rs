@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The accelerators, one file each: their ids, their drivers, and work for their engines.
+//!
+//! What comes out of an engine is compared byte for byte with what this program has computed
+//! itself. Nothing outside these files knows one accelerator from another.
+
+mod hpre;
+mod sec;
+mod zip;
+
+use anyhow::Result;
+
+use crate::Options;
+use crate::qm::{Entry, Slot};
+use crate::random::Random;
+pub(crate) use hpre::HPRE;
+pub(crate) use sec::SEC;
+pub(crate) use zip::ZIP;
+
+/// What a host knows an accelerator by.
+pub(crate) struct Accelerator {
+    /// Its name on the command line, and in `attr` of our driver.
+    pub(crate) name: &'static str,
+    /// Id of the emulated device.
+    pub(crate) id: &'static str,
+    /// PCI device of the PF.
+    pub(crate) pf: u16,
+    /// PCI device of a VF, also what the migration stream names.
+    pub(crate) vf: u16,
+    /// The PF's driver.
+    pub(crate) module: &'static str,
+    /// Algorithms in software that the driver's self-tests need: fallbacks, without which they
+    /// pass without the device, and references.
+    pub(crate) software: &'static [&'static str],
+    pub(crate) engine: &'static dyn Engine,
+}
+
+/// All accelerators.
+pub(crate) const ALL: [&Accelerator; 3] = [&ZIP, &SEC, &HPRE];
+
+/// The accelerators that `engine=` on the command line names: one of them, `all`, or ZIP if it
+/// says nothing.
+pub(crate) fn chosen(options: &Options) -> Result<Vec<&'static Accelerator>> {
+    let [zip, sec, hpre] = ALL.map(|accelerator| accelerator.name);
+    let name = options.choice("engine", &[zip, sec, hpre, "all"])?;
+    let wanted = |accelerator: &&Accelerator| name == "all" || name == accelerator.name;
+    Ok(ALL.into_iter().filter(wanted).collect())
+}
+
+/// What the driver of a queue manager needs to know of the engine behind it.
+pub(crate) trait Engine: Sync {
+    /// Bytes of a submission queue entry, a power of two up to 128.
+    fn entry_size(&self) -> usize;
+
+    /// Algorithm type of the queue with this number.
+    fn algorithm(&self, queue: u16) -> u16;
+
+    /// Makes up a request for that queue.
+    fn work(&self, queue: u16, random: &mut Random) -> Box<dyn Work>;
+
+    /// The tag of a request, from its entry.
+    fn tag(&self, entry: &Entry) -> u64;
+}
+
+/// One request: what goes in, what has to come out.
+pub(crate) trait Work: Send {
+    /// Puts everything that goes in into `slot`; the request's entry.
+    fn submit(&self, slot: &Slot<'_>, tag: u64, random: &mut Random) -> Vec<u8>;
+
+    /// Whether the outcome in `entry` and what is in `slot` are right, byte for byte.
+    fn check(&self, slot: &Slot<'_>, entry: &Entry) -> Result<()>;
+}
+
+/// The output must be these bytes.
+fn same(output: &[u8], expected: &[u8]) -> Result<()> {
+    let differs = output
+        .iter()
+        .zip(expected)
+        .position(|(got, want)| got != want);
+    anyhow::ensure!(
+        differs.is_none() && output.len() == expected.len(),
+        "expected {} bytes, got {}, first difference at {differs:?}",
+        expected.len(),
+        output.len(),
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::qm::Image;
+
+    /// Finds `work` right with the outcome and the output that it expects, and nothing else.
+    pub(super) fn notices(work: &dyn Work, outcome: (usize, u32), expected: &[u8]) {
+        let image = Image::new(0x1_0000_0000).unwrap();
+        let slot = image.slot(0);
+        let mut entry = work.submit(&slot, 1, &mut Random::new(1));
+        let (word, value) = outcome;
+        let unfinished = Entry::new(entry.clone());
+        entry[4 * word..4 * word + 4].copy_from_slice(&value.to_le_bytes());
+        let done = Entry::new(entry.clone());
+        slot.answer(expected);
+        work.check(&slot, &done).unwrap();
+        assert!(work.check(&slot, &unfinished).is_err());
+        for place in [0, expected.len() / 2, expected.len() - 1] {
+            let mut wrong = expected.to_vec();
+            wrong[place] ^= 1 << (place % 8);
+            slot.answer(&wrong);
+            assert!(work.check(&slot, &done).is_err(), "byte {place}");
+        }
+    }
+
+    /// A device that does nothing: every check has to notice.
+    #[test]
+    fn work_that_nobody_did_is_not_right() {
+        let image = Image::new(0x1_0000_0000).unwrap();
+        let mut random = Random::new(1);
+        for accelerator in ALL {
+            for queue in 0..8 {
+                let work = accelerator.engine.work(queue, &mut random);
+                let slot = image.slot(3);
+                let bytes = work.submit(&slot, 0x1122_3344_5566_7788, &mut random);
+                assert_eq!(bytes.len(), accelerator.engine.entry_size());
+                let entry = Entry::new(bytes);
+                assert_eq!(accelerator.engine.tag(&entry), 0x1122_3344_5566_7788);
+                assert!(work.check(&slot, &entry).is_err());
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What of the VM's memory belongs to one request.
+
+use super::image::{Image, PARAMETERS_SIZE, SLOT_BUFFER};
+use super::layout::{self, Buffer, SGL_ENTRIES};
+use crate::ffi;
+use crate::random::Random;
+
+/// One of a request's two buffers.
+#[derive(Clone, Copy)]
+pub(crate) enum Side {
+    Source = 0,
+    Destination = 1,
+}
+
+/// A request's memory: parameters, a list for each buffer, source, destination. Made by
+/// [`Image::slot`].
+pub(crate) struct Slot<'vm> {
+    pub(super) image: &'vm Image,
+    pub(super) lists: [usize; 2],
+    pub(super) parameters: usize,
+    pub(super) source: usize,
+    pub(super) destination: usize,
+}
+
+impl Slot<'_> {
+    /// Puts keys and the like into the slot; their address.
+    pub(crate) fn parameters(&self, bytes: &[u8]) -> u64 {
+        assert!(bytes.len() <= PARAMETERS_SIZE, "{} bytes", bytes.len());
+        self.image.memory.write(self.parameters, bytes);
+        self.image.address(self.parameters)
+    }
+
+    /// Puts the input into the slot.
+    pub(crate) fn source(&self, bytes: &[u8]) -> Buffer {
+        assert!(bytes.len() <= SLOT_BUFFER, "{} bytes", bytes.len());
+        self.image.memory.write(self.source, bytes);
+        Buffer {
+            address: self.image.address(self.source),
+            length: bytes.len() as u32,
+        }
+    }
+
+    /// Makes room for an output of `length` bytes. A result that nobody wrote does not look like
+    /// one.
+    pub(crate) fn destination(&self, length: usize) -> Buffer {
+        assert!(length <= SLOT_BUFFER, "{length} bytes");
+        let memory = &self.image.memory;
+        memory.write(self.destination, &[0xa5; 64][..length.min(64)]);
+        Buffer {
+            address: self.image.address(self.destination),
+            length: length as u32,
+        }
+    }
+
+    /// Writes a scatter-gather list that cuts a buffer at odd places.
+    pub(crate) fn scatter(&self, side: Side, buffer: Buffer, random: &mut Random) -> Buffer {
+        let mut parts = Vec::new();
+        let mut rest = buffer;
+        while parts.len() + 1 < SGL_ENTRIES && rest.length > 1 && random.below(3) != 0 {
+            let length = 1 + random.below(rest.length as usize - 1) as u32;
+            parts.push(Buffer { length, ..rest });
+            rest.address += u64::from(length);
+            rest.length -= length;
+        }
+        parts.push(rest);
+        let list = self.lists[side as usize];
+        self.image.memory.write(list, &layout::sgl(&parts));
+        Buffer {
+            address: self.image.address(list),
+            length: buffer.length,
+        }
+    }
+
+    /// The first `length` bytes of the output.
+    pub(crate) fn output(&self, length: usize) -> Vec<u8> {
+        ffi::acquire();
+        self.image.memory.read(self.destination, length)
+    }
+
+    /// Puts an output there, as the device would.
+    #[cfg(test)]
+    pub(crate) fn answer(&self, output: &[u8]) {
+        self.image.memory.write(self.destination, output);
+    }
+}
