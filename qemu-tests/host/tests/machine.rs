@@ -202,6 +202,19 @@ mod driver {
         expect_missed_doorbells(&run(scenario.revision(0x50))?)
     }
 
+    /// A VM with a VF of each engine; only with the P2P states, which the C driver does not have.
+    #[test]
+    fn migrate_a_vm_with_three_engines() -> Result<()> {
+        let scenario = Scenario::new("together").with("container", "type1");
+        run(scenario.all_engines().within(480))?.expect_clean()
+    }
+
+    #[test]
+    fn migrate_a_vm_with_three_engines_hardware_v4() -> Result<()> {
+        let scenario = Scenario::new("together").with("container", "iommufd");
+        run(scenario.all_engines().revision(0x50).within(480))?.expect_clean()
+    }
+
     #[test]
     fn demo() -> Result<()> {
         run(Scenario::new("demo"))?.expect_clean()

@@ -65,6 +65,11 @@ impl Image {
         Ok(Image { memory, iova })
     }
 
+    /// Where the memory after this one may begin.
+    pub(super) fn end(&self) -> u64 {
+        self.address(TOTAL)
+    }
+
     pub(super) fn address(&self, offset: usize) -> u64 {
         self.iova + offset as u64
     }

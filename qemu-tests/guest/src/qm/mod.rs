@@ -22,7 +22,7 @@ use crate::engine::{Engine, Work, ZIP};
 use crate::ffi::Mapping;
 use crate::random::Random;
 use crate::sysfs::Function;
-use crate::vfio::{Device, Kind, Memory, Token};
+use crate::vfio::{Container, Device, Kind, Memory, Token};
 use image::{AEQ_DEPTH, EQ_DEPTH, QUEUE_DEPTH, QUEUES, SLOTS};
 pub(crate) use image::{IOVA, Image, SLOT_BUFFER};
 pub(crate) use layout::{Buffer, Entry, Fields};
@@ -100,7 +100,7 @@ pub(crate) struct Addresses {
     pub(crate) completion_contexts: u64,
 }
 
-/// A VM with one accelerator.
+/// A VM with one accelerator, or the part of a VM that belongs to one of its accelerators.
 pub(crate) struct Vm {
     engine: &'static dyn Engine,
     image: Image,
@@ -157,6 +157,26 @@ impl Vm {
     /// As [`Vm::open`], of a VF whose PF is a VFIO device, too.
     pub(crate) fn open_with_token(&self, function: &Function, token: &Token) -> Result<Device> {
         Device::open_with_token(function, token, self.image.for_dma())
+    }
+
+    /// Opens a function for each of these, which are parts of one VM: each device reaches the
+    /// memory of all.
+    pub(crate) fn open_together(
+        parts: &[&Vm],
+        kind: Kind,
+        functions: &[&Function],
+    ) -> Result<Vec<Device>> {
+        let memories = parts.iter().map(|part| part.for_dma()).collect();
+        let container = Arc::new(Container::new(kind, functions, memories)?);
+        let devices = functions.iter();
+        devices
+            .map(|function| Device::open_in(&container, function))
+            .collect()
+    }
+
+    /// Where the memory of the VM's next part may begin.
+    pub(crate) fn end(&self) -> u64 {
+        self.image.end()
     }
 
     /// Where the VM's driver tells the device that things are.

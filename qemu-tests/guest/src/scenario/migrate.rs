@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::transfer::{self, Path};
+use super::transfer::{self, FAST, Found, Path};
 use crate::Options;
 use crate::control::{self, Report};
 use crate::engine;
@@ -25,21 +25,6 @@ const AT_A_TIME: usize = 16;
 const IN_FLIGHT: usize = 128;
 /// Requests that are submitted in PRE_COPY.
 const PRE_COPY: usize = 16;
-/// The engine takes this long for a request while the VM is being stopped: as long as it needs to
-/// for something to be left, on a machine where stopping takes its time, too.
-const SLOW: Duration = Duration::from_millis(50);
-/// And no longer than this, as a stop waits for what is in flight, for a second.
-const SLOWEST: Duration = Duration::from_millis(400);
-/// And this long otherwise.
-const FAST: Duration = Duration::from_micros(20);
-
-/// What a stop left behind.
-struct Found {
-    outstanding: usize,
-    waiting: usize,
-    /// How slow the engine is to be at the next stop.
-    slow: Duration,
-}
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     let seed = options
@@ -68,11 +53,7 @@ fn migrate(host: &Host, seed: u64, report: &mut Report) -> Result<()> {
     });
     ensure!(up, "nothing to migrate");
 
-    let mut found = Found {
-        outstanding: 0,
-        waiting: 0,
-        slow: SLOW,
-    };
+    let mut found = Found::new();
     for trip in 0..ROUND_TRIPS {
         // All four combinations of path and notice come up, each in both directions.
         let path = if trip % 2 == 0 {
@@ -95,28 +76,8 @@ fn migrate(host: &Host, seed: u64, report: &mut Report) -> Result<()> {
             break;
         }
     }
-    report.point("requests were in flight at the stops", || {
-        ensure!(
-            found.outstanding > 0,
-            "no request was outstanding at any stop"
-        );
-        ensure!(
-            found.waiting > 0,
-            "no request was left for the other side at any stop"
-        );
-        Ok(())
-    });
-    report.note(&format!("outstanding at stops: {}", found.outstanding));
-    report.note(&format!("not completed at stops: {}", found.waiting));
-    report.point("every request completed once, byte for byte", || {
-        ensure!(
-            vm.outstanding() == 0,
-            "{} requests are lost",
-            vm.outstanding()
-        );
-        vm.verify()
-    });
-    report.note(&format!("{:?}", vm.counts()));
+    found.report(report);
+    transfer::report_requests(&vm, report);
     report.point("the queues stop", || vm.shut_down());
     control::report_violations_of(accelerator.id, report, host.is_clean()?);
     Ok(())
@@ -146,11 +107,7 @@ fn move_on(
 
     let chunk = [4096, 176, 7, 1][trip % 4];
     let stopped = transfer::stop(vm, path, chunk, |vm| vm.submit(PRE_COPY))?;
-    found.outstanding += vm.outstanding();
-    found.waiting += vm.waiting();
-    if vm.waiting() == 0 {
-        found.slow = SLOWEST.min(2 * found.slow);
-    }
+    found.look(vm);
     if trip < 2 {
         let before = vm.memory().fingerprint();
         std::thread::sleep(4 * found.slow);

@@ -18,6 +18,7 @@ mod kunit;
 mod migrate;
 mod shell;
 mod task;
+mod together;
 mod topology;
 mod trace;
 mod transfer;
@@ -50,6 +51,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "guest-at-work" => guest_at_work::run,
         "guest-stays" => guest_stays::run,
         "at-work" => at_work::run,
+        "together" => together::run,
         "debugfs-tree" => debugfs_tree::run,
         "debugfs-hisi" => debugfs_hisi::run,
         "topology" => topology::run,

@@ -2,8 +2,11 @@
 
 //! Moving a running VM from one VF to another, as a VM monitor does it on two hosts.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 
+use crate::control::Report;
 use crate::qm::Vm;
 use crate::vfio::{Device, State};
 
@@ -20,6 +23,72 @@ pub(super) enum Path {
 pub(super) const MATCH_SIZE: usize = 40;
 /// Size of the whole stream.
 pub(super) const STREAM_SIZE: usize = 176;
+
+/// The engine takes this long for a request while the VM is not being stopped.
+pub(super) const FAST: Duration = Duration::from_micros(20);
+/// The engine takes this long for a request while the VM is being stopped: as long as it needs to
+/// for something to be left, on a machine where stopping takes its time, too.
+const SLOW: Duration = Duration::from_millis(50);
+/// And no longer than this, as a stop waits for what is in flight, for a second.
+const SLOWEST: Duration = Duration::from_millis(400);
+
+/// What the stops of a VM left behind.
+pub(super) struct Found {
+    outstanding: usize,
+    waiting: usize,
+    /// How slow the engine is to be at the next stop.
+    pub(super) slow: Duration,
+}
+
+impl Found {
+    pub(super) fn new() -> Self {
+        Found {
+            outstanding: 0,
+            waiting: 0,
+            slow: SLOW,
+        }
+    }
+
+    /// Looks at a VM that was just stopped.
+    pub(super) fn look(&mut self, vm: &Vm) {
+        let waiting = vm.waiting();
+        self.outstanding += vm.outstanding();
+        self.waiting += waiting;
+        if waiting == 0 {
+            self.slow = SLOWEST.min(2 * self.slow);
+        }
+    }
+
+    /// Requests must have been in flight.
+    pub(super) fn report(&self, report: &mut Report) {
+        report.point("requests were in flight at the stops", || {
+            ensure!(
+                self.outstanding > 0,
+                "no request was outstanding at any stop"
+            );
+            ensure!(
+                self.waiting > 0,
+                "no request was left for the other side at any stop"
+            );
+            Ok(())
+        });
+        report.note(&format!("outstanding at stops: {}", self.outstanding));
+        report.note(&format!("not completed at stops: {}", self.waiting));
+    }
+}
+
+/// Every request of the VM must have been done by now, once and right.
+pub(super) fn report_requests(vm: &Vm, report: &mut Report) {
+    report.point("every request completed once, byte for byte", || {
+        ensure!(
+            vm.outstanding() == 0,
+            "{} requests are lost",
+            vm.outstanding()
+        );
+        vm.verify()
+    });
+    report.note(&format!("{:?}", vm.counts()));
+}
 
 /// A VM's device, stopped, and its state.
 pub(super) struct Stopped {
