@@ -215,6 +215,11 @@ impl Vm {
         self.counts
     }
 
+    /// Whether the VM's driver has brought its device up.
+    pub(crate) fn is_up(&self) -> bool {
+        !self.queues.is_empty()
+    }
+
     /// Requests that have not been seen to complete.
     pub(crate) fn outstanding(&self) -> usize {
         self.requests.len()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Work runs on one VF, moves to the other one and back, ten times.
+//! Work runs on one VF, moves to the other one and back, ten times, by streams in pieces of all
+//! sizes.
 //!
 //! Requests in flight when the device stops must complete exactly once, with the right bytes, and
 //! nothing may touch the VM's memory between the stop and the start on the other side.
@@ -9,13 +10,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::transfer::{self, FAST, Found, Path};
+use super::transfer::{self, FAST, Found, Passage, Path};
 use crate::Options;
 use crate::control::{self, Report};
 use crate::engine;
 use crate::expect;
 use crate::host::Host;
 use crate::qm::{IOVA, Notice, Vm};
+use crate::random::Random;
 
 const ROUND_TRIPS: usize = 10;
 /// Requests that complete before each stop, a few at a time.
@@ -41,19 +43,25 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
 
 fn migrate(host: &Host, seed: u64, report: &mut Report) -> Result<()> {
     let accelerator = host.accelerator;
-    let mut vm = Vm::with(accelerator.engine, IOVA, seed)?;
+    let mut bench = Bench {
+        host,
+        vm: Vm::with(accelerator.engine, IOVA, seed)?,
+        random: Random::new(seed),
+        found: Found::new(),
+    };
     report.note(&format!("accelerator: {}", accelerator.name));
 
-    let up = report.point("work on VF1", || {
-        let device = vm.open(host.kind, &host.vfs[0])?;
-        vm.attach(device);
-        vm.bring_up()?;
-        work(&mut vm)?;
-        vm.verify()
+    let up = report.point("without a driver, then work on VF1", || {
+        let mut device = bench.vm.open(host.kind, &host.vfs[0])?;
+        device.enable()?;
+        bench.vm.attach(device);
+        bench.move_idle().context("without a driver")?;
+        bench.vm.bring_up()?;
+        work(&mut bench.vm)?;
+        bench.vm.verify()
     });
     ensure!(up, "nothing to migrate");
 
-    let mut found = Found::new();
     for trip in 0..ROUND_TRIPS {
         // All four combinations of path and notice come up, each in both directions.
         let path = if trip % 2 == 0 {
@@ -68,17 +76,17 @@ fn migrate(host: &Host, seed: u64, report: &mut Report) -> Result<()> {
         };
         let name = format!("round trip {}: {path:?}, {notice:?}", trip + 1);
         let done = report.point(&name, || {
-            vm.notice_by(notice)?;
-            move_on(host, &mut vm, 1, path, trip, &mut found).context("VF1 to VF2")?;
-            move_on(host, &mut vm, 0, path, trip, &mut found).context("VF2 to VF1")
+            bench.vm.notice_by(notice)?;
+            bench.move_on(1, path, trip).context("VF1 to VF2")?;
+            bench.move_on(0, path, trip).context("VF2 to VF1")
         });
         if !done {
             break;
         }
     }
-    found.report(report);
-    transfer::report_requests(&vm, report);
-    report.point("the queues stop", || vm.shut_down());
+    bench.found.report(report);
+    transfer::report_requests(&bench.vm, report);
+    report.point("the queues stop", || bench.vm.shut_down());
     control::report_violations_of(accelerator.id, report, host.is_clean()?);
     Ok(())
 }
@@ -90,46 +98,77 @@ fn work(vm: &mut Vm) -> Result<()> {
     })
 }
 
-/// Moves the VM to VF `to` while it works.
-fn move_on(
-    host: &Host,
-    vm: &mut Vm,
-    to: usize,
-    path: Path,
-    trip: usize,
-    found: &mut Found,
-) -> Result<()> {
-    work(vm)?;
-    control::set_latency_of(host.accelerator.id, found.slow)?;
-    vm.submit_at_once(IN_FLIGHT)?;
-    // Some of them complete and are seen before the stop.
-    vm.run_until(IN_FLIGHT - 4, Duration::from_secs(30))?;
+struct Bench<'h> {
+    host: &'h Host,
+    vm: Vm,
+    random: Random,
+    found: Found,
+}
 
-    let chunk = [4096, 176, 7, 1][trip % 4];
-    let stopped = transfer::stop(vm, path, chunk, |vm| vm.submit(PRE_COPY))?;
-    found.look(vm);
-    if trip < 2 {
-        let before = vm.memory().fingerprint();
-        std::thread::sleep(4 * found.slow);
-        expect::equal(
-            "sum of the VM's memory after the stop",
-            vm.memory().fingerprint(),
-            before,
-        )?;
+impl Bench<'_> {
+    /// Moves the VM, whose driver is not there yet, to VF2 and back.
+    fn move_idle(&mut self) -> Result<()> {
+        for (to, path) in [(1, Path::PreCopy), (0, Path::Straight)] {
+            let passage = Passage::random(&mut self.random);
+            let stopped = transfer::stop(&mut self.vm, path, passage.read, |_| Ok(()))?;
+            let device = self.vm.open(self.host.kind, &self.host.vfs[to])?;
+            let stream = passage.pass(&stopped.stream);
+            transfer::load(&mut self.vm, device, &stream, &passage.writes)?;
+        }
+        Ok(())
     }
-    let waiting = vm.waiting();
 
-    let device = vm.open(host.kind, &host.vfs[to])?;
-    expect::equal(
-        "requests left after the other VF was opened",
-        vm.waiting(),
-        waiting,
-    )?;
-    let chunks: &[usize] = [&[40, 136][..], &[176], &[1], &[39, 2, 100]][trip % 4];
-    transfer::load(vm, device, &stopped.stream, chunks)?;
-    // The source is closed only now, as on two hosts.
-    drop(stopped);
-    control::set_latency_of(host.accelerator.id, FAST)?;
-    vm.finish()?;
-    vm.verify()
+    /// How the stream is handed over on this trip: by rule first, later by chance. The last two
+    /// are of version 1, which is as old as hardware with its registers in the VF.
+    fn passage(&mut self, trip: usize) -> Result<Passage> {
+        Ok(match Passage::EDGES.len() {
+            edges if trip < edges => Passage::edge(trip),
+            _ => Passage {
+                version_1: trip + 2 >= ROUND_TRIPS && self.host.hides_half_of_bar2()?,
+                ..Passage::random(&mut self.random)
+            },
+        })
+    }
+
+    /// Moves the VM to VF `to` while it works.
+    fn move_on(&mut self, to: usize, path: Path, trip: usize) -> Result<()> {
+        let passage = self.passage(trip)?;
+        let Bench {
+            host, vm, found, ..
+        } = self;
+        let accelerator = host.accelerator;
+        work(vm)?;
+        control::set_latency_of(accelerator.id, found.slow)?;
+        vm.submit_at_once(IN_FLIGHT)?;
+        // Some of them complete and are seen before the stop.
+        vm.run_until(IN_FLIGHT - 4, Duration::from_secs(30))?;
+
+        let stopped = transfer::stop(vm, path, passage.read, |vm| vm.submit(PRE_COPY))?;
+        found.look(vm);
+        if trip < 2 {
+            let before = vm.memory().fingerprint();
+            std::thread::sleep(4 * found.slow);
+            expect::equal(
+                "sum of the VM's memory after the stop",
+                vm.memory().fingerprint(),
+                before,
+            )?;
+        }
+        let waiting = vm.waiting();
+
+        let device = vm.open(host.kind, &host.vfs[to])?;
+        expect::equal(
+            "requests left after the other VF was opened",
+            vm.waiting(),
+            waiting,
+        )?;
+        let stream = passage.pass(&stopped.stream);
+        transfer::load(vm, device, &stream, &passage.writes)
+            .with_context(|| format!("{passage:?}"))?;
+        // The source is closed only now, as on two hosts.
+        drop(stopped);
+        control::set_latency_of(accelerator.id, FAST)?;
+        vm.finish()?;
+        vm.verify()
+    }
 }

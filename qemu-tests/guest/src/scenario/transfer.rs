@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::control::Report;
+use crate::expect::equal;
 use crate::qm::Vm;
+use crate::random::Random;
 use crate::vfio::{Device, State};
 
 /// The way a VM is stopped.
@@ -90,6 +92,82 @@ pub(super) fn report_requests(vm: &Vm, report: &mut Report) {
     report.note(&format!("{:?}", vm.counts()));
 }
 
+/// How a stream is handed over.
+#[derive(Debug)]
+pub(super) struct Passage {
+    /// Bytes asked for by each read.
+    pub(super) read: usize,
+    /// Bytes of each write; the last number repeats.
+    pub(super) writes: Vec<usize>,
+    /// As the C driver sent it before Linux 6.16.
+    pub(super) version_1: bool,
+}
+
+impl Passage {
+    /// Passages whose pieces begin and end where a driver may go wrong.
+    pub(super) const EDGES: [(usize, &[usize]); 4] = [
+        (4096, &[MATCH_SIZE, STREAM_SIZE - MATCH_SIZE]),
+        (STREAM_SIZE, &[STREAM_SIZE]),
+        (7, &[1]),
+        (1, &[39, 2, 100]),
+    ];
+
+    /// The passage with this number in [`Passage::EDGES`].
+    pub(super) fn edge(number: usize) -> Self {
+        let (read, writes) = Self::EDGES[number];
+        Passage {
+            read,
+            writes: writes.to_vec(),
+            version_1: false,
+        }
+    }
+
+    /// Pieces of any size.
+    pub(super) fn random(random: &mut Random) -> Self {
+        let mut below = |limit| 1 + random.below(limit);
+        let (read, longest) = (below(STREAM_SIZE), below(STREAM_SIZE));
+        // Enough of them, even if each were a byte long.
+        let writes = (0..STREAM_SIZE).map(|_| below(longest));
+        Passage {
+            read,
+            writes: writes.collect(),
+            version_1: false,
+        }
+    }
+
+    /// What of `stream` arrives.
+    pub(super) fn pass(&self, stream: &[u8]) -> Vec<u8> {
+        if self.version_1 {
+            version_1(stream)
+        } else {
+            stream.to_vec()
+        }
+    }
+}
+
+/// Places in the stream that version 1 has otherwise.
+const VERSION: std::ops::Range<usize> = 28..40;
+const EQC: usize = 64;
+const AEQC: usize = 92;
+const EQ_ADDRESS: usize = 144;
+const AEQ_ADDRESS: usize = 152;
+const MAGIC_V1: u64 = 0xcdcd_cdcd_feed_aacc;
+
+/// A stream as the C driver sent it before Linux 6.16: with another magic, without version, and
+/// with addresses of the event queues made of the wrong words of their contexts.
+fn version_1(stream: &[u8]) -> Vec<u8> {
+    let mut old = stream.to_vec();
+    old[..8].copy_from_slice(&MAGIC_V1.to_le_bytes());
+    old[VERSION].fill(0);
+    if stream.len() == STREAM_SIZE {
+        for (address, context) in [(EQ_ADDRESS, EQC), (AEQ_ADDRESS, AEQC)] {
+            // Words 0 and 1 instead of 1 and 2.
+            old[address..address + 8].copy_from_slice(&stream[context..context + 8]);
+        }
+    }
+    old
+}
+
 /// A VM's device, stopped, and its state.
 pub(super) struct Stopped {
     /// Still in STOP_COPY.
@@ -110,11 +188,7 @@ pub(super) fn stop(
         Path::PreCopy => {
             let file = vm.device()?.set_state_with_file(State::PreCopy)?;
             stream = file.read_available(chunk)?;
-            ensure!(
-                stream.len() == MATCH_SIZE,
-                "expected {MATCH_SIZE} bytes in PRE_COPY, got {}",
-                stream.len(),
-            );
+            equal("bytes in PRE_COPY", stream.len(), MATCH_SIZE)?;
             meanwhile(vm)?;
             let second = vm
                 .device()?
@@ -128,11 +202,8 @@ pub(super) fn stop(
         }
     };
     stream.extend(file.read_available(chunk)?);
-    ensure!(
-        stream.len() == STREAM_SIZE,
-        "expected a stream of {STREAM_SIZE} bytes, got {}",
-        stream.len(),
-    );
+    let size = if vm.is_up() { STREAM_SIZE } else { MATCH_SIZE };
+    equal("bytes of the stream", stream.len(), size)?;
     let device = vm.detach()?;
     Ok(Stopped { device, stream })
 }
@@ -151,4 +222,38 @@ pub(super) fn load(vm: &mut Vm, mut device: Device, stream: &[u8], chunks: &[usi
         .context("setting RUNNING")?;
     vm.attach(device);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_1_has_the_wrong_words() {
+        let stream: Vec<u8> = (0..STREAM_SIZE as u8).collect();
+        let old = version_1(&stream);
+        assert_eq!(old[..4], [0xcc, 0xaa, 0xed, 0xfe]);
+        assert_eq!(old[8..28], stream[8..28]);
+        assert_eq!(old[28..40], [0; 12]);
+        assert_eq!(old[40..144], stream[40..144]);
+        assert_eq!(old[144..152], stream[64..72]);
+        assert_eq!(old[152..160], stream[92..100]);
+        assert_eq!(old[160..], stream[160..]);
+        assert_eq!(version_1(&stream[..MATCH_SIZE]), old[..MATCH_SIZE]);
+    }
+
+    #[test]
+    fn random_passages_pass_everything_and_differ() {
+        let mut random = Random::new(1);
+        let passages: Vec<_> = (0..20).map(|_| Passage::random(&mut random)).collect();
+        for passage in &passages {
+            assert!(passage.writes.iter().sum::<usize>() >= STREAM_SIZE);
+            assert!(passage.read > 0 && !passage.writes.contains(&0));
+        }
+        assert!(
+            passages
+                .windows(2)
+                .all(|two| two[0].writes != two[1].writes)
+        );
+    }
 }
