@@ -165,10 +165,20 @@ impl Host {
         accelerator: &'static Accelerator,
         vfs: u32,
     ) -> Result<Self> {
+        let pf = load(&modules(options)?, accelerator, "")?;
+        Self::on(options, accelerator, pf, vfs)
+    }
+
+    /// A host with VFs of this PF, whose driver is loaded.
+    pub(crate) fn on(
+        options: &Options,
+        accelerator: &'static Accelerator,
+        pf: Function,
+        vfs: u32,
+    ) -> Result<Self> {
         let driver = Driver::chosen(options)?;
         let kind = Kind::chosen(options)?;
         let modules = modules(options)?;
-        let pf = load(&modules, accelerator, "")?;
         // They would get in the way of the VFs' work.
         end_of_self_tests(accelerator.module)?;
         load_vfio(&modules)?;
@@ -192,10 +202,15 @@ impl Host {
             vfs,
         };
         for (index, vf) in host.vfs.iter().enumerate() {
-            let driver = if index == 1 { peer } else { driver };
-            vf.bind(&Self::name_of(driver)?).context("binding a VF")?;
+            let name = Self::name_of(host.driver_of(index))?;
+            vf.bind(&name).context("binding a VF")?;
         }
         Ok(host)
+    }
+
+    /// The driver that a VF is bound to.
+    pub(crate) fn driver_of(&self, vf: usize) -> Driver {
+        if vf == 1 { self.peer } else { self.driver }
     }
 
     /// The name by which the migration driver is registered on the PCI bus.

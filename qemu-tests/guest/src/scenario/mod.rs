@@ -15,6 +15,7 @@ mod guest_at_work;
 mod guest_stays;
 mod judge;
 mod kunit;
+mod matching;
 mod migrate;
 mod shell;
 mod task;
@@ -46,6 +47,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "judge-engines" => engines::run,
         "judge-load" => judge::load,
         "uapi" => uapi::run,
+        "matching" => matching::run,
         "migrate" => migrate::run,
         "example" => example::run,
         "guest-at-work" => guest_at_work::run,
