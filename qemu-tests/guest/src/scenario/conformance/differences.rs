@@ -8,7 +8,7 @@
 use rustix::io::Errno;
 
 use super::observation::{Answer, Aspect, Observation, Value};
-use super::past::{Past, Resuming};
+use super::past::{Past, Promise, Resuming};
 use super::step::{DebugFile, Fault, Step, Which};
 use super::stream::{Field, is_version_1};
 use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
@@ -188,32 +188,35 @@ fn cut_off(case: &Case<'_>) -> bool {
 
 /// D-10: ours has promised the rest and keeps to it, though the driver in the VM has gone.
 fn promise(case: &Case<'_>) -> bool {
-    let kept = match case.step {
-        Step::Read(Which::Newest, _) => {
-            case.past.state == State::StopCopy
-                && matches!(
-                    (&case.c.answer, &case.ours.answer),
-                    (Ok(Value::Bytes(c)), Ok(Value::Bytes(ours))) if c.len() < ours.len()
-                )
-        }
-        Step::Debug(DebugFile::MigfData) => matches!(
-            (
-                dump(&case.c.answer, "Mig Data:"),
-                dump(&case.ours.answer, "Mig Data:"),
-            ),
-            (Some((_, c)), Some((_, ours)))
-                if c == ["migrate data length: 40"] && ours == ["migrate data length: 176"]
-        ),
+    let more = match (&case.c.answer, &case.ours.answer) {
+        (Ok(Value::Bytes(c)), Ok(Value::Bytes(ours))) => c.len() < ours.len(),
+        (Ok(Value::Number(0)), Err(Errno::FAULT)) => true,
         _ => false,
     };
-    kept && case.past.ready_in_pre_copy
+    match case.step {
+        Step::Read(Which::Newest, _) | Step::ReadToNowhere(Which::Newest, _) => {
+            more && case.past.promise == Promise::Kept
+        }
+        Step::Debug(DebugFile::MigfData) => {
+            let c = dump(&case.c.answer, "Mig Data:");
+            let ours = dump(&case.ours.answer, "Mig Data:");
+            case.past.promised
+                && matches!((c, ours), (Some((_, c)), Some((_, ours)))
+                    if c == ["migrate data length: 40"] && ours == ["migrate data length: 176"])
+        }
+        _ => false,
+    }
 }
 
 /// D-11: the C driver makes the addresses of a version 1 stream before all of it is there.
 fn version_1_in_pieces(case: &Case<'_>) -> bool {
-    case.image_differs()
-        && case.c_ok()
-        && case.ours_ok()
+    let fails = |command| case.past.fault.fails(command);
+    let ours = match case.ours.answer {
+        Ok(_) => case.image_differs(),
+        // What the C driver does not try cannot fail.
+        Err(_) => fails("sqc-bt") || fails("cqc-bt"),
+    };
+    ours && case.c_ok()
         && case.loads_length(STREAM_SIZE).is_some_and(|stream| {
             let none = |field: Field| field.of(stream) == Some(0);
             is_version_1(stream) && (none(Field::EqeDma) || none(Field::AeqeDma))
@@ -366,8 +369,15 @@ fn dev_data(case: &Case<'_>) -> bool {
         return false;
     };
     let size = |rest: &[&str]| rest.get(1).map(|line| line.to_string());
-    c.len() == ours.len()
-        && c.get(MATCH_SIZE..) == ours.get(MATCH_SIZE..)
+    // The queue goes on in ours where it does not with the C driver (D-16b).
+    let head: &[Field] = if case.past.stopped {
+        &[Field::EqcHead]
+    } else {
+        &[]
+    };
+    c.len() > MATCH_SIZE
+        && ours.len() > MATCH_SIZE
+        && differ_in(&c[MATCH_SIZE..], &ours[MATCH_SIZE..], MATCH_SIZE, head)
         && c_rest.len() == 2
         && our_rest.first() == Some(&"guest driver load: 1")
         && size(&c_rest) == size(&our_rest)
@@ -470,6 +480,7 @@ fn order_of_checks(case: &Case<'_>) -> bool {
         Step::WriteFromNowhere(..) => {
             case.answers(Errno::NODEV, Errno::FAULT) || case.answers(Errno::NOMEM, Errno::FAULT)
         }
+        Step::Write { .. } => case.answers(Errno::NOMEM, Errno::NODEV),
         _ => false,
     }
 }

@@ -16,6 +16,16 @@ pub(super) struct Resuming {
     pub(super) refused: bool,
 }
 
+/// Whether a stream that has begun in PRE_COPY goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Promise {
+    None,
+    /// The function was ready, so that there is more to come.
+    Given,
+    /// It was not any more when the device had stopped.
+    Kept,
+}
+
 /// What both devices have been through.
 pub(super) struct Past {
     pub(super) fault: Fault,
@@ -38,8 +48,9 @@ pub(super) struct Past {
     pub(super) untouched: bool,
     /// A transaction on the PF's table was cut off, and the table waits for it.
     pub(super) table_stuck: bool,
-    /// The newest session has begun in PRE_COPY, with a function that was ready.
-    pub(super) ready_in_pre_copy: bool,
+    /// What our driver has promised in the newest session, and whether it ever had to keep to it.
+    pub(super) promise: Promise,
+    pub(super) promised: bool,
 }
 
 impl Default for Past {
@@ -57,7 +68,8 @@ impl Default for Past {
             refused: false,
             untouched: true,
             table_stuck: false,
-            ready_in_pre_copy: false,
+            promise: Promise::None,
+            promised: false,
         }
     }
 }
@@ -135,14 +147,23 @@ impl Past {
         let Some(Ok(state)) = c.state else {
             return;
         };
+        let ready = c.register("VF_STATE") == Some(0);
         if matches!(c.answer, Ok(Value::Text(_))) {
             // A data file, and so a new session.
             self.position = 0;
             self.sessions += 1;
             self.resuming = (state == State::Resuming).then(Resuming::default);
-            self.ready_in_pre_copy = state == State::PreCopy && c.register("VF_STATE") == Some(0);
+            self.promise = if state == State::PreCopy && ready {
+                Promise::Given
+            } else {
+                Promise::None
+            };
         } else if state != State::Resuming {
             self.resuming = None;
+        }
+        if self.promise == Promise::Given && state == State::StopCopy && !ready {
+            self.promise = Promise::Kept;
+            self.promised = true;
         }
         self.transferred |= state == State::StopCopy || self.state == State::Resuming;
         self.stopped |= c.answer.is_err() || !matches!(state, State::Running | State::PreCopy);

@@ -41,9 +41,13 @@ const FILES: usize = 2;
 const BAR2_SIZE: usize = 0x1_0000;
 /// The contexts of the event queues on hardware V3, in the VF's BAR 2.
 const V3_CONTEXTS: [usize; 2] = [0x8000, 0x8020];
-/// The same on V4, in the PF's: the window of the first VF, and where in it they are.
-const V4_WINDOW: usize = 0x18_0000 + 0x2000;
-const V4_CONTEXTS: [usize; 2] = [0x1c00, 0x1c20];
+/// The part of the PF's BAR 2 with its queue manager and the window of its first VF.
+const PF_BLOCK: usize = 0x10_0000;
+const PF_BLOCK_SIZE: usize = 0x8_4000;
+/// The contexts of the event queues on V4, in that window.
+const V4_CONTEXTS: [usize; 2] = [0x8_2000 + 0x1c00, 0x8_2000 + 0x1c20];
+/// `QM_MIG_REGION_SEL`: whether there are windows.
+const WINDOWS: usize = 0x198;
 
 /// A VF and everything that is done with it.
 pub(super) struct Side {
@@ -85,7 +89,10 @@ impl Side {
         let contexts = if vf.number("revision")? <= 0x30 {
             (None, V3_CONTEXTS)
         } else {
-            (Some(map_bar2(pf, V4_WINDOW as u64, 0x2000)?), V4_CONTEXTS)
+            (
+                Some(map_bar2(pf, PF_BLOCK as u64, PF_BLOCK_SIZE)?),
+                V4_CONTEXTS,
+            )
         };
         Ok(Side {
             driver,
@@ -180,7 +187,12 @@ impl Side {
 
     pub(super) fn reset_pf(&mut self) -> Result<()> {
         self.lost();
-        self.pf.reset()
+        self.pf.reset()?;
+        // On V4 hisi_qm opens the windows when it is bound and not after a reset.
+        if let (Some(pf), _) = &self.contexts {
+            pf.write32(WINDOWS, pf.read32(WINDOWS) | 1);
+        }
+        Ok(())
     }
 
     fn file(&self, which: Which) -> Option<&DataFile> {

@@ -55,6 +55,7 @@ pub(super) enum Field {
     IfcIntMask,
     IfcIntSet,
     PageSize,
+    EqcHead,
     EqcBase,
     EqcDepth,
     AeqcBase,
@@ -65,7 +66,7 @@ pub(super) enum Field {
 }
 
 impl Field {
-    pub(super) const ALL: [Field; 22] = [
+    pub(super) const ALL: [Field; 23] = [
         Field::Magic,
         Field::QueueCount,
         Field::Device,
@@ -81,6 +82,7 @@ impl Field {
         Field::IfcIntMask,
         Field::IfcIntSet,
         Field::PageSize,
+        Field::EqcHead,
         Field::EqcBase,
         Field::EqcDepth,
         Field::AeqcBase,
@@ -108,6 +110,7 @@ impl Field {
             Field::IfcIntMask => (52, 4),
             Field::IfcIntSet => (56, 4),
             Field::PageSize => (60, 4),
+            Field::EqcHead => (64, 4),
             Field::EqcBase => (68, 4),
             Field::EqcDepth => (88, 4),
             Field::AeqcBase => (96, 4),

@@ -188,11 +188,15 @@ fn unlisted(
     c: &Observation,
     ours: &Observation,
 ) -> Unlisted {
+    let show = |one: &Observation| match aspect {
+        Aspect::Answer => one.show(aspect),
+        _ => format!("{} after {}", one.show(aspect), one.show(Aspect::Answer)),
+    };
     Unlisted {
         step,
         kind: std::mem::discriminant(what),
         aspect,
-        c: c.show(aspect),
-        ours: ours.show(aspect),
+        c: show(c),
+        ours: show(ours),
     }
 }
