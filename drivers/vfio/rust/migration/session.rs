@@ -7,8 +7,10 @@
 
 use crate::data_file::{
     PrecopyInfo,
+    Readiness,
     Sink,
-    Source, //
+    Source,
+    Waiters, //
 };
 use kernel::{
     new_mutex,
@@ -169,6 +171,7 @@ struct Save<I> {
 #[pin_data]
 pub(super) struct Saving<I: Image> {
     info_v2: bool,
+    waiters: Waiters,
     #[pin]
     inner: Mutex<Save<I>>,
 }
@@ -183,6 +186,7 @@ impl<I: Image> Saving<I> {
         Arc::pin_init(
             pin_init!(Self {
                 info_v2,
+                waiters: Waiters::new(),
                 inner <- new_mutex!(save, "Saving::inner"),
             }),
             GFP_KERNEL,
@@ -210,20 +214,27 @@ impl<I: Image> Saving<I> {
     ///
     /// [`EIO`] if it does not begin with what there was, which the user may have read.
     pub(super) fn go_on(&self, data: Data<I>) -> Result {
-        let mut save = self.inner.lock();
-        if !data.as_slice().starts_with(save.data.as_slice()) {
-            return Err(EIO);
+        {
+            let mut save = self.inner.lock();
+            if !data.as_slice().starts_with(save.data.as_slice()) {
+                return Err(EIO);
+            }
+            save.phase = Phase::StopCopy;
+            save.data = data;
         }
-        save.phase = Phase::StopCopy;
-        save.data = data;
+        self.waiters.wake();
         Ok(())
     }
 
     /// The state that the session belongs to is left; what was there is returned.
     pub(super) fn close(&self) -> Data<I> {
-        let mut save = self.inner.lock();
-        save.phase = Phase::Over;
-        save.data
+        let data = {
+            let mut save = self.inner.lock();
+            save.phase = Phase::Over;
+            save.data
+        };
+        self.waiters.wake();
+        data
     }
 }
 
@@ -243,6 +254,19 @@ impl<I: Image> Source for Saving<I> {
         Ok(count)
     }
 
+    fn readiness(&self) -> Readiness {
+        let save = self.inner.lock();
+        match save.phase {
+            Phase::PreCopy if save.position >= save.data.len => Readiness::Nothing,
+            Phase::PreCopy | Phase::StopCopy => Readiness::Readable,
+            Phase::Over => Readiness::Over,
+        }
+    }
+
+    fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+
     fn consume(&self, count: usize) {
         self.inner.lock().position += count;
     }
@@ -254,8 +278,7 @@ impl<I: Image> Source for Saving<I> {
                 initial: save.data.len.saturating_sub(save.position) as u64,
                 dirty: 0,
             }),
-            Phase::StopCopy => Err(EINVAL),
-            Phase::Over => Err(ENODEV),
+            Phase::StopCopy | Phase::Over => Err(EINVAL),
         }
     }
 
@@ -394,10 +417,12 @@ mod tests {
         let session = Saving::pre_copy(false, Data::head(IMAGE, HEAD))?;
         let mut out = [0; 5];
 
+        assert_eq!(session.readiness(), Readiness::Readable);
         assert_eq!(session.peek(&mut out), Ok(HEAD));
         assert_eq!(session.precopy_info()?.initial, HEAD as u64);
         session.consume(HEAD);
         assert_eq!(session.peek(&mut out), Err(ENOMSG));
+        assert_eq!(session.readiness(), Readiness::Nothing);
         assert_eq!(session.precopy_info()?.initial, 0);
 
         session.go_on(Data::whole(IMAGE))?;
@@ -405,10 +430,12 @@ mod tests {
         assert_eq!(session.peek(&mut out), Ok(5));
         session.consume(SIZE - HEAD);
         assert_eq!(session.peek(&mut out), Ok(0));
+        assert_eq!(session.readiness(), Readiness::Readable);
 
         session.close();
+        assert_eq!(session.readiness(), Readiness::Over);
         assert_eq!(session.peek(&mut out), Err(ENODEV));
-        assert_eq!(session.precopy_info(), Err(ENODEV));
+        assert_eq!(session.precopy_info(), Err(EINVAL));
         Ok(())
     }
 
