@@ -14,7 +14,8 @@ SHELL := /bin/bash
 help:
 	@echo 'Nothing is needed beforehand but Debian, root for its packages, and Rust:'
 	@echo '  demo       step a VF through migration on an emulated Kunpeng host'
-	@echo '  test       everything: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...)'
+	@echo '  test       everything: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...;'
+	@echo '             KERNEL=kcsan: with the detector of data races)'
 	@echo '  migrate    a guest at work moves from one QEMU to another and back, ROUNDS=5 times'
 	@echo '             (CONTAINER=type1|iommufd, DRIVER=rust|c); draws build/<KERNEL>/migrate.svg'
 	@echo '  conformance  random sequences, C driver against ours (N=2000 SEED=1 FIRST=0)'

@@ -23,8 +23,10 @@ pub struct Artifacts {
     pub out: PathBuf,
     /// Where the machines' logs go.
     pub logs: PathBuf,
-    /// Whether this is the kernel with the run-time checkers, in which everything is slower.
+    /// Whether this is a kernel with run-time checkers, in which everything is slower.
     pub debug: bool,
+    /// Whether its checker is KCSAN, which excludes KASAN.
+    pub kcsan: bool,
 }
 
 impl Artifacts {
@@ -33,10 +35,10 @@ impl Artifacts {
         let variant = std::env::var("KERNEL").unwrap_or_else(|_| "normal".into());
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
         let root = top.context("this crate has no top folder")?.join("build");
-        Self::read(root.join(&variant), variant == "debug")
+        Self::read(root.join(&variant), &variant)
     }
 
-    fn read(out: PathBuf, debug: bool) -> Result<Self> {
+    fn read(out: PathBuf, variant: &str) -> Result<Self> {
         let path = &out.join("artifacts");
         let text = std::fs::read_to_string(path).with_context(|| {
             format!("{} is not there; `make prepare` builds it", path.display())
@@ -60,7 +62,8 @@ impl Artifacts {
             initrd_vmm: get("initrd_vmm")?,
             logs: get("logs")?,
             out,
-            debug,
+            debug: variant != "normal",
+            kcsan: variant == "kcsan",
         })
     }
 }

@@ -16,6 +16,7 @@ pub mod machine;
 pub mod migrate;
 pub mod modules;
 pub mod picture;
+pub mod race;
 pub mod splat;
 
 pub use artifacts::Artifacts;

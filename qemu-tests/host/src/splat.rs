@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Finds what must not be in a kernel log.
 
+use crate::race;
+
 /// Texts that the kernel prints when something is wrong with it.
 const SPLATS: &[&str] = &[
     "WARNING:",
@@ -42,8 +44,14 @@ const HARMLESS: &[&str] = &[
 
 /// The lines of a kernel log that speak of a fault, each with its number from 1.
 pub fn find(log: &str) -> Vec<(usize, &str)> {
+    let races = race::find(log);
+    let is_known_race = |line: &usize| {
+        let mut known = races.iter().filter(|race| race.is_known());
+        known.any(|race| race.lines.contains(line))
+    };
     log.lines()
         .enumerate()
+        .filter(|(n, _)| !is_known_race(n))
         .filter(|(_, line)| SPLATS.iter().any(|s| line.contains(s)))
         .filter(|(_, line)| !HARMLESS.iter().any(|h| line.contains(h)))
         .map(|(n, line)| (n + 1, line))

@@ -228,6 +228,6 @@ pub(super) fn not_offered(bench: &mut Bench<'_>) -> Result<()> {
         answer.ends_with("\ncommands: 2/io_test\n"),
         "debug says:\n{answer}"
     );
-    equal("state", bench.vm.device()?.state()?, State::Running)?;
+    bench.files.attributes_are(&[("device state", "RUNNING")])?;
     bench.files.no_data()
 }
