@@ -65,6 +65,8 @@ pub struct Config {
     pub total_vfs: u16,
     /// Nanoseconds from the fetch of a request to its completion; the engine adds some for each byte.
     pub latency_ns: u64,
+    /// Nanoseconds that a mailbox command takes which has nothing to wait for.
+    pub mailbox_ns: u64,
 }
 
 impl Config {

@@ -10,9 +10,6 @@ use crate::config::Revision;
 use crate::regs::MAILBOX_STATUS_SHIFT;
 use crate::regs::MailboxFlags;
 
-/// Nanoseconds a command takes that has nothing to wait for.
-pub(crate) const COMMAND_NS: u64 = 2_000;
-
 const WORDS: usize = 4;
 
 macro_rules! opcodes {
@@ -158,8 +155,8 @@ impl Mailbox {
         self.current
     }
 
-    /// Writes word `index`; the last one sends.
-    pub(crate) fn write(&mut self, index: usize, value: u32, now_ns: u64) -> Written {
+    /// Writes word `index`; the last one sends a command, which will not end before `due_ns`.
+    pub(crate) fn write(&mut self, index: usize, value: u32, due_ns: u64) -> Written {
         if self.current.is_some() || self.fresh & 1 << index != 0 {
             return Written::Collision;
         }
@@ -180,7 +177,7 @@ impl Mailbox {
             data: u64::from(self.words[1]) | u64::from(self.words[2]) << 32,
         };
         self.words[0] |= u32::from(MailboxFlags::BUSY.bits());
-        self.current = Some((command, now_ns.saturating_add(COMMAND_NS)));
+        self.current = Some((command, due_ns));
         Written::Sent(command)
     }
 

@@ -7,6 +7,7 @@ mod common;
 use common::Bench;
 use common::Driver;
 use common::LATENCY_NS;
+use common::MAILBOX_NS;
 use common::pause;
 use common::share;
 use kunpeng_accel::Opcode;
@@ -26,6 +27,17 @@ fn a_mailbox_that_times_out_finishes_when_the_fault_goes() {
     assert_eq!(bench.mailbox_status(1), None);
     assert!(bench.mailbox(2, Opcode::Vft, true, 0, 0).is_ok());
     set(&mut bench, "");
+    assert_eq!(bench.mailbox_status(1), Some(0));
+    bench.assert_clean();
+}
+
+#[test]
+fn a_mailbox_command_takes_its_time() {
+    let mut bench = Bench::new();
+    bench.post(1, Opcode::Vft.code(), true, 0, 0);
+    bench.advance(MAILBOX_NS - 1);
+    assert_eq!(bench.mailbox_status(1), None);
+    bench.advance(1);
     assert_eq!(bench.mailbox_status(1), Some(0));
     bench.assert_clean();
 }

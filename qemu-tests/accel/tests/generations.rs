@@ -38,6 +38,7 @@ fn v2_has_1024_queues_as_its_driver_takes_for_granted() {
         total_qps,
         total_vfs: 1,
         latency_ns: 0,
+        mailbox_ns: 0,
     };
     assert!(Device::new(config(1024)).is_ok());
     assert_eq!(

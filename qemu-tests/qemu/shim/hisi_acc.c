@@ -11,6 +11,8 @@
 #include "qemu/timer.h"
 #include "qapi/error.h"
 #include "qapi/visitor.h"
+#include "exec/icount.h"
+#include "hw/core/cpu.h"
 #include "hw/pci/msi.h"
 #include "hw/pci/pcie.h"
 #include "hw/pci/pcie_sriov.h"
@@ -122,10 +124,40 @@ static void hisi_acc_timer(void *opaque)
     kunpeng_accel_timer(s->accel);
 }
 
+/*
+ * A CPU that reads a register waits for it. Where time is counted in
+ * instructions, that is as many of them as the CPU would have done meanwhile;
+ * those that its budget does not have are left to the next read.
+ */
+void hisi_acc_register_read(HisiAccState *pf)
+{
+    CPUState *cpu = current_cpu;
+    int64_t end, left, waited;
+
+    if (!pf->register_ns || !cpu) {
+        return;
+    }
+    if (!icount_enabled()) {
+        end = get_clock() + pf->register_ns;
+        while (get_clock() < end) {
+            cpu_relax();
+        }
+        return;
+    }
+
+    pf->owed_ns += pf->register_ns;
+    left = cpu->neg.icount_decr.u16.low + cpu->icount_extra;
+    waited = MIN(pf->owed_ns / icount_to_ns(1), left);
+    pf->owed_ns -= icount_to_ns(waited);
+    cpu->neg.icount_decr.u16.low = 0;
+    cpu->icount_extra = left - waited;
+}
+
 static uint64_t hisi_acc_read(void *opaque, hwaddr offset, unsigned size)
 {
     HisiAccState *s = opaque;
 
+    hisi_acc_register_read(s);
     return kunpeng_accel_read(s->accel, 0, offset, size);
 }
 
@@ -187,6 +219,7 @@ static void hisi_acc_realize(PCIDevice *dev, Error **errp)
         .total_qps = s->total_qps ?: default_qps,
         .total_vfs = s->total_vfs,
         .latency_ns = s->latency_ns,
+        .mailbox_ns = s->mailbox_ns,
     };
     char error[ERROR_ROOM];
 
@@ -329,6 +362,8 @@ static const Property hisi_acc_properties[] = {
     DEFINE_PROP_UINT8("revision", HisiAccState, revision, 0x30),
     DEFINE_PROP_UINT16("total-qps", HisiAccState, total_qps, 0),
     DEFINE_PROP_UINT16("total-vfs", HisiAccState, total_vfs, 7),
+    DEFINE_PROP_UINT64("mailbox-ns", HisiAccState, mailbox_ns, 2 * SCALE_US),
+    DEFINE_PROP_UINT64("register-ns", HisiAccState, register_ns, 0),
 };
 
 /* Requests in flight and cached contexts are not saved. */

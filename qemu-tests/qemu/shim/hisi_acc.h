@@ -53,6 +53,10 @@ struct HisiAccState {
     KunpengAccel *accel;
     char *fault;
     uint64_t latency_ns;
+    uint64_t mailbox_ns;
+    uint64_t register_ns;
+    /* Of reads that are over, not yet added to the time. */
+    uint64_t owed_ns;
     /* 0: the default. */
     uint16_t total_qps;
     uint16_t total_vfs;
@@ -67,6 +71,9 @@ struct HisiAccVfState {
 /* Capabilities both kinds of function have. */
 bool hisi_acc_init_capabilities(PCIDevice *dev, Error **errp);
 void hisi_acc_exit_capabilities(PCIDevice *dev);
+
+/* Let the time of one register read pass. */
+void hisi_acc_register_read(HisiAccState *pf);
 
 /* Decode the BAR of a VF if, and only if, the PF's VF MSE says so. */
 void hisi_acc_vf_update_decode(PCIDevice *vf);

@@ -26,6 +26,7 @@ static uint64_t hisi_acc_vf_read(void *opaque, hwaddr offset, unsigned size)
 {
     PCIDevice *dev = opaque;
 
+    hisi_acc_register_read(HISI_ACC(pcie_sriov_get_pf(dev)));
     return kunpeng_accel_read(vf_accel(dev), vf_function(dev), offset, size);
 }
 

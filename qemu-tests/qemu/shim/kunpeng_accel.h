@@ -36,6 +36,7 @@ typedef struct KunpengAccelConfig {
     uint16_t total_qps;
     uint16_t total_vfs;
     uint64_t latency_ns;
+    uint64_t mailbox_ns;
 } KunpengAccelConfig;
 
 enum {

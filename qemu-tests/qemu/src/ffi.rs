@@ -68,6 +68,8 @@ pub struct RawConfig {
     pub total_vfs: u16,
     /// Nanoseconds of a request.
     pub latency_ns: u64,
+    /// Nanoseconds of a mailbox command.
+    pub mailbox_ns: u64,
 }
 
 /// Engines: `KUNPENG_ACCEL_ZIP`, .. in the header.
@@ -176,6 +178,7 @@ fn make(config: RawConfig) -> Result<Device, String> {
                 total_qps: config.total_qps,
                 total_vfs: config.total_vfs,
                 latency_ns: config.latency_ns,
+                mailbox_ns: config.mailbox_ns,
             })
         })
         .map_err(|reason| reason.to_string())

@@ -64,6 +64,7 @@ const CONFIG: ffi::RawConfig = ffi::RawConfig {
     total_qps: 16,
     total_vfs: 3,
     latency_ns: 1000,
+    mailbox_ns: 2000,
 };
 
 const OPS: ffi::Ops = ffi::Ops {

@@ -20,13 +20,13 @@ impl Device {
         index: usize,
         value: u32,
     ) {
-        let now_ns = host.now_ns();
+        let due_ns = host.now_ns().saturating_add(self.config.mailbox_ns);
         let revision = self.config.revision;
         self.advance_mailbox(host, number);
         let Some(function) = self.functions.get_mut(usize::from(number)) else {
             return;
         };
-        match function.mailbox.write(index, value, now_ns) {
+        match function.mailbox.write(index, value, due_ns) {
             Written::Partly => {}
             Written::Collision => {
                 self.bus(host, number).violation(

@@ -16,6 +16,7 @@ use kunpeng_accel::regs::function as fb;
 use kunpeng_accel::regs::pf;
 
 pub const LATENCY_NS: u64 = 20_000;
+pub const MAILBOX_NS: u64 = 3_000;
 pub const TOTAL_QPS: u16 = 32;
 pub const TOTAL_VFS: u16 = 3;
 pub const VF_QUEUES: u16 = 4;
@@ -49,6 +50,7 @@ impl Bench {
             },
             total_vfs: TOTAL_VFS,
             latency_ns: LATENCY_NS,
+            mailbox_ns: MAILBOX_NS,
         })
         .unwrap();
         let mut bench = Self {

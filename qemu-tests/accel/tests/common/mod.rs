@@ -16,6 +16,7 @@ mod zip;
 
 pub use bench::Bench;
 pub use bench::LATENCY_NS;
+pub use bench::MAILBOX_NS;
 pub use bench::TOTAL_QPS;
 pub use bench::TOTAL_VFS;
 pub use bench::VF_QUEUES;
