@@ -1,128 +1,89 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `make bench`: what each step of a migration costs with the C driver and with ours, in one run,
-//! on the same machine and model.
+//! `make bench`: what a migration costs with the C driver and with ours, in one run, on the same
+//! machine and model.
 
-use std::collections::HashMap;
-use std::fmt::{self, Display};
+mod table;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{Artifacts, Scenario};
+use crate::{Artifacts, Outcome, Scenario};
+use table::{Rows, parse};
 
-/// What is compared, in the order of the columns.
-const QUANTITIES: [&str; 5] = ["reads", "writes", "doorbells", "mailbox", "time"];
+pub use table::Report;
 
-type Costs = [u64; QUANTITIES.len()];
+const DRIVERS: [&str; 2] = ["c", "rust"];
 
-/// The comparison, step by step.
-pub struct Table {
-    rows: Vec<(String, Costs, Costs)>,
-}
+/// How many VFs are saved at once.
+const TOGETHER: [u32; 3] = [1, 8, MOST];
+/// As many as a PF can have.
+const MOST: u32 = 63;
+
+/// Times as those of a board may be: a read goes to the device and back, a mailbox command makes the
+/// device read or write a context in memory.
+const REGISTER_NS: u64 = 1_000;
+const MAILBOX_NS: u64 = 20_000;
 
 /// Measures both drivers.
-pub fn run(artifacts: &Artifacts) -> Result<Table> {
-    let c = measure(artifacts, "c")?;
-    let rust: HashMap<_, _> = measure(artifacts, "rust")?.into_iter().collect();
-    let rows = c
-        .into_iter()
-        .map(|(step, c)| {
-            let rust = *rust
-                .get(&step)
-                .with_context(|| format!("our driver was not measured at `{step}`"))?;
-            Ok((step, c, rust))
-        })
-        .collect::<Result<_>>()?;
-    Ok(Table { rows })
+pub fn run(artifacts: &Artifacts) -> Result<Report> {
+    let measured = |scenario: Scenario| rows(&scenario.run(artifacts, show)?);
+    let by_steps = |measure: &'static str| both(|driver| measured(steps(driver, measure)));
+    let at_once = |vfs| both(|driver| measured(timed(together(driver, vfs)).counted()));
+    Ok(Report {
+        steps: by_steps("accesses")?,
+        timed: both(|driver| measured(timed(steps(driver, "accesses").with("device", "slow"))))?,
+        allocations: by_steps("allocations")?,
+        together: (TOGETHER.into_iter())
+            .map(|vfs| Ok((vfs, at_once(vfs)?)))
+            .collect::<Result<_>>()?,
+        // Who gets into whose way is decided where there is more than one CPU.
+        violations: both(|driver| {
+            let scenario = together(driver, MOST).with("rush", "yes");
+            let outcome = scenario.run(artifacts, show)?;
+            outcome.expect_passed()?;
+            Ok(outcome.violated())
+        })?,
+    })
 }
 
-fn measure(artifacts: &Artifacts, driver: &str) -> Result<Vec<(String, Costs)>> {
-    let scenario = Scenario::new("bench").with("driver", driver).counted();
-    let outcome = scenario
-        .with("vfio", driver)
-        .run(artifacts, |line| println!("{line}"))?;
+/// The C driver's and ours.
+type Both<T> = [T; DRIVERS.len()];
+
+fn both<T>(measure: impl Fn(&str) -> Result<T>) -> Result<Both<T>> {
+    Ok([measure(DRIVERS[0])?, measure(DRIVERS[1])?])
+}
+
+fn show(line: &str) {
+    println!("{line}");
+}
+
+/// Step by step, in instructions. Each driver has the `vfio.ko` in its own language.
+fn steps(driver: &str, measure: &str) -> Scenario {
+    let scenario = Scenario::new("bench").with("driver", driver);
+    let scenario = scenario.with("vfio", driver).with("measure", measure);
+    scenario.counted()
+}
+
+/// Several VFs, as many as the accelerator can have and 15 queues for each.
+fn together(driver: &str, vfs: u32) -> Scenario {
+    let scenario = Scenario::new("bench-together").with("driver", driver);
+    let scenario = scenario.with("vfs", &vfs.to_string()).memory("3G");
+    scenario
+        .property("total-vfs", &MOST.to_string())
+        .property("total-qps", "1024")
+        .within(900)
+}
+
+fn timed(scenario: Scenario) -> Scenario {
+    scenario
+        .property("register-ns", &REGISTER_NS.to_string())
+        .property("mailbox-ns", &MAILBOX_NS.to_string())
+}
+
+fn rows(outcome: &Outcome) -> Result<Rows> {
     outcome.expect_passed()?;
-    let rows: Vec<_> = outcome
-        .dump
-        .iter()
+    let rows: Rows = (outcome.dump.iter())
         .map(|line| parse(line).with_context(|| format!("not a measurement: {line}")))
         .collect::<Result<_>>()?;
-    ensure!(
-        !rows.is_empty(),
-        "nothing was measured with driver={driver}"
-    );
+    ensure!(!rows.is_empty(), "nothing was measured");
     Ok(rows)
-}
-
-fn parse(line: &str) -> Option<(String, Costs)> {
-    let mut costs = Costs::default();
-    let (mut rest, mut found) = (line, 0);
-    for (cost, quantity) in costs.iter_mut().zip(QUANTITIES).rev() {
-        let (before, value) = rest.rsplit_once(&format!(" {quantity}="))?;
-        *cost = value.parse().ok()?;
-        rest = before;
-        found += 1;
-    }
-    (found == QUANTITIES.len()).then(|| (rest.to_string(), costs))
-}
-
-/// `ours / theirs`, where that is a number.
-fn ratio(c: u64, rust: u64) -> String {
-    match (c, rust) {
-        (0, 0) => "-".into(),
-        (0, _) => "more".into(),
-        _ => format!("{:.2}", rust as f64 / c as f64),
-    }
-}
-
-impl Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "Each cell: C driver, ours, ratio. Accesses as the device counts them; time in ns of a\n\
-             machine with 1 ns for each instruction (system call included), median of 15.\n"
-        )?;
-        write!(f, "{:<26}", "step")?;
-        for quantity in QUANTITIES {
-            write!(f, "{quantity:>27}")?;
-        }
-        writeln!(f)?;
-        let mut sums = (Costs::default(), Costs::default());
-        for (step, c, rust) in &self.rows {
-            row(f, step, c, rust)?;
-            for n in 0..QUANTITIES.len() {
-                sums.0[n] += c[n];
-                sums.1[n] += rust[n];
-            }
-        }
-        row(f, "all", &sums.0, &sums.1)
-    }
-}
-
-fn row(f: &mut fmt::Formatter<'_>, step: &str, c: &Costs, rust: &Costs) -> fmt::Result {
-    write!(f, "{step:<26}")?;
-    for (c, rust) in c.iter().zip(rust) {
-        write!(f, "{:>27}", format!("{c} {rust} {:>5}", ratio(*c, *rust)))?;
-    }
-    writeln!(f)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{parse, ratio};
-
-    #[test]
-    fn a_step_may_have_spaces() {
-        let (step, costs) =
-            parse("RUNNING to STOP reads=5 writes=1 doorbells=0 mailbox=1 time=1234").unwrap();
-        assert_eq!(step, "RUNNING to STOP");
-        assert_eq!(costs, [5, 1, 0, 1, 1234]);
-        assert!(parse("RUNNING to STOP reads=5").is_none());
-    }
-
-    #[test]
-    fn nothing_against_nothing_has_no_ratio() {
-        assert_eq!(ratio(0, 0), "-");
-        assert_eq!(ratio(4, 2), "0.50");
-        assert_eq!(ratio(0, 2), "more");
-    }
 }

@@ -42,6 +42,8 @@ pub struct Scenario {
     functions: Vec<String>,
     /// A module that takes the place of ours of its name.
     module: Option<PathBuf>,
+    /// As QEMU takes it, if it is not what the machine needs in any case.
+    memory: Option<&'static str>,
     /// Whether the machine's time is counted in instructions.
     counted: bool,
     /// Whether the machine can have guests of its own.
@@ -79,6 +81,7 @@ impl Scenario {
             accelerators: vec![("zip0", "hisi-zip".into())],
             functions: Vec::new(),
             module: None,
+            memory: None,
             counted: false,
             hypervisor: false,
             deadline: Duration::from_secs(240),
@@ -130,6 +133,12 @@ impl Scenario {
         self
     }
 
+    /// How much memory the machine has, as QEMU takes it.
+    pub fn memory(mut self, size: &'static str) -> Self {
+        self.memory = Some(size);
+        self
+    }
+
     /// The machine's time is a nanosecond for each instruction, and what it waits for comes at once:
     /// times measured in it do not depend on this machine. One CPU, and slower.
     pub fn counted(mut self) -> Self {
@@ -157,11 +166,18 @@ impl Scenario {
                 "virt,gic-version=3,iommu=smmuv3,its=on,virtualization={}",
                 if self.hypervisor { "on" } else { "off" }
             ))
-            .args(["-cpu", "cortex-a76", "-m"])
-            .arg(if artifacts.debug || self.hypervisor {
-                "2G"
+            .arg("-cpu")
+            // A counter that counts each nanosecond, where each is an instruction.
+            .arg(if self.counted {
+                "cortex-a76,cntfrq=1000000000"
             } else {
-                "1G"
+                "cortex-a76"
+            })
+            .arg("-m")
+            .arg(match self.memory {
+                Some(size) => size,
+                None if artifacts.debug || self.hypervisor => "2G",
+                None => "1G",
             })
             .args(if self.counted {
                 ["-smp", "1", "-icount", "shift=0,sleep=off"]

@@ -43,6 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "weakness" => return weaknesses(options),
         "demo" => demo::run,
         "bench" => bench::run,
+        "bench-together" => bench::together,
         "judge-probe" => judge::probe,
         "judge-engines" => engines::run,
         "judge-load" => judge::load,
