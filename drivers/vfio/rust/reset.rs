@@ -4,20 +4,22 @@
 //!
 //! A reset arrives with the device lock held, and possibly with the core's memory lock, which
 //! page faults on the device's memory wait for. It must therefore wait for nobody who talks to
-//! the hardware. [`Guarded`] is a lock whose holder does on unlock what a reset has left for it;
-//! a reset only ever tries to take it.
+//! the hardware. [`Guarded`] is a lock whose next or present holder does what a reset has left for
+//! it; a reset only ever tries to take it.
 
 use kernel::{
     new_mutex,
-    new_spinlock,
     prelude::*,
     sync::{
-        lock::{
-            mutex::MutexBackend,
-            Guard, //
+        atomic::{
+            Acquire,
+            Atomic,
+            Full,
+            Relaxed,
+            Release, //
         },
-        Mutex,
-        SpinLock, //
+        barrier::smp_mb,
+        Mutex, //
     }, //
 };
 
@@ -27,21 +29,15 @@ pub trait Reset: Send {
     fn reset(&mut self);
 }
 
-/// What resets have left to do.
-struct Pending {
-    /// A reset is on the way: the hardware is not to be touched.
-    running: bool,
-    /// A reset has happened that the protected data do not know of.
-    apply: bool,
-}
-
 /// A mutex that a reset does not wait for.
 #[pin_data]
 pub struct Guarded<T: Reset> {
     #[pin]
     data: Mutex<T>,
-    #[pin]
-    pending: SpinLock<Pending>,
+    /// A reset is on the way: the hardware is not to be touched.
+    running: Atomic<bool>,
+    /// A reset has happened that the protected data do not know of.
+    apply: Atomic<bool>,
 }
 
 impl<T: Reset + Unpin> Guarded<T> {
@@ -49,57 +45,60 @@ impl<T: Reset + Unpin> Guarded<T> {
     pub fn new(data: T) -> impl PinInit<Self> {
         pin_init!(Self {
             data <- new_mutex!(data, "Guarded::data"),
-            pending <- new_spinlock!(
-                Pending {
-                    running: false,
-                    apply: false,
-                },
-                "Guarded::pending"
-            ),
+            running: Atomic::new(false),
+            apply: Atomic::new(false),
         })
     }
 
     /// Runs `f` with the lock held. Another holder may be talking to the hardware meanwhile.
+    ///
+    /// `f` finds the data as the last reset that is done has left them.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let mut data = self.data.lock();
+        self.catch_up(&mut data);
         let result = f(&mut data);
-        self.unlock(data);
+        drop(data);
+
+        // Orders the unlocking before the look at `apply`: a reset that found the mutex taken is
+        // seen here. `reset_end()` has the other half.
+        smp_mb(Full);
+        self.apply_pending();
         result
     }
 
     /// Whether the hardware may not be touched because of a reset.
     pub fn in_reset(&self) -> bool {
-        self.pending.lock().running
+        self.running.load(Acquire)
     }
 
     /// A reset begins.
     pub fn reset_begin(&self) {
-        self.pending.lock().running = true;
+        self.running.store(true, Relaxed);
     }
 
-    /// A reset is done: the protected data learn of it now, or when their lock is given back.
+    /// A reset is done: the protected data learn of it now, or from who has their lock.
     pub fn reset_end(&self) {
-        let mut pending = self.pending.lock();
-        pending.running = false;
-        pending.apply = true;
-        let data = self.data.try_lock();
-        drop(pending);
+        self.running.store(false, Release);
+        // Fully ordered: it comes before the attempt to get the mutex.
+        self.apply.xchg(true, Full);
+        self.apply_pending();
+    }
 
-        if let Some(data) = data {
-            self.unlock(data);
+    /// Has the data learn of a reset, unless another has their lock: that one looks again when it
+    /// has given it back.
+    fn apply_pending(&self) {
+        while self.apply.load(Relaxed) {
+            let Some(mut data) = self.data.try_lock() else {
+                return;
+            };
+            self.catch_up(&mut data);
+            drop(data);
+            smp_mb(Full);
         }
     }
 
-    fn unlock(&self, mut data: Guard<'_, T, MutexBackend>) {
-        loop {
-            let mut pending = self.pending.lock();
-            if !core::mem::take(&mut pending.apply) {
-                // Under the spin lock: a reset that fails to get the mutex must find somebody
-                // who looks here again.
-                drop(data);
-                return;
-            }
-            drop(pending);
+    fn catch_up(&self, data: &mut T) {
+        if self.apply.load(Relaxed) && self.apply.xchg(false, Full) {
             data.reset();
         }
     }
