@@ -468,10 +468,12 @@ fn messages_kept(case: &Case<'_>) -> bool {
             if MESSAGES.contains(&name) && case.c.register(name) == Some(0))
 }
 
-/// Of a session that is over ours says that it is, and the C driver that the device is not in
-/// PRE_COPY.
+/// Of a session that is over ours says that it is not in PRE_COPY, and the C driver, while another
+/// one is, that it is over.
 fn ended_precopy_info(case: &Case<'_>) -> bool {
-    matches!(case.step, Step::PrecopyInfo { .. }) && case.answers(Errno::INVAL, Errno::NODEV)
+    matches!(case.step, Step::PrecopyInfo { .. })
+        && case.answers(Errno::NODEV, Errno::INVAL)
+        && case.c.state == Some(Ok(State::PreCopy))
 }
 
 /// Of two things that are wrong with a write the drivers find one or the other first.

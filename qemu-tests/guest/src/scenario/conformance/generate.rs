@@ -35,7 +35,9 @@ const NO_STATES: [u32; 3] = [8, 9, u32::MAX];
 const COMMANDS: [&str; 4] = ["pause-qm", "sqc-bt", "cqc-bt", "sqc-vft"];
 
 /// Registers that a VM may write at any time.
-const WRITABLE: [u64; 5] = [0x04, 0x0c, 0x20, 0x24, 0x34];
+const WRITABLE: [u64; 6] = [0x04, 0x0c, 0x20, IFC_INT_MASK, IFC_INT_MASK, 0x34];
+/// Whether messages of the PF are heard.
+const IFC_INT_MASK: u64 = 0x24;
 const VF_STATE: u64 = 0x60;
 /// Registers that a VM may read, and the end of what it sees of BAR 2 on V3.
 const READABLE: [u64; 12] = [
@@ -51,6 +53,8 @@ struct Guess {
     saving: bool,
     /// A stream that is being loaded, and how much of it is.
     loading: Option<(Stream, usize)>,
+    /// A stream has been loaded since the device was opened.
+    loaded: bool,
     /// Files that were given out and not closed.
     files: usize,
 }
@@ -67,6 +71,7 @@ impl Guess {
     fn closed(&mut self) {
         self.reset();
         self.open = false;
+        self.loaded = false;
     }
 }
 
@@ -93,6 +98,7 @@ pub(super) fn sequence(seed: u64, number: u64) -> Vec<Step> {
             up: false,
             saving: false,
             loading: None,
+            loaded: false,
             files: 0,
         },
         steps: Vec::new(),
@@ -148,7 +154,8 @@ impl Generator {
         }
         if !self.guess.open {
             return match self.rng.u32(..20) {
-                0 => self.debug(),
+                0 => self.steps.push(Step::Debug(DebugFile::State)),
+                1 if self.once_in(2) => self.debug(),
                 1 => self.file(),
                 2 => self.steps.push(Step::Rebind),
                 3 => self.steps.push(Step::Reset(Reset::Sysfs)),
@@ -243,6 +250,7 @@ impl Generator {
         if state == self.guess.state {
             return;
         }
+        self.guess.loaded |= self.guess.loading.is_some();
         let goes_on = self.guess.state == State::PreCopy && state == State::StopCopy;
         self.guess.saving = matches!(state, State::PreCopy | State::StopCopy);
         self.guess.loading = (state == State::Resuming).then(|| (self.stream(), 0));
@@ -263,6 +271,9 @@ impl Generator {
         let change = if base == Base::Version1 && self.once_in(2) {
             // What was wrong in that version.
             Some((self.one_of(&[Field::EqeDma, Field::AeqeDma]), 0))
+        } else if self.guess.loaded && self.once_in(3) {
+            // The one before fitted, most likely.
+            Some((self.one_of(&[Field::Device, Field::Isolation]), 0x5151))
         } else if self.once_in(3) {
             let field = self.one_of(&Field::ALL);
             Some((field, self.field_value(field)))
@@ -301,7 +312,11 @@ impl Generator {
             2 => Step::Seek(which),
             3 => Step::UnknownRequest(which),
             4..9 => Step::PrecopyInfo {
-                which,
+                which: if self.guess.files > 1 && self.once_in(2) {
+                    Which::Older
+                } else {
+                    which
+                },
                 argsz: if self.once_in(4) {
                     self.rng.u32(..32)
                 } else {
@@ -508,8 +523,8 @@ impl Generator {
             match self.rng.u32(..32) {
                 0 => Fault::MailboxTimeout(Some(self.one_of(&COMMANDS))),
                 1 if self.once_in(4) => Fault::MailboxTimeout(None),
-                2 => Fault::TableNever,
-                3..12 => {
+                2 | 3 => Fault::TableNever,
+                4..12 => {
                     let status = self.rng.u8(1..=15);
                     Fault::MailboxStatus(status, Some(self.one_of(&COMMANDS)))
                 }
