@@ -117,7 +117,7 @@ impl Machine {
             .with("stride", "2")
             .with("console", if artifacts.debug { "all" } else { "quiet" })
             .counted()
-            .within(300 + self.count);
+            .within(600 + 2 * self.count);
         scenario.run(artifacts, |line| println!("{line}"))
     }
 }
