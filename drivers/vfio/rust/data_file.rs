@@ -15,7 +15,6 @@ use kernel::{
     error::from_err_ptr,
     fs::File,
     module::this_module,
-    new_mutex,
     prelude::*,
     static_lock_class,
     sync::{
@@ -195,7 +194,7 @@ fn open<S: Send + Sync + 'static>(
     let private = KBox::pin_init(
         pin_init!(Private {
             session,
-            user <- new_mutex!((), "vfio::data_file::user"),
+            user <- new_generic_mutex!((), c"vfio::data_file::user"),
         }),
         GFP_KERNEL,
     )?;

@@ -8,7 +8,6 @@
 //! it; a reset only ever tries to take it.
 
 use kernel::{
-    new_mutex,
     prelude::*,
     sync::{
         atomic::{
@@ -44,7 +43,7 @@ impl<T: Reset + Unpin> Guarded<T> {
     /// Protects `data`.
     pub fn new(data: T) -> impl PinInit<Self> {
         pin_init!(Self {
-            data <- new_mutex!(data, "Guarded::data"),
+            data <- new_generic_mutex!(data, c"vfio::Guarded::data"),
             running: Atomic::new(false),
             apply: Atomic::new(false),
         })

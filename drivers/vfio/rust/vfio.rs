@@ -48,6 +48,17 @@
 //!
 //! C headers: `include/linux/vfio.h`, `include/linux/vfio_pci_core.h`
 
+/// As [`kernel::new_mutex!`], for generic code.
+///
+/// Such code is instantiated in more than one crate, and a literal has an address of its own in
+/// each. lockdep knows a name by its address, and there is one lock class for all of them.
+macro_rules! new_generic_mutex {
+    ($inner:expr, $name:literal) => {{
+        static NAME: &kernel::str::CStr = $name;
+        kernel::sync::Mutex::new($inner, NAME, kernel::static_lock_class!())
+    }};
+}
+
 #[doc(hidden)]
 pub mod bindings;
 

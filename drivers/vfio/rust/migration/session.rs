@@ -13,7 +13,6 @@ use crate::data_file::{
     Waiters, //
 };
 use kernel::{
-    new_mutex,
     prelude::*,
     sync::{
         Arc,
@@ -187,7 +186,7 @@ impl<I: Image> Saving<I> {
             pin_init!(Self {
                 info_v2,
                 waiters: Waiters::new(),
-                inner <- new_mutex!(save, "Saving::inner"),
+                inner <- new_generic_mutex!(save, c"vfio::Saving::inner"),
             }),
             GFP_KERNEL,
         )
@@ -317,12 +316,12 @@ impl<E: Expect> Resuming<E> {
         Arc::pin_init(
             pin_init!(Self {
                 expected,
-                inner <- new_mutex!(
+                inner <- new_generic_mutex!(
                     Resume {
                         progress: Progress::Filling,
                         data: Data::empty(),
                     },
-                    "Resuming::inner"
+                    c"vfio::Resuming::inner"
                 ),
             }),
             GFP_KERNEL,
