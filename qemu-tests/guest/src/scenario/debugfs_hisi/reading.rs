@@ -2,7 +2,7 @@
 
 //! Looking changes nothing, whoever looks, when, and from which offset.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -248,6 +248,18 @@ impl Watch {
         Ok(())
     }
 
+    /// Gives commands to whichever owner there is, and returns how many were carried out.
+    fn command_until_over(&self, files: &Path) -> u64 {
+        let mut done = 0;
+        while !self.over.load(Ordering::Relaxed) {
+            for command in ["io_test\n", "stop\n", "start\n"] {
+                // Between owners, in sessions and without the driver they are refused.
+                done += u64::from(fs::write(files.join("debug"), command).is_ok());
+            }
+        }
+        done
+    }
+
     fn look_until_over(&self, folder: &Path) -> Result<()> {
         while !self.over.load(Ordering::Relaxed) {
             self.look(folder)?;
@@ -292,17 +304,19 @@ fn mark_in(data: &str) -> Result<u64> {
     Ok(mark)
 }
 
-/// Owners come, migrate and go, the device is unbound and bound, and readers look all the time.
-/// None of them sees what an owner has left to the next one, and nobody waits for them.
+/// Owners come, migrate and go, the device is unbound and bound; readers look all the time, and
+/// somebody gives commands. None of them sees what an owner has left to the next one, and nobody
+/// waits for them.
 pub(super) fn under_readers(bench: &mut Bench<'_>) -> Result<()> {
     let stream = bench.match_stream()?;
     bench.rebind()?;
     let watch = Watch::default();
     let folder = bench.files.0.clone();
-    let (result, readers) = std::thread::scope(|scope| {
+    let (result, readers, commands) = std::thread::scope(|scope| {
         let readers: Vec<_> = (0..READERS)
             .map(|_| scope.spawn(|| watch.look_until_over(&folder)))
             .collect();
+        let commands = scope.spawn(|| watch.command_until_over(&folder));
         let mut last = 0;
         let result: Result<()> = (1..=OWNERS).try_for_each(|owner| {
             last = own(bench, &watch, &stream, owner, last)
@@ -311,15 +325,19 @@ pub(super) fn under_readers(bench: &mut Bench<'_>) -> Result<()> {
         });
         watch.over.store(true, Ordering::Relaxed);
         let readers: Vec<_> = readers.into_iter().map(|reader| reader.join()).collect();
-        (result, readers)
+        (result, readers, commands.join())
     });
     for reader in readers {
         reader.map_err(|_| anyhow::anyhow!("a reader panicked"))??;
     }
     result?;
+    let commands = commands.map_err(|_| anyhow::anyhow!("who gives commands panicked"))?;
     let seen = watch.seen.load(Ordering::Relaxed);
-    control::line(&format!("# data seen by readers: {seen}"));
+    control::line(&format!(
+        "# data seen by readers: {seen}, commands: {commands}"
+    ));
     ensure!(seen > 0, "no reader has seen any data");
+    ensure!(commands > 0, "no command was carried out");
     Ok(())
 }
 
