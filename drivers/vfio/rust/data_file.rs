@@ -136,9 +136,6 @@ pub trait Source: Send + Sync + 'static {
     ///
     /// [`EINVAL`] if the device is not in pre-copy with this session.
     fn precopy_info(&self) -> Result<PrecopyInfo>;
-
-    /// Whether the user asked for the second version of the pre-copy information.
-    fn precopy_info_v2(&self) -> bool;
 }
 
 /// A session that migration data are written to.
@@ -365,10 +362,9 @@ impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
         }
 
         let info = session.precopy_info()?;
-        // In the first version the user gets back what he passed.
-        if session.precopy_info_v2() {
-            flags.fill(0);
-        }
+        // Output in the second version, and reserved in the first: the user may ask for the second
+        // one at any time, and what a session could say of it would be stale.
+        flags.fill(0);
         initial.copy_from_slice(&info.initial.to_ne_bytes());
         dirty.copy_from_slice(&info.dirty.to_ne_bytes());
         writer.write_slice(&raw)

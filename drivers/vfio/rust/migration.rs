@@ -285,13 +285,6 @@ impl Core {
         let next = self.next_state(current, target)?;
         MigArc::between(current, next).ok_or(EINVAL)
     }
-
-    /// Whether the user asked for the second version of the pre-copy information.
-    pub fn precopy_info_v2(&self) -> bool {
-        // SAFETY: the device is valid; the byte only ever changes between 0 and 1 and a stale
-        // value is as good as the other.
-        unsafe { core::ptr::read_volatile(&raw const (*self.vdev()).precopy_info_v2) != 0 }
-    }
 }
 
 #[kernel::prelude::kunit_tests(rust_vfio_migration)]

@@ -91,15 +91,10 @@ impl Owner {
     }
 
     /// Walks `arc`. A failure leaves the device in its state, or in ERROR with the reason.
-    pub(crate) fn walk(
-        &mut self,
-        hw: &Hardware,
-        arc: MigArc,
-        info_v2: bool,
-    ) -> Result<Option<ARef<File>>> {
+    pub(crate) fn walk(&mut self, hw: &Hardware, arc: MigArc) -> Result<Option<ARef<File>>> {
         let open = self.open.as_mut().ok_or(ENODEV)?;
         let start = Instant::<Monotonic>::now();
-        let result = match open.walk(hw, &mut self.history, arc, info_v2) {
+        let result = match open.walk(hw, &mut self.history, arc) {
             Ok(file) => Ok(file),
             Err(Failure::Kept(error)) => {
                 self.note(hw, arc, error);
@@ -135,7 +130,7 @@ impl Owner {
             _ => return,
         };
         // Nothing is asked of the hardware, so it cannot fail.
-        let _ = self.walk(hw, arc, false);
+        let _ = self.walk(hw, arc);
     }
 
     /// Remembers that `arc` has failed, and what the hardware says now.
@@ -266,8 +261,6 @@ impl Migration for Mig {
     }
 
     fn set_state(&self, core: &Core, target: State) -> Result<Option<ARef<File>>> {
-        let info_v2 = core.precopy_info_v2();
-
         self.owner.with(|owner| {
             let origin = owner.state().ok_or(ENODEV)?;
             let mut current = origin;
@@ -278,7 +271,7 @@ impl Migration for Mig {
                 }
                 let arc = core.next_arc(current, target)?;
                 file = owner
-                    .walk(&self.hw, arc, info_v2)
+                    .walk(&self.hw, arc)
                     .inspect_err(|_| owner.turn_back(&self.hw, origin))?;
                 current = arc.ends().1;
             }

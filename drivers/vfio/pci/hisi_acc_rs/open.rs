@@ -178,7 +178,6 @@ impl Open {
         hw: &Hardware,
         history: &mut History,
         arc: MigArc,
-        info_v2: bool,
     ) -> Result<Option<ARef<File>>, Failure> {
         let (next, file) = match (arc, &self.doing) {
             (MigArc::RunningToRunningP2p | MigArc::PreCopyP2pToRunningP2p, _) => {
@@ -195,7 +194,7 @@ impl Open {
             }
             (MigArc::RunningToPreCopy | MigArc::RunningP2pToPreCopyP2p, doing) => {
                 let p2p = matches!(doing, Doing::RunningP2p);
-                let session = SaveSession::pre_copy(history.next_id(), info_v2, self.match_data())?;
+                let session = SaveSession::pre_copy(history.next_id(), self.match_data())?;
                 let file = data_file::source::<_, LocalModule>(FILE_NAME, session.clone())?;
                 history.begin(session.id, Role::Save, Origin::User);
                 let next = if p2p {

@@ -118,14 +118,13 @@ struct Save {
 pub(crate) struct SaveSession {
     /// The session's number.
     pub(crate) id: Id,
-    info_v2: bool,
     waiters: Waiters,
     #[pin]
     inner: Mutex<Save>,
 }
 
 impl SaveSession {
-    fn new(id: Id, info_v2: bool, phase: SavePhase, data: Data) -> Result<Arc<Self>> {
+    fn new(id: Id, phase: SavePhase, data: Data) -> Result<Arc<Self>> {
         let save = Save {
             phase,
             data,
@@ -134,7 +133,6 @@ impl SaveSession {
         Arc::pin_init(
             pin_init!(Self {
                 id,
-                info_v2,
                 waiters: Waiters::new(),
                 inner <- new_mutex!(save, "SaveSession::inner"),
             }),
@@ -143,13 +141,13 @@ impl SaveSession {
     }
 
     /// A session that starts while the device runs, with the match data.
-    pub(crate) fn pre_copy(id: Id, info_v2: bool, data: Data) -> Result<Arc<Self>> {
-        Self::new(id, info_v2, SavePhase::PreCopy, data)
+    pub(crate) fn pre_copy(id: Id, data: Data) -> Result<Arc<Self>> {
+        Self::new(id, SavePhase::PreCopy, data)
     }
 
     /// A session that starts with all there is.
     pub(crate) fn stop_copy(id: Id, data: Data) -> Result<Arc<Self>> {
-        Self::new(id, false, SavePhase::StopCopy, data)
+        Self::new(id, SavePhase::StopCopy, data)
     }
 
     /// What there is so far.
@@ -222,10 +220,6 @@ impl Source for SaveSession {
             }),
             SavePhase::StopCopy | SavePhase::Over => Err(EINVAL),
         }
-    }
-
-    fn precopy_info_v2(&self) -> bool {
-        self.info_v2
     }
 }
 
@@ -346,7 +340,7 @@ mod tests {
     #[test]
     fn pre_copy_ends_with_enomsg_and_stop_copy_with_0() -> Result {
         let data = Data::new(Image::from_bytes(&stream()), MATCH_SIZE);
-        let session = SaveSession::pre_copy(1, false, data)?;
+        let session = SaveSession::pre_copy(1, data)?;
         let mut out = [0; 64];
 
         assert_eq!(session.readiness(), Readiness::Readable);

@@ -313,7 +313,7 @@ fn source<M: Migrate>(session: &Session<M>) -> Result<ARef<File>> {
 /// Begins a session while the device runs.
 fn pre_copy<M: Migrate>(driver: &mut M, core: &Core) -> Result<(Session<M>, ARef<File>)> {
     let head = Data::head(driver.save_head(core)?, M::Expected::HEAD);
-    let session = Saving::pre_copy(core.precopy_info_v2(), head)?;
+    let session = Saving::pre_copy(head)?;
     let file = source::<M>(&session)?;
     Ok((session, file))
 }

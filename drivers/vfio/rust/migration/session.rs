@@ -169,14 +169,13 @@ struct Save<I> {
 /// A session that the user reads from.
 #[pin_data]
 pub(super) struct Saving<I: Image> {
-    info_v2: bool,
     waiters: Waiters,
     #[pin]
     inner: Mutex<Save<I>>,
 }
 
 impl<I: Image> Saving<I> {
-    fn new(phase: Phase, info_v2: bool, data: Data<I>) -> Result<Arc<Self>> {
+    fn new(phase: Phase, data: Data<I>) -> Result<Arc<Self>> {
         let save = Save {
             phase,
             data,
@@ -184,7 +183,6 @@ impl<I: Image> Saving<I> {
         };
         Arc::pin_init(
             pin_init!(Self {
-                info_v2,
                 waiters: Waiters::new(),
                 inner <- new_generic_mutex!(save, c"vfio::Saving::inner"),
             }),
@@ -193,13 +191,13 @@ impl<I: Image> Saving<I> {
     }
 
     /// A session that starts while the device runs, with what is known by then.
-    pub(super) fn pre_copy(info_v2: bool, data: Data<I>) -> Result<Arc<Self>> {
-        Self::new(Phase::PreCopy, info_v2, data)
+    pub(super) fn pre_copy(data: Data<I>) -> Result<Arc<Self>> {
+        Self::new(Phase::PreCopy, data)
     }
 
     /// A session that starts with all there is.
     pub(super) fn stop_copy(data: Data<I>) -> Result<Arc<Self>> {
-        Self::new(Phase::StopCopy, false, data)
+        Self::new(Phase::StopCopy, data)
     }
 
     /// What there is so far.
@@ -279,10 +277,6 @@ impl<I: Image> Source for Saving<I> {
             }),
             Phase::StopCopy | Phase::Over => Err(EINVAL),
         }
-    }
-
-    fn precopy_info_v2(&self) -> bool {
-        self.info_v2
     }
 }
 
@@ -413,7 +407,7 @@ mod tests {
 
     #[test]
     fn pre_copy_ends_with_enomsg_and_stop_copy_with_0() -> Result {
-        let session = Saving::pre_copy(false, Data::head(IMAGE, HEAD))?;
+        let session = Saving::pre_copy(Data::head(IMAGE, HEAD))?;
         let mut out = [0; 5];
 
         assert_eq!(session.readiness(), Readiness::Readable);
@@ -440,7 +434,7 @@ mod tests {
 
     #[test]
     fn what_was_read_ahead_stays_true() -> Result {
-        let session = Saving::pre_copy(false, Data::head(IMAGE, HEAD))?;
+        let session = Saving::pre_copy(Data::head(IMAGE, HEAD))?;
         let mut other = IMAGE;
         other.0[HEAD - 1] = 0;
         assert_eq!(session.go_on(Data::whole(other)), Err(EIO));

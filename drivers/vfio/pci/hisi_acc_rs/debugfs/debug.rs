@@ -140,9 +140,9 @@ impl Command {
 /// From RUNNING, or from STOP, to STOP.
 fn stop(owner: &mut Owner, hw: &Hardware) -> Result {
     if owner.state() == Some(State::Running) {
-        owner.walk(hw, MigArc::RunningToRunningP2p, false)?;
+        owner.walk(hw, MigArc::RunningToRunningP2p)?;
         owner
-            .walk(hw, MigArc::RunningP2pToStop, false)
+            .walk(hw, MigArc::RunningP2pToStop)
             .inspect_err(|_| owner.turn_back(hw, State::Running))?;
     }
     Ok(())
@@ -151,8 +151,8 @@ fn stop(owner: &mut Owner, hw: &Hardware) -> Result {
 /// From STOP, or from RUNNING, to RUNNING.
 fn start(owner: &mut Owner, hw: &Hardware) -> Result {
     if owner.state() == Some(State::Stop) {
-        owner.walk(hw, MigArc::StopToRunningP2p, false)?;
-        owner.walk(hw, MigArc::RunningP2pToRunning, false)?;
+        owner.walk(hw, MigArc::StopToRunningP2p)?;
+        owner.walk(hw, MigArc::RunningP2pToRunning)?;
     }
     Ok(())
 }
