@@ -27,6 +27,9 @@ use kernel::{
     ModuleMetadata, //
 };
 
+/// Whether the VFIO core has debugfs at all; the helpers in C are there only then.
+const CONFIGURED: bool = cfg!(CONFIG_VFIO_DEBUGFS);
+
 /// Longest input of a writable file, in bytes.
 pub const INPUT_MAX: usize = 64;
 
@@ -83,6 +86,9 @@ impl<T: Operations> Folder<T> {
     /// cannot migrate. To be called from [`Operations::registered`] and dropped in
     /// [`Operations::unregistering`], as the core removes its folders later.
     pub fn in_migration(dev: &ARef<Device<T>>, name: &CStr) -> Option<Self> {
+        if !CONFIGURED {
+            return None;
+        }
         // SAFETY: the device is valid.
         let parent = unsafe { bindings::vfio_rust_helper_debugfs_migration(dev.core().vdev()) };
         if parent.is_null() {
@@ -105,6 +111,9 @@ impl<T: Operations> Folder<T> {
 
     /// Adds a file. As everywhere in debugfs, nothing depends on whether that worked.
     pub fn add<F: File<Ops = T>>(&self) {
+        if !CONFIGURED {
+            return;
+        }
         let mode = if F::WRITABLE {
             MODE_READ_WRITE
         } else {
@@ -128,6 +137,9 @@ impl<T: Operations> Folder<T> {
 
 impl<T: Operations> Drop for Folder<T> {
     fn drop(&mut self) {
+        if !CONFIGURED {
+            return;
+        }
         // SAFETY: `dir` is a folder, which nobody else removes, or an error, which is ignored.
         unsafe { bindings::vfio_rust_helper_debugfs_remove(self.dir) };
     }
@@ -207,6 +219,7 @@ impl<F: File> FileOps<F> {
 /// Prints `bytes` in hex, 16 to a line, each line with `prefix` and the offset.
 ///
 /// C: `seq_hex_dump()` with `DUMP_PREFIX_OFFSET`
+#[inline]
 pub fn hex_dump(m: &SeqFile, prefix: &CStr, bytes: &[u8]) {
     // SAFETY: `SeqFile` is a transparent wrapper of a `struct seq_file`, which is this thread's
     // alone; `bytes` is valid for its length.

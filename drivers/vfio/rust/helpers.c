@@ -52,14 +52,14 @@ void vfio_rust_helper_memory_unlock(struct vfio_pci_core_device *vdev, u16 cmd)
 	up_write(&vdev->memory_lock);
 }
 
+#ifdef CONFIG_VFIO_DEBUGFS
 /*
  * The core's "migration" folder of @vdev, with a reference, or NULL where
  * there is none. A lookup under a NULL parent would search debugfs' root.
  */
 struct dentry *vfio_rust_helper_debugfs_migration(struct vfio_device *vdev)
 {
-	if (!IS_ENABLED(CONFIG_VFIO_DEBUGFS) || !debugfs_initialized() ||
-	    IS_ERR_OR_NULL(vdev->debug_root))
+	if (!debugfs_initialized() || IS_ERR_OR_NULL(vdev->debug_root))
 		return NULL;
 
 	return debugfs_lookup("migration", vdev->debug_root);
@@ -87,3 +87,4 @@ void vfio_rust_helper_dput(struct dentry *dentry)
 {
 	dput(dentry);
 }
+#endif

@@ -136,8 +136,8 @@ impl Operations for HisiAcc {
     }
 
     fn unregistering(dev: &Device<Self>) {
-        let folder = dev.folder.lock().take();
-        drop(folder);
+        // Dropped when the lock is not held any more: it waits for readers.
+        let _folder = dev.folder.lock().take();
     }
 
     fn reset_prepare(dev: &Device<Self>) {

@@ -8,6 +8,13 @@
 //! (hisi_qm); beside them `session` (data files), `matching` and `wire` (the stream), `reset`,
 //! `debugfs`, `history`, `symptoms` and `trace`.
 
+// Some of what the debug files show is for them alone.
+#![cfg_attr(not(CONFIG_VFIO_DEBUGFS), allow(dead_code))]
+
+#[cfg(CONFIG_VFIO_DEBUGFS)]
+mod debugfs;
+#[cfg(not(CONFIG_VFIO_DEBUGFS))]
+#[path = "no_debugfs.rs"]
 mod debugfs;
 mod device;
 mod doing;
