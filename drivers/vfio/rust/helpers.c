@@ -6,29 +6,29 @@
 
 #include "helpers.h"
 
-void vfio_rust_helper_put_device(struct vfio_device *vdev)
+void __weak vfio_rust_helper_put_device(struct vfio_device *vdev)
 {
 	vfio_put_device(vdev);
 }
 
-void vfio_rust_helper_get_device(struct vfio_device *vdev)
+void __weak vfio_rust_helper_get_device(struct vfio_device *vdev)
 {
 	get_device(&vdev->device);
 }
 
 /* Below 0: no runtime PM for this device. 0: it sleeps. 1: awake, and held. */
-int vfio_rust_helper_pm_get_if_active(struct device *dev)
+int __weak vfio_rust_helper_pm_get_if_active(struct device *dev)
 {
 	return pm_runtime_get_if_active(dev);
 }
 
-void vfio_rust_helper_pm_put(struct device *dev)
+void __weak vfio_rust_helper_pm_put(struct device *dev)
 {
 	pm_runtime_put(dev);
 }
 
 /* As vfio_pci_memory_lock_and_enable(), which is not exported. */
-int vfio_rust_helper_memory_lock(struct vfio_pci_core_device *vdev, u16 *cmd)
+int __weak vfio_rust_helper_memory_lock(struct vfio_pci_core_device *vdev, u16 *cmd)
 {
 	struct pci_dev *pdev = vdev->pdev;
 
@@ -45,7 +45,7 @@ int vfio_rust_helper_memory_lock(struct vfio_pci_core_device *vdev, u16 *cmd)
 	return 0;
 }
 
-void vfio_rust_helper_memory_unlock(struct vfio_pci_core_device *vdev, u16 cmd)
+void __weak vfio_rust_helper_memory_unlock(struct vfio_pci_core_device *vdev, u16 cmd)
 {
 	if (!vdev->pdev->no_command_memory && !(cmd & PCI_COMMAND_MEMORY))
 		pci_write_config_word(vdev->pdev, PCI_COMMAND, cmd);
@@ -57,7 +57,7 @@ void vfio_rust_helper_memory_unlock(struct vfio_pci_core_device *vdev, u16 cmd)
  * The core's "migration" folder of @vdev, with a reference, or NULL where
  * there is none. A lookup under a NULL parent would search debugfs' root.
  */
-struct dentry *vfio_rust_helper_debugfs_migration(struct vfio_device *vdev)
+struct dentry *__weak vfio_rust_helper_debugfs_migration(struct vfio_device *vdev)
 {
 	if (!debugfs_initialized() || IS_ERR_OR_NULL(vdev->debug_root))
 		return NULL;
@@ -65,25 +65,25 @@ struct dentry *vfio_rust_helper_debugfs_migration(struct vfio_device *vdev)
 	return debugfs_lookup("migration", vdev->debug_root);
 }
 
-struct dentry *vfio_rust_helper_debugfs_dir(const char *name,
+struct dentry *__weak vfio_rust_helper_debugfs_dir(const char *name,
 					    struct dentry *parent)
 {
 	return debugfs_create_dir(name, parent);
 }
 
-struct dentry *vfio_rust_helper_debugfs_file(const char *name, umode_t mode,
+struct dentry *__weak vfio_rust_helper_debugfs_file(const char *name, umode_t mode,
 					     struct dentry *parent, void *data,
 					     const struct file_operations *fops)
 {
 	return debugfs_create_file(name, mode, parent, data, fops);
 }
 
-void vfio_rust_helper_debugfs_remove(struct dentry *dentry)
+void __weak vfio_rust_helper_debugfs_remove(struct dentry *dentry)
 {
 	debugfs_remove(dentry);
 }
 
-void vfio_rust_helper_dput(struct dentry *dentry)
+void __weak vfio_rust_helper_dput(struct dentry *dentry)
 {
 	dput(dentry);
 }

@@ -72,7 +72,10 @@ $(vfio-rust-bindings): $(vfio-rust-header) $(srctree)/rust/bindgen_parameters FO
 targets += vfio_bindings_generated.rs
 
 $(obj)/vfio_crate.o: private rust_allowed_features := $(vfio-rust-features)
-RUSTFLAGS_vfio_crate.o := --crate-name vfio --emit=metadata=$(obj)/libvfio.rmeta
+# Several users built in are in one link: the metadata goes into the names of each copy's
+# symbols, and the helpers are weak.
+RUSTFLAGS_vfio_crate.o := --crate-name vfio --emit=metadata=$(obj)/libvfio.rmeta \
+	-C metadata=$(obj)
 
 $(obj)/vfio_crate.o: $(vfio-rust-dir)/vfio.rs $(vfio-rust-bindings) FORCE
 	+$(call if_changed_rule,rustc_o_rs)
