@@ -15,8 +15,6 @@
 # LLVM=<suffix>  the compiler, as for the kernel; found by what built KDIR
 #
 # Our options, with the meaning that Kconfig gives them; `=n` turns one off.
-# CONFIG_<anything the kernel has>= on the command line turns that off for these
-# modules alone, to see that they build without it.
 
 MO ?= $(CURDIR)/build/modules
 RUSTC ?= rustc

@@ -18,6 +18,8 @@ pub mod modules;
 pub mod picture;
 pub mod race;
 pub mod splat;
+pub mod symbols;
 
 pub use artifacts::Artifacts;
 pub use machine::{Outcome, Scenario};
+pub use symbols::Symbols;

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Makes the Rust object of this folder a part of vfio.o, in place of debugfs.o. In
+# the kernel tree drivers/vfio/Makefile includes this file, outside of it this
+# folder's Makefile.
+
+core-debugfs-src := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+# The object is named from the folder of who includes this.
+core-debugfs-obj := $(patsubst $(src)/%,%,$(core-debugfs-src)/)debugfs.o
+
+vfio-y += $(core-debugfs-obj)
+
+# The core's own prototypes, beside what all users of the bindings get. The
+# rest of drivers/vfio/vfio.h is only pointed to.
+vfio-rust-header := $(core-debugfs-src)/bindings_helper.h
+vfio-rust-ccflags := -I$(abspath $(or $(KSRC),$(srctree))/drivers/vfio)
+vfio-rust-bindgen-flags := --allowlist-type 'vfio_group' --opaque-type 'vfio_group' \
+	--allowlist-function 'vfio_debugfs_.*_root' \
+	--allowlist-function 'vfio_device_debugfs_.*'
+include $(core-debugfs-src)/../rust/vfio.mk
+
+$(obj)/$(core-debugfs-obj): private rust_allowed_features := $(vfio-rust-features)
+$(obj)/$(core-debugfs-obj): $(vfio-rust-bindings)
