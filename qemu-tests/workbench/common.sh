@@ -155,3 +155,18 @@ verify() {
 		die "$(basename "$1"): sha256 is $got, expected $2; the broken download is removed, run again"
 	}
 }
+
+# fact NAME "a=b c=d": the value of NAME
+fact() { tr ' ' '\n' <<<"$2" | sed -n "s/^$1=//p"; }
+
+# honoured FRAGMENT CONFIG: a line that kconfig silently dropped is an error here
+honoured() {
+	local name value
+	while IFS='=' read -r name value; do
+		if [ "$value" = n ]; then
+			! grep -q "^$name=" "$2"
+		else
+			grep -qxF -- "$name=$value" "$2"
+		fi || die "the kernel configuration did not take $name=$value"
+	done < <(awk -F= '/^CONFIG_/ { last[$1] = $0 } END { for (n in last) print last[n] }' "$1")
+}

@@ -9,9 +9,8 @@
 
 top=$(cd "$tests_dir/.." && pwd)
 kernel=$("$tests_dir/kernel/build.sh")
-src=${kernel#src=}
-src=${src%% obj=*}
-obj=${kernel##*obj=}
+src=$(fact src "$kernel")
+obj=$(fact obj "$kernel")
 qemu=$("$tests_dir/qemu/build.sh")
 failed=()
 

@@ -16,9 +16,6 @@ top=$(cd "$tests_dir/.." && pwd)
 out=$top/build/$variant
 mkdir -p "$out/logs"
 
-# fact NAME "a=b c=d": the value of NAME
-fact() { tr ' ' '\n' <<<"$2" | sed -n "s/^$1=//p"; }
-
 guest=$("$tests_dir/workbench/setup.sh")
 target=$(fact target "$guest")
 sysroot=$(fact sysroot "$guest")
