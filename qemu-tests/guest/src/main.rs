@@ -14,7 +14,6 @@ mod ffi;
 mod host;
 mod modules;
 mod qm;
-mod random;
 mod scenario;
 mod sysfs;
 mod vfio;

@@ -5,14 +5,14 @@
 use std::sync::LazyLock;
 
 use anyhow::{Result, ensure};
+use fastrand::Rng;
 use num_bigint::BigUint;
 use p256::elliptic_curve::ff::PrimeField;
 use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::{ProjectivePoint, Scalar};
 
-use super::{Accelerator, Engine, Work, same};
+use super::{Accelerator, Engine, Work, noise, same};
 use crate::qm::{Entry, Fields, Slot};
-use crate::random::Random;
 
 /// The HPRE accelerator.
 pub(crate) static HPRE: Accelerator = Accelerator {
@@ -68,8 +68,8 @@ impl Engine for Hpre {
         }
     }
 
-    fn work(&self, queue: u16, random: &mut Random) -> Box<dyn Work> {
-        Box::new(match (self.algorithm(queue), random.below(4)) {
+    fn work(&self, queue: u16, random: &mut Rng) -> Box<dyn Work> {
+        Box::new(match (self.algorithm(queue), random.usize(..4)) {
             (QUEUE_CURVES, _) => Task::curve(random),
             (_, 0) => Task::public(random),
             (_, 1) => Task::private(random),
@@ -159,15 +159,15 @@ impl Task {
     }
 
     /// A number below the modulus of the RSA key.
-    fn message(random: &mut Random) -> BigUint {
-        BigUint::from_bytes_be(&random.bytes(MODULAR)) % &RSA.modulus
+    fn message(random: &mut Rng) -> BigUint {
+        BigUint::from_bytes_be(&noise(random, MODULAR)) % &RSA.modulus
     }
 
     fn power(exponent: &BigUint, modulus: &BigUint) -> Vec<u8> {
         [bytes(exponent, MODULAR), bytes(modulus, MODULAR)].concat()
     }
 
-    fn public(random: &mut Random) -> Self {
+    fn public(random: &mut Rng) -> Self {
         let message = Self::message(random);
         let secret = message.modpow(&RSA.public, &RSA.modulus);
         let key = Self::power(&RSA.public, &RSA.modulus);
@@ -175,14 +175,14 @@ impl Task {
     }
 
     /// What comes out of the private key is known without any arithmetic.
-    fn private(random: &mut Random) -> Self {
+    fn private(random: &mut Rng) -> Self {
         let message = Self::message(random);
         let secret = message.modpow(&RSA.public, &RSA.modulus);
         let key = Self::power(&RSA.private, &RSA.modulus);
         Self::modular(Algorithm::Rsa, key, &secret, &message)
     }
 
-    fn private_crt(random: &mut Random) -> Self {
+    fn private_crt(random: &mut Rng) -> Self {
         let Key { p, q, .. } = &*RSA;
         let one = BigUint::from(1_u8);
         let inverse = q.modinv(p).expect("one prime does not divide the other");
@@ -201,19 +201,19 @@ impl Task {
         }
     }
 
-    fn diffie_hellman(random: &mut Random) -> Self {
-        let base = BigUint::from_bytes_be(&random.bytes(64));
-        let exponent = BigUint::from_bytes_be(&random.bytes(16));
+    fn diffie_hellman(random: &mut Rng) -> Self {
+        let base = BigUint::from_bytes_be(&noise(random, 64));
+        let exponent = BigUint::from_bytes_be(&noise(random, 16));
         let shared = base.modpow(&exponent, &RSA.q);
         let key = Self::power(&exponent, &RSA.q);
         Self::modular(Algorithm::DiffieHellman, key, &base, &shared)
     }
 
     /// The generator of P-256 times a number.
-    fn curve(random: &mut Random) -> Self {
+    fn curve(random: &mut Rng) -> Self {
         // Below the order of the group, whose first 32 bits are all ones, and not 0.
         let mut digits = [0; COORDINATE];
-        digits[4..].copy_from_slice(&random.bytes(COORDINATE - 4));
+        digits[4..].copy_from_slice(&noise(random, COORDINATE - 4));
         digits[COORDINATE - 1] |= 1;
         let factor = Option::from(Scalar::from_repr(digits.into()));
         let factor: Scalar = factor.expect("it is below the order");
@@ -235,7 +235,7 @@ impl Task {
 }
 
 impl Work for Task {
-    fn submit(&self, slot: &Slot<'_>, tag: u64, _random: &mut Random) -> Vec<u8> {
+    fn submit(&self, slot: &Slot<'_>, tag: u64, _random: &mut Rng) -> Vec<u8> {
         let fields: Fields<ENTRY_SIZE> = Fields::new()
             .u32(HEAD, self.algorithm as u32 | 1 << DONE_SHIFT)
             .u32(LENGTH, self.length as u32 / 8 - 1)
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn one_wrong_bit_is_noticed() {
-        let mut random = Random::new(1);
+        let mut random = Rng::with_seed(1);
         let makes = [
             Task::public,
             Task::private,

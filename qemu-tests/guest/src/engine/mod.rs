@@ -10,10 +10,10 @@ mod sec;
 mod zip;
 
 use anyhow::Result;
+use fastrand::Rng;
 
 use crate::Options;
 use crate::qm::{Entry, Slot};
-use crate::random::Random;
 pub(crate) use hpre::HPRE;
 pub(crate) use sec::SEC;
 pub(crate) use zip::ZIP;
@@ -57,7 +57,7 @@ pub(crate) trait Engine: Sync {
     fn algorithm(&self, queue: u16) -> u16;
 
     /// Makes up a request for that queue.
-    fn work(&self, queue: u16, random: &mut Random) -> Box<dyn Work>;
+    fn work(&self, queue: u16, random: &mut Rng) -> Box<dyn Work>;
 
     /// The tag of a request, from its entry.
     fn tag(&self, entry: &Entry) -> u64;
@@ -66,10 +66,15 @@ pub(crate) trait Engine: Sync {
 /// One request: what goes in, what has to come out.
 pub(crate) trait Work: Send {
     /// Puts everything that goes in into `slot`; the request's entry.
-    fn submit(&self, slot: &Slot<'_>, tag: u64, random: &mut Random) -> Vec<u8>;
+    fn submit(&self, slot: &Slot<'_>, tag: u64, random: &mut Rng) -> Vec<u8>;
 
     /// Whether the outcome in `entry` and what is in `slot` are right, byte for byte.
     fn check(&self, slot: &Slot<'_>, entry: &Entry) -> Result<()>;
+}
+
+/// `count` bytes that mean nothing.
+fn noise(random: &mut Rng, count: usize) -> Vec<u8> {
+    (0..count).map(|_| random.u8(..)).collect()
 }
 
 /// The output must be these bytes.
@@ -96,7 +101,7 @@ mod tests {
     pub(super) fn notices(work: &dyn Work, outcome: (usize, u32), expected: &[u8]) {
         let image = Image::new(0x1_0000_0000).unwrap();
         let slot = image.slot(0);
-        let mut entry = work.submit(&slot, 1, &mut Random::new(1));
+        let mut entry = work.submit(&slot, 1, &mut Rng::with_seed(1));
         let (word, value) = outcome;
         let unfinished = Entry::new(entry.clone());
         entry[4 * word..4 * word + 4].copy_from_slice(&value.to_le_bytes());
@@ -116,7 +121,7 @@ mod tests {
     #[test]
     fn work_that_nobody_did_is_not_right() {
         let image = Image::new(0x1_0000_0000).unwrap();
-        let mut random = Random::new(1);
+        let mut random = Rng::with_seed(1);
         for accelerator in ALL {
             for queue in 0..8 {
                 let work = accelerator.engine.work(queue, &mut random);

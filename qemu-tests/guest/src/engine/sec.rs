@@ -6,11 +6,11 @@ use aes::{Aes128, Aes256};
 use anyhow::{Result, ensure};
 use cipher::block_padding::NoPadding;
 use cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit, StreamCipher};
+use fastrand::Rng;
 use sm4::Sm4;
 
-use super::{Accelerator, Engine, Work, same};
+use super::{Accelerator, Engine, Work, noise, same};
 use crate::qm::{Buffer, Entry, Fields, Side, Slot};
-use crate::random::Random;
 
 /// The SEC accelerator.
 pub(crate) static SEC: Accelerator = Accelerator {
@@ -112,7 +112,7 @@ impl Engine for Sec {
         0
     }
 
-    fn work(&self, _queue: u16, random: &mut Random) -> Box<dyn Work> {
+    fn work(&self, _queue: u16, random: &mut Rng) -> Box<dyn Work> {
         Box::new(Text::generate(random))
     }
 
@@ -158,17 +158,17 @@ fn streamed<S: StreamCipher + KeyIvInit>(key: &[u8], iv: &[u8], text: &[u8]) -> 
 
 impl Text {
     /// 1 byte to 8 KiB of noise with a key of its own.
-    fn generate(random: &mut Random) -> Self {
-        let direction = [Direction::Encrypt, Direction::Decrypt][random.below(2)];
-        let mode = [Mode::Cbc, Mode::Ctr][random.below(2)];
-        let cipher = [Cipher::Aes128, Cipher::Aes256, Cipher::Sm4][random.below(3)];
+    fn generate(random: &mut Rng) -> Self {
+        let direction = [Direction::Encrypt, Direction::Decrypt][random.usize(..2)];
+        let mode = [Mode::Cbc, Mode::Ctr][random.usize(..2)];
+        let cipher = [Cipher::Aes128, Cipher::Aes256, Cipher::Sm4][random.usize(..3)];
         let length = match mode {
-            Mode::Cbc => BLOCK * (1 + random.below(BLOCKS)),
-            Mode::Ctr => 1 + random.below(BLOCK * BLOCKS),
+            Mode::Cbc => BLOCK * random.usize(1..=BLOCKS),
+            Mode::Ctr => random.usize(1..=BLOCK * BLOCKS),
         };
-        let key = random.bytes(cipher.key_size());
-        let iv = random.bytes(BLOCK);
-        let input = random.bytes(length);
+        let key = noise(random, cipher.key_size());
+        let iv = noise(random, BLOCK);
+        let input = noise(random, length);
         let expected = match (mode, cipher) {
             (Mode::Cbc, Cipher::Aes128) => chained::<Aes128>(direction, &key, &iv, &input),
             (Mode::Cbc, Cipher::Aes256) => chained::<Aes256>(direction, &key, &iv, &input),
@@ -220,7 +220,7 @@ impl Text {
 }
 
 impl Work for Text {
-    fn submit(&self, slot: &Slot<'_>, tag: u64, random: &mut Random) -> Vec<u8> {
+    fn submit(&self, slot: &Slot<'_>, tag: u64, random: &mut Rng) -> Vec<u8> {
         let source = slot.scatter(Side::Source, slot.source(&self.input), random);
         let room = slot.destination(self.expected.len());
         let destination = slot.scatter(Side::Destination, room, random);
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn one_wrong_bit_is_noticed() {
-        let mut random = Random::new(1);
+        let mut random = Rng::with_seed(1);
         for _ in 0..50 {
             let work = Text::generate(&mut random);
             super::super::tests::notices(&work, (OUTCOME / 4, CIPHER_DONE), &work.expected);

@@ -3,12 +3,12 @@
 //! ZIP: raw deflate, both ways. Names are those of the kernel's `zip.h`.
 
 use anyhow::{Result, ensure};
+use fastrand::Rng;
 use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
 use super::{Accelerator, Engine, Work, same};
 use crate::qm::{Buffer, Entry, Fields, SLOT_BUFFER, Side, Slot};
-use crate::random::Random;
 
 /// The ZIP accelerator.
 pub(crate) static ZIP: Accelerator = Accelerator {
@@ -68,7 +68,7 @@ impl Engine for Zip {
         Direction::of(queue) as u16
     }
 
-    fn work(&self, queue: u16, random: &mut Random) -> Box<dyn Work> {
+    fn work(&self, queue: u16, random: &mut Rng) -> Box<dyn Work> {
         Box::new(Deflate::generate(Direction::of(queue), random))
     }
 
@@ -86,17 +86,17 @@ struct Deflate {
 
 impl Deflate {
     /// Text-like data of 1 byte to 12 KiB: some of it repeats, some does not.
-    fn generate(direction: Direction, random: &mut Random) -> Self {
-        let length = 1 + random.below(LARGEST);
+    fn generate(direction: Direction, random: &mut Rng) -> Self {
+        let length = random.usize(1..=LARGEST);
         let mut plain = Vec::with_capacity(length + 64);
         while plain.len() < length {
-            let run = 1 + random.below(64);
+            let run = random.usize(1..=64);
             match plain.len() {
-                past if past > 64 && random.below(3) != 0 => {
-                    let from = random.below(past - run.min(past - 1));
+                past if past > 64 && random.usize(..3) != 0 => {
+                    let from = random.usize(..past - run.min(past - 1));
                     plain.extend_from_within(from..(from + run).min(past));
                 }
-                _ => plain.extend((0..run).map(|_| random.next() as u8)),
+                _ => plain.extend((0..run).map(|_| random.u8(..))),
             }
         }
         plain.truncate(length);
@@ -138,7 +138,7 @@ fn sqe(source: Buffer, destination: Buffer, tag: u64) -> [u8; ENTRY_SIZE] {
 }
 
 impl Work for Deflate {
-    fn submit(&self, slot: &Slot<'_>, tag: u64, random: &mut Random) -> Vec<u8> {
+    fn submit(&self, slot: &Slot<'_>, tag: u64, random: &mut Rng) -> Vec<u8> {
         let source = slot.scatter(Side::Source, slot.source(&self.input), random);
         let destination = slot.scatter(Side::Destination, slot.destination(SLOT_BUFFER), random);
         sqe(source, destination, tag).to_vec()
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn work_of_both_directions_verifies_itself_and_nothing_else() {
-        let mut random = Random::new(1);
+        let mut random = Rng::with_seed(1);
         for _ in 0..200 {
             let work = Deflate::generate(Direction::Compress, &mut random);
             let packed = compress_to_vec(&work.plain, 6);

@@ -16,11 +16,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use fastrand::Rng;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::engine::{Engine, Work, ZIP};
 use crate::ffi::Mapping;
-use crate::random::Random;
 use crate::sysfs::Function;
 use crate::vfio::{Container, Device, Kind, Memory, Token};
 use image::{AEQ_DEPTH, EQ_DEPTH, QUEUE_DEPTH, QUEUES, SLOTS};
@@ -110,7 +110,7 @@ pub(crate) struct Vm {
     requests: HashMap<u64, Request>,
     free: Vec<usize>,
     next_tag: u64,
-    random: Random,
+    random: Rng,
     notice: Notice,
     counts: Counts,
     /// The interrupt was raised on a device that has been taken away since.
@@ -136,7 +136,7 @@ impl Vm {
             requests: HashMap::new(),
             free: (0..SLOTS).rev().collect(),
             next_tag: 1,
-            random: Random::new(seed),
+            random: Rng::with_seed(seed),
             notice: Notice::Interrupt,
             counts: Counts::default(),
             pending: false,

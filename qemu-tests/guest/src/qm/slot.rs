@@ -2,10 +2,11 @@
 
 //! What of the VM's memory belongs to one request.
 
+use fastrand::Rng;
+
 use super::image::{Image, PARAMETERS_SIZE, SLOT_BUFFER};
 use super::layout::{self, Buffer, SGL_ENTRIES};
 use crate::ffi;
-use crate::random::Random;
 
 /// One of a request's two buffers.
 #[derive(Clone, Copy)]
@@ -55,11 +56,11 @@ impl Slot<'_> {
     }
 
     /// Writes a scatter-gather list that cuts a buffer at odd places.
-    pub(crate) fn scatter(&self, side: Side, buffer: Buffer, random: &mut Random) -> Buffer {
+    pub(crate) fn scatter(&self, side: Side, buffer: Buffer, random: &mut Rng) -> Buffer {
         let mut parts = Vec::new();
         let mut rest = buffer;
-        while parts.len() + 1 < SGL_ENTRIES && rest.length > 1 && random.below(3) != 0 {
-            let length = 1 + random.below(rest.length as usize - 1) as u32;
+        while parts.len() + 1 < SGL_ENTRIES && rest.length > 1 && random.usize(..3) != 0 {
+            let length = random.u32(1..rest.length);
             parts.push(Buffer { length, ..rest });
             rest.address += u64::from(length);
             rest.length -= length;

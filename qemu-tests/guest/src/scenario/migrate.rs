@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use fastrand::Rng;
 
 use super::transfer::{self, FAST, Found, Passage, Path};
 use crate::Options;
@@ -17,7 +18,6 @@ use crate::engine;
 use crate::expect;
 use crate::host::Host;
 use crate::qm::{IOVA, Notice, Vm};
-use crate::random::Random;
 
 const ROUND_TRIPS: usize = 10;
 /// Requests that complete before each stop, a few at a time.
@@ -46,7 +46,7 @@ fn migrate(host: &Host, seed: u64, report: &mut Report) -> Result<()> {
     let mut bench = Bench {
         host,
         vm: Vm::with(accelerator.engine, IOVA, seed)?,
-        random: Random::new(seed),
+        random: Rng::with_seed(seed),
         found: Found::new(),
     };
     report.note(&format!("accelerator: {}", accelerator.name));
@@ -101,7 +101,7 @@ fn work(vm: &mut Vm) -> Result<()> {
 struct Bench<'h> {
     host: &'h Host,
     vm: Vm,
-    random: Random,
+    random: Rng,
     found: Found,
 }
 

@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use fastrand::Rng;
 
 use crate::control::Report;
 use crate::expect::equal;
 use crate::qm::Vm;
-use crate::random::Random;
 use crate::vfio::{Device, State};
 
 /// The way a VM is stopped.
@@ -123,14 +123,15 @@ impl Passage {
     }
 
     /// Pieces of any size.
-    pub(super) fn random(random: &mut Random) -> Self {
-        let mut below = |limit| 1 + random.below(limit);
-        let (read, longest) = (below(STREAM_SIZE), below(STREAM_SIZE));
-        // Enough of them, even if each were a byte long.
-        let writes = (0..STREAM_SIZE).map(|_| below(longest));
+    pub(super) fn random(random: &mut Rng) -> Self {
+        let longest = random.usize(1..=STREAM_SIZE);
+        let mut writes = Vec::new();
+        while writes.iter().sum::<usize>() < STREAM_SIZE {
+            writes.push(random.usize(1..=longest));
+        }
         Passage {
-            read,
-            writes: writes.collect(),
+            read: random.usize(1..=STREAM_SIZE),
+            writes,
             version_1: false,
         }
     }
@@ -244,7 +245,7 @@ mod tests {
 
     #[test]
     fn random_passages_pass_everything_and_differ() {
-        let mut random = Random::new(1);
+        let mut random = Rng::with_seed(1);
         let passages: Vec<_> = (0..20).map(|_| Passage::random(&mut random)).collect();
         for passage in &passages {
             assert!(passage.writes.iter().sum::<usize>() >= STREAM_SIZE);

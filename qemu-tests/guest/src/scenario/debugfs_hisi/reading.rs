@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
+use fastrand::Rng;
 use rustix::io::Errno;
 use serde_json::Value;
 
@@ -16,7 +17,6 @@ use super::Bench;
 use super::files::{self, read_observed};
 use crate::control;
 use crate::expect::equal;
-use crate::random::Random;
 use crate::scenario::tree;
 use crate::sysfs;
 use crate::vfio::State;
@@ -53,12 +53,12 @@ fn all_files(bench: &Bench<'_>) -> Result<Vec<PathBuf>> {
 }
 
 /// Reads of a few bytes from anywhere, in one file after the other that is held open.
-fn read_anywhere(paths: &[PathBuf], random: &mut Random) -> Result<()> {
+fn read_anywhere(paths: &[PathBuf], random: &mut Rng) -> Result<()> {
     for path in paths {
         let file = File::open(path)?;
         for _ in 0..READS / 10 {
-            let mut bytes = vec![0; 1 + random.below(64)];
-            let offset = random.below(600) as u64;
+            let mut bytes = vec![0; random.usize(1..=64)];
+            let offset = random.u64(..600);
             // What a file has nothing to say of is checked elsewhere; an EAGAIN would be an answer
             // that seq_file used to repeat for ever.
             if let Err(error) = file.read_at(&mut bytes, offset) {
@@ -85,7 +85,7 @@ fn read_all(bench: &Bench<'_>, what: &str) -> Result<()> {
             .map(|seed| {
                 let paths = &paths;
                 scope.spawn(move || {
-                    let mut random = Random::new(seed + 1);
+                    let mut random = Rng::with_seed(seed + 1);
                     (0..10).try_for_each(|_| read_anywhere(paths, &mut random))
                 })
             })
