@@ -176,7 +176,8 @@ impl Scenario {
             .arg("-m")
             .arg(match self.memory {
                 Some(size) => size,
-                None if artifacts.debug || self.hypervisor => "2G",
+                None if self.hypervisor => "3G",
+                None if artifacts.debug => "2G",
                 None => "1G",
             })
             .args(if self.counted {

@@ -24,6 +24,9 @@ pub fn run(artifacts: &Artifacts, parameters: &[String]) -> Result<()> {
     for parameter in parameters {
         let (key, value) = parameter.split_once('=').unwrap_or((parameter, "1"));
         scenario = scenario.with(key, value);
+        if (key, value) == ("engine", "all") {
+            scenario = scenario.all_engines();
+        }
     }
     let outcome = scenario.run(artifacts, |line| println!("{line}"))?;
     let events = events(&outcome)?;
@@ -83,15 +86,17 @@ impl Summary {
 
 impl Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wide = |of: fn(&Leg) -> usize| self.legs.iter().map(of).max().unwrap_or(0);
+        let (from, to) = (wide(|leg| leg.from.len()), wide(|leg| leg.to.len()));
         writeln!(
             f,
-            "leg  {:<14}{:<14}{:>12}{:>12}{:>12}{:>14}{:>12}",
-            "from", "to", "downtime ms", "total ms", "sent KiB", "of VFs, bytes", "requests"
+            "leg  {:<from$}  {:<to$} downtime ms   total ms   sent KiB  VFs, bytes  requests",
+            "from", "to"
         )?;
         for leg in &self.legs {
             writeln!(
                 f,
-                "{:>3}  {:<14}{:<14}{:>12}{:>12}{:>12}{:>14}{:>12}",
+                "{:>3}  {:<from$}  {:<to$}{:>12}{:>11}{:>11}{:>12}{:>10}",
                 leg.number,
                 leg.from,
                 leg.to,

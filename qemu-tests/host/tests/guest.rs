@@ -26,6 +26,21 @@ fn migrates_and_comes_back() -> Result<()> {
     run_clean(round_trip())
 }
 
+/// A VF of each engine: what the P2P states are for.
+#[test]
+fn three_vfs_migrate_and_come_back() -> Result<()> {
+    run_clean(round_trip().with("engine", "all").all_engines().within(900))
+}
+
+#[test]
+fn several_vfs_of_the_c_driver_are_refused() -> Result<()> {
+    let scenario = Scenario::new("guest-refused").with("driver", "c");
+    scenario
+        .hypervisor()
+        .run(&Artifacts::load()?, |line| println!("{line}"))?
+        .expect_passed()
+}
+
 #[test]
 fn stays_at_work_where_it_is_when_a_migration_fails() -> Result<()> {
     run_clean(Scenario::new("guest-stays").hypervisor().within(900))

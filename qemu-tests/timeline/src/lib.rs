@@ -57,9 +57,9 @@ impl Load {
 pub struct Leg {
     /// From 1.
     pub number: u32,
-    /// The VF that the guest had.
+    /// The VFs that the guest had, by spaces.
     pub from: String,
-    /// The VF that the guest has now.
+    /// The VFs that the guest has now.
     pub to: String,
     /// QEMU's figure of how long the guest stood still, in milliseconds.
     pub downtime: u64,

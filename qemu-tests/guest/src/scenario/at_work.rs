@@ -13,7 +13,7 @@ use timeline::Load;
 use crate::Options;
 use crate::acomp_judge::{self, Results};
 use crate::control::{self, Report};
-use crate::engine::ZIP;
+use crate::engine;
 use crate::expect;
 use crate::host;
 use crate::sysfs::Function;
@@ -79,11 +79,21 @@ fn tell(load: &Load) -> Result<()> {
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     let modules = host::modules(options)?;
-    host::load_driver(&modules, &ZIP, "")?;
-    let function = Function::find(host::HUAWEI, ZIP.vf)?;
-    report.point("hisi_zip has the VF", || {
-        expect::equal("driver", function.driver().as_deref(), Some("hisi_zip"))
-    });
+    for accelerator in engine::chosen(options)? {
+        let module = accelerator.module;
+        report.point(&format!("{module} has the VF"), || {
+            host::load_driver(&modules, accelerator, "")?;
+            let function = Function::find(host::HUAWEI, accelerator.vf)?;
+            expect::equal("driver", function.driver().as_deref(), Some(module))
+        });
+        report.point(&format!("the self-tests of {module}"), || {
+            host::end_of_self_tests(module)?;
+            for (driver, result) in host::algorithms(module)? {
+                ensure!(result == "passed", "{driver}: self-test {result}");
+            }
+            Ok(())
+        });
+    }
     modules.load_with("acomp_judge", &format!("max_len={MAX_LEN}"))?;
 
     let workers = Workers::start();

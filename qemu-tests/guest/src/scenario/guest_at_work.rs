@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A guest with a VF, at work, migrates: from one QEMU to another and back, several times.
+//! A guest with VFs, at work, migrates: from one QEMU to another and back, several times.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use timeline::{Leg, What};
 
 use crate::Options;
 use crate::control::{self, Report};
+use crate::engine;
 use crate::host::Host;
 use crate::sysfs::Function;
 use crate::vmm::{self, Guest, Role, Vmm, Watch};
@@ -29,43 +30,60 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         Some(number) => number.parse().context("rounds= is no number")?,
         None => 5,
     };
-    let host = Host::prepare(options, 2)?;
+    let accelerators = engine::chosen(options)?;
+    let hosts: Vec<Host> = accelerators
+        .iter()
+        .map(|accelerator| Host::with(options, accelerator, 2))
+        .collect::<Result<_>>()?;
+    let host = hosts.first().context("no accelerator is chosen")?;
+    // Of each accelerator a VF for either place that the guest can be at.
+    let places = [0, 1].map(|place| {
+        let vfs = hosts.iter().map(|host| host.vfs[place].clone());
+        vfs.collect::<Vec<_>>()
+    });
     control::set_latency(LATENCY)?;
-    let mut guest = Guest::new()?;
-    let mut place = None;
-    let watch = Watch::start(&host.vfs);
+    let mut guest = Guest::new(&accelerators)?;
+    let mut holder = None;
+    let watch = Watch::start(&places.concat());
     let up = report.point("a guest boots and works", || {
-        show("a guest boots, with a VF and hisi_zip in it");
-        let vmm = Vmm::start("vmm0", Role::Boots, host.kind, &[&host.vfs[0]], &guest)?;
+        show("a guest boots");
+        let vmm = Vmm::start("vmm0", Role::Boots, host.kind, &places[0], &guest)?;
         guest.does(WORK, WITHIN)?;
-        place = Some(vmm);
+        holder = Some(vmm);
         Ok(())
     });
     ensure!(up, "nothing to migrate");
     for number in 1..=2 * rounds {
         let (from, to) = match number % 2 {
-            1 => (&host.vfs[0], &host.vfs[1]),
-            _ => (&host.vfs[1], &host.vfs[0]),
+            1 => (&places[0], &places[1]),
+            _ => (&places[1], &places[0]),
         };
-        let name = format!("leg {number}: {from} to {to}");
+        let name = format!("leg {number}: {} to {}", names(from), names(to));
         show(&name);
         let done = report.point(&name, || {
-            let source = place.take().context("there is no guest")?;
-            place = Some(leg(&host, &guest, &watch, source, number, from, to)?);
+            let source = holder.take().context("there is no guest")?;
+            holder = Some(leg(host, &guest, &watch, source, number, from, to)?);
             Ok(())
         });
         ensure!(done, "the guest is nowhere");
     }
     report.point("every request came back once, byte for byte", || {
-        let mut vmm = place.take().context("there is no guest")?;
+        let mut vmm = holder.take().context("there is no guest")?;
         let load = guest.end(WITHIN)?;
         show(&format!("the guest ends: {load:?}"));
         vmm.wait(WITHIN)?;
         ensure!(load.is_flawless(), "{load:?}");
         Ok(())
     });
-    control::report_violations(report, host.driver.is_rust());
+    for host in &hosts {
+        control::report_violations_of(host.accelerator.id, report, host.is_clean()?);
+    }
     Ok(())
+}
+
+fn names(vfs: &[Function]) -> String {
+    let names: Vec<&str> = vfs.iter().map(Function::name).collect();
+    names.join(" ")
 }
 
 fn show(text: &str) {
@@ -79,20 +97,20 @@ fn leg(
     watch: &Watch,
     mut source: Vmm,
     number: u32,
-    from: &Function,
-    to: &Function,
+    from: &[Function],
+    to: &[Function],
 ) -> Result<Vmm> {
     let name = format!("vmm{number}");
-    let mut destination = Vmm::start(&name, Role::Waits, host.kind, &[to], guest)?;
+    let mut destination = Vmm::start(&name, Role::Waits, host.kind, to, guest)?;
     guest.does(WORK, WITHIN)?;
     let before = guest.load();
-    for vf in [from, to] {
+    for vf in from.iter().chain(to) {
         watch.seen(vf);
     }
     let figures = vmm::migrate(&mut source, &mut destination, WITHIN)?;
     let requests = guest.load().done - before.done;
     // Closing the source's VF makes its history a thing of the past.
-    for vf in [from, to] {
+    for vf in from.iter().chain(to) {
         if host.driver.is_rust() {
             vmm::tell(What::History {
                 vf: vf.to_string(),
@@ -103,8 +121,8 @@ fn leg(
     source.quit()?;
     vmm::tell(What::Leg(Leg {
         number,
-        from: from.to_string(),
-        to: to.to_string(),
+        from: names(from),
+        to: names(to),
         downtime: figures.downtime,
         total: figures.total,
         transferred: figures.transferred,
@@ -112,15 +130,16 @@ fn leg(
         requests,
     }));
     show(&format!(
-        "  stood still for {} ms; {} KiB sent, {} bytes of them the VF's; {} requests meanwhile",
+        "  stood still for {} ms; {} KiB sent, {} bytes of them the VFs'; {} requests meanwhile",
         figures.downtime,
         figures.transferred >> 10,
         figures.device_state,
         requests,
     ));
     guest.does(WORK, WITHIN).context("after the move")?;
-    let expected: [(&Function, &[&str]); 2] = [(from, &SOURCE), (to, &DESTINATION)];
-    for (vf, states) in expected {
+    let sources = from.iter().map(|vf| (vf, &SOURCE[..]));
+    let destinations = to.iter().map(|vf| (vf, &DESTINATION[..]));
+    for (vf, states) in sources.chain(destinations) {
         let seen = watch.seen(vf);
         let mut others = seen.iter();
         ensure!(

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::guest_at_work::{LATENCY, WITHIN, WORK};
 use crate::Options;
 use crate::control::{self, Report};
+use crate::engine::ZIP;
 use crate::expect;
 use crate::host::Host;
 use crate::vmm::{self, Ended, Guest, Limits, Role, Vmm};
@@ -29,8 +30,8 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     // 64 queues for three VFs are 21, 21 and 22.
     let host = Host::prepare(options, 3)?;
     control::set_latency(LATENCY)?;
-    let guest = Guest::new()?;
-    let vmm = Vmm::start("vmm0", Role::Boots, host.kind, &[&host.vfs[0]], &guest)?;
+    let guest = Guest::new(&[&ZIP])?;
+    let vmm = Vmm::start("vmm0", Role::Boots, host.kind, &host.vfs[..1], &guest)?;
     guest
         .does(WORK, WITHIN)
         .context("the guest does not boot")?;
@@ -52,8 +53,8 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     ];
     for (name, test) in tests {
         report.point(name, || {
-            test(&mut stage)?;
-            stage.goes_on()
+            let result = test(&mut stage).and_then(|()| stage.goes_on());
+            result.with_context(|| stage.sessions())
         });
     }
     report.point(
@@ -64,7 +65,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
                 mut guest,
                 mut vmm,
             } = stage;
-            let mut other = Vmm::start("last", Role::Waits, host.kind, &[&host.vfs[1]], &guest)?;
+            let mut other = Vmm::start("last", Role::Waits, host.kind, &host.vfs[1..2], &guest)?;
             vmm::migrate(&mut vmm, &mut other, WITHIN)?;
             vmm.quit()?;
             guest.does(WORK, WITHIN)?;
@@ -79,10 +80,19 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
 }
 
 impl Stage {
+    /// What all VFs have to tell.
+    fn sessions(&self) -> String {
+        let sessions = self.host.vfs.iter().map(|vf| {
+            let sessions = vmm::sessions(vf).unwrap_or_default();
+            format!("{vf}: {}", sessions.join("; "))
+        });
+        sessions.collect::<Vec<_>>().join("\n")
+    }
+
     /// A QEMU that waits for the guest, with the VF of that index.
     fn destination(&self, name: &str, vf: usize) -> Result<Vmm> {
-        let vf = &self.host.vfs[vf];
-        Vmm::start(name, Role::Waits, self.host.kind, &[vf], &self.guest)
+        let vfs = &self.host.vfs[vf..=vf];
+        Vmm::start(name, Role::Waits, self.host.kind, vfs, &self.guest)
     }
 
     /// The guest works where it was.

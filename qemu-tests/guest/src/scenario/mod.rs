@@ -12,6 +12,7 @@ mod engines;
 mod example;
 mod failing;
 mod guest_at_work;
+mod guest_refused;
 mod guest_stays;
 mod judge;
 mod kunit;
@@ -52,6 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "migrate" => migrate::run,
         "example" => example::run,
         "guest-at-work" => guest_at_work::run,
+        "guest-refused" => guest_refused::run,
         "guest-stays" => guest_stays::run,
         "at-work" => at_work::run,
         "together" => together::run,

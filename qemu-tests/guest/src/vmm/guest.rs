@@ -16,6 +16,7 @@ use timeline::{Load, What};
 
 use super::{POLL, tell};
 use crate::control;
+use crate::engine::{ALL, Accelerator};
 
 const CONSOLE: &str = "/tmp/guest.console";
 const CONTROL: &str = "/tmp/guest.control";
@@ -37,11 +38,13 @@ struct Heard {
 pub(crate) struct Guest {
     heard: Arc<Mutex<Heard>>,
     orders: File,
+    /// Whether it has a VF of each accelerator, and not of ZIP alone.
+    has_all: bool,
 }
 
 impl Guest {
     /// Makes the ports ready and listens to them from now on.
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(accelerators: &[&Accelerator]) -> Result<Self> {
         for file in [CONSOLE, CONTROL] {
             File::create(file).with_context(|| format!("cannot create {file}"))?;
         }
@@ -54,7 +57,24 @@ impl Guest {
         follow(CONSOLE, |line| control::line(&format!("@guest {line}")))?;
         let hearing = Arc::clone(&heard);
         follow(CONTROL, move |line| hear(&hearing, line))?;
-        Ok(Guest { heard, orders })
+        Ok(Guest {
+            heard,
+            orders,
+            has_all: accelerators.len() == ALL.len(),
+        })
+    }
+
+    /// How much it has, as QEMU takes it. As little as will do: all that is not zero is sent while
+    /// the guest stands still, as nothing tells which pages a device has written.
+    pub(super) fn memory(&self) -> &'static str {
+        // hisi_sec2 takes megabytes for each of its queues.
+        if self.has_all { "512M" } else { "128M" }
+    }
+
+    /// The command line of its kernel.
+    pub(super) fn command_line(&self) -> String {
+        let engine = if self.has_all { "all" } else { "zip" };
+        format!("console=ttyAMA0 panic=-1 vfio=c scenario=at-work engine={engine}")
     }
 
     /// QEMU's arguments for the ports.

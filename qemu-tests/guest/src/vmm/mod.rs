@@ -26,8 +26,6 @@ use crate::sysfs::{self, Function};
 use crate::vfio::Kind;
 
 const PROGRAM: &str = "/usr/bin/qemu-system-aarch64";
-/// All of it is sent while the guest stands still: nothing tells which pages a device has written.
-const MEMORY: &str = "128M";
 /// From the start of the program to its first word.
 const START: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
@@ -69,7 +67,7 @@ impl Vmm {
         name: &str,
         role: Role,
         kind: Kind,
-        vfs: &[&Function],
+        vfs: &[Function],
         guest: &Guest,
     ) -> Result<Self> {
         let socket = format!("/tmp/{name}.qmp");
@@ -79,13 +77,10 @@ impl Vmm {
         let mut command = Command::new(PROGRAM);
         command
             .args(["-M", "virt,gic-version=3,its=on", "-accel", "kvm"])
-            .args(["-cpu", "host", "-smp", "1", "-m", MEMORY])
+            .args(["-cpu", "host", "-smp", "1", "-m", guest.memory()])
             .args(["-nodefaults", "-no-user-config", "-nographic"])
             .args(["-kernel", "/guest/Image", "-initrd", "/guest/initrd.cpio"])
-            .args([
-                "-append",
-                "console=ttyAMA0 panic=-1 vfio=c scenario=at-work",
-            ])
+            .args(["-append", &guest.command_line()])
             .args(guest.serial_ports())
             .args(["-chardev", &format!("socket,id=qmp,path={socket}")])
             .args(["-mon", "chardev=qmp,mode=control"]);
