@@ -8,7 +8,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, mount};
 
 use super::transfer::STREAM_SIZE;
 use super::tree;
@@ -338,8 +337,6 @@ const CHECKS: [(&str, Check); 8] = [
 ];
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    mount("tracefs", TRACING, "tracefs", MountFlags::empty(), None)
-        .with_context(|| format!("cannot mount tracefs on {TRACING}"))?;
     let mut bench = Bench {
         host: Host::prepare(options, 1)?,
         vm: Vm::new(1)?,
