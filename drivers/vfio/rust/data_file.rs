@@ -3,14 +3,17 @@
 //! The file through which migration data leave or enter a device.
 //!
 //! The file holds a session and never the device: it can outlive the device's last user and the
-//! driver's binding. User memory is touched while only the file's own lock is held, which nothing
-//! but reads and writes of the same file ever waits for; a page fault on the device's own memory
+//! driver's binding. User memory is touched while at most the reader's own lock is held, which
+//! nothing but reads of the same session ever waits for; a page fault on the device's own memory
 //! may therefore wait for a reset, and a reset for the session.
 //!
 //! C headers: `include/linux/anon_inodes.h`, `include/uapi/linux/vfio.h`
 
 use crate::bindings;
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ops::Deref, //
+};
 use kernel::{
     error::from_err_ptr,
     fs::File,
@@ -24,6 +27,7 @@ use kernel::{
             PollTable, //
         },
         Arc,
+        ArcBorrow,
         Mutex,
         SetOnce, //
     },
@@ -35,7 +39,7 @@ use kernel::{
     ModuleMetadata, //
 };
 
-/// Bytes that pass between user and session in one step.
+/// Bytes that pass from the user to a session in one step.
 const CHUNK: usize = 256;
 
 /// Size of `struct vfio_precopy_info` up to and including `dirty_bytes`.
@@ -52,7 +56,7 @@ pub struct PrecopyInfo {
 
 /// What a read of a session would find, for `poll()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readiness {
+enum Readiness {
     /// Nothing now, but there may be data later.
     Nothing,
     /// Data, or the end of the stream.
@@ -62,6 +66,15 @@ pub enum Readiness {
 }
 
 impl Readiness {
+    /// That of a session whose reader has `ahead` of it.
+    fn of(ahead: Result<&[u8]>) -> Self {
+        match ahead {
+            Ok(_) => Self::Readable,
+            Err(e) if e == ENOMSG => Self::Nothing,
+            Err(_) => Self::Over,
+        }
+    }
+
     /// The events that `poll()` tells.
     fn events(self) -> u32 {
         match self {
@@ -83,8 +96,7 @@ impl Waiters {
         Self(SetOnce::new())
     }
 
-    /// Lets all who wait look again. To be called without the lock that [`Source::readiness`]
-    /// takes, after what it says has changed.
+    /// Lets all who wait look again; to be called after what [`Source::ahead`] says has changed.
     pub fn wake(&self) {
         if let Some(queue) = self.0.as_ref() {
             queue.notify_all();
@@ -109,49 +121,77 @@ impl Default for Waiters {
     }
 }
 
-/// A session that migration data are read from.
+/// A session that migration data are read from. What it has given out once it never changes.
 ///
-/// No method is called with user memory being touched, none may wait for that.
+/// No method waits for anything that can wait for user memory.
 pub trait Source: Send + Sync + 'static {
-    /// Copies data from the current position to `out`, as much as there is, without advancing.
+    /// The data from `position` on, or a first part of them; nothing at their end.
     ///
     /// # Errors
     ///
     /// [`ENOMSG`] if more may come, nothing being there now; [`ENODEV`] after the end of the
     /// session.
-    fn peek(&self, out: &mut [u8]) -> Result<usize>;
+    fn ahead(&self, position: usize) -> Result<&[u8]>;
 
-    /// What [`Source::peek`] would find now.
-    fn readiness(&self) -> Readiness;
-
-    /// Who is to be woken when [`Source::readiness`] changes.
+    /// Who is to be woken when [`Source::ahead`] says something else.
     fn waiters(&self) -> &Waiters;
 
-    /// Advances by `count` bytes, which the user has got.
-    fn consume(&self, count: usize);
-
-    /// What is left in pre-copy.
+    /// What is left in pre-copy for a reader at `position`.
     ///
     /// # Errors
     ///
     /// [`EINVAL`] if the device is not in pre-copy with this session.
-    fn precopy_info(&self) -> Result<PrecopyInfo>;
+    fn precopy_info(&self, position: usize) -> Result<PrecopyInfo>;
 }
 
 /// A session that migration data are written to.
 pub trait Sink: Send + Sync + 'static {
-    /// Appends `chunk`; `rest` bytes of the same `write()` are to follow.
+    /// Appends `chunk`; `rest` bytes of the same `write()` are to follow. Chunks of two `write()`
+    /// calls at the same time can alternate.
     ///
     /// An error after the first chunk makes the `write()` a short one.
     fn append(&self, chunk: &[u8], rest: usize) -> Result;
 }
 
-/// What the file keeps: the session, and the lock under which user memory is touched.
+/// A session together with where in its data its reader is.
 #[pin_data]
-struct Private<S> {
-    session: Arc<S>,
+pub struct Readable<S> {
+    session: S,
+    /// User memory is touched with this lock held.
     #[pin]
-    user: Mutex<()>,
+    position: Mutex<usize>,
+}
+
+impl<S> Readable<S> {
+    /// A reader at the start of `session`.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
+    pub fn new(session: impl Init<S>) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                session <- session,
+                position <- new_generic_mutex!(0, c"vfio::Readable::position"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+}
+
+impl<S: Source> Readable<S> {
+    /// What a read would find now.
+    fn readiness(&self) -> Readiness {
+        Readiness::of(self.session.ahead(*self.position.lock()))
+    }
+}
+
+impl<S> Deref for Readable<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.session
+    }
 }
 
 /// Makes the file of a session that is read from. `M` is the module `S` is in.
@@ -159,7 +199,10 @@ struct Private<S> {
 /// # Errors
 ///
 /// Those of `anon_inode_getfile()`.
-pub fn source<S: Source, M: ModuleMetadata>(name: &CStr, session: Arc<S>) -> Result<ARef<File>> {
+pub fn source<S: Source, M: ModuleMetadata>(
+    name: &CStr,
+    session: Arc<Readable<S>>,
+) -> Result<ARef<File>> {
     open(
         name,
         session,
@@ -182,19 +225,12 @@ pub fn sink<S: Sink, M: ModuleMetadata>(name: &CStr, session: Arc<S>) -> Result<
     )
 }
 
-fn open<S: Send + Sync + 'static>(
+fn open<T: Send + Sync + 'static>(
     name: &CStr,
-    session: Arc<S>,
+    private: Arc<T>,
     ops: &'static kernel::bindings::file_operations,
     flags: u32,
 ) -> Result<ARef<File>> {
-    let private = KBox::pin_init(
-        pin_init!(Private {
-            session,
-            user <- new_generic_mutex!((), c"vfio::data_file::user"),
-        }),
-        GFP_KERNEL,
-    )?;
     let private = private.into_foreign();
 
     // SAFETY: `ops` expect what `private` is, and own it from here on if the call succeeds.
@@ -206,7 +242,7 @@ fn open<S: Send + Sync + 'static>(
         Ok(file) => file,
         Err(e) => {
             // SAFETY: `private` comes from `into_foreign()` above, and no file has it.
-            drop(unsafe { <Pin<KBox<Private<S>>>>::from_foreign(private) });
+            drop(unsafe { Arc::<T>::from_foreign(private) });
             return Err(e);
         }
     };
@@ -222,21 +258,21 @@ fn open<S: Send + Sync + 'static>(
 
 /// # Safety
 ///
-/// `file` must have been made by [`open`] for a session of type `S`, and live for `'a`.
-unsafe fn private<'a, S: 'static>(file: *mut kernel::bindings::file) -> Pin<&'a Private<S>> {
-    // SAFETY: by the safety requirements; only `release` takes the box back.
-    unsafe { <Pin<KBox<Private<S>>>>::borrow((*file).private_data) }
+/// `file` must have been made by [`open`] for a `T`, and live for `'a`.
+unsafe fn private<'a, T: 'static>(file: *mut kernel::bindings::file) -> ArcBorrow<'a, T> {
+    // SAFETY: by the safety requirements; only `release` takes the reference back.
+    unsafe { Arc::<T>::borrow((*file).private_data) }
 }
 
 /// # Safety
 ///
-/// `file` must have been made by [`open`] for a session of type `S`, and be in release.
-unsafe extern "C" fn release<S: 'static>(
+/// `file` must have been made by [`open`] for a `T`, and be in release.
+unsafe extern "C" fn release<T: 'static>(
     _inode: *mut kernel::bindings::inode,
     file: *mut kernel::bindings::file,
 ) -> c_int {
-    // SAFETY: by the safety requirements nobody borrows the box any more.
-    drop(unsafe { <Pin<KBox<Private<S>>>>::from_foreign((*file).private_data) });
+    // SAFETY: by the safety requirements nobody borrows the reference any more.
+    drop(unsafe { Arc::<T>::from_foreign((*file).private_data) });
     0
 }
 
@@ -262,7 +298,7 @@ impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
         unlocked_ioctl: Some(Self::ioctl),
         #[cfg(CONFIG_COMPAT)]
         compat_ioctl: kernel::bindings::compat_ptr_ioctl,
-        release: Some(release::<S>),
+        release: Some(release::<Readable<S>>),
         ..pin_init::zeroed()
     };
 
@@ -276,31 +312,32 @@ impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
         _pos: *mut kernel::bindings::loff_t,
     ) -> isize {
         // SAFETY: by the safety requirements.
-        let private = unsafe { private::<S>(file) };
-        to_ssize(Self::copy_out(&private, user_slice(buf, len)))
+        let readable = unsafe { private::<Readable<S>>(file) };
+        to_ssize(Self::copy_out(&readable, user_slice(buf, len)))
     }
 
-    fn copy_out(private: &Private<S>, user: UserSlice) -> Result<usize> {
+    fn copy_out(readable: &Readable<S>, user: UserSlice) -> Result<usize> {
         let mut writer = user.writer();
-        let mut chunk = [0; CHUNK];
+        let mut position = readable.position.lock();
         let mut done = 0;
 
-        let _user = private.user.lock();
         loop {
-            let room = writer.len().min(CHUNK);
-            let step = private.session.peek(&mut chunk[..room]).and_then(|count| {
-                writer.write_slice(&chunk[..count])?;
-                private.session.consume(count);
+            let step = readable.ahead(*position).and_then(|bytes| {
+                let count = bytes.len().min(writer.len());
+                writer.write_slice(&bytes[..count])?;
                 Ok(count)
             });
             match step {
                 Ok(count) => {
+                    *position += count;
                     done += count;
                     if count == 0 || writer.is_empty() {
                         return Ok(done);
                     }
                 }
                 Err(_) if done > 0 => return Ok(done),
+                // Who asks for nothing misses nothing.
+                Err(e) if e == ENOMSG && writer.is_empty() => return Ok(0),
                 Err(e) => return Err(e),
             }
         }
@@ -314,7 +351,7 @@ impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
         table: *mut kernel::bindings::poll_table_struct,
     ) -> kernel::bindings::__poll_t {
         // SAFETY: by the safety requirements.
-        let session = unsafe { &private::<S>(file).session };
+        let readable = unsafe { private::<Readable<S>>(file) };
         // SAFETY: the file lives as long as this call. It is a stream, whose position nobody
         // uses, and the reference does not leave this thread.
         let file = unsafe { File::from_raw_file(file) };
@@ -322,8 +359,8 @@ impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
         let table = unsafe { PollTable::from_raw(table) };
 
         // First, so that a change after the look is not missed.
-        match session.waiters().register(file, &table) {
-            Ok(()) => session.readiness().events(),
+        match readable.waiters().register(file, &table) {
+            Ok(()) => readable.readiness().events(),
             Err(_) => bindings::VFIO_RUST_POLL_ERROR,
         }
     }
@@ -340,14 +377,14 @@ impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
             return ENOTTY.to_errno() as c_long;
         }
         // SAFETY: by the safety requirements.
-        let private = unsafe { private::<S>(file) };
-        match Self::precopy_info(&private.session, UserPtr::from_addr(arg)) {
+        let readable = unsafe { private::<Readable<S>>(file) };
+        match Self::precopy_info(&readable, UserPtr::from_addr(arg)) {
             Ok(()) => 0,
             Err(e) => e.to_errno() as c_long,
         }
     }
 
-    fn precopy_info(session: &S, arg: UserPtr) -> Result {
+    fn precopy_info(readable: &Readable<S>, arg: UserPtr) -> Result {
         let (mut reader, mut writer) = UserSlice::new(arg, PRECOPY_INFO_SIZE).reader_writer();
         let mut raw = [0; PRECOPY_INFO_SIZE];
         reader.read_slice(&mut raw)?;
@@ -361,7 +398,8 @@ impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
             return Err(EINVAL);
         }
 
-        let info = session.precopy_info()?;
+        let position = *readable.position.lock();
+        let info = readable.session.precopy_info(position)?;
         // Output in the second version, and reserved in the first: the user may ask for the second
         // one at any time, and what a session could say of it would be stale.
         flags.fill(0);
@@ -391,22 +429,21 @@ impl<S: Sink, M: ModuleMetadata> SinkOps<S, M> {
         _pos: *mut kernel::bindings::loff_t,
     ) -> isize {
         // SAFETY: by the safety requirements.
-        let private = unsafe { private::<S>(file) };
-        to_ssize(Self::copy_in(&private, user_slice(buf, len)))
+        let session = unsafe { private::<S>(file) };
+        to_ssize(Self::copy_in(&session, user_slice(buf, len)))
     }
 
-    fn copy_in(private: &Private<S>, user: UserSlice) -> Result<usize> {
+    fn copy_in(session: &S, user: UserSlice) -> Result<usize> {
         let mut reader = user.reader();
         let mut chunk = [0; CHUNK];
         let mut done = 0;
 
-        let _user = private.user.lock();
         // A write of nothing fails as well if the session takes nothing any more.
         loop {
             let count = reader.len().min(CHUNK);
             let step = reader
                 .read_slice(&mut chunk[..count])
-                .and_then(|()| private.session.append(&chunk[..count], reader.len()));
+                .and_then(|()| session.append(&chunk[..count], reader.len()));
             match step {
                 Ok(()) => done += count,
                 Err(_) if done > 0 => return Ok(done),
@@ -416,5 +453,18 @@ impl<S: Sink, M: ModuleMetadata> SinkOps<S, M> {
                 return Ok(done);
             }
         }
+    }
+}
+
+#[kernel::prelude::kunit_tests(rust_vfio_data_file)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readiness_is_what_a_read_would_find() {
+        assert_eq!(Readiness::of(Ok(&[1])), Readiness::Readable);
+        assert_eq!(Readiness::of(Ok(&[])), Readiness::Readable);
+        assert_eq!(Readiness::of(Err(ENOMSG)), Readiness::Nothing);
+        assert_eq!(Readiness::of(Err(ENODEV)), Readiness::Over);
     }
 }

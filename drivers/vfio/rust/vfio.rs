@@ -62,6 +62,7 @@ macro_rules! new_generic_mutex {
 #[doc(hidden)]
 pub mod bindings;
 
+pub mod clock;
 pub mod data_file;
 pub mod debugfs;
 pub mod device;

@@ -8,7 +8,7 @@ use crate::{
     record::{
         Origin,
         Record,
-        Role, //
+        Session, //
     },
     session::{
         Id,
@@ -22,9 +22,12 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use vfio::migration::{
-    MigArc,
-    State, //
+use vfio::{
+    data_file::Readable,
+    migration::{
+        MigArc,
+        State, //
+    }, //
 };
 
 /// Why a device is in ERROR.
@@ -37,18 +40,21 @@ pub(crate) struct Failed {
 }
 
 /// What an open device is doing.
+///
+/// In the P2P states it does what it does in those without: the accelerators are integrated
+/// endpoints without a path to one another, so there is nothing to stop.
 pub(crate) enum Doing {
-    Running,
-    /// As running: the accelerators are integrated endpoints without a path to one another, so
-    /// there is nothing to stop.
-    RunningP2p,
-    PreCopy(Arc<SaveSession>),
-    /// As pre-copy.
-    PreCopyP2p(Arc<SaveSession>),
+    Running {
+        p2p: bool,
+    },
+    PreCopy {
+        session: Arc<Readable<SaveSession>>,
+        p2p: bool,
+    },
     /// The function is paused.
     Stop,
     /// The function is paused.
-    StopCopy(Arc<SaveSession>),
+    StopCopy(Arc<Readable<SaveSession>>),
     /// The function is paused.
     Resuming(Arc<ResumeSession>),
     /// Only a reset leads out.
@@ -56,13 +62,16 @@ pub(crate) enum Doing {
 }
 
 impl Doing {
+    /// As after a reset.
+    pub(crate) const RUNNING: Self = Self::Running { p2p: false };
+
     /// The state of the protocol that this is.
     pub(crate) fn state(&self) -> State {
         match self {
-            Self::Running => State::Running,
-            Self::RunningP2p => State::RunningP2p,
-            Self::PreCopy(_) => State::PreCopy,
-            Self::PreCopyP2p(_) => State::PreCopyP2p,
+            Self::Running { p2p: false } => State::Running,
+            Self::Running { p2p: true } => State::RunningP2p,
+            Self::PreCopy { p2p: false, .. } => State::PreCopy,
+            Self::PreCopy { p2p: true, .. } => State::PreCopyP2p,
             Self::Stop => State::Stop,
             Self::StopCopy(_) => State::StopCopy,
             Self::Resuming(_) => State::Resuming,
@@ -73,38 +82,39 @@ impl Doing {
     /// The number of the session that goes with this, if there is one.
     pub(crate) fn session(&self) -> Option<Id> {
         match self {
-            Self::PreCopy(session) | Self::PreCopyP2p(session) | Self::StopCopy(session) => {
-                Some(session.id)
-            }
+            Self::PreCopy { session, .. } | Self::StopCopy(session) => Some(session.id),
             Self::Resuming(session) => Some(session.id),
-            Self::Running | Self::RunningP2p | Self::Stop | Self::Failed(_) => None,
+            Self::Running { .. } | Self::Stop | Self::Failed(_) => None,
+        }
+    }
+
+    /// Enters or leaves the P2P state of what goes on otherwise unchanged.
+    pub(crate) fn set_p2p(&mut self, now: bool) {
+        if let Self::Running { p2p } | Self::PreCopy { p2p, .. } = self {
+            *p2p = now;
         }
     }
 
     /// Ends this, and the session that goes with it.
     pub(crate) fn end(&mut self, next: Self, history: &mut History, pdev: &pci::Device) {
-        match core::mem::replace(self, next) {
-            Self::PreCopy(session) | Self::PreCopyP2p(session) | Self::StopCopy(session) => {
-                history.end(Record {
-                    id: session.id,
-                    role: Role::Save,
-                    origin: Origin::User,
-                    data: session.close(),
-                });
+        let session = match core::mem::replace(self, next) {
+            Self::PreCopy { session, .. } | Self::StopCopy(session) => {
+                session.close();
+                Session::Save(session)
             }
             Self::Resuming(session) => {
                 if let Some(reject) = session.reject() {
                     refuse(history, pdev, session.id, reject);
                 }
-                history.end(Record {
-                    id: session.id,
-                    role: Role::Resume,
-                    origin: Origin::User,
-                    data: session.close(),
-                });
+                session.close();
+                Session::Resume(session)
             }
-            Self::Running | Self::RunningP2p | Self::Stop | Self::Failed(_) => {}
-        }
+            Self::Running { .. } | Self::Stop | Self::Failed(_) => return,
+        };
+        history.end(Record {
+            session,
+            origin: Origin::User,
+        });
     }
 }
 

@@ -34,14 +34,13 @@ use kernel::{
     prelude::*,
     static_lock_class,
     sync::aref::ARef,
-    time::{
-        Delta,
-        Instant,
-        Monotonic, //
-    },
+    time::Delta,
     types::Opaque, //
 };
-use vfio::bindings;
+use vfio::{
+    bindings,
+    clock::Moment, //
+};
 
 /// The first hardware version whose VFs can migrate.
 pub(crate) const V3: u32 = bindings::qm_hw_ver_QM_HW_V3;
@@ -300,9 +299,11 @@ impl VfQm {
     }
 
     fn traced(&self, command: Command, give: impl FnOnce() -> Result) -> Result {
-        let start = Instant::<Monotonic>::now();
+        let start = trace::listens_to_mailbox().then(Moment::now);
         let result = give();
-        trace::mailbox(&self.pdev, command as u8, start.elapsed(), result);
+        if let Some(start) = start {
+            trace::mailbox(&self.pdev, command as u8, start.elapsed(), result);
+        }
         result
     }
 }

@@ -10,6 +10,7 @@
 
 void hisi_acc_rs_trace_arc(struct device *dev, u32 from, u32 to, u32 duration,
 			   int ret);
+bool hisi_acc_rs_trace_mailbox_enabled(void);
 void hisi_acc_rs_trace_mailbox(struct device *dev, u8 command, u32 duration,
 			       int ret);
 void hisi_acc_rs_trace_refuse(struct device *dev, u64 session,

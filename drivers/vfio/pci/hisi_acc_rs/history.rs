@@ -16,15 +16,11 @@ use crate::{
     symptoms::Symptoms,
     trace,
 };
-use kernel::{
-    prelude::*,
-    time::{
-        ClockSource,
-        Delta,
-        RealTime, //
-    }, //
+use kernel::prelude::*;
+use vfio::{
+    clock::Moment,
+    migration::MigArc, //
 };
-use vfio::migration::MigArc;
 
 /// Sessions that are remembered.
 const SESSIONS: usize = 4;
@@ -33,27 +29,36 @@ const STEPS: usize = 8;
 /// Arcs that failed, which are remembered whether they belong to a session or not.
 const FAILURES: usize = 4;
 
-/// The last `N` of what was pushed, oldest first.
+/// The last `N` of what was pushed.
 #[derive(Clone, Copy)]
-pub(crate) struct Last<T, const N: usize>([Option<T>; N]);
+pub(crate) struct Last<T, const N: usize> {
+    items: [Option<T>; N],
+    /// How many were pushed, the forgotten ones among them.
+    count: usize,
+}
 
 impl<T: Copy, const N: usize> Last<T, N> {
-    const EMPTY: Self = Self([None; N]);
+    const EMPTY: Self = Self {
+        items: [None; N],
+        count: 0,
+    };
 
     pub(crate) fn push(&mut self, item: T) {
-        self.0.rotate_left(1);
-        if let Some(last) = self.0.last_mut() {
-            *last = Some(item);
-        }
+        self.items[self.count % N] = Some(item);
+        self.count += 1;
     }
 
     fn newest_mut(&mut self) -> Option<&mut T> {
-        self.0.last_mut()?.as_mut()
+        self.items[self.count.checked_sub(1)? % N].as_mut()
+    }
+
+    fn clear(&mut self) {
+        self.count = 0;
     }
 
     /// All there are, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().flatten()
+        (self.count.saturating_sub(N)..self.count).filter_map(|n| self.items[n % N].as_ref())
     }
 }
 
@@ -61,19 +66,33 @@ impl<T: Copy, const N: usize> Last<T, N> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) arc: MigArc,
-    /// In microseconds, rounded up.
+    /// In microseconds, rounded up; 0 unless the arc [`takes_time`].
     pub(crate) duration: u32,
     pub(crate) result: Result,
 }
 
-impl Step {
-    /// An arc that took `duration`.
-    pub(crate) fn new(arc: MigArc, duration: Delta, result: Result) -> Self {
-        Self {
-            arc,
-            duration: trace::micros(duration),
-            result,
-        }
+/// Whether anything is asked of the hardware for `arc`, or made for the user. What only ends a
+/// session or says that the device is in another state takes no time to speak of.
+fn takes_time(arc: MigArc) -> bool {
+    match arc {
+        MigArc::RunningP2pToStop
+        | MigArc::StopToRunningP2p
+        | MigArc::StopToStopCopy
+        | MigArc::StopToResuming
+        | MigArc::ResumingToStop
+        | MigArc::RunningToPreCopy
+        | MigArc::RunningP2pToPreCopyP2p
+        | MigArc::PreCopyP2pToStopCopy
+        | MigArc::RunningToStop
+        | MigArc::StopToRunning
+        | MigArc::PreCopyToStopCopy => true,
+        MigArc::RunningToRunningP2p
+        | MigArc::RunningP2pToRunning
+        | MigArc::StopCopyToStop
+        | MigArc::PreCopyToRunning
+        | MigArc::PreCopyP2pToRunningP2p
+        | MigArc::PreCopyToPreCopyP2p
+        | MigArc::PreCopyP2pToPreCopy => false,
     }
 }
 
@@ -83,10 +102,10 @@ pub(crate) struct Entry {
     pub(crate) id: Id,
     pub(crate) role: Role,
     pub(crate) origin: Origin,
-    /// Nanoseconds since 1970.
-    pub(crate) begin: i64,
+    /// When it began.
+    pub(crate) begin: Moment,
     /// When it ended, and how many bytes it had by then.
-    pub(crate) end: Option<(i64, usize)>,
+    pub(crate) end: Option<(Moment, usize)>,
     /// Why its data were refused.
     pub(crate) refused: Option<Reject>,
     pub(crate) steps: Last<Step, STEPS>,
@@ -95,8 +114,7 @@ pub(crate) struct Entry {
 /// An arc that failed, and what the hardware said then.
 #[derive(Clone, Copy)]
 pub(crate) struct FailedArc {
-    /// Nanoseconds since 1970.
-    pub(crate) time: i64,
+    pub(crate) time: Moment,
     /// The session that it belonged to.
     pub(crate) session: Option<Id>,
     pub(crate) arc: MigArc,
@@ -108,7 +126,7 @@ impl FailedArc {
     /// `arc` has failed just now.
     pub(crate) fn new(session: Option<Id>, arc: MigArc, error: Error, symptoms: Symptoms) -> Self {
         Self {
-            time: RealTime::ktime_get(),
+            time: Moment::now(),
             session,
             arc,
             error,
@@ -132,6 +150,8 @@ pub(crate) struct History {
     pending: Last<Step, STEPS>,
     /// Whether the newest session has the arcs that are walked now.
     attached: bool,
+    /// When the arc that is walked now was begun.
+    started: Option<Moment>,
 }
 
 impl History {
@@ -144,7 +164,13 @@ impl History {
         failures: Last::EMPTY,
         pending: Last::EMPTY,
         attached: false,
+        started: None,
     };
+
+    /// An arc is about to be walked. The clock is read for those only that take time.
+    pub(crate) fn start(&mut self, arc: MigArc) {
+        self.started = takes_time(arc).then(Moment::now);
+    }
 
     /// Number for a new session.
     pub(crate) fn next_id(&mut self) -> Id {
@@ -152,17 +178,18 @@ impl History {
         self.last_id
     }
 
-    /// A session begins.
+    /// A session begins, with the arc that is walked now if there is one.
     pub(crate) fn begin(&mut self, id: Id, role: Role, origin: Origin) {
         self.sessions.push(Entry {
             id,
             role,
             origin,
-            begin: RealTime::ktime_get(),
+            begin: self.started.unwrap_or_else(Moment::now),
             end: None,
             refused: None,
-            steps: core::mem::replace(&mut self.pending, Last::EMPTY),
+            steps: self.pending,
         });
+        self.pending.clear();
         self.attached = true;
     }
 
@@ -179,9 +206,9 @@ impl History {
 
     /// A session has ended. Its data are kept, unless there are none.
     pub(crate) fn end(&mut self, record: Record) {
-        let len = record.data.as_slice().len();
-        if let Some(entry) = self.newest(record.id) {
-            entry.end = Some((RealTime::ktime_get(), len));
+        let len = record.len();
+        if let Some(entry) = self.newest(record.id()) {
+            entry.end = Some((Moment::now(), len));
         }
         if len > 0 {
             self.last = Some(record);
@@ -193,18 +220,27 @@ impl History {
         self.sessions.newest_mut().filter(|entry| entry.id == id)
     }
 
-    /// An arc was walked, or not.
-    pub(crate) fn step(&mut self, step: Step) {
+    /// The arc that was begun last was walked, or not. Returns what is kept of it.
+    pub(crate) fn step(&mut self, arc: MigArc, result: Result) -> Step {
+        let step = Step {
+            arc,
+            duration: self
+                .started
+                .take()
+                .map_or(0, |started| trace::micros(started.elapsed())),
+            result,
+        };
         let steps = match self.sessions.newest_mut() {
             Some(entry) if self.attached => &mut entry.steps,
             _ => &mut self.pending,
         };
         steps.push(step);
+        step
     }
 
     /// The device is in RUNNING, after whatever was before.
     pub(crate) fn settle(&mut self) {
-        self.pending = Last::EMPTY;
+        self.pending.clear();
         self.attached = false;
     }
 
@@ -220,43 +256,59 @@ impl History {
 #[kernel::prelude::kunit_tests(rust_hisi_acc_history)]
 mod tests {
     use super::*;
-    use crate::session::Data;
+    use crate::{
+        matching::Expected,
+        record::Session,
+        session::ResumeSession, //
+    };
 
-    fn step(arc: MigArc) -> Step {
-        Step::new(arc, Delta::from_nanos(1500), Ok(()))
+    fn step(history: &mut History, arc: MigArc) {
+        history.start(arc);
+        history.step(arc, Ok(()));
     }
 
-    fn end(history: &mut History, id: Id) {
+    fn end(history: &mut History, id: Id) -> Result {
+        let here = Expected {
+            device: 0xa251,
+            queue_count: 8,
+            isolation: 0,
+        };
         history.end(Record {
-            id,
-            role: Role::Save,
+            session: Session::Resume(ResumeSession::new(id, here)?),
             origin: Origin::User,
-            data: Data::EMPTY,
         });
+        Ok(())
     }
 
     #[test]
     fn only_the_last_are_kept() {
-        let mut last = Last::<u32, 3>::EMPTY;
+        let mut last = Last::<u32, 4>::EMPTY;
         assert_eq!(last.iter().count(), 0);
-        for n in 1..=5 {
+        last.push(1);
+        assert!(last.iter().eq([1].iter()));
+        for n in 2..=6 {
             last.push(n);
         }
-        assert!(last.iter().eq([3, 4, 5].iter()));
+        assert!(last.iter().eq([3, 4, 5, 6].iter()));
+        assert_eq!(last.newest_mut(), Some(&mut 6));
+        last.clear();
+        assert_eq!(last.newest_mut(), None);
+        last.push(7);
+        assert!(last.iter().eq([7].iter()));
     }
 
     #[test]
-    fn session_has_the_arcs_around_it() {
+    fn session_has_the_arcs_around_it() -> Result {
         let mut history = History::EMPTY;
-        history.step(step(MigArc::RunningP2pToStop));
+        step(&mut history, MigArc::RunningP2pToStop);
         let id = history.next_id();
         history.begin(id, Role::Save, Origin::User);
-        history.step(step(MigArc::StopToStopCopy));
-        end(&mut history, id);
-        history.step(step(MigArc::StopCopyToStop));
-        history.step(step(MigArc::StopToRunningP2p));
+        step(&mut history, MigArc::StopToStopCopy);
+        end(&mut history, id)?;
+        step(&mut history, MigArc::StopCopyToStop);
+        step(&mut history, MigArc::StopToRunningP2p);
         history.settle();
-        history.step(step(MigArc::RunningToRunningP2p));
+        step(&mut history, MigArc::RunningToRunningP2p);
 
         let arcs = history
             .sessions
@@ -269,17 +321,19 @@ mod tests {
             MigArc::StopToRunningP2p,
         ]));
         assert_eq!(history.pending.iter().count(), 1);
+        Ok(())
     }
 
     #[test]
-    fn next_owner_sees_nothing_but_the_numbering() {
+    fn next_owner_sees_nothing_but_the_numbering() -> Result {
         let mut history = History::EMPTY;
         let id = history.next_id();
         history.begin(id, Role::Resume, Origin::User);
-        end(&mut history, id);
+        end(&mut history, id)?;
         history.forget();
         assert_eq!(history.sessions.iter().count(), 0);
         assert!(!history.attached);
         assert_eq!(history.next_id(), id + 1);
+        Ok(())
     }
 }

@@ -163,8 +163,6 @@ impl PageSize {
 pub(crate) struct DriverState {
     pub(crate) aeq_int_mask: u32,
     pub(crate) eq_int_mask: u32,
-    pub(crate) ifc_int_source: u32,
-    pub(crate) ifc_int_mask: u32,
     pub(crate) isolation: u32,
     pub(crate) page_size: PageSize,
     pub(crate) events: EventContexts,
@@ -230,8 +228,6 @@ impl Verified {
         Ok(Self::Driver(DriverState {
             aeq_int_mask: image.aeq_int_mask.get(),
             eq_int_mask: image.eq_int_mask.get(),
-            ifc_int_source: image.ifc_int_source.get(),
-            ifc_int_mask: image.ifc_int_mask.get(),
             isolation: expected.isolation,
             page_size: PageSize::parse(image.page_size.get())?,
             events: EventContexts {

@@ -13,22 +13,21 @@ use crate::{
     hal::Mode,
     history::{
         FailedArc,
-        History,
-        Step, //
+        History, //
     },
-    matching::{
-        Expected,
-        Verified, //
-    },
+    matching::Verified,
     open::{
         Failure,
+        Identity,
         Open, //
     },
     record::{
         Origin,
         Record,
-        Role, //
+        Role,
+        Session, //
     },
+    session::SaveSession,
     symptoms::Symptoms,
     trace,
     wire, //
@@ -43,10 +42,6 @@ use kernel::{
             Atomic,
             Relaxed, //
         }, //
-    },
-    time::{
-        Instant,
-        Monotonic, //
     }, //
 };
 use vfio::{
@@ -76,8 +71,8 @@ pub(crate) struct Hardware {
 pub(crate) struct Owner {
     /// The device, while it is open.
     pub(crate) open: Option<Open>,
-    /// What the device is, as far as it has told when it was bound or opened last.
-    pub(crate) identity: Option<Expected>,
+    /// What the device is, from when it was first asked with success: when it was bound, or opened.
+    pub(crate) identity: Option<Identity>,
     /// Sessions that are over.
     pub(crate) history: History,
     /// How the last command in debugfs went.
@@ -93,7 +88,7 @@ impl Owner {
     /// Walks `arc`. A failure leaves the device in its state, or in ERROR with the reason.
     pub(crate) fn walk(&mut self, hw: &Hardware, arc: MigArc) -> Result<Option<ARef<File>>> {
         let open = self.open.as_mut().ok_or(ENODEV)?;
-        let start = Instant::<Monotonic>::now();
+        self.history.start(arc);
         let result = match open.walk(hw, &mut self.history, arc) {
             Ok(file) => Ok(file),
             Err(Failure::Kept(error)) => {
@@ -107,8 +102,7 @@ impl Owner {
         };
 
         let walked = result.as_ref().map(|_| ()).map_err(|error| *error);
-        let step = Step::new(arc, start.elapsed(), walked);
-        self.history.step(step);
+        let step = self.history.step(arc, walked);
         if let Some(open) = &self.open {
             trace::arc(open.vf.pdev(), &step);
         }
@@ -153,17 +147,15 @@ impl Owner {
 
     /// Saves a stopped function for debugfs.
     pub(crate) fn snapshot(&mut self, hw: &Hardware) -> Result {
-        let open = self.open.as_ref().ok_or(ENODEV)?;
+        let open = self.open.as_mut().ok_or(ENODEV)?;
         let data = open
             .save_all()
             .inspect_err(|e| self.note(hw, MigArc::StopToStopCopy, *e))?;
-        let id = self.history.next_id();
-        self.history.begin(id, Role::Save, Origin::Debugfs);
+        let session = SaveSession::stop_copy(self.history.next_id(), &data)?;
+        self.history.begin(session.id, Role::Save, Origin::Debugfs);
         self.history.end(Record {
-            id,
-            role: Role::Save,
+            session: Session::Save(session),
             origin: Origin::Debugfs,
-            data,
         });
         Ok(())
     }
@@ -176,14 +168,13 @@ impl Owner {
     pub(crate) fn last_verified(&self) -> Result<Verified> {
         let open = self.open.as_ref().ok_or(ENODEV)?;
         let record = self.history.last.as_ref().ok_or(ENODATA)?;
-        Ok(record.data.verify(&open.expected)?)
+        Ok(record.data().verify(&open.identity.expected)?)
     }
 
     /// Loads a stopped function for debugfs.
     pub(crate) fn load(&mut self, hw: &Hardware, verified: &Verified) -> Result {
-        let open = self.open.as_ref().ok_or(ENODEV)?;
-        open.vf
-            .load(verified)
+        let open = self.open.as_mut().ok_or(ENODEV)?;
+        open.load(verified)
             .inspect_err(|e| self.fail(hw, MigArc::ResumingToStop, *e))
     }
 }
@@ -192,7 +183,7 @@ impl Reset for Owner {
     fn reset(&mut self) {
         if let Some(open) = &mut self.open {
             open.doing
-                .end(Doing::Running, &mut self.history, open.vf.pdev());
+                .end(Doing::RUNNING, &mut self.history, open.vf.pdev());
             self.history.settle();
         }
     }
@@ -213,7 +204,9 @@ impl Mig {
     pub(crate) fn new(pdev: &pci::Device, hw: Hardware) -> impl PinInit<Self> {
         // Nothing but debugfs needs to know it before the device is opened.
         let mode = Mode::of(&hw.pf);
-        let identity = Open::new(pdev, &hw, mode).map(|open| open.expected).ok();
+        let identity = Open::new(pdev, &hw, mode, None)
+            .map(|open| open.identity)
+            .ok();
 
         pin_init!(Self {
             hw,
@@ -234,15 +227,14 @@ impl Mig {
     /// Those of [`Open::new`].
     pub(crate) fn open(&self, pdev: &pci::Device) -> Result {
         let mode = Mode::of(&self.hw.pf);
-        let open = Open::new(pdev, &self.hw, mode)?;
-
-        self.in_pf.store(mode == Mode::PfCtrl, Relaxed);
         self.owner.with(|owner| {
+            let open = Open::new(pdev, &self.hw, mode, owner.identity)?;
+            self.in_pf.store(mode == Mode::PfCtrl, Relaxed);
             owner.history.forget();
-            owner.identity = Some(open.expected);
+            owner.identity = Some(open.identity);
             owner.open = Some(open);
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Where the migration registers are, or were when the device was open last.

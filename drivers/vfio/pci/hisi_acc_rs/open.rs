@@ -10,7 +10,10 @@ use crate::{
     ffi::VfQm,
     hal::Mode,
     history::History,
-    matching::Expected,
+    matching::{
+        Expected,
+        Verified, //
+    },
     mig::Hardware,
     qm::{
         PauseError,
@@ -62,41 +65,74 @@ impl From<Error> for Failure {
     }
 }
 
+/// What a device is, as it has told itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity {
+    pub(crate) queues: Queues,
+    pub(crate) expected: Expected,
+}
+
+impl Identity {
+    /// Asks the function `vf`, whose mailbox must be nobody else's.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`VfQm::queues`].
+    fn ask(vf: &VfQm, hw: &Hardware) -> Result<Self> {
+        let queues = vf.queues()?;
+        Ok(Self {
+            queues,
+            expected: Expected {
+                device: hw.engine.device_id(),
+                queue_count: queues.count,
+                isolation: hw.pf.io().read(pf::QUE_ISO_CFG).into_raw(),
+            },
+        })
+    }
+}
+
 /// An open device.
 pub(crate) struct Open {
     pub(crate) vf: Pin<KBox<VfQm>>,
-    pub(crate) queues: Queues,
-    pub(crate) expected: Expected,
+    pub(crate) identity: Identity,
     pub(crate) doing: Doing,
+    /// Whether the guest's driver has set the function up, if that is known since it was stopped.
+    ready: Option<bool>,
 }
 
 impl Open {
-    /// Reaches for the registers of the VF `pdev` and asks it what it is. Its mailbox must be
-    /// nobody else's.
+    /// Reaches for the registers of the VF `pdev` and, unless it is known, asks it what it is. Its
+    /// mailbox must be nobody else's.
+    ///
+    /// The answer is good for as long as the VF is bound: its queues are given to it before it
+    /// appears, and it disappears before they are taken.
     ///
     /// # Errors
     ///
     /// Those of [`Mode::connect`] and of [`VfQm::queues`].
-    pub(crate) fn new(pdev: &pci::Device, hw: &Hardware, mode: Mode) -> Result<Self> {
+    pub(crate) fn new(
+        pdev: &pci::Device,
+        hw: &Hardware,
+        mode: Mode,
+        known: Option<Identity>,
+    ) -> Result<Self> {
         let hal = mode.connect(pdev, &hw.pf, hw.function)?;
         let vf = KBox::pin_init(VfQm::new(pdev, &hw.pf, hal), GFP_KERNEL)?;
-        let queues = vf.queues()?;
-        let expected = Expected {
-            device: hw.engine.device_id(),
-            queue_count: queues.count,
-            isolation: hw.pf.io().read(pf::QUE_ISO_CFG).into_raw(),
+        let identity = match known {
+            Some(identity) => identity,
+            None => Identity::ask(&vf, hw)?,
         };
         Ok(Self {
             vf,
-            queues,
-            expected,
-            doing: Doing::Running,
+            identity,
+            doing: Doing::RUNNING,
+            ready: None,
         })
     }
 
     /// Stops the function.
     fn stop(&self, hw: &Hardware) -> Result<PausedQm<'_>, Failure> {
-        let paused = self.vf.pause(self.queues).map_err(|e| match e {
+        let paused = self.vf.pause(self.identity.queues).map_err(|e| match e {
             PauseError::Runs(e) => Failure::Kept(e),
             PauseError::Unknown(e) => Failure::Broken(e),
         })?;
@@ -106,14 +142,34 @@ impl Open {
         }
     }
 
+    /// Starts a stopped function, if the guest's driver has set it up.
+    fn start(&self) -> Result {
+        if self.ready.unwrap_or_else(|| self.vf.driver_ready()) {
+            self.vf.start(self.identity.queues)?;
+        }
+        Ok(())
+    }
+
+    /// Loads a stopped function.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`VfQm::load`]; the function is in no state that it could go on from.
+    pub(crate) fn load(&mut self, state: &Verified) -> Result {
+        self.vf.load(state)?;
+        self.ready = Some(matches!(state, Verified::Driver(_)));
+        Ok(())
+    }
+
     /// An image with nothing but the match data.
     fn header(&self, follows: u32) -> Image {
+        let Identity { queues, expected } = self.identity;
         let mut image = Image::from_bytes(&[0; wire::SIZE]);
         image.magic.set(wire::MAGIC_V2);
-        image.queue_count.set(self.queues.count.into());
-        image.device.set(self.expected.device.into());
-        image.isolation.set(self.expected.isolation);
-        image.queue_base.set(self.queues.base.into());
+        image.queue_count.set(queues.count.into());
+        image.device.set(expected.device.into());
+        image.isolation.set(expected.isolation);
+        image.queue_base.set(queues.base.into());
         image.vf_state.set(wire::READY);
         image.major.set(wire::MAJOR);
         image.minor.set(wire::MINOR);
@@ -132,26 +188,39 @@ impl Open {
         Data::new(self.header(follows), wire::MATCH_SIZE)
     }
 
-    /// Data of a session that began with `begun`, now that the function has stopped: the same,
-    /// and the rest if there is one or it was promised. A rest without queues is that of a
-    /// function without driver.
-    fn save_rest(&self, begun: &Data) -> Result<Data> {
-        let mut image = begun.image();
-        let saved = self.vf.save(&mut image)?;
-        let all = saved || image.follows.get() == wire::FOLLOWS_STATE;
-        Ok(Data::new(
-            image,
-            if all { wire::SIZE } else { wire::MATCH_SIZE },
-        ))
+    /// Stops the function and completes the session that has begun before: with the rest of the
+    /// data if there is one or it was promised. A rest without queues is that of a function
+    /// without driver.
+    fn stop_and_copy(&mut self, hw: &Hardware) -> Result<Doing, Failure> {
+        let Doing::PreCopy { session, .. } = &self.doing else {
+            return Err(EINVAL.into());
+        };
+        let session = session.clone();
+        let paused = self.stop(hw)?;
+
+        let mut image = session.data().image();
+        let ready = match self.vf.save(&mut image) {
+            Ok(ready) => ready,
+            Err(e) => return Err(undo(paused, e)),
+        };
+        let all = ready || image.follows.get() == wire::FOLLOWS_STATE;
+        let len = if all { wire::SIZE } else { wire::MATCH_SIZE };
+        session.complete(&Data::new(image, len));
+        paused.commit();
+        self.ready = Some(ready);
+        Ok(Doing::StopCopy(session))
     }
 
     /// Data of a stopped function; of one without driver the match data are all.
-    pub(crate) fn save_all(&self) -> Result<Data> {
+    pub(crate) fn save_all(&mut self) -> Result<Data> {
         let mut image = self.header(wire::FOLLOWS_STATE);
-        if self.vf.save(&mut image)? {
-            return Ok(Data::new(image, wire::SIZE));
-        }
-        Ok(self.without_driver())
+        let ready = self.vf.save(&mut image)?;
+        self.ready = Some(ready);
+        Ok(if ready {
+            Data::new(image, wire::SIZE)
+        } else {
+            self.without_driver()
+        })
     }
 
     /// Data of a function without driver.
@@ -169,6 +238,7 @@ impl Open {
         }
         let mut image = self.header(wire::FOLLOWS_STATE);
         self.vf.read_registers(&mut image);
+        image.ifc_int_set.set(self.vf.messages_to_pf());
         Data::new(image, wire::SIZE)
     }
 
@@ -179,84 +249,68 @@ impl Open {
         history: &mut History,
         arc: MigArc,
     ) -> Result<Option<ARef<File>>, Failure> {
-        let (next, file) = match (arc, &self.doing) {
-            (MigArc::RunningToRunningP2p | MigArc::PreCopyP2pToRunningP2p, _) => {
-                (Doing::RunningP2p, None)
+        let (next, file) = match arc {
+            // Where what goes on goes on, nothing ends.
+            MigArc::RunningToRunningP2p | MigArc::PreCopyToPreCopyP2p => {
+                self.doing.set_p2p(true);
+                return Ok(None);
             }
-            (MigArc::RunningP2pToRunning | MigArc::PreCopyToRunning, _) => (Doing::Running, None),
-            (MigArc::RunningP2pToStop, _) => {
+            MigArc::RunningP2pToRunning | MigArc::PreCopyP2pToPreCopy => {
+                self.doing.set_p2p(false);
+                return Ok(None);
+            }
+            MigArc::PreCopyP2pToStopCopy => {
+                self.doing = self.stop_and_copy(hw)?;
+                return Ok(None);
+            }
+            MigArc::PreCopyToRunning => (Doing::RUNNING, None),
+            MigArc::PreCopyP2pToRunningP2p => (Doing::Running { p2p: true }, None),
+            MigArc::RunningP2pToStop => {
                 self.stop(hw)?.commit();
+                self.ready = None;
                 (Doing::Stop, None)
             }
-            (MigArc::StopToRunningP2p, _) => {
-                self.vf.start(self.queues)?;
-                (Doing::RunningP2p, None)
+            MigArc::StopToRunningP2p => {
+                self.start()?;
+                (Doing::Running { p2p: true }, None)
             }
-            (MigArc::RunningToPreCopy | MigArc::RunningP2pToPreCopyP2p, doing) => {
-                let p2p = matches!(doing, Doing::RunningP2p);
-                let session = SaveSession::pre_copy(history.next_id(), self.match_data())?;
+            MigArc::RunningToPreCopy | MigArc::RunningP2pToPreCopyP2p => {
+                let data = self.match_data();
+                let session = SaveSession::pre_copy(history.next_id(), &data)?;
                 let file = data_file::source::<_, LocalModule>(FILE_NAME, session.clone())?;
                 history.begin(session.id, Role::Save, Origin::User);
-                let next = if p2p {
-                    Doing::PreCopyP2p(session)
-                } else {
-                    Doing::PreCopy(session)
-                };
-                (next, Some(file))
+                let p2p = arc == MigArc::RunningP2pToPreCopyP2p;
+                (Doing::PreCopy { session, p2p }, Some(file))
             }
-            // Where the session goes on, nothing ends.
-            (MigArc::PreCopyToPreCopyP2p, Doing::PreCopy(session)) => {
-                self.doing = Doing::PreCopyP2p(session.clone());
-                return Ok(None);
-            }
-            (MigArc::PreCopyP2pToPreCopy, Doing::PreCopyP2p(session)) => {
-                self.doing = Doing::PreCopy(session.clone());
-                return Ok(None);
-            }
-            (MigArc::PreCopyP2pToStopCopy, Doing::PreCopyP2p(session)) => {
-                let paused = self.stop(hw)?;
-                match self.save_rest(&session.data()) {
-                    Ok(data) => session.complete(data),
-                    Err(e) => return Err(undo(paused, e)),
-                }
-                paused.commit();
-                self.doing = Doing::StopCopy(session.clone());
-                return Ok(None);
-            }
-            (MigArc::StopToStopCopy, _) => {
+            MigArc::StopToStopCopy => {
                 let data = self.save_all()?;
-                let session = SaveSession::stop_copy(history.next_id(), data)?;
+                let session = SaveSession::stop_copy(history.next_id(), &data)?;
                 let file = data_file::source::<_, LocalModule>(FILE_NAME, session.clone())?;
                 history.begin(session.id, Role::Save, Origin::User);
                 (Doing::StopCopy(session), Some(file))
             }
-            (MigArc::StopCopyToStop, _) => (Doing::Stop, None),
-            (MigArc::StopToResuming, _) => {
-                let session = ResumeSession::new(history.next_id(), self.expected)?;
+            MigArc::StopCopyToStop => (Doing::Stop, None),
+            MigArc::StopToResuming => {
+                let session = ResumeSession::new(history.next_id(), self.identity.expected)?;
                 let file = data_file::sink::<_, LocalModule>(FILE_NAME, session.clone())?;
                 history.begin(session.id, Role::Resume, Origin::User);
                 (Doing::Resuming(session), Some(file))
             }
-            (MigArc::ResumingToStop, Doing::Resuming(session)) => {
+            MigArc::ResumingToStop => {
+                let Doing::Resuming(session) = &self.doing else {
+                    return Err(EINVAL.into());
+                };
                 let verified = session.verify().map_err(|reject| {
                     refuse(history, self.vf.pdev(), session.id, reject);
                     Error::from(reject)
                 })?;
-                self.vf.load(&verified).map_err(Failure::Broken)?;
+                self.load(&verified).map_err(Failure::Broken)?;
                 (Doing::Stop, None)
             }
-            (
-                MigArc::PreCopyToPreCopyP2p
-                | MigArc::PreCopyP2pToPreCopy
-                | MigArc::PreCopyP2pToStopCopy
-                | MigArc::ResumingToStop,
-                _,
-            )
-            | (
-                // Only without the P2P states.
-                MigArc::RunningToStop | MigArc::StopToRunning | MigArc::PreCopyToStopCopy,
-                _,
-            ) => return Err(EINVAL.into()),
+            // Only without the P2P states.
+            MigArc::RunningToStop | MigArc::StopToRunning | MigArc::PreCopyToStopCopy => {
+                return Err(EINVAL.into());
+            }
         };
 
         self.doing.end(next, history, self.vf.pdev());

@@ -43,6 +43,10 @@ use kernel::{
     },
     num::Bounded,
     prelude::*,
+    sync::barrier::{
+        dma_mb,
+        Write, //
+    },
     time::Delta, //
 };
 use zerocopy::byteorder::little_endian::U32;
@@ -175,7 +179,7 @@ impl VfQm {
 
         quiet(|| pf_io.read(pf::ABNORMAL_INT_STATUS).into_raw())?;
         quiet(|| io.read(IFC_INT_STATUS).into_raw())?;
-        quiet(|| io.read(IFC_INT_SET).into_raw())?;
+        quiet(|| self.messages_to_pf())?;
         quiet(|| pf.core_int_status(engine))?;
         self.write_back()
     }
@@ -184,40 +188,34 @@ impl VfQm {
     fn write_back(&self) -> Result {
         let io = self.hal().function();
         io.write_reg(CACHE_WB_START::zeroed().with_start(true));
-        read_poll_timeout(
-            || Ok(io.relaxed().read(CACHE_WB_DONE)),
-            |wb| wb.done(),
+        wait_until(
+            || io.relaxed().read(CACHE_WB_DONE).done(),
             BIT_INTERVAL,
             BIT_PATIENCE,
-        )?;
-        Ok(())
+        )
     }
 
     /// Starts a function whose queue contexts may not be in memory yet.
     fn restart_paused(&self, queues: Queues) -> Result {
         if self.driver_ready() {
             self.write_back()?;
-            self.ring(queues)?;
+            self.start(queues)?;
         }
         Ok(())
     }
 
-    /// Starts a stopped function, if the guest's driver has set it up.
+    /// Starts a stopped function, which the guest's driver must have set up: every queue goes on
+    /// from its context in memory.
     ///
     /// Messages from the PF are left alone: one may have come in the meantime. A function that
     /// was loaded has been opened for them by then.
     pub(crate) fn start(&self, queues: Queues) -> Result {
-        if self.driver_ready() {
-            self.ring(queues)?;
-        }
-        Ok(())
-    }
-
-    /// Lets every queue go on from its context in memory.
-    fn ring(&self, queues: Queues) -> Result {
-        let io = self.hal().function();
+        let io = self.hal().function().relaxed();
+        // One for all: what the device will read was written before, and the doorbells need no
+        // order among themselves.
+        dma_mb(Write);
         for queue in 0..queues.count {
-            let queue = Bounded::<u64, 11>::try_new(queue.into()).ok_or(EINVAL)?;
+            let queue = Bounded::<u64, 11>::from_expr(u64::from(queue) & 0x7ff);
             io.try_write_reg(
                 DOORBELL::zeroed()
                     .with_queue(queue)
@@ -236,6 +234,9 @@ impl VfQm {
 
     /// Reads the state of a stopped function into `image`, which has the match data. Returns
     /// whether there was any: a function without driver has none.
+    ///
+    /// What the function has to say to the PF is not asked again: it was found to be nothing when
+    /// the function was stopped.
     ///
     /// Nothing is written. The C driver acknowledges both event queues at the end. That arms
     /// their interrupts on the source, after the state was read: the image is the same without,
@@ -256,8 +257,13 @@ impl VfQm {
         Ok(true)
     }
 
-    /// Reads into `image` what of a function's state can be had without a command. That can be
-    /// done at any time; of a function that runs it is what was true one after the other.
+    /// Messages to the PF that it has not taken yet, as [`IFC_INT_SET`] has them.
+    pub(crate) fn messages_to_pf(&self) -> u32 {
+        self.hal().function().read(IFC_INT_SET).into_raw()
+    }
+
+    /// Reads into `image` what of a function's state can be had without a command, but for
+    /// messages to the PF. That can be done at any time; of a function that runs it is what was true one after the other.
     pub(crate) fn read_registers(&self, image: &mut Image) {
         let io = self.hal().function();
         let events = self.hal().event_contexts();
@@ -265,7 +271,6 @@ impl VfQm {
         image.eq_int_mask.set(io.read(EQ_INT_MASK).into_raw());
         image.ifc_int_source.set(io.read(IFC_INT_SOURCE).into_raw());
         image.ifc_int_mask.set(io.read(IFC_INT_MASK).into_raw());
-        image.ifc_int_set.set(io.read(IFC_INT_SET).into_raw());
         image.page_size.set(io.read(PAGE_SIZE).into_raw());
         image.eqc = events.eqc.map(U32::new);
         image.aeqc = events.aeqc.map(U32::new);
@@ -295,13 +300,12 @@ impl VfQm {
         loaded
     }
 
+    /// What the source had of messages between PF and VF is not written: those that are pending
+    /// are forgotten in the end and new ones let through, whatever it was.
     fn load_registers(&self, state: &DriverState) -> Result {
         let io = self.hal().function();
         io.write_reg(AEQ_INT_MASK::from_raw(state.aeq_int_mask));
         io.write_reg(EQ_INT_MASK::from_raw(state.eq_int_mask));
-        io.write_reg(IFC_INT_SOURCE::from_raw(state.ifc_int_source));
-        io.write_reg(IFC_INT_MASK::from_raw(state.ifc_int_mask));
-        io.write_reg(IFC_INT_SET::zeroed());
         io.write_reg(QUE_ISO_CFG::from_raw(state.isolation));
         io.write_reg(PAGE_SIZE::from_raw(state.page_size as u32));
         self.hal().set_event_contexts(&state.events);
@@ -361,14 +365,20 @@ fn answer(mailbox: MAILBOX) -> Result {
 
 /// Waits until a status is 0.
 fn quiet(mut status: impl FnMut() -> u32) -> Result {
-    read_poll_timeout(
-        || Ok(status()),
-        |value| *value == 0,
-        IRQ_INTERVAL,
-        IRQ_PATIENCE,
-    )
-    .map_err(|_| EBUSY)?;
-    Ok(())
+    wait_until(|| status() == 0, IRQ_INTERVAL, IRQ_PATIENCE).map_err(|_| EBUSY)
+}
+
+/// Waits until `done`, looking every `interval`. Mostly there is nothing to wait for, and no
+/// clock to be read.
+///
+/// # Errors
+///
+/// [`ETIMEDOUT`] if that takes longer than `patience`.
+fn wait_until(mut done: impl FnMut() -> bool, interval: Delta, patience: Delta) -> Result {
+    if done() {
+        return Ok(());
+    }
+    read_poll_timeout(|| Ok(done()), |done| *done, interval, patience).map(drop)
 }
 
 #[kernel::prelude::kunit_tests(rust_hisi_acc_qm)]

@@ -4,8 +4,12 @@
 
 use crate::session::{
     Data,
-    Id, //
+    Id,
+    ResumeSession,
+    SaveSession, //
 };
+use kernel::sync::Arc;
+use vfio::data_file::Readable;
 
 /// Which way the data went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +49,50 @@ impl Origin {
     }
 }
 
+/// A session of either kind.
+#[derive(Clone)]
+pub(crate) enum Session {
+    Save(Arc<Readable<SaveSession>>),
+    Resume(Arc<ResumeSession>),
+}
+
 /// A session that is over.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Record {
-    pub(crate) id: Id,
-    pub(crate) role: Role,
+    pub(crate) session: Session,
     pub(crate) origin: Origin,
-    pub(crate) data: Data,
+}
+
+impl Record {
+    /// The session's number.
+    pub(crate) fn id(&self) -> Id {
+        match &self.session {
+            Session::Save(session) => session.id,
+            Session::Resume(session) => session.id,
+        }
+    }
+
+    /// Which way its data went.
+    pub(crate) fn role(&self) -> Role {
+        match &self.session {
+            Session::Save(_) => Role::Save,
+            Session::Resume(_) => Role::Resume,
+        }
+    }
+
+    /// Its data.
+    pub(crate) fn data(&self) -> Data {
+        match &self.session {
+            Session::Save(session) => session.data(),
+            Session::Resume(session) => session.data(),
+        }
+    }
+
+    /// Bytes of its data.
+    pub(crate) fn len(&self) -> usize {
+        match &self.session {
+            Session::Save(session) => session.len(),
+            Session::Resume(session) => session.len(),
+        }
+    }
 }

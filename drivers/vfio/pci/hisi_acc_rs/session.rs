@@ -22,13 +22,18 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
-        Mutex, //
+        Mutex,
+        SetOnce, //
     }, //
 };
 use vfio::data_file::{
     PrecopyInfo,
-    Readiness,
+    Readable,
     Sink,
     Source,
     Waiters, //
@@ -69,6 +74,22 @@ impl Data {
         &self.bytes[..REGISTERS_SIZE]
     }
 
+    /// The match data, zero where there are no bytes.
+    fn head(&self) -> [u8; MATCH_SIZE] {
+        let mut head = [0; MATCH_SIZE];
+        head.copy_from_slice(&self.bytes[..MATCH_SIZE]);
+        head
+    }
+
+    /// What follows the match data.
+    fn rest(&self) -> Rest {
+        (self.len == SIZE).then(|| {
+            let mut rest = [0; SIZE - MATCH_SIZE];
+            rest.copy_from_slice(&self.bytes[MATCH_SIZE..]);
+            rest
+        })
+    }
+
     /// The bytes there are.
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.len]
@@ -89,9 +110,15 @@ impl Data {
         if end.checked_add(rest).is_none_or(|all| all > SIZE) {
             return Err(ENOMEM);
         }
-        self.bytes[self.len..end].copy_from_slice(chunk);
-        self.len = end;
+        self.put(chunk);
         Ok(())
+    }
+
+    /// Puts `part`, for which there is room, behind what there is.
+    fn put(&mut self, part: &[u8]) {
+        let end = self.len + part.len();
+        self.bytes[self.len..end].copy_from_slice(part);
+        self.len = end;
     }
 
     /// Parses the data for the device `expected`.
@@ -100,106 +127,91 @@ impl Data {
     }
 }
 
-/// How far a [`SaveSession`] is.
-enum SavePhase {
-    PreCopy,
-    StopCopy,
-    Over,
-}
+/// What follows the match data, or `None` if nothing does.
+type Rest = Option<[u8; SIZE - MATCH_SIZE]>;
 
-struct Save {
-    phase: SavePhase,
-    data: Data,
-    position: usize,
-}
-
-/// A session that the user reads from.
-#[pin_data]
+/// A session that the user reads from. It only ever gets more data.
 pub(crate) struct SaveSession {
     /// The session's number.
     pub(crate) id: Id,
+    /// The state that the session belongs to is left.
+    over: Atomic<bool>,
+    head: [u8; MATCH_SIZE],
+    /// There when the function has been stopped and read.
+    rest: SetOnce<Rest>,
     waiters: Waiters,
-    #[pin]
-    inner: Mutex<Save>,
 }
 
 impl SaveSession {
-    fn new(id: Id, phase: SavePhase, data: Data) -> Result<Arc<Self>> {
-        let save = Save {
-            phase,
-            data,
-            position: 0,
-        };
-        Arc::pin_init(
-            pin_init!(Self {
-                id,
-                waiters: Waiters::new(),
-                inner <- new_mutex!(save, "SaveSession::inner"),
-            }),
-            GFP_KERNEL,
-        )
+    fn new(id: Id, data: &Data) -> Result<Arc<Readable<Self>>> {
+        let head = data.head();
+        Readable::new(init!(Self {
+            id,
+            over: Atomic::new(false),
+            head,
+            rest: SetOnce::new(),
+            waiters: Waiters::new(),
+        }))
     }
 
-    /// A session that starts while the device runs, with the match data.
-    pub(crate) fn pre_copy(id: Id, data: Data) -> Result<Arc<Self>> {
-        Self::new(id, SavePhase::PreCopy, data)
+    /// A session that begins while the function runs, with the match data in `data`.
+    pub(crate) fn pre_copy(id: Id, data: &Data) -> Result<Arc<Readable<Self>>> {
+        Self::new(id, data)
     }
 
-    /// A session that starts with all there is.
-    pub(crate) fn stop_copy(id: Id, data: Data) -> Result<Arc<Self>> {
-        Self::new(id, SavePhase::StopCopy, data)
+    /// A session that begins when the function is stopped, with all its data.
+    pub(crate) fn stop_copy(id: Id, data: &Data) -> Result<Arc<Readable<Self>>> {
+        let session = Self::new(id, data)?;
+        session.complete(data);
+        Ok(session)
     }
 
-    /// What there is so far.
+    /// The function has stopped, and `data` is all there is. The match data in it are those that
+    /// the session began with.
+    pub(crate) fn complete(&self, data: &Data) {
+        self.rest.populate(data.rest());
+        self.waiters.wake();
+    }
+
+    /// What there is.
     pub(crate) fn data(&self) -> Data {
-        self.inner.lock().data
-    }
-
-    /// The device has stopped and `data` is all there is. What the user has read of the match
-    /// data is the same in them, so the position stays.
-    pub(crate) fn complete(&self, data: Data) {
-        {
-            let mut save = self.inner.lock();
-            save.phase = SavePhase::StopCopy;
-            save.data = data;
+        let mut data = Data::EMPTY;
+        data.put(&self.head);
+        if let Some(Some(rest)) = self.rest.as_ref() {
+            data.put(rest);
         }
+        data
+    }
+
+    /// Bytes that there are.
+    pub(crate) fn len(&self) -> usize {
+        match self.rest.as_ref() {
+            Some(Some(_)) => SIZE,
+            _ => MATCH_SIZE,
+        }
+    }
+
+    /// The state that the session belongs to is left.
+    pub(crate) fn close(&self) {
+        self.over.store(true, Relaxed);
         self.waiters.wake();
     }
 
-    /// The state that the session belongs to is left; what was there is returned.
-    pub(crate) fn close(&self) -> Data {
-        let data = {
-            let mut save = self.inner.lock();
-            save.phase = SavePhase::Over;
-            save.data
-        };
-        self.waiters.wake();
-        data
+    fn is_over(&self) -> bool {
+        self.over.load(Relaxed)
     }
 }
 
 impl Source for SaveSession {
-    fn peek(&self, out: &mut [u8]) -> Result<usize> {
-        let save = self.inner.lock();
-        if matches!(save.phase, SavePhase::Over) {
+    fn ahead(&self, position: usize) -> Result<&[u8]> {
+        if self.is_over() {
             return Err(ENODEV);
         }
-
-        let left = save.data.as_slice().get(save.position..).unwrap_or(&[]);
-        if left.is_empty() && !out.is_empty() && matches!(save.phase, SavePhase::PreCopy) {
-            return Err(ENOMSG);
-        }
-        let count = left.len().min(out.len());
-        out[..count].copy_from_slice(&left[..count]);
-        Ok(count)
-    }
-
-    fn readiness(&self) -> Readiness {
-        let save = self.inner.lock();
-        match save.phase {
-            SavePhase::PreCopy if save.position >= save.data.len => Readiness::Nothing,
-            SavePhase::PreCopy | SavePhase::StopCopy => Readiness::Readable,
-            SavePhase::Over => Readiness::Over,
+        match (self.head.get(position..), self.rest.as_ref()) {
+            (Some(head), _) if !head.is_empty() => Ok(head),
+            (_, None) => Err(ENOMSG),
+            (_, Some(None)) => Ok(&[]),
+            (_, Some(Some(rest))) => Ok(rest.get(position - MATCH_SIZE..).unwrap_or(&[])),
         }
     }
 
@@ -207,19 +219,14 @@ impl Source for SaveSession {
         &self.waiters
     }
 
-    fn consume(&self, count: usize) {
-        self.inner.lock().position += count;
-    }
-
-    fn precopy_info(&self) -> Result<PrecopyInfo> {
-        let save = self.inner.lock();
-        match save.phase {
-            SavePhase::PreCopy => Ok(PrecopyInfo {
-                initial: save.data.len.saturating_sub(save.position) as u64,
-                dirty: 0,
-            }),
-            SavePhase::StopCopy | SavePhase::Over => Err(EINVAL),
+    fn precopy_info(&self, position: usize) -> Result<PrecopyInfo> {
+        if self.is_over() || self.rest.as_ref().is_some() {
+            return Err(EINVAL);
         }
+        Ok(PrecopyInfo {
+            initial: MATCH_SIZE.saturating_sub(position) as u64,
+            dirty: 0,
+        })
     }
 }
 
@@ -230,7 +237,7 @@ enum ResumePhase {
     /// The match data have come and fit this device.
     Matched,
     /// What came does not fit; nothing will be loaded.
-    Poisoned(Reject),
+    Poisoned,
     Over,
 }
 
@@ -271,26 +278,31 @@ impl ResumeSession {
     /// Parses what has come in. The session goes on: on a failure more may come, unless it is
     /// poisoned.
     pub(crate) fn verify(&self) -> Result<Verified, Reject> {
-        let resume = self.inner.lock();
-        match resume.phase {
-            ResumePhase::Poisoned(reject) => Err(reject),
-            _ => resume.data.verify(&self.expected),
-        }
+        self.inner.lock().data.verify(&self.expected)
     }
 
     /// Why the session is poisoned, if it is.
     pub(crate) fn reject(&self) -> Option<Reject> {
-        match self.inner.lock().phase {
-            ResumePhase::Poisoned(reject) => Some(reject),
+        let resume = self.inner.lock();
+        match resume.phase {
+            ResumePhase::Poisoned => self.expected.check(&resume.data.image()).err(),
             _ => None,
         }
     }
 
-    /// The state that the session belongs to is left; what was there is returned.
-    pub(crate) fn close(&self) -> Data {
-        let mut resume = self.inner.lock();
-        resume.phase = ResumePhase::Over;
-        resume.data
+    /// What has come in.
+    pub(crate) fn data(&self) -> Data {
+        self.inner.lock().data
+    }
+
+    /// Bytes that have come in.
+    pub(crate) fn len(&self) -> usize {
+        self.inner.lock().data.len
+    }
+
+    /// The state that the session belongs to is left.
+    pub(crate) fn close(&self) {
+        self.inner.lock().phase = ResumePhase::Over;
     }
 }
 
@@ -300,18 +312,16 @@ impl Sink for ResumeSession {
         let Resume { phase, data } = &mut *resume;
         match phase {
             ResumePhase::Filling | ResumePhase::Matched => data.append(chunk, rest)?,
-            ResumePhase::Poisoned(_) => return Err(EINVAL),
+            ResumePhase::Poisoned => return Err(EINVAL),
             ResumePhase::Over => return Err(ENODEV),
         }
 
         if matches!(phase, ResumePhase::Filling) && data.len >= MATCH_SIZE {
-            *phase = match self.expected.check(&data.image()) {
-                Ok(()) => ResumePhase::Matched,
-                Err(reject) => ResumePhase::Poisoned(reject),
-            };
-            if let ResumePhase::Poisoned(reject) = *phase {
+            if let Err(reject) = self.expected.check(&data.image()) {
+                *phase = ResumePhase::Poisoned;
                 return Err(reject.into());
             }
+            *phase = ResumePhase::Matched;
         }
         Ok(())
     }
@@ -340,28 +350,37 @@ mod tests {
     #[test]
     fn pre_copy_ends_with_enomsg_and_stop_copy_with_0() -> Result {
         let data = Data::new(Image::from_bytes(&stream()), MATCH_SIZE);
-        let session = SaveSession::pre_copy(1, data)?;
-        let mut out = [0; 64];
+        let session = SaveSession::pre_copy(1, &data)?;
 
-        assert_eq!(session.readiness(), Readiness::Readable);
-        assert_eq!(session.peek(&mut out), Ok(MATCH_SIZE));
-        assert_eq!(session.precopy_info()?.initial, MATCH_SIZE as u64);
-        session.consume(MATCH_SIZE);
-        assert_eq!(session.peek(&mut out), Err(ENOMSG));
-        assert_eq!(session.readiness(), Readiness::Nothing);
-        assert_eq!(session.precopy_info()?.initial, 0);
+        assert_eq!(session.ahead(0)?.len(), MATCH_SIZE);
+        assert_eq!(session.ahead(30)?.len(), MATCH_SIZE - 30);
+        assert_eq!(session.precopy_info(0)?.initial, MATCH_SIZE as u64);
+        assert_eq!(session.ahead(MATCH_SIZE), Err(ENOMSG));
+        assert_eq!(session.precopy_info(MATCH_SIZE)?.initial, 0);
+        assert_eq!(session.len(), MATCH_SIZE);
 
-        session.complete(Data::new(Image::from_bytes(&stream()), SIZE));
-        assert_eq!(session.precopy_info(), Err(EINVAL));
-        assert_eq!(session.peek(&mut out), Ok(64));
-        session.consume(SIZE - MATCH_SIZE);
-        assert_eq!(session.peek(&mut out), Ok(0));
-        assert_eq!(session.readiness(), Readiness::Readable);
+        session.complete(&Data::new(Image::from_bytes(&stream()), SIZE));
+        assert_eq!(session.precopy_info(0), Err(EINVAL));
+        assert_eq!(session.ahead(MATCH_SIZE)?.len(), SIZE - MATCH_SIZE);
+        assert_eq!(session.ahead(SIZE - 1)?.len(), 1);
+        assert_eq!(session.ahead(SIZE)?.len(), 0);
+        assert_eq!(session.data().as_slice(), &stream());
 
         session.close();
-        assert_eq!(session.readiness(), Readiness::Over);
-        assert_eq!(session.peek(&mut out), Err(ENODEV));
-        assert_eq!(session.precopy_info(), Err(EINVAL));
+        assert_eq!(session.ahead(0), Err(ENODEV));
+        assert_eq!(session.precopy_info(0), Err(EINVAL));
+        assert_eq!(session.len(), SIZE);
+        Ok(())
+    }
+
+    #[test]
+    fn match_data_alone_end_with_0() -> Result {
+        let data = Data::new(Image::from_bytes(&stream()), MATCH_SIZE);
+        let session = SaveSession::stop_copy(1, &data)?;
+        assert_eq!(session.ahead(0)?.len(), MATCH_SIZE);
+        assert_eq!(session.ahead(MATCH_SIZE)?.len(), 0);
+        assert_eq!(session.len(), MATCH_SIZE);
+        assert_eq!(session.data().as_slice(), &stream()[..MATCH_SIZE]);
         Ok(())
     }
 

@@ -36,6 +36,11 @@ pub(crate) fn arc(pdev: &pci::Device, step: &Step) {
     );
 }
 
+/// Whether anybody wants to know of mailbox commands.
+pub(crate) fn listens_to_mailbox() -> bool {
+    ffi::mailbox_enabled()
+}
+
 /// A mailbox command has ended.
 pub(crate) fn mailbox(pdev: &pci::Device, command: u8, duration: Delta, result: Result) {
     ffi::mailbox(pdev, command, micros(duration), errno(result));

@@ -95,9 +95,22 @@ impl MigArc {
         }
     }
 
+    /// The arcs by the numbers of their ends.
+    const BY_ENDS: [[Option<Self>; State::ALL.len()]; State::ALL.len()] = {
+        let mut table = [[None; State::ALL.len()]; State::ALL.len()];
+        let mut n = 0;
+        while n < Self::ALL.len() {
+            let arc = Self::ALL[n];
+            let (from, to) = arc.ends();
+            table[from as usize][to as usize] = Some(arc);
+            n += 1;
+        }
+        table
+    };
+
     /// The arc from one state to another, if they are neighbours.
     pub fn between(from: State, to: State) -> Option<Self> {
-        Self::ALL.into_iter().find(|arc| arc.ends() == (from, to))
+        Self::BY_ENDS[from as usize][to as usize]
     }
 }
 

@@ -18,7 +18,10 @@ use super::{
     State, //
 };
 use crate::{
-    data_file,
+    data_file::{
+        self,
+        Readable, //
+    },
     device::Core,
     reset::{
         Guarded,
@@ -47,7 +50,7 @@ type ImageOf<M> = <<M as Migrate>::Expected as Expect>::Image;
 type VerifiedOf<M> = <<M as Migrate>::Expected as Expect>::Verified;
 
 /// A session that the user reads from.
-type Session<M> = Arc<Saving<ImageOf<M>>>;
+type Session<M> = Arc<Readable<Saving<ImageOf<M>>>>;
 
 /// A failed step, and where it leaves the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,7 +258,7 @@ impl<M: Migrate> Owner<M> {
             ) => {
                 driver.stop(core)?;
                 let saved = driver
-                    .save(core, Some(&session.data()))
+                    .save(core, Some(session.data()))
                     .and_then(|data| session.go_on(data));
                 if let Err(error) = saved {
                     return Err(restart(driver, core, error));

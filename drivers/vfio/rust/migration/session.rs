@@ -7,7 +7,7 @@
 
 use crate::data_file::{
     PrecopyInfo,
-    Readiness,
+    Readable,
     Sink,
     Source,
     Waiters, //
@@ -15,8 +15,13 @@ use crate::data_file::{
 use kernel::{
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
-        Mutex, //
+        Mutex,
+        SetOnce, //
     }, //
 };
 /// A structure that travels as the bytes it consists of.
@@ -147,57 +152,42 @@ pub trait Expect: Send + Sync + 'static {
     fn verify(&self, data: &Data<Self::Image>) -> Result<Self::Verified, Self::Reject>;
 }
 
-/// How far a [`Saving`] session is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    PreCopy,
-    StopCopy,
-    Over,
-}
-
-struct Save<I> {
-    phase: Phase,
-    data: Data<I>,
-    position: usize,
-}
-
-/// A session that the user reads from.
-#[pin_data]
+/// A session that the user reads from. It only ever gets more data.
 pub(super) struct Saving<I: Image> {
+    /// The state that the session belongs to is left.
+    over: Atomic<bool>,
+    /// What there was when the session began.
+    begun: Data<I>,
+    /// All there is, from when the device has stopped.
+    all: SetOnce<Data<I>>,
     waiters: Waiters,
-    #[pin]
-    inner: Mutex<Save<I>>,
 }
 
 impl<I: Image> Saving<I> {
-    fn new(phase: Phase, data: Data<I>) -> Result<Arc<Self>> {
-        let save = Save {
-            phase,
-            data,
-            position: 0,
-        };
-        Arc::pin_init(
-            pin_init!(Self {
-                waiters: Waiters::new(),
-                inner <- new_generic_mutex!(save, c"vfio::Saving::inner"),
-            }),
-            GFP_KERNEL,
-        )
+    fn new(begun: Data<I>) -> Result<Arc<Readable<Self>>> {
+        Readable::new(init!(Self {
+            over: Atomic::new(false),
+            begun,
+            all: SetOnce::new(),
+            waiters: Waiters::new(),
+        }))
     }
 
     /// A session that starts while the device runs, with what is known by then.
-    pub(super) fn pre_copy(data: Data<I>) -> Result<Arc<Self>> {
-        Self::new(Phase::PreCopy, data)
+    pub(super) fn pre_copy(data: Data<I>) -> Result<Arc<Readable<Self>>> {
+        Self::new(data)
     }
 
     /// A session that starts with all there is.
-    pub(super) fn stop_copy(data: Data<I>) -> Result<Arc<Self>> {
-        Self::new(Phase::StopCopy, data)
+    pub(super) fn stop_copy(data: Data<I>) -> Result<Arc<Readable<Self>>> {
+        let session = Self::new(Data::empty())?;
+        session.go_on(data)?;
+        Ok(session)
     }
 
     /// What there is so far.
-    pub(super) fn data(&self) -> Data<I> {
-        self.inner.lock().data
+    pub(super) fn data(&self) -> &Data<I> {
+        self.all.as_ref().unwrap_or(&self.begun)
     }
 
     /// The device has stopped and `data` is all there is.
@@ -206,52 +196,36 @@ impl<I: Image> Saving<I> {
     ///
     /// [`EIO`] if it does not begin with what there was, which the user may have read.
     pub(super) fn go_on(&self, data: Data<I>) -> Result {
-        {
-            let mut save = self.inner.lock();
-            if !data.as_slice().starts_with(save.data.as_slice()) {
-                return Err(EIO);
-            }
-            save.phase = Phase::StopCopy;
-            save.data = data;
+        if !data.as_slice().starts_with(self.begun.as_slice()) {
+            return Err(EIO);
         }
+        self.all.populate(data);
         self.waiters.wake();
         Ok(())
     }
 
-    /// The state that the session belongs to is left; what was there is returned.
-    pub(super) fn close(&self) -> Data<I> {
-        let data = {
-            let mut save = self.inner.lock();
-            save.phase = Phase::Over;
-            save.data
-        };
+    /// The state that the session belongs to is left.
+    pub(super) fn close(&self) {
+        self.over.store(true, Relaxed);
         self.waiters.wake();
-        data
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Relaxed)
     }
 }
 
 impl<I: Image> Source for Saving<I> {
-    fn peek(&self, out: &mut [u8]) -> Result<usize> {
-        let save = self.inner.lock();
-        if save.phase == Phase::Over {
+    fn ahead(&self, position: usize) -> Result<&[u8]> {
+        if self.is_over() {
             return Err(ENODEV);
         }
-
-        let left = save.data.as_slice().get(save.position..).unwrap_or(&[]);
-        if left.is_empty() && !out.is_empty() && save.phase == Phase::PreCopy {
-            return Err(ENOMSG);
-        }
-        let count = left.len().min(out.len());
-        out[..count].copy_from_slice(&left[..count]);
-        Ok(count)
-    }
-
-    fn readiness(&self) -> Readiness {
-        let save = self.inner.lock();
-        match save.phase {
-            Phase::PreCopy if save.position >= save.data.len => Readiness::Nothing,
-            Phase::PreCopy | Phase::StopCopy => Readiness::Readable,
-            Phase::Over => Readiness::Over,
+        // In this order: what comes meanwhile must not look like the end.
+        let more = self.all.as_ref().is_none();
+        match self.data().as_slice().get(position..) {
+            Some(left) if !left.is_empty() => Ok(left),
+            _ if more => Err(ENOMSG),
+            _ => Ok(&[]),
         }
     }
 
@@ -259,19 +233,14 @@ impl<I: Image> Source for Saving<I> {
         &self.waiters
     }
 
-    fn consume(&self, count: usize) {
-        self.inner.lock().position += count;
-    }
-
-    fn precopy_info(&self) -> Result<PrecopyInfo> {
-        let save = self.inner.lock();
-        match save.phase {
-            Phase::PreCopy => Ok(PrecopyInfo {
-                initial: save.data.len.saturating_sub(save.position) as u64,
-                dirty: 0,
-            }),
-            Phase::StopCopy | Phase::Over => Err(EINVAL),
+    fn precopy_info(&self, position: usize) -> Result<PrecopyInfo> {
+        if self.is_over() || self.all.as_ref().is_some() {
+            return Err(EINVAL);
         }
+        Ok(PrecopyInfo {
+            initial: self.begun.len.saturating_sub(position) as u64,
+            dirty: 0,
+        })
     }
 }
 
@@ -399,27 +368,20 @@ mod tests {
     #[test]
     fn pre_copy_ends_with_enomsg_and_stop_copy_with_0() -> Result {
         let session = Saving::pre_copy(Data::head(IMAGE, HEAD))?;
-        let mut out = [0; 5];
 
-        assert_eq!(session.readiness(), Readiness::Readable);
-        assert_eq!(session.peek(&mut out), Ok(HEAD));
-        assert_eq!(session.precopy_info()?.initial, HEAD as u64);
-        session.consume(HEAD);
-        assert_eq!(session.peek(&mut out), Err(ENOMSG));
-        assert_eq!(session.readiness(), Readiness::Nothing);
-        assert_eq!(session.precopy_info()?.initial, 0);
+        assert_eq!(session.ahead(0)?.len(), HEAD);
+        assert_eq!(session.precopy_info(0)?.initial, HEAD as u64);
+        assert_eq!(session.ahead(HEAD), Err(ENOMSG));
+        assert_eq!(session.precopy_info(HEAD)?.initial, 0);
 
         session.go_on(Data::whole(IMAGE))?;
-        assert_eq!(session.precopy_info(), Err(EINVAL));
-        assert_eq!(session.peek(&mut out), Ok(5));
-        session.consume(SIZE - HEAD);
-        assert_eq!(session.peek(&mut out), Ok(0));
-        assert_eq!(session.readiness(), Readiness::Readable);
+        assert_eq!(session.precopy_info(HEAD), Err(EINVAL));
+        assert_eq!(session.ahead(HEAD)?.len(), SIZE - HEAD);
+        assert_eq!(session.ahead(SIZE)?.len(), 0);
 
         session.close();
-        assert_eq!(session.readiness(), Readiness::Over);
-        assert_eq!(session.peek(&mut out), Err(ENODEV));
-        assert_eq!(session.precopy_info(), Err(EINVAL));
+        assert_eq!(session.ahead(HEAD), Err(ENODEV));
+        assert_eq!(session.precopy_info(HEAD), Err(EINVAL));
         Ok(())
     }
 
@@ -429,8 +391,8 @@ mod tests {
         let mut other = IMAGE;
         other.0[HEAD - 1] = 0;
         assert_eq!(session.go_on(Data::whole(other)), Err(EIO));
-        assert_eq!(session.data(), Data::head(IMAGE, HEAD));
-        assert_eq!(session.precopy_info()?.initial, HEAD as u64);
+        assert_eq!(session.data(), &Data::head(IMAGE, HEAD));
+        assert_eq!(session.precopy_info(0)?.initial, HEAD as u64);
         Ok(())
     }
 

@@ -66,8 +66,8 @@ fn driver_ready(dev: &Device<HisiAcc>, mig: &Mig, open: &Open) -> Option<bool> {
 }
 
 fn print_queues(m: &SeqFile, open: Option<&Open>, driver_ready: Option<bool>) {
-    let queues = open.map(|open| open.queues);
-    let isolation = open.map(|open| open.expected.isolation);
+    let queues = open.map(|open| open.identity.queues);
+    let isolation = open.map(|open| open.identity.expected.isolation);
     seq_print!(m, "queue base: {}\n", Maybe(queues.map(|q| q.base)));
     seq_print!(m, "queue count: {}\n", Maybe(queues.map(|q| q.count)));
     seq_print!(m, "isolation: {}\n", Maybe(isolation));
@@ -95,9 +95,9 @@ fn print_state(m: &SeqFile, doing: Option<&Doing>) {
 fn print_record(m: &SeqFile, record: Option<&Record>) {
     match record {
         Some(record) => {
-            seq_print!(m, "data valid: {}\n", yes_no(record.data.is_complete()));
-            seq_print!(m, "data size: {}\n", record.data.as_slice().len());
-            seq_print!(m, "session: {} {}\n", record.id, record.role.name());
+            seq_print!(m, "data valid: {}\n", yes_no(record.data().is_complete()));
+            seq_print!(m, "data size: {}\n", record.len());
+            seq_print!(m, "session: {} {}\n", record.id(), record.role().name());
             seq_print!(m, "source: {}\n", record.origin.name());
         }
         None => {

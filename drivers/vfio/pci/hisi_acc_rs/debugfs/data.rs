@@ -30,8 +30,9 @@ impl File for Data {
 
     fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
         let mig = dev.mig().ok_or(ENODEV)?;
-        let record = mig.owner.with(|owner| owner.history.last).ok_or(ENODATA)?;
-        let bytes = record.data.as_slice();
+        let record = mig.owner.with(|owner| owner.history.last.clone());
+        let data = record.ok_or(ENODATA)?.data();
+        let bytes = data.as_slice();
 
         hex_dump(m, c"Mig Data:", bytes);
         seq_print!(m, "migrate data length: {}\n", bytes.len());

@@ -111,7 +111,7 @@ impl Command {
                 let open = owner.open.as_ref().ok_or(ENODEV)?;
                 open.vf.mailbox_answers()?;
                 // A running guest has the mailbox to itself.
-                if running || open.vf.queues()? == open.queues {
+                if running || open.vf.queues()? == open.identity.queues {
                     Ok(())
                 } else {
                     Err(EIO)

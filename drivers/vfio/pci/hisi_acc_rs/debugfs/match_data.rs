@@ -29,7 +29,7 @@ impl File for Match {
         let mig = dev.mig().ok_or(ENODEV)?;
         let identity = mig.owner.with(|owner| owner.identity).ok_or(ENODATA)?;
 
-        for (field, value) in identity.fields() {
+        for (field, value) in identity.expected.fields() {
             seq_print!(m, "{}: {:#x}\n", field.name(), value);
         }
         Ok(())

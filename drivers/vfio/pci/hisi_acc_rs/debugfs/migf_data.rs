@@ -33,8 +33,8 @@ impl File for MigfData {
         let mig = dev.mig().ok_or(ENODEV)?;
         let data = mig
             .owner
-            .with(|owner| owner.history.last)
-            .map(|record| record.data)
+            .with(|owner| owner.history.last.clone())
+            .map(|record| record.data())
             .filter(|data| data.as_slice().len() >= wire::MATCH_SIZE)
             .ok_or(ENODATA)?;
 

@@ -11,12 +11,20 @@ use kernel::{
     fmt,
     prelude::*, //
 };
+use vfio::clock::Moment;
 
 const NANOS_PER_SEC: i64 = 1_000_000_000;
 const NANOS_PER_USEC: i64 = 1000;
 
 /// A time since 1970, given in nanoseconds, in seconds with six decimals.
 struct Time(i64);
+
+impl Time {
+    /// `moment` by the clock of the day, as that one is set now.
+    fn of(moment: Moment) -> Self {
+        Self(moment.since_1970())
+    }
+}
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,10 +55,10 @@ impl fmt::Display for Entry {
             self.id,
             self.role.name(),
             self.origin.name(),
-            Time(self.begin)
+            Time::of(self.begin)
         ))?;
         match self.end {
-            Some((end, bytes)) => f.write_fmt(fmt!(" end={} bytes={}", Time(end), bytes))?,
+            Some((end, bytes)) => f.write_fmt(fmt!(" end={} bytes={}", Time::of(end), bytes))?,
             None => f.write_str(" end=- bytes=-")?,
         }
         match self.refused {
@@ -78,7 +86,7 @@ impl fmt::Display for Entry {
 
 impl fmt::Display for FailedArc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_fmt(fmt!("time={}", Time(self.time)))?;
+        f.write_fmt(fmt!("time={}", Time::of(self.time)))?;
         match self.session {
             Some(id) => f.write_fmt(fmt!(" session={id}"))?,
             None => f.write_str(" session=-")?,
@@ -97,10 +105,7 @@ impl fmt::Display for FailedArc {
 #[kernel::prelude::kunit_tests(rust_hisi_acc_sessions)]
 mod tests {
     use super::*;
-    use kernel::{
-        str::CString,
-        time::Delta, //
-    };
+    use kernel::str::CString;
     use vfio::migration::MigArc;
 
     #[test]
@@ -112,7 +117,11 @@ mod tests {
 
     #[test]
     fn step_names_arc_duration_and_errno() -> Result {
-        let step = |result| Step::new(MigArc::StopToStopCopy, Delta::from_micros(12), result);
+        let step = |result| Step {
+            arc: MigArc::StopToStopCopy,
+            duration: 12,
+            result,
+        };
         let text = CString::try_from_fmt(fmt!("{}", step(Ok(()))))?;
         assert_eq!(text.to_bytes(), b"STOP>STOP_COPY:12:0");
         let text = CString::try_from_fmt(fmt!("{}", step(Err(EIO))))?;

@@ -21,6 +21,11 @@ pub(super) fn arc(pdev: &pci::Device, from: u32, to: u32, duration: u32, ret: c_
     unsafe { bindings::hisi_acc_rs_trace_arc(raw(pdev), from, to, duration, ret) };
 }
 
+pub(super) fn mailbox_enabled() -> bool {
+    // SAFETY: the function has no preconditions.
+    unsafe { bindings::hisi_acc_rs_trace_mailbox_enabled() }
+}
+
 pub(super) fn mailbox(pdev: &pci::Device, command: u8, duration: u32, ret: c_int) {
     // SAFETY: the device is valid.
     unsafe { bindings::hisi_acc_rs_trace_mailbox(raw(pdev), command, duration, ret) };

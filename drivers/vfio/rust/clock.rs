@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Moments that are measured from, and told to people.
+//!
+//! C header: `include/linux/timekeeping.h`
+
+use kernel::{
+    bindings,
+    time::{
+        ClockSource,
+        Delta,
+        Monotonic, //
+    }, //
+};
+
+/// A reading of [`Monotonic`]. Unlike [`kernel::time::Instant`] it can be told by another clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment(bindings::ktime_t);
+
+impl Moment {
+    /// What the clock says.
+    pub fn now() -> Self {
+        Self(Monotonic::ktime_get())
+    }
+
+    /// The time that has passed since then.
+    pub fn elapsed(self) -> Delta {
+        Delta::from_nanos(Monotonic::ktime_get() - self.0)
+    }
+
+    /// Nanoseconds since 1970 then, by the clock of the day as that one is set now.
+    ///
+    /// C: `ktime_mono_to_real()`
+    pub fn since_1970(self) -> i64 {
+        // SAFETY: the function has no preconditions but that the offset is one that there is.
+        unsafe { bindings::ktime_mono_to_any(self.0, bindings::tk_offsets_TK_OFFS_REAL) }
+    }
+}
+
+#[kernel::prelude::kunit_tests(rust_vfio_clock)]
+mod tests {
+    use super::*;
+    use kernel::time::RealTime;
+
+    #[test]
+    fn moment_is_told_by_the_clock_of_the_day() {
+        let before = RealTime::ktime_get();
+        let moment = Moment::now();
+        let after = RealTime::ktime_get();
+        let told = moment.since_1970();
+        assert!(before <= told && told <= after);
+        assert_eq!(moment.since_1970(), told);
+    }
+
+    #[test]
+    fn time_passes() {
+        assert!(Moment::now().elapsed().as_nanos() >= 0);
+    }
+}
