@@ -11,7 +11,6 @@ mod data;
 mod debug;
 mod dev_data;
 mod match_data;
-mod migf_data;
 mod sessions;
 
 pub(crate) use self::debug::Outcome;
@@ -38,7 +37,7 @@ pub(crate) fn create(dev: &ARef<Device<HisiAcc>>) -> Option<Folder> {
     folder.add::<debug::Debug>();
     folder.add::<dev_data::DevData>();
     folder.add::<match_data::Match>();
-    folder.add::<migf_data::MigfData>();
+    folder.add::<data::MigfData>();
     Some(folder)
 }
 

@@ -32,6 +32,26 @@ macro_rules! write_array {
     };
 }
 
+/// The part of [`Hal`] that only differs in where the contexts `$eqc` and `$aeqc` are, for a type
+/// whose first field has the registers.
+macro_rules! event_contexts {
+    ($eqc:ident, $aeqc:ident) => {
+        fn event_contexts(&self) -> EventContexts {
+            let io = self.0.io();
+            EventContexts {
+                eqc: read_array!(io, $eqc),
+                aeqc: read_array!(io, $aeqc),
+            }
+        }
+
+        fn set_event_contexts(&self, contexts: &EventContexts) {
+            let io = self.0.io();
+            write_array!(io, $eqc, contexts.eqc);
+            write_array!(io, $aeqc, contexts.aeqc);
+        }
+    };
+}
+
 mod pf_ctrl;
 mod vf_ctrl;
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `data`: the data of the last session that is over.
+//! `data`: the data of the last session that is over, and `migf_data`: the same in the form that
+//! the C driver gives it.
 
 use crate::{
     device::HisiAcc,
+    session,
+    wire,
     LocalModule, //
 };
 use kernel::{
@@ -19,8 +22,26 @@ use vfio::{
     device::Device, //
 };
 
-/// The file.
+/// The file `data`.
 pub(crate) struct Data;
+
+/// The file `migf_data`.
+pub(crate) struct MigfData;
+
+/// Prints what `part` takes of the last session's data, and how long all of them are.
+fn show(
+    dev: &Device<HisiAcc>,
+    m: &SeqFile,
+    part: impl FnOnce(&session::Data) -> Option<&[u8]>,
+) -> Result {
+    let mig = dev.mig().ok_or(ENODEV)?;
+    let record = mig.owner.with(|owner| owner.history.last.clone());
+    let data = record.ok_or(ENODATA)?.data();
+
+    hex_dump(m, c"Mig Data:", part(&data).ok_or(ENODATA)?);
+    seq_print!(m, "migrate data length: {}\n", data.as_slice().len());
+    Ok(())
+}
 
 impl File for Data {
     type Ops = HisiAcc;
@@ -29,13 +50,19 @@ impl File for Data {
     const NAME: &'static CStr = c"data";
 
     fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
-        let mig = dev.mig().ok_or(ENODEV)?;
-        let record = mig.owner.with(|owner| owner.history.last.clone());
-        let data = record.ok_or(ENODATA)?.data();
-        let bytes = data.as_slice();
+        show(dev, m, |data| Some(data.as_slice()))
+    }
+}
 
-        hex_dump(m, c"Mig Data:", bytes);
-        seq_print!(m, "migrate data length: {}\n", bytes.len());
-        Ok(())
+impl File for MigfData {
+    type Ops = HisiAcc;
+    type Module = LocalModule;
+
+    const NAME: &'static CStr = c"migf_data";
+
+    fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
+        show(dev, m, |data| {
+            (data.as_slice().len() >= wire::MATCH_SIZE).then(|| data.registers())
+        })
     }
 }

@@ -50,17 +50,5 @@ impl Hal for VfCtrl {
         self.0.as_ptr()
     }
 
-    fn event_contexts(&self) -> EventContexts {
-        let io = self.0.io();
-        EventContexts {
-            eqc: read_array!(io, EQC),
-            aeqc: read_array!(io, AEQC),
-        }
-    }
-
-    fn set_event_contexts(&self, contexts: &EventContexts) {
-        let io = self.0.io();
-        write_array!(io, EQC, contexts.eqc);
-        write_array!(io, AEQC, contexts.aeqc);
-    }
+    event_contexts!(EQC, AEQC);
 }
