@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Display};
 
-use super::{Both, MAILBOX_NS, REGISTER_NS};
+use super::{BOARD, Both};
 
 /// What was measured at each step, in the order of the steps.
 pub(super) type Rows = Vec<(String, Costs)>;
@@ -189,7 +189,9 @@ impl Display for Report {
         )?;
         Self::section(
             f,
-            "Instructions of the step's system calls, on a device that answers at once.",
+            "Time in ns with 1 ns for an instruction, on a device that answers at once: instructions of the\n\
+             step's system calls. Where there is a mailbox command, hisi_qm sleeps before it looks for the end\n\
+             of it; opening and closing wait for resets.",
             &self.steps,
             &["time"],
             false,
@@ -197,8 +199,9 @@ impl Display for Report {
         Self::section(
             f,
             &format!(
-                "Time in ns with 1 ns for an instruction, {REGISTER_NS} ns for a register that is read and {MAILBOX_NS} ns\n\
-                 for a mailbox command."
+                "Time in ns with 1 ns for an instruction, {} ns for a register that is read and {} ns\n\
+                 for a mailbox command.",
+                BOARD.register_ns, BOARD.mailbox_ns
             ),
             &self.timed,
             &["time"],
