@@ -67,7 +67,7 @@ fn mount_all() -> Result<()> {
         ("sysfs", "/sys"),
         ("tmpfs", "/tmp"),
         ("debugfs", "/sys/kernel/debug"),
-        ("tracefs", "/sys/kernel/tracing"),
+        ("tracefs", sysfs::TRACING),
     ] {
         // The mount points under /sys exist by then, and one that exists is as good as a new one.
         let _ = fs::create_dir_all(target);

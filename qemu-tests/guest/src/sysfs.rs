@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 const DEVICES: &str = "/sys/bus/pci/devices";
+/// Where trace events are enabled and read.
+pub(crate) const TRACING: &str = "/sys/kernel/tracing";
 
 /// Reads a file, with its name in the error.
 pub(crate) fn read(path: impl AsRef<Path>) -> Result<String> {

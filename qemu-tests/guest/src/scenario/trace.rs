@@ -16,10 +16,9 @@ use crate::control::{self, Report};
 use crate::expect::{equal, refused};
 use crate::host::Host;
 use crate::qm::Vm;
-use crate::sysfs;
+use crate::sysfs::{self, TRACING};
 use crate::vfio::State;
 
-const TRACING: &str = "/sys/kernel/tracing";
 const EVENTS: &str = "/sys/kernel/tracing/events/hisi_acc_vfio";
 /// Mailbox commands by their numbers, and the names that the device counts them by.
 const COMMANDS: [(&str, &str); 4] = [

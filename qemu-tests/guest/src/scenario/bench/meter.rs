@@ -9,9 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::control;
-use crate::sysfs;
-
-const TRACING: &str = "/sys/kernel/tracing";
+use crate::sysfs::{self, TRACING};
 
 /// A measurement under way. The quantities are told by name; medians are taken of each by itself.
 pub(super) trait Meter: Sized {
