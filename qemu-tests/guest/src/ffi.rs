@@ -420,9 +420,22 @@ impl Mapping {
         (offset..offset + length).map(|at| self.read8(at)).collect()
     }
 
+    /// Writes bytes, by eight where they are aligned: much of the time of a test is spent here.
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
-        for (at, byte) in bytes.iter().enumerate() {
-            self.write8(offset + at, *byte);
+        let head = offset.next_multiple_of(8) - offset;
+        let (head, rest) = bytes.split_at(head.min(bytes.len()));
+        let (words, tail) = rest.split_at(rest.len() / 8 * 8);
+        for (at, byte) in (offset..).zip(head) {
+            self.write8(at, *byte);
+        }
+        let offset = offset + head.len();
+        for (at, word) in (offset..).step_by(8).zip(words.chunks_exact(8)) {
+            let word = word.iter().rev();
+            self.write64(at, word.fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        }
+        let offset = offset + words.len();
+        for (at, byte) in (offset..).zip(tail) {
+            self.write8(at, *byte);
         }
     }
 
@@ -484,4 +497,28 @@ pub(crate) fn acquire() {
     }
     #[cfg(not(target_arch = "aarch64"))]
     std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+
+    use super::Mapping;
+
+    #[test]
+    fn what_is_written_at_any_offset_is_there_and_nothing_else() {
+        let file = memfd_create("test", MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&file, 64).unwrap();
+        let mapping = Mapping::new(&file, 0, 64).unwrap();
+        let bytes: Vec<u8> = (1..=30).collect();
+        for offset in 0..16 {
+            for length in 0..bytes.len() {
+                mapping.write(0, &[0; 64]);
+                mapping.write(offset, &bytes[..length]);
+                let mut expected = [0; 64];
+                expected[offset..offset + length].copy_from_slice(&bytes[..length]);
+                assert_eq!(mapping.read(0, 64), expected);
+            }
+        }
+    }
 }

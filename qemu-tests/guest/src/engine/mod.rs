@@ -16,7 +16,7 @@ use crate::Options;
 use crate::qm::{Entry, Slot};
 pub(crate) use hpre::HPRE;
 pub(crate) use sec::SEC;
-pub(crate) use zip::ZIP;
+pub(crate) use zip::{SMALL_ZIP, ZIP};
 
 /// What a host knows an accelerator by.
 pub(crate) struct Accelerator {

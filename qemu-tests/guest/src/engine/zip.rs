@@ -18,8 +18,11 @@ pub(crate) static ZIP: Accelerator = Accelerator {
     vf: 0xa251,
     module: "hisi_zip",
     software: &["deflate", "lz4"],
-    engine: &Zip,
+    engine: &Zip { largest: 12 << 10 },
 };
+
+/// The same with requests so small that they hardly take time.
+pub(crate) static SMALL_ZIP: &dyn Engine = &Zip { largest: 256 };
 
 /// Size of `struct hisi_zip_sqe`.
 const ENTRY_SIZE: usize = 128;
@@ -35,9 +38,6 @@ const WINDOW_16K: u32 = 2 << 12;
 
 /// The output of a compression was larger than its input, which is no error.
 const NEGATIVE_COMPRESSION: u32 = 0x0d;
-
-/// Most bytes of plain text in a request.
-const LARGEST: usize = 12 << 10;
 
 /// Direction of a request; its number is the algorithm type of the queue it goes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +57,10 @@ impl Direction {
     }
 }
 
-struct Zip;
+struct Zip {
+    /// Most bytes of plain text in a request.
+    largest: usize,
+}
 
 impl Engine for Zip {
     fn entry_size(&self) -> usize {
@@ -69,7 +72,11 @@ impl Engine for Zip {
     }
 
     fn work(&self, queue: u16, random: &mut Rng) -> Box<dyn Work> {
-        Box::new(Deflate::generate(Direction::of(queue), random))
+        Box::new(Deflate::generate(
+            Direction::of(queue),
+            self.largest,
+            random,
+        ))
     }
 
     fn tag(&self, entry: &Entry) -> u64 {
@@ -85,9 +92,9 @@ struct Deflate {
 }
 
 impl Deflate {
-    /// Text-like data of 1 byte to 12 KiB: some of it repeats, some does not.
-    fn generate(direction: Direction, random: &mut Rng) -> Self {
-        let length = random.usize(1..=LARGEST);
+    /// Text-like data of 1 byte to `largest`: some of it repeats, some does not.
+    fn generate(direction: Direction, largest: usize, random: &mut Rng) -> Self {
+        let length = random.usize(1..=largest);
         let mut plain = Vec::with_capacity(length + 64);
         while plain.len() < length {
             let run = random.usize(1..=64);
@@ -169,10 +176,10 @@ mod tests {
     fn work_of_both_directions_verifies_itself_and_nothing_else() {
         let mut random = Rng::with_seed(1);
         for _ in 0..200 {
-            let work = Deflate::generate(Direction::Compress, &mut random);
+            let work = Deflate::generate(Direction::Compress, 12 << 10, &mut random);
             let packed = compress_to_vec(&work.plain, 6);
             work.verify(&packed).unwrap();
-            let work = Deflate::generate(Direction::Decompress, &mut random);
+            let work = Deflate::generate(Direction::Decompress, 12 << 10, &mut random);
             assert!(work.input.len() <= SLOT_BUFFER);
             work.verify(&work.plain).unwrap();
             let mut wrong = work.plain.clone();

@@ -65,6 +65,7 @@ differences! {
     "no-driver-loaded": no_driver_loaded,
     "messages-kept": messages_kept,
     "ended-precopy-info": ended_precopy_info,
+    "precopy-flags": precopy_flags,
     "order-of-checks": order_of_checks,
 }
 
@@ -474,6 +475,16 @@ fn ended_precopy_info(case: &Case<'_>) -> bool {
     matches!(case.step, Step::PrecopyInfo { .. })
         && case.answers(Errno::NODEV, Errno::INVAL)
         && matches!(case.c.state, None | Some(Ok(State::PreCopy)))
+}
+
+/// The flags that the uAPI reserves come back from the C driver, and from ours they are 0.
+fn precopy_flags(case: &Case<'_>) -> bool {
+    matches!(case.step, Step::PrecopyInfo { .. })
+        && matches!(
+            (&case.c.answer, &case.ours.answer),
+            (Ok(Value::Numbers(c)), Ok(Value::Numbers(ours)))
+                if c[1..] == ours[1..] && ours[0] == 0
+        )
 }
 
 /// Of two things that are wrong with a write the drivers find one or the other first.

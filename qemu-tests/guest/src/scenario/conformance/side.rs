@@ -18,11 +18,12 @@ use super::observation::{
 use super::step::{Fault, Reset, Step, Which};
 use super::stream::Bases;
 use crate::control;
+use crate::engine::SMALL_ZIP;
 use crate::expect::errno;
 use crate::ffi::{self, Mapping};
 use crate::host::{Driver, Host};
-use crate::qm::Vm;
 use crate::qm::registers::{self, Command};
+use crate::qm::{IOVA, Vm};
 use crate::scenario::transfer::STREAM_SIZE;
 use crate::scenario::tree;
 use crate::sysfs::Function;
@@ -102,7 +103,7 @@ impl Side {
             vf,
             kind,
             container: None,
-            vm: Vm::new(WORK_SEED)?,
+            vm: Vm::with(SMALL_ZIP, IOVA, WORK_SEED)?,
             up: false,
             files: Vec::new(),
             contexts,
