@@ -297,12 +297,16 @@ impl<M: Migrate> Owner<M> {
         Ok(file)
     }
 
-    /// Leaves a P2P state that was entered on the way from `origin` to where the device could
-    /// not be brought. If that fails, too, the user finds the device in it.
+    /// Leaves a P2P state that was entered on the way from `origin`, which is none, to where the
+    /// device could not be brought: a user who does not know these states must not end in one.
+    /// If that fails, too, he does.
     fn turn_back(&mut self, core: &Core, origin: State) {
-        let arc = match (origin, self.state()) {
-            (State::Running, State::RunningP2p) => MigArc::RunningP2pToRunning,
-            (State::PreCopy, State::PreCopyP2p) => MigArc::PreCopyP2pToPreCopy,
+        if matches!(origin, State::RunningP2p | State::PreCopyP2p) {
+            return;
+        }
+        let arc = match self.state() {
+            State::RunningP2p => MigArc::RunningP2pToRunning,
+            State::PreCopyP2p => MigArc::PreCopyP2pToPreCopy,
             _ => return,
         };
         let _ = self.walk(core, arc);

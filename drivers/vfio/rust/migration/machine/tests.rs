@@ -195,6 +195,26 @@ mod suite {
     }
 
     #[test]
+    fn failure_on_the_way_does_not_end_in_a_p2p_state() -> Result {
+        use Call::*;
+
+        let fails = |call| (call == Call::SaveHead).then_some(Failure::Kept(EIO));
+        let bench = Bench::new(fails)?;
+        let _ = bench.go(State::Stop);
+        let (result, called, state) = bench.go(State::PreCopyP2p);
+        assert_eq!(result, Err(EIO));
+        assert_eq!(called.as_slice(), &[Start, SaveHead, Unquiesce]);
+        assert_eq!(state, State::Running);
+
+        let _ = bench.go(State::RunningP2p);
+        let (result, called, state) = bench.go(State::PreCopyP2p);
+        assert_eq!(result, Err(EIO));
+        assert_eq!(called.as_slice(), &[SaveHead]);
+        assert_eq!(state, State::RunningP2p);
+        Ok(())
+    }
+
+    #[test]
     fn only_a_reset_leads_out_of_error() -> Result {
         let fails = |call| (call == Call::Stop).then_some(Failure::Broken(EIO));
         let bench = Bench::new(fails)?;
