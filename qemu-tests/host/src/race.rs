@@ -7,7 +7,7 @@
 use std::ops::RangeInclusive;
 
 /// How the kernel marks functions of our modules in a stack.
-const OURS: [&str; 2] = ["[vfio]", "[hisi_acc_vfio_pci_rs]"];
+const OURS: [&str; 3] = ["[vfio]", "[hisi_acc_vfio_pci_rs]", "[vfio_edu]"];
 
 /// A race in code that is not ours.
 struct Known {

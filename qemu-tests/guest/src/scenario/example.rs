@@ -5,9 +5,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::transfer::Path;
@@ -56,6 +57,9 @@ const STREAM: usize = 44;
 const HEAD: usize = 4;
 /// Where the factorial is in the stream.
 const FACTORIAL_AT: usize = 8;
+
+/// Nobody who is woken waits so long.
+const LONG: Duration = Duration::from_secs(60);
 
 struct Bench {
     kind: Kind,
@@ -260,6 +264,30 @@ fn by_pre_copy(bench: &Bench) -> Result<()> {
     migrate(bench, Path::PreCopy, 1)
 }
 
+/// Who has read all there is in PRE_COPY waits for what comes in STOP_COPY.
+fn waiting(bench: &Bench) -> Result<()> {
+    let device = bench.open(0)?;
+    let file = device.set_state_with_file(State::PreCopy)?;
+    file.read_available(4096)?;
+    let now = file.poll(Duration::ZERO)?;
+    ensure!(!now.contains(PollFlags::IN), "in PRE_COPY: {now:?}");
+    let begun = Instant::now();
+    let woken = std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| file.poll(LONG));
+        std::thread::sleep(Duration::from_millis(100));
+        device.set_state(State::StopCopy)?;
+        waiter
+            .join()
+            .map_err(|_| anyhow!("who waits panicked"))?
+            .context("poll")
+    })?;
+    // poll() looks once more when its time is over.
+    ensure!(begun.elapsed() < LONG, "nobody woke who waits");
+    ensure!(woken.contains(PollFlags::IN), "in STOP_COPY: {woken:?}");
+    let rest = file.read_available(4096)?;
+    equal("bytes in STOP_COPY", rest.len(), STREAM - HEAD)
+}
+
 /// A device stops when what the VM has asked it for is done, and not before.
 fn work_in_flight(bench: &Bench) -> Result<()> {
     let device = bench.open(0)?;
@@ -350,12 +378,13 @@ fn outlives(bench: &Bench) -> Result<()> {
 
 type Check = fn(&Bench) -> Result<()>;
 
-const CHECKS: [(&str, Check); 11] = [
+const CHECKS: [(&str, Check); 12] = [
     ("features and state in debugfs", files),
     ("every arc", arcs),
     ("reset in every state", resets),
     ("the state moves", straight),
     ("the state moves, with pre-copy", by_pre_copy),
+    ("poll waits for what is to come", waiting),
     ("a stop waits for what is in flight", work_in_flight),
     ("a device that is switched off", switched_off),
     ("the stream of another device", wrong_device),
