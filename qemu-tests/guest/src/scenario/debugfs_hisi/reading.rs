@@ -25,6 +25,8 @@ use crate::vfio::State;
 const READERS: u64 = 4;
 /// Reads of each of them while the device stays in a state.
 const READS: usize = 40;
+/// The detector of data races, in a kernel that has it.
+const KCSAN: &str = "/sys/kernel/debug/kcsan";
 /// Where owners leave a mark in the match data: the first queue, which nobody compares.
 const MARK: usize = 20;
 /// Owners that come and go under the readers, and how often the device is unbound meanwhile.
@@ -155,7 +157,7 @@ pub(super) fn nothing_in_the_log(bench: &mut Bench<'_>) -> Result<()> {
         .open("/dev/kmsg")?;
     log.seek(SeekFrom::End(0))?;
     // What it finds in the kernel's own code is no answer to what is done here.
-    let kcsan = Path::new("/sys/kernel/debug/kcsan");
+    let kcsan = Path::new(KCSAN);
     if kcsan.exists() {
         sysfs::write(kcsan, "off")?;
     }
@@ -338,6 +340,13 @@ pub(super) fn under_readers(bench: &mut Bench<'_>) -> Result<()> {
     ));
     ensure!(seen > 0, "no reader has seen any data");
     ensure!(commands > 0, "no command was carried out");
+    if Path::new(KCSAN).exists() {
+        let text = sysfs::read(KCSAN)?;
+        ensure!(text.contains("enabled: 1"), "KCSAN has not looked:\n{text}");
+        for line in text.lines().take(4) {
+            control::line(&format!("# KCSAN {line}"));
+        }
+    }
     Ok(())
 }
 
