@@ -23,7 +23,7 @@ kernel=$("$tests_dir/kernel/build.sh" "$variant")
 obj=$(fact obj "$kernel")
 qemu=$("$tests_dir/qemu/build.sh")
 busybox=$("$tests_dir/workbench/busybox.sh")
-vmm=$(fact vmm "$("$tests_dir/workbench/vmm.sh")")
+vmm=$("$tests_dir/workbench/vmm.sh")
 
 make -s -C "$top" modules KDIR="$obj" MO="$out/modules" CONFIG_SAMPLE_VFIO_EDU_RUST=m ACOMP_JUDGE=m >"$logs/modules-$variant.log" 2>&1 || {
 	tail -n 30 "$logs/modules-$variant.log" >&2
@@ -61,7 +61,7 @@ make -s -C "$top" modules KDIR="$obj" MO="$out/modules" CONFIG_SAMPLE_VFIO_EDU_R
 	printf 'dir %s 0755 0 0\n' /usr /usr/bin /lib /lib/aarch64-linux-gnu /guest
 	printf 'file /guest/Image %s 0644 0 0\n' "$obj/arch/arm64/boot/Image"
 	printf 'file /guest/initrd.cpio %s 0644 0 0\n' "$out/initrd.cpio"
-	for file in "$vmm"/*; do
+	for file in "$(fact vmm "$vmm")"/*; do
 		case ${file##*/} in
 		qemu-*) place=/usr/bin ;;
 		ld-linux-*) place=/lib ;;

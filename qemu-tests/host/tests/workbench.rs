@@ -98,7 +98,12 @@ fn no_network() -> Result<()> {
         "apt-get",
         "case $1 in indextargets) echo http://mirror.invalid/debian $(. /etc/os-release; echo $VERSION_CODENAME);; *) exit 100;; esac",
     )?;
-    for recipe in ["kernel/build.sh", "qemu/build.sh", "workbench/busybox.sh"] {
+    for recipe in [
+        "kernel/build.sh",
+        "qemu/build.sh",
+        "workbench/busybox.sh",
+        "workbench/vmm.sh",
+    ] {
         expect(
             &here.refusal(recipe, &[])?,
             &["http://mirror.invalid/debian", "check the network"],
@@ -110,7 +115,7 @@ fn no_network() -> Result<()> {
 #[test]
 fn disk_full() -> Result<()> {
     let here = Surroundings::new()?.replace("df", "echo head; echo dev 9 9 17 99% /")?;
-    for recipe in ["kernel/build.sh", "qemu/build.sh"] {
+    for recipe in ["kernel/build.sh", "qemu/build.sh", "workbench/vmm.sh"] {
         expect(&here.refusal(recipe, &[])?, &["17 MiB free", "CACHE="])?;
     }
     Ok(())
