@@ -82,8 +82,13 @@ fn a_vf_hears_the_pf_after_its_reset() {
 }
 
 #[test]
-fn v4_messages_need_no_mailbox() {
-    let mut bench = Bench::with_revision(Revision::V4);
+fn messages_need_no_mailbox_from_v4_on() {
+    for revision in [Revision::V4, Revision::V5] {
+        messages_by_register(Bench::with_revision(revision));
+    }
+}
+
+fn messages_by_register(mut bench: Bench) {
     unmask(&mut bench);
     bench.write64(0, pf::PF2VF_PF_W, 1 | 9 << 32);
     bench.write(0, pf::IFC_INT_CFG, 2);

@@ -23,6 +23,8 @@ use crate::scenario::task::{Fate, Task};
 use crate::vfio::{DataFile, Device, ERROR, State};
 
 const PATIENCE: Duration = Duration::from_secs(100);
+/// The PF looks for answers of its VFs this often, at least twice in a reset.
+const MESSAGE: Duration = Duration::from_secs(1);
 const PF_BAR2_SIZE: usize = 0x40_0000;
 /// `QM_ABNORMAL_INT_SET` raises an error, of which bit 2, memory that cannot be corrected, asks for
 /// a reset of the device.
@@ -110,8 +112,12 @@ pub(super) fn pf_reset(options: &Options, report: &mut Report) -> Result<()> {
         let first = Task::start(move || pf.reset())?;
         first.settle();
         let second = Task::start(move || vf.reset())?;
-        done("the reset of the PF", &first)??;
         done("the reset of the VF", &second)??;
+        // That of the PF takes some messages of a second each, unless it has been waited for.
+        match first.wait(MESSAGE, |_| false) {
+            Fate::Done(result) => result.context("the reset of the PF")?,
+            _ => bail!("the VF was reset while the PF was"),
+        }
         drop(answers);
         equal("state", bench.vm.device()?.state()?, State::Running)?;
         starts_over(&mut bench)?;
