@@ -26,6 +26,7 @@ const INTERVAL: Duration = Duration::from_millis(2);
 /// A thread that answers for one VF, until this is dropped.
 pub(super) struct Answers {
     over: Arc<AtomicBool>,
+    asked: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -35,11 +36,13 @@ impl Answers {
         let length = usize::try_from(device.region(BAR2)?.size)?;
         let bar = device.map_region(BAR2, 0, length).context("mapping BAR2")?;
         let over = Arc::new(AtomicBool::new(false));
-        let seen = over.clone();
+        let asked = Arc::new(AtomicBool::new(false));
+        let (seen, tell) = (over.clone(), asked.clone());
         let thread = std::thread::spawn(move || {
             while !seen.load(Ordering::Relaxed) {
                 // A device that is being reset reads as all ones.
                 if bar.read32(registers::IFC_INT_SOURCE) == 1 {
+                    tell.store(true, Ordering::Relaxed);
                     // The PF gives up in time if it is not answered.
                     let _ = answer(&bar);
                 }
@@ -48,8 +51,14 @@ impl Answers {
         });
         Ok(Answers {
             over,
+            asked,
             thread: Some(thread),
         })
+    }
+
+    /// Whether the PF has asked for anything.
+    pub(super) fn asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
     }
 }
 

@@ -23,8 +23,6 @@ use crate::scenario::task::{Fate, Task};
 use crate::vfio::{DataFile, Device, ERROR, State};
 
 const PATIENCE: Duration = Duration::from_secs(100);
-/// The PF looks for answers of its VFs this often, at least twice in a reset.
-const MESSAGE: Duration = Duration::from_secs(1);
 const PF_BAR2_SIZE: usize = 0x40_0000;
 /// `QM_ABNORMAL_INT_SET` raises an error, of which bit 2, memory that cannot be corrected, asks for
 /// a reset of the device.
@@ -104,26 +102,6 @@ pub(super) fn pf_reset(options: &Options, report: &mut Report) -> Result<()> {
         );
         ensure!(passed, "the host is not what it was");
     }
-    report.point("a reset of the VF waits for that of the PF", || {
-        let _bystander = Bystander::new(&bench)?;
-        bench.start()?;
-        let answers = Answers::start(bench.vm.device()?)?;
-        let (pf, vf) = (bench.pf.clone(), bench.vfs[0].clone());
-        let first = Task::start(move || pf.reset())?;
-        first.settle();
-        let second = Task::start(move || vf.reset())?;
-        done("the reset of the VF", &second)??;
-        // That of the PF takes some messages of a second each, unless it has been waited for.
-        match first.wait(MESSAGE, |_| false) {
-            Fate::Done(result) => result.context("the reset of the PF")?,
-            _ => bail!("the VF was reset while the PF was"),
-        }
-        drop(answers);
-        equal("state", bench.vm.device()?.state()?, State::Running)?;
-        starts_over(&mut bench)?;
-        bench.stop()
-    });
-    report.point("afterwards a VM moves", || bench.migrates());
     control::report_violations(report, bench.driver.is_rust());
     Ok(())
 }
@@ -196,6 +174,14 @@ fn fail_in(bench: &mut Bench, state: State) -> Result<()> {
     Mapping::new(&resource, 0, PF_BAR2_SIZE)
         .context("mapping the PF's BAR2")?
         .write32(ABNORMAL_INT_SET, MEMORY_ERROR);
+    if state == State::Running {
+        // Two resets at a time are more than the hardware can bear, so that of the VF waits.
+        eventually("the PF is being reset", PATIENCE, || Ok(answers.asked()))?;
+        let vf = bench.vfs[0].clone();
+        let task = Task::start(move || vf.reset())?;
+        done("the reset of the VF", &task)?.context("resetting the VF")?;
+        ensure!(!memory_enabled(bench)?, "the VF was reset while the PF was");
+    }
     eventually("the reset of the PF has failed", PATIENCE, || {
         Ok(!memory_enabled(bench)?)
     })?;
