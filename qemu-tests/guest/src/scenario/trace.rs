@@ -173,6 +173,24 @@ fn fields(_: &mut Bench) -> Result<()> {
     Ok(())
 }
 
+/// A VF is asked for its queues when it is bound, and not again.
+fn binding(bench: &mut Bench) -> Result<()> {
+    let driver = bench.host.driver_name()?;
+    let vf = &bench.host.vfs[0];
+    vf.unbind()?;
+    events()?;
+    let before = counted()?;
+    vf.bind(&driver)?;
+    let seen = events()?;
+    let after = counted()?;
+    bench.own(&seen)?;
+    let given = std::array::from_fn(|n| after[n] - before[n]);
+    equal("commands traced", traced(&seen), given)?;
+    equal("commands of the binding", given, [0, 0, 1, 0])?;
+    bench.vm.open(bench.host.kind, vf)?;
+    equal("commands of the opening", traced(&events()?), [0; 4])
+}
+
 fn saving(bench: &mut Bench) -> Result<()> {
     bench.work()?;
     let device = bench.vm.device()?;
@@ -324,8 +342,9 @@ fn disabled(bench: &mut Bench) -> Result<()> {
 
 type Check = fn(&mut Bench) -> Result<()>;
 
-const CHECKS: [(&str, Check); 8] = [
+const CHECKS: [(&str, Check); 9] = [
     ("the events and their fields", fields),
+    ("a VF is bound and opened", binding),
     ("a device is saved", saving),
     ("a device is loaded", loading),
     ("a stream is refused", refusal),
