@@ -21,6 +21,7 @@ help:
 	@echo '             build/<KERNEL>/migrate.svg'
 	@echo '  conformance  random sequences, C driver against ours (N=2000 SEED=1 FIRST=0)'
 	@echo '  bench      what each step of a migration costs, C driver and ours'
+	@echo '  matrix     compile the driver carried in a kernel tree, in all its configurations'
 	@echo '  shell      boot the emulated host with everything loaded; exit powers off'
 	@echo '  lint       rustfmt, clippy, rustdoc, checkpatch, shellcheck'
 	@echo '  doc        rustdoc of the model, of the test programs and of the crate vfio'
@@ -48,10 +49,23 @@ demo: prepare
 shell: prepare
 	@cd qemu-tests && cargo run -q --locked -p host -- shell
 
+nextest := . $(workbench)/common.sh && cd qemu-tests && RUST_BACKTRACE=0 cargo nextest run --locked
+
 .PHONY: test
-test: prepare
+test: prepare build/matrix
 	@echo 'logs of the machines: build/$(KERNEL)/logs'
-	@. $(workbench)/common.sh && cd qemu-tests && RUST_BACKTRACE=0 cargo nextest run --locked --workspace
+	@$(nextest) --workspace
+
+.PHONY: matrix
+matrix: build/matrix
+	@$(nextest) -p host -E 'binary(matrix)'
+
+.PHONY: build/matrix
+build/matrix:
+	@mkdir -p build
+	@$(workbench)/setup.sh >/dev/null
+	@qemu-tests/kernel/matrix.sh >$@.new
+	@mv $@.new $@
 
 .PHONY: migrate
 migrate: prepare
