@@ -90,8 +90,10 @@ modules:
 	$(call modules-make,$(modules-out),modules)
 
 # Into updates/ of the kernel's modules, which modprobe looks at before the stock ones.
+# Kbuild leaves depmod out where there is no System.map, as in packaged headers.
 modules_install:
 	$(call modules-make,$(modules-out),modules_install)
+	$(if $(wildcard $(KDIR)/System.map),,depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(modules-release))
 
 # Objects of clippy's compiler are others, so they get a folder of their own.
 modules_clippy:
