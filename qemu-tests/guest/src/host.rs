@@ -67,6 +67,11 @@ pub(crate) fn load(
     parameters: &str,
 ) -> Result<Function> {
     load_driver(modules, accelerator, parameters)?;
+    pf(accelerator)
+}
+
+/// The machine's only accelerator of this kind.
+pub(crate) fn pf(accelerator: &Accelerator) -> Result<Function> {
     Function::find(HUAWEI, accelerator.pf)
 }
 

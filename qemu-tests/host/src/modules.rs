@@ -30,18 +30,25 @@ pub fn build(artifacts: &Artifacts, folder: &Path, options: &[&str]) -> Result<P
 pub fn replace(artifacts: &Artifacts, module: &Path, into: &Path) -> Result<()> {
     let name = module.file_name().context("a module without a name")?;
     let name = name.to_string_lossy();
-    let list = into.with_extension("list");
-    let entry = format!(
-        "file /modules/ours/{} {} 0644 0 0\n",
-        name,
-        module.display()
-    );
-    std::fs::write(&list, entry)?;
+    let entry = format!("file /modules/ours/{name} {} 0644 0 0\n", module.display());
+    extend(artifacts, &entry, into)
+}
+
+/// Writes an initramfs to `into` that has what is in `list` besides, in the format of the kernel's
+/// `gen_init_cpio`.
+pub fn extend(artifacts: &Artifacts, list: &str, into: &Path) -> Result<()> {
+    let list_file = into.with_extension("list");
+    std::fs::write(&list_file, list)?;
     let output = Command::new(artifacts.kernel.join("usr/gen_init_cpio"))
-        .arg(&list)
+        .arg(&list_file)
         .output()
         .context("cannot run gen_init_cpio")?;
-    ensure!(output.status.success(), "no archive of {name}");
+    ensure!(
+        output.status.success(),
+        "no archive of {}: {}",
+        list_file.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
     // The kernel unpacks one archive after the other, and the last one stays.
     let archive = [std::fs::read(&artifacts.initrd)?, output.stdout].concat();
     Ok(std::fs::write(into, archive)?)

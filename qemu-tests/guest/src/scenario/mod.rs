@@ -14,6 +14,7 @@ mod failing;
 mod guest_at_work;
 mod guest_refused;
 mod guest_stays;
+mod install;
 mod judge;
 mod kunit;
 mod matching;
@@ -64,6 +65,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "violations" => violations::run,
         "conformance" => conformance::run,
         "kunit" => kunit::run,
+        "install" => install::run,
         _ => bail!("there is no scenario {name}"),
     };
     let mut report = Report::new();
