@@ -53,7 +53,7 @@ mod suite {
         }
 
         fn take(&mut self) -> KVec<Call> {
-            core::mem::replace(&mut self.calls, KVec::new())
+            core::mem::take(&mut self.calls)
         }
     }
 
