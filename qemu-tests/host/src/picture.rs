@@ -131,12 +131,17 @@ fn throughput(scale: &Scale, reports: &[(u64, u64)], y: f64) -> Group {
     let most = rates.iter().map(|rate| rate.2).fold(1.0, f64::max);
     let height = |rate: f64| y + CURVE - rate / most * (CURVE - 6.0);
     let mut data = Data::new().move_to((LEFT, y + CURVE));
+    if let Some((from, ..)) = rates.first() {
+        // Nothing was done before the first report.
+        data = data.line_to((scale.x(*from), y + CURVE));
+    }
+    let end = rates.last().map_or(scale.begin, |(_, to, _)| *to);
     for (from, to, rate) in rates {
         data = data
             .line_to((scale.x(from), height(rate)))
             .line_to((scale.x(to), height(rate)));
     }
-    data = data.line_to((WIDTH - RIGHT, y + CURVE)).close();
+    data = data.line_to((scale.x(end), y + CURVE)).close();
     Group::new()
         .add(label("guest's work", 4.0, y + 16.0))
         .add(label(
