@@ -193,10 +193,10 @@ impl Generator {
     }
 
     fn reset(&mut self) {
-        let step = match self.rng.u32(..40) {
-            0..20 => Step::Reset(Reset::Ioctl),
-            20..30 => Step::Reset(Reset::Sysfs),
-            30..39 => Step::Reset(Reset::Config),
+        let step = match self.rng.u32(..100) {
+            0..50 => Step::Reset(Reset::Ioctl),
+            50..75 => Step::Reset(Reset::Sysfs),
+            75..99 => Step::Reset(Reset::Config),
             // It takes long, and its mailbox fails too with some faults.
             _ if self.fault => Step::Reset(Reset::Ioctl),
             _ => Step::ResetPf,

@@ -12,9 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use vfio_bindings::bindings::vfio::*;
 
-use super::observation::{
-    Answer, CONTEXT, Image, Observation, REGISTERS, Value, answer, answer_of_many,
-};
+use super::observation::{Answer, Image, Observation, REGISTERS, Value, answer, answer_of_many};
 use super::step::{Fault, Reset, Step, Which};
 use super::stream::Bases;
 use crate::control;
@@ -49,6 +47,18 @@ const PF_BLOCK_SIZE: usize = 0x8_4000;
 const V4_CONTEXTS: [usize; 2] = [0x8_2000 + 0x1c00, 0x8_2000 + 0x1c20];
 /// `QM_MIG_REGION_SEL`: whether there are windows.
 const WINDOWS: usize = 0x198;
+/// The PF's table of queues, `QM_VFT_CFG_*`: enable, direction, type, function, ready.
+const TABLE_ENABLE: usize = 0x54;
+const TABLE_READS: usize = 0x58;
+const TABLE_TYPE: usize = 0x5c;
+const TABLE_FUNCTION: usize = 0x60;
+const TABLE_READY: usize = 0x6c;
+
+#[derive(Clone, Copy)]
+enum Contexts {
+    InVf([usize; 2]),
+    InPf([usize; 2]),
+}
 
 /// A VF and everything that is done with it.
 pub(super) struct Side {
@@ -65,8 +75,10 @@ pub(super) struct Side {
     files: Vec<DataFile>,
     /// The function block, as the host sees it.
     block: Mapping,
-    /// What has the contexts of the event queues, and where.
-    contexts: (Option<Mapping>, [usize; 2]),
+    /// The PF's queue manager, as the host sees it.
+    pf_block: Mapping,
+    /// Where the contexts of the event queues are: in the function block or in the PF's.
+    contexts: Contexts,
 }
 
 fn map_bar2(function: &Function, offset: u64, length: usize) -> Result<Mapping> {
@@ -88,18 +100,16 @@ impl Side {
         let vf = pf.virtual_function(0)?;
         vf.bind(&Host::name_of(driver)?)?;
         let contexts = if vf.number("revision")? <= 0x30 {
-            (None, V3_CONTEXTS)
+            Contexts::InVf(V3_CONTEXTS)
         } else {
-            (
-                Some(map_bar2(pf, PF_BLOCK as u64, PF_BLOCK_SIZE)?),
-                V4_CONTEXTS,
-            )
+            Contexts::InPf(V4_CONTEXTS)
         };
         Ok(Side {
             driver,
             accelerator,
             pf: pf.clone(),
             block: map_bar2(&vf, 0, BAR2_SIZE)?,
+            pf_block: map_bar2(pf, PF_BLOCK as u64, PF_BLOCK_SIZE)?,
             vf,
             kind,
             container: None,
@@ -190,10 +200,24 @@ impl Side {
         self.lost();
         self.pf.reset()?;
         // On V4 hisi_qm opens the windows when it is bound and not after a reset.
-        if let (Some(pf), _) = &self.contexts {
-            pf.write32(WINDOWS, pf.read32(WINDOWS) | 1);
+        if let Contexts::InPf(_) = self.contexts {
+            self.pf_block
+                .write32(WINDOWS, self.pf_block.read32(WINDOWS) | 1);
         }
         Ok(())
+    }
+
+    /// Reads the PF's table of queues, so that a transaction that was cut off is none any more.
+    pub(super) fn finish_table(&self) {
+        for (register, value) in [
+            (TABLE_READS, 1),
+            (TABLE_TYPE, 0),
+            (TABLE_FUNCTION, 1),
+            (TABLE_READY, 0),
+            (TABLE_ENABLE, 1),
+        ] {
+            self.pf_block.write32(register, value);
+        }
     }
 
     fn file(&self, which: Which) -> Option<&DataFile> {
@@ -205,14 +229,15 @@ impl Side {
     }
 
     fn image(&self) -> Image {
-        let context = |at: usize| -> [u32; CONTEXT] {
-            let map = self.contexts.0.as_ref().unwrap_or(&self.block);
-            std::array::from_fn(|word| map.read32(at + 4 * word))
+        let (map, [eqc, aeqc]) = match self.contexts {
+            Contexts::InVf(at) => (&self.block, at),
+            Contexts::InPf(at) => (&self.pf_block, at),
         };
+        let context = |at: usize| std::array::from_fn(|word| map.read32(at + 4 * word));
         Image {
             registers: REGISTERS.map(|(_, offset)| self.block.read32(offset)),
-            eqc: context(self.contexts.1[0]),
-            aeqc: context(self.contexts.1[1]),
+            eqc: context(eqc),
+            aeqc: context(aeqc),
         }
     }
 

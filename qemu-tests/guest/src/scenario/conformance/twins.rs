@@ -124,8 +124,8 @@ impl Twins {
     fn clear_faults(&mut self) -> Result<()> {
         self.set_fault(Fault::None)?;
         if std::mem::take(&mut self.past.table_stuck) {
-            self.c.reset_pf()?;
-            self.ours.reset_pf()?;
+            self.c.finish_table();
+            self.ours.finish_table();
         }
         Ok(())
     }
