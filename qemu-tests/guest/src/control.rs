@@ -77,6 +77,11 @@ fn request(text: &str) -> Result<Value> {
     let mut port = port().context("the control port is not open")?;
     port.writer
         .write_all(format!("@host {text}\n").as_bytes())?;
+    answer(&mut port, text)
+}
+
+/// The answer to the next request that has none yet.
+fn answer(port: &mut Port, text: &str) -> Result<Value> {
     let mut answer = String::new();
     port.reader.read_line(&mut answer)?;
     let answer = answer.trim_end();
@@ -117,6 +122,27 @@ pub(crate) fn set(property: &str, value: impl Into<Value>) -> Result<()> {
 /// As [`set`], of the emulated device `id`.
 pub(crate) fn set_of(id: &str, property: &str, value: impl Into<Value>) -> Result<()> {
     request(&format!("set {id} {property} {}", value.into())).map(drop)
+}
+
+/// Writes a property of several emulated devices, and waits for all at once.
+pub(crate) fn set_of_each(ids: &[&str], property: &str, value: impl Into<Value>) -> Result<()> {
+    let value = value.into();
+    let requests: Vec<String> = ids
+        .iter()
+        .map(|id| format!("set {id} {property} {value}"))
+        .collect();
+    let mut lines = String::new();
+    for text in &requests {
+        lines += &format!("@host {text}\n");
+    }
+    let mut port = port().context("the control port is not open")?;
+    port.writer.write_all(lines.as_bytes())?;
+    // All are there before one of them fails this.
+    let answers: Vec<_> = requests
+        .iter()
+        .map(|text| answer(&mut port, text))
+        .collect();
+    answers.into_iter().try_for_each(|answer| answer.map(drop))
 }
 
 /// Has the ZIP's PF report an error on the bus, by QEMU's name for it.

@@ -13,9 +13,8 @@ use anyhow::{Context, Result};
 use vfio_bindings::bindings::vfio::*;
 
 use super::observation::{Answer, Image, Observation, REGISTERS, Value, answer, answer_of_many};
-use super::step::{Fault, Reset, Step, Which};
+use super::step::{Reset, Step, Which};
 use super::stream::Bases;
-use crate::control;
 use crate::engine::SMALL_ZIP;
 use crate::expect::errno;
 use crate::ffi::{self, Mapping};
@@ -63,8 +62,6 @@ enum Contexts {
 /// A VF and everything that is done with it.
 pub(super) struct Side {
     driver: Driver,
-    /// The emulated device that the VF is of, as the test host calls it.
-    accelerator: &'static str,
     pf: Function,
     vf: Function,
     kind: Kind,
@@ -90,12 +87,7 @@ fn map_bar2(function: &Function, offset: u64, length: usize) -> Result<Mapping> 
 
 impl Side {
     /// Enables a VF of `pf` and binds it to `driver`.
-    pub(super) fn new(
-        driver: Driver,
-        kind: Kind,
-        pf: &Function,
-        accelerator: &'static str,
-    ) -> Result<Self> {
+    pub(super) fn new(driver: Driver, kind: Kind, pf: &Function) -> Result<Self> {
         pf.enable_vfs(1, false)?;
         let vf = pf.virtual_function(0)?;
         vf.bind(&Host::name_of(driver)?)?;
@@ -106,7 +98,6 @@ impl Side {
         };
         Ok(Side {
             driver,
-            accelerator,
             pf: pf.clone(),
             block: map_bar2(&vf, 0, BAR2_SIZE)?,
             pf_block: map_bar2(pf, PF_BLOCK as u64, PF_BLOCK_SIZE)?,
@@ -127,10 +118,6 @@ impl Side {
     /// The VM's driver works on the function.
     pub(super) fn is_up(&self) -> bool {
         self.up
-    }
-
-    pub(super) fn set_fault(&self, fault: Fault) -> Result<()> {
-        control::set_of(self.accelerator, "fault", fault.text())
     }
 
     /// The streams of a device without a driver in its VM, and of one with a driver.

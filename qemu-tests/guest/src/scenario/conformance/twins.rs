@@ -11,11 +11,15 @@ use super::side::Side;
 use super::step::{Fault, Step};
 use super::stream::Bases;
 use crate::Options;
+use crate::control;
 use crate::expect::equal;
 use crate::host::{self, Driver};
 use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::sysfs;
 use crate::vfio::Kind;
+
+/// The two accelerators, as the test host calls them.
+const ACCELERATORS: [&str; 2] = ["zip0", "zip1"];
 
 /// The taint of a kernel that has complained: an oops, or a warning.
 const COMPLAINED: u64 = 1 << 7 | 1 << 9;
@@ -59,8 +63,8 @@ impl Twins {
         }
         let pfs = host::zip_pfs()?;
         ensure!(pfs.len() == 2, "{} accelerators instead of two", pfs.len());
-        let mut c = Side::new(Driver::C, kind, &pfs[0], "zip0")?;
-        let mut ours = Side::new(Driver::Rust, kind, &pfs[1], "zip1")?;
+        let mut c = Side::new(Driver::C, kind, &pfs[0])?;
+        let mut ours = Side::new(Driver::Rust, kind, &pfs[1])?;
         let (c_match, c_full) = c.streams().context("streams of the C driver")?;
         let (ours_match, ours_full) = ours.streams().context("streams of our driver")?;
         for (stream, size) in [
@@ -86,8 +90,7 @@ impl Twins {
 
     fn set_fault(&mut self, fault: Fault) -> Result<()> {
         if self.past.fault != fault {
-            self.c.set_fault(fault)?;
-            self.ours.set_fault(fault)?;
+            control::set_of_each(&ACCELERATORS, "fault", fault.text())?;
             self.past.fault = fault;
         }
         Ok(())
