@@ -127,7 +127,7 @@ const LOCK_CYCLE: [&str; 2] = ["possible circular locking", "Call trace:"];
 
 /// Adds up what a machine has met.
 fn tally(artifacts: &Artifacts, outcome: &Outcome, met: &mut BTreeMap<String, u64>) -> Result<()> {
-    if artifacts.debug && outcome.kernel_log()?.contains("(&migf->lock)") {
+    if artifacts.debug && outcome.kernel_log()?.contains("&migf->lock") {
         let mut problems = outcome.problems()?;
         problems.retain(|problem| !LOCK_CYCLE.iter().any(|known| problem.contains(known)));
         ensure!(problems.is_empty(), "{}", problems.join("\n"));
