@@ -412,7 +412,7 @@ fn closed_state(case: &Case<'_>) -> bool {
         && case.ours.answer == Ok(Value::Text("RUNNING\n".into()))
 }
 
-/// Ours asks the VF for its queues when it is opened.
+/// Ours asks the VF for its queues when it is bound, and when it is opened if that failed.
 fn queues_at_open(case: &Case<'_>) -> bool {
     *case.step == Step::Open
         && case.past.fault.fails("sqc-vft")
