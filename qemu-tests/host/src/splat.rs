@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Finds what must not be in a kernel log.
 
+use std::ops::RangeInclusive;
+
 use crate::race;
 
 /// Texts that the kernel prints when something is wrong with it.
@@ -42,16 +44,74 @@ const HARMLESS: &[&str] = &[
     "DMA-API: debugging enabled",
 ];
 
+/// A complaint about code that is not ours.
+struct Known {
+    /// What its first line says.
+    title: &'static str,
+    /// What it names besides.
+    names: &'static [&'static str],
+}
+
+const KNOWN: &[Known] = &[
+    // D-21: the C driver holds a lock while it copies from the user, and takes it in an arc.
+    Known {
+        title: "WARNING: possible circular locking dependency detected",
+        names: &["&migf->lock", "[hisi_acc_vfio_pci]"],
+    },
+    // A PF driver that goes takes its VFs along, as hisi_qm does in remove(). In Linux 7.3 only
+    // sriov_numvfs has the lock for that, which the PCI core asks for (drivers/pci/remove.c).
+    Known {
+        title: "WARNING: at pci_stop_and_remove_bus_device+",
+        names: &["pci_iov_remove_virtfn", "hisi_qm_sriov_disable"],
+    },
+];
+
+/// How functions of ours are to be known in a stack: by their module, or as Rust.
+const OURS: [&str; 3] = ["[hisi_acc_vfio_pci_rs]", "[vfio_edu]", " _R"];
+
+impl Known {
+    fn fits(&self, report: &[&str]) -> bool {
+        let says = |text: &str| report.iter().any(|line| line.contains(text));
+        self.names.iter().all(|name| says(name)) && !OURS.iter().any(|ours| says(ours))
+    }
+}
+
+/// The text of a line, without the time in front of it.
+fn text(line: &str) -> &str {
+    line.split_once("] ").map_or(line, |(_, text)| text)
+}
+
+/// The lines of complaints about code that is not ours, numbers from 0. One goes from its title
+/// to the end of the stack that comes last in it.
+fn known(log: &str) -> Vec<RangeInclusive<usize>> {
+    let lines: Vec<&str> = log.lines().collect();
+    let end = |start: usize| {
+        let is = |line: &&str| line.contains("Call trace:");
+        let stack = start + lines[start..].iter().position(is)? + 1;
+        let frames = lines[stack..]
+            .iter()
+            .take_while(|line| text(line).starts_with(' '));
+        Some(stack + frames.count() - 1)
+    };
+    let known = |(start, line): (usize, &&str)| {
+        let known = KNOWN.iter().find(|known| line.contains(known.title))?;
+        let end = end(start)?;
+        known.fits(&lines[start..=end]).then_some(start..=end)
+    };
+    lines.iter().enumerate().filter_map(known).collect()
+}
+
 /// The lines of a kernel log that speak of a fault, each with its number from 1.
 pub fn find(log: &str) -> Vec<(usize, &str)> {
     let races = race::find(log);
-    let is_known_race = |line: &usize| {
-        let mut known = races.iter().filter(|race| race.is_known());
-        known.any(|race| race.lines.contains(line))
-    };
+    let known_races = races.iter().filter(|race| race.is_known());
+    let known: Vec<_> = known_races
+        .map(|race| race.lines.clone())
+        .chain(known(log))
+        .collect();
     log.lines()
         .enumerate()
-        .filter(|(n, _)| !is_known_race(n))
+        .filter(|(n, _)| !known.iter().any(|lines| lines.contains(n)))
         .filter(|(_, line)| SPLATS.iter().any(|s| line.contains(s)))
         .filter(|(_, line)| !HARMLESS.iter().any(|h| line.contains(h)))
         .map(|(n, line)| (n + 1, line))
@@ -71,5 +131,45 @@ mod tests {
         let found = find(log);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].0, 3);
+    }
+    fn circle(frame: &str) -> String {
+        format!(
+            "[ 1.0] WARNING: possible circular locking dependency detected\n\
+             [ 1.0] init/1 is trying to acquire lock:\n\
+             [ 1.0] ffff00000f169a68 (&migf->lock){{+.+.}}-{{4:4}}, at: x+0x80/0x1c4 [hisi_acc_vfio_pci]\n\
+             [ 1.0] -> #0 (&migf->lock){{+.+.}}-{{4:4}}:\n\
+             [ 1.0]        {frame}\n\
+             [ 1.0]  *** DEADLOCK ***\n\
+             [ 1.0] Call trace:\n\
+             [ 1.0]  show_stack+0x14/0x1c (C)\n\
+             [ 1.0]  vfs_write+0xf4/0x254\n\
+             [ 2.0] hisi_zip 0000:01:00.0: FLR resetting...\n"
+        )
+    }
+
+    #[test]
+    fn knows_what_is_not_of_ours() {
+        let log = circle("hisi_acc_vf_disable_fds+0x80/0x1c4 [hisi_acc_vfio_pci]");
+        assert_eq!(find(&log), []);
+        let log = log + "[ 3.0] BUG: sleeping function called\n";
+        assert_eq!(find(&log).len(), 1);
+        assert_eq!(find(&log.replace("&migf->lock", "&vdev->igate")).len(), 3);
+    }
+
+    #[test]
+    fn ours_in_a_stack_is_a_fault() {
+        for frame in [
+            "set_state+0x80/0x1c4 [hisi_acc_vfio_pci_rs]",
+            "_RNvCs1_4vfio5write+0x80/0x1c4 [vfio]",
+        ] {
+            assert_eq!(find(&circle(frame)).len(), 2, "{frame}");
+        }
+    }
+
+    #[test]
+    fn complaint_that_is_cut_off_is_a_fault() {
+        let log = circle("x+0x1/0x2 [hisi_acc_vfio_pci]");
+        let (part, _) = log.split_once("[ 1.0] Call trace:").unwrap();
+        assert_eq!(find(part).len(), 1);
     }
 }

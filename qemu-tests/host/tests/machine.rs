@@ -143,15 +143,7 @@ mod oracle {
     fn uapi(container: &str) -> Result<()> {
         let scenario = Scenario::new("uapi").with("driver", "c");
         let outcome = run(scenario.with("container", container))?;
-        if !Artifacts::load()?.debug {
-            return outcome.expect_passed();
-        }
-        // lockdep tells of the order in which this driver takes its locks (D-21).
-        ensure!(
-            outcome.kernel_log()?.contains("(&migf->lock)"),
-            "nothing is said of migf->lock"
-        );
-        expect_only(&outcome, &["possible circular locking", "Call trace:"])
+        outcome.expect_passed()
     }
 }
 
