@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The device: its states, what stops and starts it, its registers.
+
+use rustix::io::Errno;
+
+use super::Case;
+use crate::scenario::conformance::observation::{Aspect, Value};
+use crate::scenario::conformance::step::{DebugFile, Fault, Step};
+use crate::vfio::State;
+
+/// Ours offers the P2P states, and goes through them.
+pub(super) fn p2p_states(case: &Case<'_>) -> bool {
+    let p2p = [State::RunningP2p as u32, State::PreCopyP2p as u32];
+    match *case.step {
+        Step::SetState(number) => p2p.contains(&number) && case.c.answer == Err(Errno::INVAL),
+        Step::Features => matches!(
+            (&case.c.answer, &case.ours.answer),
+            (Ok(Value::Numbers(c)), Ok(Value::Numbers(ours)))
+                if c[..] == [1, 0, 1] && ours[..] == [1, 1, 1]
+        ),
+        Step::Feature { flags, .. } => {
+            flags & 0xffff == vfio_bindings::bindings::vfio::VFIO_DEVICE_FEATURE_MIGRATION
+                && matches!(
+                    (&case.c.answer, &case.ours.answer),
+                    (Ok(Value::Numbers(c)), Ok(Value::Numbers(ours)))
+                        if c[..] == [0, 0b101] && ours[..] == [0, 0b111]
+                )
+        }
+        Step::Debug(DebugFile::Features) => matches!(
+            (&case.c.answer, &case.ours.answer),
+            (Ok(Value::Text(c)), Ok(Value::Text(ours)))
+                if *c == "stop-copy\npre-copy\n" && *ours == "stop-copy\np2p\npre-copy\n"
+        ),
+        _ => false,
+    }
+}
+
+/// D-16: after a stop that failed the C driver says that a device runs of which nobody knows.
+pub(super) fn failed_stop(case: &Case<'_>) -> bool {
+    matches!(case.step, Step::SetState(_))
+        && case.c.answer.is_err()
+        && case.c.answer == case.ours.answer
+        && (case.past.fault == Fault::WriteBackNever
+            || matches!(case.past.fault, Fault::MailboxTimeout(_))
+                && case.past.fault.fails("pause-qm"))
+        && matches!(case.c.state, Some(Ok(State::Running | State::PreCopy)))
+        && case.ours.state == Some(Ok(State::Error))
+}
+
+/// D-16, D-16b: a device that was stopped does no more work with the C driver.
+pub(super) fn no_restart(case: &Case<'_>) -> bool {
+    // A driver that says that it is gone is none for ours, and it is not asked by the C driver.
+    let gone = case.ours.register("VF_STATE") == Some(1);
+    let fewer = matches!(
+        (&case.c.answer, &case.ours.answer),
+        (Ok(Value::Numbers(c)), Ok(Value::Numbers(ours)))
+            if (c[0] <= ours[0] || gone) && c[1..] == [0, 0] && ours[1..] == [0, 0]
+    );
+    // What has waited since the stop is done at the start, or a little later, or not.
+    let head_differs = matches!((&case.c.image, &case.ours.image),
+        (Some(c), Some(ours)) if c.eqc[1..] == ours.eqc[1..]);
+    case.past.stopped
+        && match case.aspect {
+            Aspect::Answer => *case.step == Step::Work && fewer,
+            Aspect::EventQueue => head_differs && case.c.state == case.ours.state,
+            _ => false,
+        }
+}
+
+/// D-20: an ioeventfd reaches what is hidden.
+pub(super) fn ioeventfd(case: &Case<'_>) -> bool {
+    matches!(*case.step, Step::IoEventFd { offset } if offset >= 0x8000)
+        && matches!(case.c.answer, Ok(_) | Err(Errno::EXIST))
+        && case.ours.answer == Err(Errno::INVAL)
+}
+
+/// Ours asks the VF for its queues when it is bound, and when it is opened if that failed.
+pub(super) fn queues_at_open(case: &Case<'_>) -> bool {
+    *case.step == Step::Open
+        && case.past.fault.fails("sqc-vft")
+        && case.c.answer == Ok(Value::Done)
+        && matches!(case.ours.answer, Err(Errno::IO | Errno::TIMEDOUT))
+}
+
+/// Ours leaves messages of the PF alone when it starts a device.
+pub(super) fn messages_kept(case: &Case<'_>) -> bool {
+    const MESSAGES: [&str; 3] = ["IFC_INT_SOURCE", "IFC_INT_MASK", "IFC_INT_STATUS"];
+    matches!(case.step, Step::SetState(_))
+        && case.past.transferred
+        && matches!(case.aspect, Aspect::Register(name)
+            if MESSAGES.contains(&name) && case.c.register(name) == Some(0))
+}

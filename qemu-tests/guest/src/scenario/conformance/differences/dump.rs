@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Dumps in debug files, and streams that are almost the same.
+
+use crate::scenario::conformance::observation::{Answer, Value};
+use crate::scenario::conformance::stream::Field;
+
+/// The bytes and the last lines of a dump.
+pub(super) fn dump<'t>(answer: &'t Answer, prefix: &str) -> Option<(Vec<&'t str>, Vec<&'t str>)> {
+    let Ok(Value::Text(text)) = answer else {
+        return None;
+    };
+    let (dumped, rest): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with(prefix));
+    let bytes = dumped.iter().flat_map(|line| {
+        let (_, bytes) = line.split_once(": ").unwrap_or_default();
+        bytes.split(' ')
+    });
+    Some((bytes.collect(), rest))
+}
+
+/// Whether two streams of bytes differ in these fields only.
+pub(super) fn differ_in<T: PartialEq>(
+    one: &[T],
+    other: &[T],
+    start: usize,
+    fields: &[Field],
+) -> bool {
+    one.len() == other.len()
+        && one.iter().zip(other).enumerate().all(|(n, (one, other))| {
+            one == other
+                || fields
+                    .iter()
+                    .any(|field| field.bytes().contains(&(start + n)))
+        })
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Streams that are saved.
+
+use rustix::io::Errno;
+
+use super::Case;
+use super::dump::{differ_in, dump};
+use crate::scenario::conformance::observation::Value;
+use crate::scenario::conformance::past::Promise;
+use crate::scenario::conformance::step::{DebugFile, Step, Which};
+use crate::scenario::conformance::stream::Field;
+use crate::vfio::State;
+
+/// D-10: ours has promised the rest and keeps to it, though the driver in the VM has gone.
+pub(super) fn promise(case: &Case<'_>) -> bool {
+    let more = match (&case.c.answer, &case.ours.answer) {
+        (Ok(Value::Bytes(c)), Ok(Value::Bytes(ours))) => c.len() < ours.len(),
+        (Ok(Value::Number(0)), Err(Errno::FAULT)) => true,
+        _ => false,
+    };
+    match case.step {
+        Step::Read(Which::Newest, _) | Step::ReadToNowhere(Which::Newest, _) => {
+            more && case.past.promise == Promise::Kept
+        }
+        Step::Debug(DebugFile::MigfData) => {
+            let c = dump(&case.c.answer, "Mig Data:");
+            let ours = dump(&case.ours.answer, "Mig Data:");
+            case.past.promised
+                && matches!((c, ours), (Some((_, c)), Some((_, ours)))
+                    if c == ["migrate data length: 40"] && ours == ["migrate data length: 176"])
+        }
+        _ => false,
+    }
+}
+
+/// D-14: the C driver reads the PF's table for a stream, and says EINVAL if it cannot.
+pub(super) fn table_of_queues(case: &Case<'_>) -> bool {
+    matches!(case.step, Step::SetState(_))
+        && case.past.table_stuck
+        && case.c.answer == Err(Errno::INVAL)
+        && case.ours_ok()
+}
+
+/// D-29: the C driver says that the stream is over where it goes on later.
+pub(super) fn end_of_pre_copy(case: &Case<'_>) -> bool {
+    let nothing = match (case.step, &case.c.answer) {
+        (Step::Read(..), Ok(Value::Bytes(bytes))) => bytes.is_empty(),
+        (Step::ReadToNowhere(..), Ok(Value::Number(count))) => *count == 0,
+        _ => false,
+    };
+    nothing && case.ours.answer == Err(Errno::NOMSG) && case.c.state == Some(Ok(State::PreCopy))
+}
+
+/// Ours says in two fields that the C driver sends as 0 whether more follows. What comes ahead has
+/// no state of the driver.
+pub(super) fn stream_extension(case: &Case<'_>) -> bool {
+    const FIELDS: [Field; 3] = [Field::Minor, Field::Follows, Field::VfState];
+    match case.step {
+        Step::Read(Which::Newest, _) => matches!(
+            (&case.c.answer, &case.ours.answer),
+            (Ok(Value::Bytes(c)), Ok(Value::Bytes(ours)))
+                if differ_in(c, ours, case.past.position, &FIELDS)
+        ),
+        Step::Debug(DebugFile::MigfData) => {
+            let (Some((c, c_rest)), Some((ours, our_rest))) = (
+                dump(&case.c.answer, "Mig Data:"),
+                dump(&case.ours.answer, "Mig Data:"),
+            ) else {
+                return false;
+            };
+            c_rest == our_rest && differ_in(&c, &ours, 0, &FIELDS)
+        }
+        _ => false,
+    }
+}
