@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A VF's registers, as the host sees them past both drivers.
+
+use std::fs::OpenOptions;
+
+use anyhow::{Context, Result};
+
+use crate::ffi::Mapping;
+use crate::qm::registers;
+use crate::scenario::conformance::observation::{Image, REGISTERS};
+use crate::sysfs::Function;
+
+/// Size of a VF's BAR 2.
+const BAR2_SIZE: usize = 0x1_0000;
+/// The contexts of the event queues on hardware V3, in the VF's BAR 2.
+const V3_CONTEXTS: [usize; 2] = [0x8000, 0x8020];
+/// The part of the PF's BAR 2 with its queue manager and the window of its first VF.
+const PF_BLOCK: usize = 0x10_0000;
+const PF_BLOCK_SIZE: usize = 0x8_4000;
+/// The contexts of the event queues on V4, in that window.
+const V4_CONTEXTS: [usize; 2] = [0x8_2000 + 0x1c00, 0x8_2000 + 0x1c20];
+/// `QM_MIG_REGION_SEL`: whether there are windows.
+const WINDOWS: usize = 0x198;
+/// The PF's table of queues, `QM_VFT_CFG_*`: enable, direction, type, function, ready.
+const TABLE_ENABLE: usize = 0x54;
+const TABLE_READS: usize = 0x58;
+const TABLE_TYPE: usize = 0x5c;
+const TABLE_FUNCTION: usize = 0x60;
+const TABLE_READY: usize = 0x6c;
+
+#[derive(Clone, Copy)]
+enum Contexts {
+    InVf([usize; 2]),
+    InPf([usize; 2]),
+}
+
+/// The registers of a VF, and those of its PF.
+pub(super) struct Registers {
+    /// The function block.
+    pub(super) block: Mapping,
+    /// The PF's queue manager.
+    pf_block: Mapping,
+    /// Where the contexts of the event queues are: in the function block or in the PF's.
+    contexts: Contexts,
+}
+
+fn map_bar2(function: &Function, offset: u64, length: usize) -> Result<Mapping> {
+    let path = function.path("resource2");
+    let file = OpenOptions::new().read(true).write(true).open(&path);
+    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+    Mapping::new(file, offset, length).with_context(|| format!("cannot map {}", path.display()))
+}
+
+impl Registers {
+    /// Maps the registers of `vf`, the first one of `pf`.
+    pub(super) fn new(pf: &Function, vf: &Function) -> Result<Self> {
+        Ok(Registers {
+            block: map_bar2(vf, 0, BAR2_SIZE)?,
+            pf_block: map_bar2(pf, PF_BLOCK as u64, PF_BLOCK_SIZE)?,
+            contexts: if vf.number("revision")? <= 0x30 {
+                Contexts::InVf(V3_CONTEXTS)
+            } else {
+                Contexts::InPf(V4_CONTEXTS)
+            },
+        })
+    }
+
+    /// Takes a message and its mask back, which no reset does.
+    pub(super) fn mask_messages(&self) {
+        self.block.write32(registers::IFC_INT_SOURCE, 1);
+        self.block.write32(registers::IFC_INT_MASK, 1);
+    }
+
+    /// On V4 hisi_qm opens the windows when it is bound and not after a reset of the PF.
+    pub(super) fn open_windows(&self) {
+        if let Contexts::InPf(_) = self.contexts {
+            self.pf_block
+                .write32(WINDOWS, self.pf_block.read32(WINDOWS) | 1);
+        }
+    }
+
+    /// Reads the PF's table of queues, so that a transaction that was cut off is none any more.
+    pub(super) fn finish_table(&self) {
+        for (register, value) in [
+            (TABLE_READS, 1),
+            (TABLE_TYPE, 0),
+            (TABLE_FUNCTION, 1),
+            (TABLE_READY, 0),
+            (TABLE_ENABLE, 1),
+        ] {
+            self.pf_block.write32(register, value);
+        }
+    }
+
+    pub(super) fn image(&self) -> Image {
+        let (map, [eqc, aeqc]) = match self.contexts {
+            Contexts::InVf(at) => (&self.block, at),
+            Contexts::InPf(at) => (&self.pf_block, at),
+        };
+        let context = |at: usize| std::array::from_fn(|word| map.read32(at + 4 * word));
+        Image {
+            registers: REGISTERS.map(|(_, offset)| self.block.read32(offset)),
+            eqc: context(eqc),
+            aeqc: context(aeqc),
+        }
+    }
+}
