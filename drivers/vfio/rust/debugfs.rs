@@ -23,8 +23,7 @@ use kernel::{
     uaccess::{
         UserPtr,
         UserSlice, //
-    },
-    ModuleMetadata, //
+    }, //
 };
 
 /// Whether the VFIO core has debugfs at all; the helpers in C are there only then.
@@ -40,16 +39,13 @@ const MODE_READ_WRITE: u16 = 0o600;
 ///
 /// The callbacks may sleep. They run between [`Operations::registered`] and
 /// [`Operations::unregistering`], whether the device is open or not.
+#[vtable]
 pub trait File: 'static {
     /// The driver whose devices have the file.
     type Ops: Operations;
-    /// The module the callbacks are in.
-    type Module: ModuleMetadata;
 
     /// Name of the file.
     const NAME: &'static CStr;
-    /// Whether there is [`File::write`]; if so, the file is root's alone.
-    const WRITABLE: bool = false;
 
     /// Prints the file.
     ///
@@ -57,7 +53,7 @@ pub trait File: 'static {
     /// out as [`EBUSY`]: seq_file takes it for its own signal and would call again for ever.
     fn show(dev: &Device<Self::Ops>, m: &SeqFile) -> Result;
 
-    /// Takes input of at most [`INPUT_MAX`] bytes.
+    /// Takes input of at most [`INPUT_MAX`] bytes. A file that has this is root's alone.
     fn write(_dev: &Device<Self::Ops>, _input: &[u8]) -> Result {
         Err(EINVAL)
     }
@@ -114,7 +110,7 @@ impl<T: Operations> Folder<T> {
         if !CONFIGURED {
             return;
         }
-        let mode = if F::WRITABLE {
+        let mode = if F::HAS_WRITE {
             MODE_READ_WRITE
         } else {
             MODE_READ
@@ -149,10 +145,14 @@ struct FileOps<F: File>(PhantomData<F>);
 
 impl<F: File> FileOps<F> {
     const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
-        owner: this_module::<F::Module>().as_ptr(),
+        owner: this_module::<F::OwnerModule>().as_ptr(),
         open: Some(Self::open),
         read: Some(kernel::bindings::seq_read),
-        write: if F::WRITABLE { Some(Self::write) } else { None },
+        write: if F::HAS_WRITE {
+            Some(Self::write)
+        } else {
+            None
+        },
         llseek: Some(kernel::bindings::seq_lseek),
         release: Some(kernel::bindings::single_release),
         ..pin_init::zeroed()

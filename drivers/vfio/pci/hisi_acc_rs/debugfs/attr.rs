@@ -8,8 +8,7 @@ use crate::{
     history::History,
     mig::Mig,
     open::Open,
-    record::Record,
-    LocalModule, //
+    record::Record, //
 };
 use kernel::{
     fmt,
@@ -127,9 +126,9 @@ fn print_history(m: &SeqFile, history: &History, doing: Option<&Doing>) {
     }
 }
 
+#[vtable]
 impl File for Attr {
     type Ops = HisiAcc;
-    type Module = LocalModule;
 
     const NAME: &'static CStr = c"attr";
 

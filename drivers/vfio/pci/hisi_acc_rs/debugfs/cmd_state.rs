@@ -3,10 +3,7 @@
 //! `cmd_state`: whether the mailbox is ready for a command.
 
 use super::with_registers;
-use crate::{
-    device::HisiAcc,
-    LocalModule, //
-};
+use crate::device::HisiAcc;
 use kernel::{
     prelude::*,
     seq_file::SeqFile,
@@ -20,9 +17,9 @@ use vfio::{
 /// The file.
 pub(crate) struct CmdState;
 
+#[vtable]
 impl File for CmdState {
     type Ops = HisiAcc;
-    type Module = LocalModule;
 
     const NAME: &'static CStr = c"cmd_state";
 

@@ -6,8 +6,7 @@
 use crate::{
     device::HisiAcc,
     session,
-    wire,
-    LocalModule, //
+    wire, //
 };
 use kernel::{
     prelude::*,
@@ -43,9 +42,9 @@ fn show(
     Ok(())
 }
 
+#[vtable]
 impl File for Data {
     type Ops = HisiAcc;
-    type Module = LocalModule;
 
     const NAME: &'static CStr = c"data";
 
@@ -54,9 +53,9 @@ impl File for Data {
     }
 }
 
+#[vtable]
 impl File for MigfData {
     type Ops = HisiAcc;
-    type Module = LocalModule;
 
     const NAME: &'static CStr = c"migf_data";
 

@@ -9,8 +9,7 @@ use crate::{
     mig::{
         Hardware,
         Owner, //
-    },
-    LocalModule, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -192,12 +191,11 @@ fn admit(owner: &Owner, in_reset: bool) -> Result {
     }
 }
 
+#[vtable]
 impl File for Debug {
     type Ops = HisiAcc;
-    type Module = LocalModule;
 
     const NAME: &'static CStr = c"debug";
-    const WRITABLE: bool = true;
 
     fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
         let mig = dev.mig().ok_or(ENODEV)?;

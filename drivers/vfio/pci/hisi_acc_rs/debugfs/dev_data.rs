@@ -6,8 +6,7 @@ use super::with_registers;
 use crate::{
     device::HisiAcc,
     open::Open,
-    wire,
-    LocalModule, //
+    wire, //
 };
 use kernel::{
     prelude::*,
@@ -25,9 +24,9 @@ use vfio::{
 /// The file.
 pub(crate) struct DevData;
 
+#[vtable]
 impl File for DevData {
     type Ops = HisiAcc;
-    type Module = LocalModule;
 
     const NAME: &'static CStr = c"dev_data";
 

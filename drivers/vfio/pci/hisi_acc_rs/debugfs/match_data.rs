@@ -2,10 +2,7 @@
 
 //! `match`: what the device's match data say, to compare it with another host's.
 
-use crate::{
-    device::HisiAcc,
-    LocalModule, //
-};
+use crate::device::HisiAcc;
 use kernel::{
     prelude::*,
     seq_file::SeqFile,
@@ -19,9 +16,9 @@ use vfio::{
 /// The file.
 pub(crate) struct Match;
 
+#[vtable]
 impl File for Match {
     type Ops = HisiAcc;
-    type Module = LocalModule;
 
     const NAME: &'static CStr = c"match";
 
