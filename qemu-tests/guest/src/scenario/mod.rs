@@ -11,6 +11,7 @@ mod demo;
 mod engines;
 mod example;
 mod failing;
+mod fixture;
 mod guest_at_work;
 mod guest_refused;
 mod guest_stays;

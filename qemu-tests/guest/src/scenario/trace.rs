@@ -9,13 +9,12 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 
+use super::fixture::Bench;
 use super::transfer::STREAM_SIZE;
 use super::tree;
 use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::{equal, refused};
-use crate::host::Host;
-use crate::qm::Vm;
 use crate::sysfs::{self, TRACING};
 use crate::vfio::State;
 
@@ -68,24 +67,11 @@ fn events() -> Result<Vec<Event>> {
     Ok(found)
 }
 
-struct Bench {
-    host: Host,
-    vm: Vm,
-}
-
 impl Bench {
     /// Has a VM's driver work on VF1, and forgets what was traced of it.
-    fn work(&mut self) -> Result<()> {
-        let device = self.vm.open(self.host.kind, &self.host.vfs[0])?;
-        self.vm.attach(device);
-        self.vm.bring_up()?;
+    fn work_untraced(&mut self) -> Result<()> {
+        self.work()?;
         events().map(drop)
-    }
-
-    fn close(&mut self) -> Result<()> {
-        drop(self.vm.detach()?);
-        self.vm.forget();
-        Ok(())
     }
 
     /// The last value of a key in `attr`.
@@ -192,7 +178,7 @@ fn binding(bench: &mut Bench) -> Result<()> {
 }
 
 fn saving(bench: &mut Bench) -> Result<()> {
-    bench.work()?;
+    bench.work_untraced()?;
     let device = bench.vm.device()?;
     let before = counted()?;
     let file = device.set_state_with_file(State::PreCopy)?;
@@ -214,7 +200,7 @@ fn saving(bench: &mut Bench) -> Result<()> {
 }
 
 fn loading(bench: &mut Bench) -> Result<()> {
-    bench.work()?;
+    bench.work_untraced()?;
     let device = bench.vm.device()?;
     let file = device.set_state_with_file(State::StopCopy)?;
     let stream = file.read_available(4096)?;
@@ -235,7 +221,7 @@ fn loading(bench: &mut Bench) -> Result<()> {
 }
 
 fn refusal(bench: &mut Bench) -> Result<()> {
-    bench.work()?;
+    bench.work_untraced()?;
     let device = bench.vm.device()?;
     let file = device.set_state_with_file(State::Resuming)?;
     let mut stream = vec![0; STREAM_SIZE];
@@ -268,7 +254,7 @@ fn refusal(bench: &mut Bench) -> Result<()> {
 }
 
 fn failure(bench: &mut Bench) -> Result<()> {
-    bench.work()?;
+    bench.work_untraced()?;
     control::set("fault", "fn1:mailbox-status=3")?;
     let result = bench.vm.device()?.set_state(State::Stop);
     control::set("fault", "")?;
@@ -294,7 +280,7 @@ fn failure(bench: &mut Bench) -> Result<()> {
 }
 
 fn resets(bench: &mut Bench) -> Result<()> {
-    bench.work()?;
+    bench.work_untraced()?;
     bench.vm.device()?.reset()?;
     let seen = events()?;
     bench.own(&seen)?;
@@ -308,7 +294,7 @@ fn resets(bench: &mut Bench) -> Result<()> {
 
 /// Every arc that no check above walks comes as well.
 fn p2p(bench: &mut Bench) -> Result<()> {
-    bench.work()?;
+    bench.work_untraced()?;
     let device = bench.vm.device()?;
     for state in [
         State::PreCopy,
@@ -326,7 +312,7 @@ fn p2p(bench: &mut Bench) -> Result<()> {
 /// What is not enabled is not traced, and a filter holds.
 fn disabled(bench: &mut Bench) -> Result<()> {
     sysfs::write(format!("{EVENTS}/enable"), "0")?;
-    bench.work()?;
+    bench.work_untraced()?;
     bench.vm.device()?.set_state(State::Stop)?;
     let nothing = events()?;
     ensure!(nothing.is_empty(), "disabled events came: {nothing:?}");
@@ -355,18 +341,11 @@ const CHECKS: [(&str, Check); 9] = [
 ];
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let mut bench = Bench {
-        host: Host::prepare(options, 1)?,
-        vm: Vm::new(1)?,
-    };
+    let mut bench = Bench::new(options, 1)?;
     sysfs::write(format!("{EVENTS}/enable"), "1")?;
     for (name, check) in CHECKS {
         report.point(name, || check(&mut bench));
-        // What a failed check left behind must not fail the next one.
-        control::set("fault", "")?;
-        if bench.vm.device().is_ok() {
-            bench.close()?;
-        }
+        bench.tidy()?;
     }
     control::report_violations(report, true);
     Ok(())

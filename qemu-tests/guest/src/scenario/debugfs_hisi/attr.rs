@@ -19,9 +19,9 @@ use crate::vfio::State;
 
 const OTHER_ENGINES: [&Accelerator; 2] = [&SEC, &HPRE];
 
-pub(super) fn of_the_device(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn of_the_device(bench: &mut Bench) -> Result<()> {
     bench.work()?;
-    bench.files.attributes_are(&[
+    bench.files().attributes_are(&[
         ("engine", "zip"),
         ("function", "1"),
         ("isolation", "0"),
@@ -33,25 +33,25 @@ pub(super) fn of_the_device(bench: &mut Bench<'_>) -> Result<()> {
         ("source", "none"),
         ("refused", "none"),
     ])?;
-    bench.files.does("save")?;
-    bench.files.attributes_are(&[
+    bench.files().does("save")?;
+    bench.files().attributes_are(&[
         ("data valid", "yes"),
         ("data size", "176"),
         ("source", "debugfs"),
         ("refused", "none"),
     ])?;
-    let session = bench.files.value("session")?;
+    let session = bench.files().value("session")?;
     ensure!(session.ends_with(" save"), "session is {session:?}");
     let file = bench.vm.device()?.set_state_with_file(State::StopCopy)?;
     let stream = file.read_available(4096)?;
     for (key, offset) in [("queue count", 8), ("queue base", 20)] {
         let sent = u32::from_le_bytes(stream[offset..offset + 4].try_into()?);
-        bench.files.attributes_are(&[(key, &sent.to_string())])?;
+        bench.files().attributes_are(&[(key, &sent.to_string())])?;
     }
     bench.vm.device()?.set_state(State::Stop)?;
-    bench.files.attributes_are(&[("device state", "STOP")])?;
+    bench.files().attributes_are(&[("device state", "STOP")])?;
     bench.close()?;
-    bench.files.attributes_are(&[
+    bench.files().attributes_are(&[
         ("queue base", "unknown"),
         ("queue count", "unknown"),
         ("isolation", "unknown"),
@@ -60,13 +60,13 @@ pub(super) fn of_the_device(bench: &mut Bench<'_>) -> Result<()> {
         ("data size", "176"),
     ])?;
     let device = bench.open()?;
-    bench.files.attributes_are(&[("driver ready", "no")])?;
+    bench.files().attributes_are(&[("driver ready", "no")])?;
     drop(device);
     Ok(())
 }
 
 /// What sleeps is neither woken up nor asked.
-pub(super) fn asleep(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn asleep(bench: &mut Bench) -> Result<()> {
     let device = bench.open()?;
     device.allow_low_power()?;
     let status = bench.host.vfs[0].path("power/runtime_status");
@@ -74,19 +74,19 @@ pub(super) fn asleep(bench: &mut Bench<'_>) -> Result<()> {
         Ok(sysfs::read(&status)?.trim() == "suspended")
     })?;
     bench
-        .files
+        .files()
         .attributes_are(&[("driver ready", "unknown"), ("device state", "RUNNING")])?;
     for name in ["dev_data", "cmd_state"] {
-        bench.files.unreadable(name, Errno::BUSY)?;
+        bench.files().unreadable(name, Errno::BUSY)?;
     }
     for command in ["save", "io_test"] {
-        bench.files.refuses(command, Errno::BUSY)?;
+        bench.files().refuses(command, Errno::BUSY)?;
     }
     equal("the device", sysfs::read(&status)?.trim(), "suspended")
 }
 
 /// The second VF of the PF is another function, with queues of its own.
-pub(super) fn of_the_second_vf(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn of_the_second_vf(bench: &mut Bench) -> Result<()> {
     let queues = |files: &Files| -> Result<Range<u32>> {
         let base = files.value("queue base")?.parse().context("queue base")?;
         let count: u32 = files.value("queue count")?.parse().context("queue count")?;
@@ -96,7 +96,7 @@ pub(super) fn of_the_second_vf(bench: &mut Bench<'_>) -> Result<()> {
     let second = bench.vm.open(bench.host.kind, &bench.host.vfs[1])?;
     let files = Files::of(&bench.host.vfs[1]);
     files.attributes_are(&[("function", "2")])?;
-    let (one, other) = (queues(&bench.files)?, queues(&files)?);
+    let (one, other) = (queues(&bench.files())?, queues(&files)?);
     ensure!(
         one.end <= other.start || other.end <= one.start,
         "VF1 has the queues {one:?}, VF2 {other:?}"
@@ -113,7 +113,7 @@ pub(super) fn has_other_engines() -> bool {
 }
 
 /// The other engines say so, and what they match is theirs.
-pub(super) fn of_other_engines(bench: &Bench<'_>, modules: &Modules) -> Result<()> {
+pub(super) fn of_other_engines(bench: &Bench, modules: &Modules) -> Result<()> {
     for accelerator in OTHER_ENGINES {
         let (engine, vf) = (accelerator.name, accelerator.vf);
         let pf = host::load(modules, accelerator, "").context(engine)?;

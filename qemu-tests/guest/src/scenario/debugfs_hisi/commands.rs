@@ -23,8 +23,8 @@ const SLOW: Duration = Duration::from_millis(50);
 const FAST: Duration = Duration::from_micros(20);
 
 /// What the last command and its result were, by what `debug` says.
-fn told(bench: &Bench<'_>, command: &str, result: &str) -> Result<()> {
-    let answer = bench.files.read("debug")?;
+fn told(bench: &Bench, command: &str, result: &str) -> Result<()> {
+    let answer = bench.files().read("debug")?;
     let start = format!("command: {command}\nresult: {result}\nduration_us: ");
     ensure!(
         answer.starts_with(&start),
@@ -33,38 +33,38 @@ fn told(bench: &Bench<'_>, command: &str, result: &str) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn unopened(bench: &mut Bench<'_>) -> Result<()> {
-    bench.files.no_data()?;
+pub(super) fn unopened(bench: &mut Bench) -> Result<()> {
+    bench.files().no_data()?;
     equal(
         "debug before any command",
-        bench.files.read("debug")?.as_str(),
+        bench.files().read("debug")?.as_str(),
         "command: none\ncommands: 0/save 1/resume 2/io_test stop start\n",
     )?;
     for command in COMMANDS {
-        bench.files.refuses(command, Errno::NODEV)?;
+        bench.files().refuses(command, Errno::NODEV)?;
     }
     told(bench, "start", "ENODEV")
 }
 
-pub(super) fn io_test(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn io_test(bench: &mut Bench) -> Result<()> {
     bench.work()?;
     for command in ["2", "io_test"] {
-        bench.files.does(command)?;
+        bench.files().does(command)?;
         told(bench, "io_test", "OK")?;
     }
-    bench.files.no_data()?;
+    bench.files().no_data()?;
     bench.vm.submit(16)?;
     bench.vm.finish()?;
     bench.vm.verify()
 }
 
 /// Runs commands while requests are in flight; all must complete, once.
-fn under_work(bench: &mut Bench<'_>, commands: &[&str]) -> Result<()> {
+fn under_work(bench: &mut Bench, commands: &[&str]) -> Result<()> {
     control::set_latency(SLOW)?;
     bench.vm.submit_at_once(32)?;
     let result = commands
         .iter()
-        .try_for_each(|command| bench.files.does(command));
+        .try_for_each(|command| bench.files().does(command));
     control::set_latency(FAST)?;
     result?;
     bench.vm.finish()?;
@@ -73,9 +73,9 @@ fn under_work(bench: &mut Bench<'_>, commands: &[&str]) -> Result<()> {
     bench.vm.verify()
 }
 
-pub(super) fn save_and_resume(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn save_and_resume(bench: &mut Bench) -> Result<()> {
     bench.work()?;
-    bench.files.refuses("1", Errno::NODATA)?;
+    bench.files().refuses("1", Errno::NODATA)?;
     told(bench, "resume", "ENODATA")?;
     for command in ["0", "save"] {
         under_work(bench, &[command])?;
@@ -85,7 +85,7 @@ pub(super) fn save_and_resume(bench: &mut Bench<'_>) -> Result<()> {
             bench.vm.device()?.state()?,
             State::Running,
         )?;
-        let data = bench.files.read("data")?;
+        let data = bench.files().read("data")?;
         let last = data.lines().last().unwrap_or_default();
         ensure!(
             last.ends_with(&format!(": {STREAM_SIZE}")),
@@ -95,8 +95,8 @@ pub(super) fn save_and_resume(bench: &mut Bench<'_>) -> Result<()> {
     for command in ["1", "resume"] {
         // The snapshot is of a device at rest, and so is the device it is loaded into: requests
         // since the snapshot would be forgotten.
-        bench.files.does("save")?;
-        bench.files.does(command)?;
+        bench.files().does("save")?;
+        bench.files().does(command)?;
         told(bench, "resume", "OK")?;
         equal(
             "state after resume",
@@ -110,36 +110,36 @@ pub(super) fn save_and_resume(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn stop_and_start(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn stop_and_start(bench: &mut Bench) -> Result<()> {
     bench.work()?;
-    let state = |bench: &Bench<'_>| bench.vm.device()?.state().context("reading the state");
-    bench.files.does("stop")?;
+    let state = |bench: &Bench| bench.vm.device()?.state().context("reading the state");
+    bench.files().does("stop")?;
     told(bench, "stop", "OK")?;
     equal("state after stop", state(bench)?, State::Stop)?;
     // Nobody else uses the mailbox now, so that it is used.
-    bench.files.does("io_test")?;
-    bench.files.does("start")?;
+    bench.files().does("io_test")?;
+    bench.files().does("start")?;
     told(bench, "start", "OK")?;
     equal("state after start", state(bench)?, State::Running)?;
     under_work(bench, &["stop", "start"])
 }
 
-pub(super) fn unknown(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn unknown(bench: &mut Bench) -> Result<()> {
     bench.work()?;
-    bench.files.does("io_test")?;
+    bench.files().does("io_test")?;
     for text in UNKNOWN {
-        bench.files.refuses(text, Errno::INVAL)?;
+        bench.files().refuses(text, Errno::INVAL)?;
     }
-    bench.files.refuses(&"9".repeat(5000), Errno::INVAL)?;
+    bench.files().refuses(&"9".repeat(5000), Errno::INVAL)?;
     told(bench, "io_test", "OK")?;
-    bench.files.no_data()?;
+    bench.files().no_data()?;
     bench.vm.submit(16)?;
     bench.vm.finish()?;
     bench.vm.verify()
 }
 
 /// Every errno that a command can fail with, and what is left of the device.
-pub(super) fn failures(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn failures(bench: &mut Bench) -> Result<()> {
     for (fault, errno, name, ends_in) in [
         ("fn1:mailbox-status=3", Errno::IO, "EIO", State::Running),
         ("fn1:vf-busy", Errno::BUSY, "EBUSY", State::Running),
@@ -147,13 +147,13 @@ pub(super) fn failures(bench: &mut Bench<'_>) -> Result<()> {
     ] {
         bench.work()?;
         control::set("fault", fault)?;
-        let result = bench.files.refuses("stop", errno);
+        let result = bench.files().refuses("stop", errno);
         control::set("fault", "")?;
         result.with_context(|| format!("with {fault}"))?;
         told(bench, "stop", name)?;
         equal("state", bench.vm.device()?.state()?, ends_in)?;
         if ends_in == State::Error {
-            bench.files.refuses("start", Errno::IO)?;
+            bench.files().refuses("start", Errno::IO)?;
             bench.vm.device()?.reset()?;
             bench.vm.start_over()?;
         }
@@ -164,9 +164,9 @@ pub(super) fn failures(bench: &mut Bench<'_>) -> Result<()> {
     }
     // A load that fails in the middle leaves nothing to go on from.
     bench.work()?;
-    bench.files.does("save")?;
+    bench.files().does("save")?;
     control::set("fault", "fn1:mailbox-status=3@cqc-bt")?;
-    let result = bench.files.refuses("resume", Errno::IO);
+    let result = bench.files().refuses("resume", Errno::IO);
     control::set("fault", "")?;
     result?;
     equal("state", bench.vm.device()?.state()?, State::Error)?;
@@ -176,23 +176,23 @@ pub(super) fn failures(bench: &mut Bench<'_>) -> Result<()> {
     file.write(&[0; 8])?;
     bench.vm.device()?.reset()?;
     bench.vm.start_over()?;
-    bench.files.refuses("resume", Errno::INVAL)?;
+    bench.files().refuses("resume", Errno::INVAL)?;
     told(bench, "resume", "EINVAL")?;
     bench.vm.submit(16)?;
     bench.vm.finish()?;
     bench.vm.verify()
 }
 
-pub(super) fn busy(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn busy(bench: &mut Bench) -> Result<()> {
     bench.work()?;
     bench.vm.device()?.set_state(State::RunningP2p)?;
-    bench.files.refuses("save", Errno::BUSY)?;
+    bench.files().refuses("save", Errno::BUSY)?;
     bench.vm.device()?.set_state(State::Running)?;
     for state in [State::PreCopy, State::StopCopy, State::Resuming] {
         let file = bench.vm.device()?.set_state_with_file(state)?;
         for command in COMMANDS {
             bench
-                .files
+                .files()
                 .refuses(command, Errno::BUSY)
                 .with_context(|| format!("in {state}"))?;
         }
@@ -215,19 +215,21 @@ pub(super) fn busy(bench: &mut Bench<'_>) -> Result<()> {
 }
 
 /// A driver that was built without the commands that change something has the rest.
-pub(super) fn not_offered(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn not_offered(bench: &mut Bench) -> Result<()> {
     bench.work()?;
     for command in MUTATING.iter().chain(&["0", "1"]) {
-        bench.files.refuses(command, Errno::PERM)?;
+        bench.files().refuses(command, Errno::PERM)?;
     }
-    bench.files.refuses("3", Errno::INVAL)?;
-    bench.files.does("2")?;
+    bench.files().refuses("3", Errno::INVAL)?;
+    bench.files().does("2")?;
     told(bench, "io_test", "OK")?;
-    let answer = bench.files.read("debug")?;
+    let answer = bench.files().read("debug")?;
     ensure!(
         answer.ends_with("\ncommands: 2/io_test\n"),
         "debug says:\n{answer}"
     );
-    bench.files.attributes_are(&[("device state", "RUNNING")])?;
-    bench.files.no_data()
+    bench
+        .files()
+        .attributes_are(&[("device state", "RUNNING")])?;
+    bench.files().no_data()
 }

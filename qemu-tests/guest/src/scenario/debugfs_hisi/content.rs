@@ -16,12 +16,12 @@ use crate::vfio::State;
 const SHOWN_SIZE: usize = 144;
 
 /// What the files say of a device at rest is what a migration takes from it.
-pub(super) fn mainline(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn mainline(bench: &mut Bench) -> Result<()> {
     for name in ["dev_data", "cmd_state"] {
-        bench.files.unreadable(name, Errno::NODEV)?;
+        bench.files().unreadable(name, Errno::NODEV)?;
     }
     let device = bench.open()?;
-    let text = bench.files.read("dev_data")?;
+    let text = bench.files().read("dev_data")?;
     ensure!(
         text.ends_with("\nguest driver load: 0\ndata size: 40\n"),
         "dev_data without a driver in the guest:\n{text}"
@@ -29,18 +29,18 @@ pub(super) fn mainline(bench: &mut Bench<'_>) -> Result<()> {
     drop(device);
 
     bench.work()?;
-    bench.files.unreadable("migf_data", Errno::NODATA)?;
+    bench.files().unreadable("migf_data", Errno::NODATA)?;
     equal(
         "cmd_state",
-        bench.files.read("cmd_state")?.as_str(),
+        bench.files().read("cmd_state")?.as_str(),
         "mailbox cmd channel ready!\n",
     )?;
-    let dev_data = bench.files.read("dev_data")?;
+    let dev_data = bench.files().read("dev_data")?;
     let file = bench.vm.device()?.set_state_with_file(State::StopCopy)?;
     let stream = file.read_available(4096)?;
     equal(
         "dev_data, stopped",
-        &bench.files.read("dev_data")?,
+        &bench.files().read("dev_data")?,
         &dev_data,
     )?;
     bench.vm.device()?.set_state(State::Running)?;
@@ -53,35 +53,39 @@ pub(super) fn mainline(bench: &mut Bench<'_>) -> Result<()> {
     expected.push(format!("migrate data length: {STREAM_SIZE}"));
     equal(
         "migf_data",
-        lines(&bench.files.read("migf_data")?),
+        lines(&bench.files().read("migf_data")?),
         expected,
     )?;
     bench.close()?;
     drop(bench.open()?);
-    bench.files.unreadable("migf_data", Errno::NODATA)
+    bench.files().unreadable("migf_data", Errno::NODATA)
 }
 
 /// `match` is there from bind on, unless the device did not answer then.
-pub(super) fn match_data(bench: &mut Bench<'_>) -> Result<()> {
-    let before = bench.files.read("match")?;
+pub(super) fn match_data(bench: &mut Bench) -> Result<()> {
+    let before = bench.files().read("match")?;
     ensure!(before.contains("\ndevice: 0xa251\n"), "match is {before:?}");
     let device = bench.open()?;
-    equal("match, open", bench.files.read("match")?, before.clone())?;
+    equal("match, open", bench.files().read("match")?, before.clone())?;
     drop(device);
-    equal("match, closed", bench.files.read("match")?, before.clone())?;
+    equal(
+        "match, closed",
+        bench.files().read("match")?,
+        before.clone(),
+    )?;
 
     control::set("fault", "fn1:mailbox-status=3")?;
     let unanswered = bench
         .rebind()
-        .and_then(|()| bench.files.unreadable("match", Errno::NODATA));
+        .and_then(|()| bench.files().unreadable("match", Errno::NODATA));
     control::set("fault", "")?;
     unanswered?;
     drop(bench.open()?);
-    equal("match, opened since", bench.files.read("match")?, before)
+    equal("match, opened since", bench.files().read("match")?, before)
 }
 
 /// The mailbox is looked at: its status, whether it is busy, whether anything answers.
-pub(super) fn mailbox(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn mailbox(bench: &mut Bench) -> Result<()> {
     bench.work()?;
     for (fault, errno) in [
         ("fn1:mailbox-status=3", Errno::IO),
@@ -90,28 +94,28 @@ pub(super) fn mailbox(bench: &mut Bench<'_>) -> Result<()> {
         control::set("fault", fault)?;
         let stopped = bench.vm.device()?.set_state(State::Stop);
         let looked = bench
-            .files
+            .files()
             .unreadable("cmd_state", errno)
-            .and_then(|()| bench.files.refuses("io_test", Errno::IO));
+            .and_then(|()| bench.files().refuses("io_test", Errno::IO));
         control::set("fault", "")?;
         ensure!(stopped.is_err(), "PAUSE succeeded with {fault}");
         looked.with_context(|| format!("with {fault}"))?;
         bench.vm.device()?.reset()?;
         bench.vm.start_over()?;
-        bench.files.read("cmd_state")?;
-        bench.files.does("io_test")?;
+        bench.files().read("cmd_state")?;
+        bench.files().does("io_test")?;
     }
     Ok(())
 }
 
 /// `data` is what went over the wire, on both sides.
-pub(super) fn both_sides(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn both_sides(bench: &mut Bench) -> Result<()> {
     bench.work()?;
     let stopped = transfer::stop(&mut bench.vm, Path::PreCopy, 4096, |_| Ok(()))?;
     let device = bench.vm.open(bench.host.kind, &bench.host.vfs[1])?;
     transfer::load(&mut bench.vm, device, &stopped.stream, &[40])?;
     stopped.device.set_state(State::Stop)?;
-    let source = bench.files.read("data")?;
+    let source = bench.files().read("data")?;
     let destination = Files::of(&bench.host.vfs[1]).read("data")?;
     equal("data of the destination", &destination, &source)?;
     let mut expected = dump("Mig Data:", &stopped.stream);
@@ -123,30 +127,30 @@ pub(super) fn both_sides(bench: &mut Bench<'_>) -> Result<()> {
 }
 
 /// Data stay when the device is closed, and are gone for the next owner.
-pub(super) fn kept(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn kept(bench: &mut Bench) -> Result<()> {
     bench.work()?;
     let file = bench.vm.device()?.set_state_with_file(State::StopCopy)?;
     file.read_available(4096)?;
     bench.vm.device()?.set_state(State::Running)?;
-    let data = bench.files.read("data")?;
-    let session = bench.files.value("session")?;
+    let data = bench.files().read("data")?;
+    let session = bench.files().value("session")?;
     bench.close()?;
-    equal("data after close", bench.files.read("data")?, data)?;
+    equal("data after close", bench.files().read("data")?, data)?;
     bench
-        .files
+        .files()
         .attributes_are(&[("session", &session), ("source", "user")])?;
-    bench.files.refuses("io_test", Errno::NODEV)?;
+    bench.files().refuses("io_test", Errno::NODEV)?;
     let device = bench.open()?;
-    bench.files.no_data()?;
+    bench.files().no_data()?;
     bench
-        .files
+        .files()
         .attributes_are(&[("session", "none"), ("source", "none")])?;
     drop(device);
-    bench.files.no_data()
+    bench.files().no_data()
 }
 
 /// Data of a length that no whole session has are shown, and said not to be valid.
-pub(super) fn cut_off(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn cut_off(bench: &mut Bench) -> Result<()> {
     let stream = bench.full_stream()?;
     let device = bench.open()?;
     for (length, migf_data) in [(8, false), (100, true)] {
@@ -154,19 +158,19 @@ pub(super) fn cut_off(bench: &mut Bench<'_>) -> Result<()> {
         file.write(&stream[..length])?;
         device.reset()?;
         bench
-            .files
+            .files()
             .attributes_are(&[("data valid", "no"), ("data size", &length.to_string())])?;
         let mut expected = dump("Mig Data:", &stream[..length]);
         expected.push(format!("migrate data length: {length}"));
-        equal("data", lines(&bench.files.read("data")?), expected)?;
+        equal("data", lines(&bench.files().read("data")?), expected)?;
         if migf_data {
-            bench.files.read("migf_data").map(drop)?;
+            bench.files().read("migf_data").map(drop)?;
         } else {
-            bench.files.unreadable("migf_data", Errno::NODATA)?;
+            bench.files().unreadable("migf_data", Errno::NODATA)?;
         }
-        bench.files.refuses("resume", Errno::INVAL)?;
+        bench.files().refuses("resume", Errno::INVAL)?;
     }
-    let session = bench.files.value("session")?;
+    let session = bench.files().value("session")?;
     ensure!(session.ends_with(" resume"), "session is {session:?}");
     Ok(())
 }

@@ -31,15 +31,15 @@ fn last(files: &Files) -> Result<String> {
     files.value("history")
 }
 
-pub(super) fn sessions_and_their_arcs(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn sessions_and_their_arcs(bench: &mut Bench) -> Result<()> {
     bench.work()?;
-    equal("sessions before any", sessions(&bench.files)?.len(), 0)?;
+    equal("sessions before any", sessions(&bench.files())?.len(), 0)?;
     let file = bench.vm.device()?.set_state_with_file(State::PreCopy)?;
-    let line = last(&bench.files)?;
+    let line = last(&bench.files())?;
     equal("end of a session in PRE_COPY", word(&line, "end")?, "-")?;
     drop(file);
     bench.vm.device()?.set_state(State::Running)?;
-    let line = last(&bench.files)?;
+    let line = last(&bench.files())?;
     equal("bytes of a session", word(&line, "bytes")?, "40")?;
     equal("role of a session", word(&line, "role")?, "save")?;
     let walked = [("RUNNING>PRE_COPY", "0"), ("PRE_COPY>RUNNING", "0")];
@@ -57,9 +57,9 @@ pub(super) fn sessions_and_their_arcs(bench: &mut Bench<'_>) -> Result<()> {
     );
 
     for _ in 0..4 {
-        bench.files.does("save")?;
+        bench.files().does("save")?;
     }
-    let lines = sessions(&bench.files)?;
+    let lines = sessions(&bench.files())?;
     let source: Vec<&str> = lines
         .iter()
         .map(|line| word(line, "source"))
@@ -73,9 +73,9 @@ pub(super) fn sessions_and_their_arcs(bench: &mut Bench<'_>) -> Result<()> {
     );
     // Of a device that is stopped, the second save needs no arc.
     for command in ["stop", "save", "save", "start"] {
-        bench.files.does(command)?;
+        bench.files().does(command)?;
     }
-    let line = &sessions(&bench.files)?[3];
+    let line = &sessions(&bench.files())?[3];
     equal(
         "arc after a save in STOP",
         arcs(line)?[0].0.as_str(),
@@ -83,17 +83,17 @@ pub(super) fn sessions_and_their_arcs(bench: &mut Bench<'_>) -> Result<()> {
     )
 }
 
-pub(super) fn ends(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn ends(bench: &mut Bench) -> Result<()> {
     bench.work()?;
     for command in ["stop", "save", "save"] {
-        bench.files.does(command)?;
+        bench.files().does(command)?;
     }
     equal(
         "arcs of a save in STOP",
-        word(&last(&bench.files)?, "arcs")?,
+        word(&last(&bench.files())?, "arcs")?,
         "-",
     )?;
-    bench.files.does("start")?;
+    bench.files().does("start")?;
 
     let device = bench.vm.device()?;
     let file = device.set_state_with_file(State::Resuming)?;
@@ -103,29 +103,29 @@ pub(super) fn ends(bench: &mut Bench<'_>) -> Result<()> {
         Errno::INVAL,
     )?;
     refused("loading it", device.set_state(State::Stop), Errno::INVAL)?;
-    let line = last(&bench.files)?;
+    let line = last(&bench.files())?;
     equal("role of a session", word(&line, "role")?, "resume")?;
     let failed = ("RESUMING>STOP".to_owned(), "22".to_owned());
     ensure!(arcs(&line)?.contains(&failed), "no failed arc in {line:?}");
     equal("end of a session in RESUMING", word(&line, "end")?, "-")?;
     drop(file);
     device.reset()?;
-    let line = last(&bench.files)?;
+    let line = last(&bench.files())?;
     ensure!(
         word(&line, "end")? != "-",
         "the reset has not ended {line:?}"
     );
     equal("bytes", word(&line, "bytes")?, "176")?;
     bench.close()?;
-    equal("sessions after close", sessions(&bench.files)?.len(), 3)?;
+    equal("sessions after close", sessions(&bench.files())?.len(), 3)?;
     equal(
         "failures after close",
-        bench.files.values("failure")?.len(),
+        bench.files().values("failure")?.len(),
         1,
     )?;
     drop(bench.open()?);
     for key in ["history", "failure"] {
-        let left = bench.files.values(key)?;
+        let left = bench.files().values(key)?;
         ensure!(left.is_empty(), "{key} of the last owner: {left:?}");
     }
     Ok(())
@@ -177,7 +177,7 @@ const FAULTS: [Fault; 5] = [
 
 /// A stop that fails is remembered with its arc, its errno, its session and what the registers
 /// said; in a session, by way of PRE_COPY, and without one.
-pub(super) fn failures(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn failures(bench: &mut Bench) -> Result<()> {
     for fault in &FAULTS {
         for in_session in [false, true] {
             failure(bench, fault, in_session)
@@ -187,7 +187,7 @@ pub(super) fn failures(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-fn failure(bench: &mut Bench<'_>, fault: &Fault, in_session: bool) -> Result<()> {
+fn failure(bench: &mut Bench, fault: &Fault, in_session: bool) -> Result<()> {
     bench.work()?;
     let device = bench.vm.device()?;
     let (arc, target, stays_in) = if in_session {
@@ -203,11 +203,15 @@ fn failure(bench: &mut Bench<'_>, fault: &Fault, in_session: bool) -> Result<()>
     } else {
         stays_in
     };
-    let line = bench.files.value("failure");
+    let line = bench.files().value("failure");
     control::set("fault", "")?;
     refused("the arc", result, fault.errno)?;
     equal("state", device.state()?, kept)?;
-    equal("the state file", bench.files.state()?.as_str(), kept.name())?;
+    equal(
+        "the state file",
+        bench.files().state()?.as_str(),
+        kept.name(),
+    )?;
     let line = line?;
     equal("arc", word(&line, "arc")?, arc)?;
     let errno = fault.errno.raw_os_error().to_string();
@@ -220,7 +224,7 @@ fn failure(bench: &mut Bench<'_>, fault: &Fault, in_session: bool) -> Result<()>
 
     let id = word(&line, "session")?;
     if in_session {
-        let session = last(&bench.files)?;
+        let session = last(&bench.files())?;
         equal("session", id, word(&session, "session")?)?;
         ensure!(
             arcs(&session)?.contains(&(arc.to_owned(), errno.clone())),
@@ -230,14 +234,14 @@ fn failure(bench: &mut Bench<'_>, fault: &Fault, in_session: bool) -> Result<()>
         equal("session", id, "-")?;
     }
     if kept == State::Error {
-        bench.files.attributes_are(&[
+        bench.files().attributes_are(&[
             ("device state", "ERROR"),
             (
                 "failed",
                 &format!("{}, error {errno}", arc.replace('>', " to ")),
             ),
         ])?;
-        bench.files.refuses("stop", Errno::IO)?;
+        bench.files().refuses("stop", Errno::IO)?;
     }
     bench.close()
 }

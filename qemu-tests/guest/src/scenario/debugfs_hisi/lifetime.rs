@@ -28,8 +28,8 @@ const UUID: &str = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
 /// Whoever is not root.
 const NOBODY: u32 = 65534;
 
-pub(super) fn modes(bench: &mut Bench<'_>) -> Result<()> {
-    let mut names: Vec<String> = fs::read_dir(&bench.files.0)?
+pub(super) fn modes(bench: &mut Bench) -> Result<()> {
+    let mut names: Vec<String> = fs::read_dir(&bench.files().0)?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect::<Result<_>>()?;
     names.sort();
@@ -44,17 +44,17 @@ pub(super) fn modes(bench: &mut Bench<'_>) -> Result<()> {
         equal(&format!("owner of {}", path.display()), owner, (0, 0))?;
     }
     for (name, mode) in files::ALL {
-        let about = fs::metadata(bench.files.0.join(name))?;
+        let about = fs::metadata(bench.files().0.join(name))?;
         equal(&format!("mode of {name}"), about.mode() & 0o7777, mode)?;
     }
     Ok(())
 }
 
 /// The data hold addresses of the guest: only root comes to where they are.
-pub(super) fn for_root_only(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn for_root_only(bench: &mut Bench) -> Result<()> {
     let read_as = |user: u32| -> Result<bool> {
         let output = Command::new("/bin/busybox")
-            .args(["cat", &bench.files.0.join("attr").to_string_lossy()])
+            .args(["cat", &bench.files().0.join("attr").to_string_lossy()])
             .uid(user)
             .gid(user)
             .output()
@@ -66,11 +66,11 @@ pub(super) fn for_root_only(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn unbind(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn unbind(bench: &mut Bench) -> Result<()> {
     let vf = &bench.host.vfs[0];
     let held: Vec<(&str, File)> = files::ALL
         .iter()
-        .map(|(name, _)| Ok((*name, File::open(bench.files.0.join(name))?)))
+        .map(|(name, _)| Ok((*name, File::open(bench.files().0.join(name))?)))
         .collect::<Result<_>>()?;
     let number = vfio_name(vf)?;
     vf.unbind()?;
@@ -89,9 +89,9 @@ pub(super) fn unbind(bench: &mut Bench<'_>) -> Result<()> {
     }
     vf.bind(&bench.host.driver_name()?)?;
     ensure!(
-        bench.files.0.exists(),
+        bench.files().0.exists(),
         "{} is not there after bind",
-        bench.files.0.display()
+        bench.files().0.display()
     );
     // A device that something still holds, such as a folder in debugfs, keeps its number.
     equal("name of the VFIO device", vfio_name(vf)?, number)
@@ -107,7 +107,7 @@ fn vfio_name(vf: &Function) -> Result<OsString> {
 }
 
 /// A VF whose PF has no driver of its kind cannot migrate, so it has no files for that, and works.
-pub(super) fn not_migratable(bench: &Bench<'_>, modules: &Modules) -> Result<()> {
+pub(super) fn not_migratable(bench: &Bench, modules: &Modules) -> Result<()> {
     let pf = &bench.host.pf;
     let driver = Host::name_of(Driver::Rust)?;
     for vf in &bench.host.vfs {
@@ -142,9 +142,9 @@ pub(super) fn of_the_core(modules: &Modules) -> Result<()> {
 }
 
 /// A VF, bound while memory runs out.
-pub(super) struct Binding<'b, 'h>(pub(super) &'b Bench<'h>);
+pub(super) struct Binding<'b>(pub(super) &'b Bench);
 
-impl Making for Binding<'_, '_> {
+impl Making for Binding<'_> {
     fn make(&self) {
         let vf = &self.0.host.vfs[0];
         // What came of it is looked at when memory is there again.
@@ -156,7 +156,7 @@ impl Making for Binding<'_, '_> {
     }
 
     fn is_whole(&self) -> Result<bool> {
-        let has = |(name, _): &(&str, u32)| self.0.files.0.join(name).exists();
+        let has = |(name, _): &(&str, u32)| self.0.files().0.join(name).exists();
         Ok(files::ALL.iter().all(has))
     }
 

@@ -16,71 +16,19 @@ mod refusals;
 use anyhow::Result;
 
 use super::failing;
-use super::transfer::{MATCH_SIZE, STREAM_SIZE};
+use super::fixture::Bench;
 use crate::Options;
 use crate::control::{self, Report};
-use crate::expect::equal;
-use crate::host::{self, Host};
-use crate::qm::Vm;
-use crate::vfio::{Device, State};
+use crate::host;
 use files::Files;
 
-struct Bench<'h> {
-    host: &'h Host,
-    files: Files,
-    vm: Vm,
-}
-
-impl Bench<'_> {
-    /// VF1, freshly opened; no driver of a VM has touched it.
-    fn open(&self) -> Result<Device> {
-        self.vm.open(self.host.kind, &self.host.vfs[0])
-    }
-
-    /// Opens VF1 and has a VM's driver work on it.
-    fn work(&mut self) -> Result<()> {
-        let device = self.open()?;
-        self.vm.attach(device);
-        self.vm.bring_up()?;
-        self.vm.submit(16)?;
-        self.vm.finish()
-    }
-
-    fn close(&mut self) -> Result<()> {
-        drop(self.vm.detach()?);
-        self.vm.forget();
-        Ok(())
-    }
-
-    /// Makes VF1 a device that nobody has opened yet.
-    fn rebind(&self) -> Result<()> {
-        self.host.vfs[0].unbind()?;
-        self.host.vfs[0].bind(&self.host.driver_name()?)
-    }
-
-    /// The stream of a device, of this length.
-    fn stream(&self, device: &Device, length: usize) -> Result<Vec<u8>> {
-        let file = device.set_state_with_file(State::StopCopy)?;
-        let stream = file.read_available(4096)?;
-        equal("size of the stream", stream.len(), length)?;
-        Ok(stream)
-    }
-
-    /// The stream of a device without a driver in its VM: only the match data.
-    fn match_stream(&self) -> Result<Vec<u8>> {
-        self.stream(&self.open()?, MATCH_SIZE)
-    }
-
-    /// The stream of a device with a driver, complete.
-    fn full_stream(&mut self) -> Result<Vec<u8>> {
-        self.work()?;
-        let stream = self.stream(self.vm.device()?, STREAM_SIZE)?;
-        self.close()?;
-        Ok(stream)
+impl Bench {
+    fn files(&self) -> Files {
+        Files::of(&self.host.vfs[0])
     }
 }
 
-type Check = fn(&mut Bench<'_>) -> Result<()>;
+type Check = fn(&mut Bench) -> Result<()>;
 
 const CHECKS: [(&str, Check); 25] = [
     ("R18: files and their modes", lifetime::modes),
@@ -142,21 +90,12 @@ const WITHOUT_COMMANDS: [(&str, Check); 1] = [(
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     let modules = host::modules(options)?;
-    let host = Host::prepare(options, 2)?;
-    let mut bench = Bench {
-        host: &host,
-        files: Files::of(&host.vfs[0]),
-        vm: Vm::new(1)?,
-    };
+    let mut bench = Bench::new(options, 2)?;
     let all = options.choice("commands", &["all", "none"])? == "all";
     let checks = if all { &CHECKS[..] } else { &WITHOUT_COMMANDS };
     for (name, check) in checks {
         report.point(name, || check(&mut bench));
-        // What a failed check left behind must not fail the next one.
-        control::set("fault", "")?;
-        if bench.vm.device().is_ok() {
-            bench.close()?;
-        }
+        bench.tidy()?;
     }
     if all {
         report.point("R3: files go at unbind, also under a reader", || {

@@ -49,7 +49,7 @@ fn changes() -> Result<Value> {
 }
 
 /// All files of VF1, the core's and the driver's.
-fn all_files(bench: &Bench<'_>) -> Result<Vec<PathBuf>> {
+fn all_files(bench: &Bench) -> Result<Vec<PathBuf>> {
     let entries = tree::entries(&tree::device(bench.host.vfs[0].name()))?;
     Ok(entries.into_iter().filter(|path| path.is_file()).collect())
 }
@@ -75,7 +75,7 @@ fn read_anywhere(paths: &[PathBuf], random: &mut Rng) -> Result<()> {
     Ok(())
 }
 
-fn read_all(bench: &Bench<'_>, what: &str) -> Result<()> {
+fn read_all(bench: &Bench, what: &str) -> Result<()> {
     let before = changes()?;
     let paths = all_files(bench)?;
     for path in &paths {
@@ -107,7 +107,7 @@ fn read_all(bench: &Bench<'_>, what: &str) -> Result<()> {
     )
 }
 
-pub(super) fn in_any_state(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn in_any_state(bench: &mut Bench) -> Result<()> {
     read_all(bench, "of an unopened device")?;
     bench.work()?;
     let device = bench.vm.device()?;
@@ -127,11 +127,11 @@ pub(super) fn in_any_state(bench: &mut Bench<'_>) -> Result<()> {
             .with_context(|| format!("setting {state}"))?;
         equal(
             "the state file",
-            bench.files.state()?.as_str(),
+            bench.files().state()?.as_str(),
             state.name(),
         )?;
         bench
-            .files
+            .files()
             .attributes_are(&[("device state", state.name())])?;
         read_all(bench, &format!("in {state}"))?;
         drop(file);
@@ -142,14 +142,14 @@ pub(super) fn in_any_state(bench: &mut Bench<'_>) -> Result<()> {
     let result = bench.vm.device()?.set_state(State::Stop);
     control::set("fault", "")?;
     ensure!(result.is_err(), "a stop without write-back succeeded");
-    equal("the state file", bench.files.state()?.as_str(), "ERROR")?;
+    equal("the state file", bench.files().state()?.as_str(), "ERROR")?;
     read_all(bench, "in ERROR")?;
     bench.close()?;
     read_all(bench, "of a closed device")
 }
 
 /// What a user can bring about at will is told to him and not to the log.
-pub(super) fn nothing_in_the_log(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn nothing_in_the_log(bench: &mut Bench) -> Result<()> {
     let stream = bench.full_stream()?;
     let mut log = OpenOptions::new()
         .read(true)
@@ -164,20 +164,20 @@ pub(super) fn nothing_in_the_log(bench: &mut Bench<'_>) -> Result<()> {
 
     for command in ["save", "io_test", "3"] {
         ensure!(
-            bench.files.command(command).is_err(),
+            bench.files().command(command).is_err(),
             "{command} succeeded on a closed device"
         );
     }
     read_all(bench, "of a closed device")?;
     bench.work()?;
-    bench.files.does("save")?;
+    bench.files().does("save")?;
     read_all(bench, "in RUNNING")?;
     let device = bench.vm.device()?;
     for offset in 0..30 {
         let mut wrong = stream.clone();
         wrong[offset] ^= 0x55;
         let file = device.set_state_with_file(State::Resuming)?;
-        bench.files.refuses("save", Errno::BUSY)?;
+        bench.files().refuses("save", Errno::BUSY)?;
         // Some bytes are nobody's, and the stream fits all the same.
         if file.write(&wrong).is_err() {
             ensure!(device.set_state(State::Stop).is_err(), "it was loaded");
@@ -309,11 +309,11 @@ fn mark_in(data: &str) -> Result<u64> {
 /// Owners come, migrate and go, the device is unbound and bound; readers look all the time, and
 /// somebody gives commands. None of them sees what an owner has left to the next one, and nobody
 /// waits for them.
-pub(super) fn under_readers(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn under_readers(bench: &mut Bench) -> Result<()> {
     let stream = bench.match_stream()?;
     bench.rebind()?;
     let watch = Watch::default();
-    let folder = bench.files.0.clone();
+    let folder = bench.files().0.clone();
     let (result, readers, commands) = std::thread::scope(|scope| {
         let readers: Vec<_> = (0..READERS)
             .map(|_| scope.spawn(|| watch.look_until_over(&folder)))
@@ -352,7 +352,7 @@ pub(super) fn under_readers(bench: &mut Bench<'_>) -> Result<()> {
 
 /// What one owner does: sessions with its mark in the data, and arcs. `last` is the number of the
 /// last session before it; returns its own last.
-fn own(bench: &Bench<'_>, watch: &Watch, stream: &[u8], owner: u32, last: u64) -> Result<u64> {
+fn own(bench: &Bench, watch: &Watch, stream: &[u8], owner: u32, last: u64) -> Result<u64> {
     let device = bench.open()?;
     // From here on nothing of the last owner may be seen.
     watch.mark.store(owner.into(), Ordering::SeqCst);
@@ -374,7 +374,7 @@ fn own(bench: &Bench<'_>, watch: &Watch, stream: &[u8], owner: u32, last: u64) -
     if owner % 3 == 0 {
         device.reset()?;
     }
-    let last = sessions_in(&tree::content(&bench.files.0.join("attr"))?)?
+    let last = sessions_in(&tree::content(&bench.files().0.join("attr"))?)?
         .into_iter()
         .max()
         .context("attr shows no session")?;

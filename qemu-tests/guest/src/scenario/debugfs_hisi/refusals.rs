@@ -56,7 +56,7 @@ fn number(stream: &[u8], field: &Field) -> u64 {
 }
 
 /// The stream is refused; userspace learns no more than EINVAL, `attr` says the rest.
-fn refuse(bench: &Bench<'_>, stream: &[u8], name: &str, expected: u64, got: u64) -> Result<()> {
+fn refuse(bench: &Bench, stream: &[u8], name: &str, expected: u64, got: u64) -> Result<()> {
     let device = bench.open()?;
     let file = device.set_state_with_file(State::Resuming)?;
     let written = file.write(stream);
@@ -64,18 +64,18 @@ fn refuse(bench: &Bench<'_>, stream: &[u8], name: &str, expected: u64, got: u64)
         refused("writing it", written, Errno::INVAL)?;
         // Known before the session ends.
         ensure!(
-            bench.files.value("refused")?.contains(name),
+            bench.files().value("refused")?.contains(name),
             "attr does not say it while the session lasts"
         );
     }
     refused("loading it", device.set_state(State::Stop), Errno::INVAL)?;
     drop((file, device));
 
-    let session = bench.files.value("history")?;
+    let session = bench.files().value("history")?;
     let id = word(&session, "session")?.to_owned();
     equal(
         "refused",
-        bench.files.value("refused")?,
+        bench.files().value("refused")?,
         format!("session {id}, {name} expected {expected:#x} got {got:#x}"),
     )?;
     equal(
@@ -83,7 +83,7 @@ fn refuse(bench: &Bench<'_>, stream: &[u8], name: &str, expected: u64, got: u64)
         word(&session, "refused")?,
         &format!("{name}:{expected:#x}:{got:#x}"),
     )?;
-    let failure = bench.files.value("failure")?;
+    let failure = bench.files().value("failure")?;
     equal("session of the failure", word(&failure, "session")?, &id)?;
     equal(
         "arc of the failure",
@@ -93,7 +93,7 @@ fn refuse(bench: &Bench<'_>, stream: &[u8], name: &str, expected: u64, got: u64)
     equal("errno of the failure", word(&failure, "errno")?, "22")
 }
 
-pub(super) fn each_field(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn each_field(bench: &mut Bench) -> Result<()> {
     let stream = bench.full_stream()?;
     for field in &FIELDS {
         let expected = field.expected.unwrap_or(number(&stream, field));
@@ -115,5 +115,5 @@ pub(super) fn each_field(bench: &mut Bench<'_>) -> Result<()> {
     }
     // Until the next user comes.
     drop(bench.open()?);
-    bench.files.attributes_are(&[("refused", "none")])
+    bench.files().attributes_are(&[("refused", "none")])
 }

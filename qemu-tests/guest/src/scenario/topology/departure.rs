@@ -11,11 +11,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::io::Errno;
 
-use super::bench::Bench;
 use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::{equal, eventually, refused};
 use crate::modules;
+use crate::scenario::fixture::Bench;
 use crate::scenario::task::{Fate, Task};
 use crate::scenario::tree;
 use crate::sysfs::{self, Function};
@@ -59,21 +59,21 @@ impl Way {
     fn back(self, bench: &Bench) -> Result<()> {
         match self {
             Way::Unbind | Way::NoVfs => {}
-            Way::UnbindPf => bench.pf.bind("hisi_zip")?,
+            Way::UnbindPf => bench.host.pf.bind("hisi_zip")?,
             Way::RemovePf => {
                 sysfs::write("/sys/bus/pci/rescan", "1")?;
-                bench.pf.bind("hisi_zip")?;
+                bench.host.pf.bind("hisi_zip")?;
             }
         }
         if self != Way::Unbind {
-            bench.pf.enable_vfs(2, false)?;
+            bench.host.pf.enable_vfs(2, false)?;
         }
         bench.bind()
     }
 }
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let mut bench = Bench::new(options)?;
+    let mut bench = Bench::new(options, 2)?;
     for (way, name) in Way::ALL {
         for state in [
             State::Running,
@@ -91,10 +91,10 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     }
     report.point("nobody is told, and nobody is lost", || untold(&mut bench));
     report.point("nothing holds the driver", || {
-        bench.vfs.iter().try_for_each(Function::unbind)?;
-        modules::unload(bench.driver.module())
+        bench.host.vfs.iter().try_for_each(Function::unbind)?;
+        modules::unload(bench.host.driver.module())
     });
-    control::report_violations(report, bench.driver.is_rust());
+    control::report_violations(report, bench.host.driver.is_rust());
     Ok(())
 }
 
@@ -130,14 +130,14 @@ fn go_on(file: &DataFile, state: State, stream: &[u8]) -> Result<()> {
 
 /// Takes VF1 away from a user who has brought it to `state`.
 fn leave(bench: &mut Bench, way: Way, state: State) -> Result<()> {
-    let stream = bench.stream()?;
-    bench.start()?;
+    let stream = bench.full_stream()?;
+    bench.work()?;
     let device = bench.vm.device()?;
     let request = device.signal_of(REQUEST)?;
     let file = go_to(device, state, &stream)?;
     ensure!(!request.take()?, "the device is wanted too early");
 
-    let (pf, vf) = (bench.pf.clone(), bench.vfs[0].clone());
+    let (pf, vf) = (bench.host.pf.clone(), bench.host.vfs[0].clone());
     let task = Task::start(move || way.go(&pf, &vf))?;
     eventually("the user is told", PATIENCE, || {
         waits(&task)?;
@@ -153,7 +153,7 @@ fn leave(bench: &mut Bench, way: Way, state: State) -> Result<()> {
         }
     }
     waits(&task)?;
-    bench.stop()?;
+    bench.close()?;
     ends(&task)?;
     match file {
         Some(file) if state == State::Resuming => {
@@ -170,7 +170,7 @@ fn leave(bench: &mut Bench, way: Way, state: State) -> Result<()> {
 
 /// What is under debugfs goes first, and does not wait for the user.
 fn debug_files_go(bench: &Bench) -> Result<()> {
-    let folder = tree::device(bench.vfs[0].name());
+    let folder = tree::device(bench.host.vfs[0].name());
     eventually(
         "the debug files are gone",
         PATIENCE,
@@ -198,15 +198,15 @@ fn ends(task: &Task<Result<()>>) -> Result<()> {
 
 /// The user has no ear for it: the device stays until he closes it for reasons of his own.
 fn untold(bench: &mut Bench) -> Result<()> {
-    bench.start()?;
-    let vf = bench.vfs[0].clone();
+    bench.work()?;
+    let vf = bench.host.vfs[0].clone();
     let task = Task::start(move || vf.unbind())?;
     debug_files_go(bench)?;
     bench.vm.submit(8)?;
     bench.vm.finish()?;
     bench.vm.verify()?;
     waits(&task)?;
-    bench.stop()?;
+    bench.close()?;
     ends(&task)?;
     bench.bind()?;
     bench.migrates()

@@ -13,12 +13,12 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::io::Errno;
 
 use super::answer::Answers;
-use super::bench::Bench;
 use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::{equal, eventually, refused};
 use crate::ffi::Mapping;
 use crate::qm::Vm;
+use crate::scenario::fixture::Bench;
 use crate::scenario::task::{Fate, Task};
 use crate::vfio::{DataFile, Device, ERROR, State};
 
@@ -49,7 +49,7 @@ struct Bystander {
 impl Bystander {
     fn new(bench: &Bench) -> Result<Self> {
         let vm = Vm::new(2)?;
-        let mut device = vm.open(bench.kind, &bench.vfs[1])?;
+        let mut device = vm.open(bench.host.kind, &bench.host.vfs[1])?;
         device.enable()?;
         Ok(Bystander {
             _answers: Answers::start(&device)?,
@@ -70,8 +70,8 @@ fn done<T: Send + 'static>(what: &str, task: &Task<T>) -> Result<T> {
 
 /// Brings VF1, at work, to a state, with as much of a stream as there is in it.
 fn go_to(bench: &mut Bench, state: State) -> Result<Option<DataFile>> {
-    let stream = bench.stream()?;
-    bench.start()?;
+    let stream = bench.full_stream()?;
+    bench.work()?;
     if state == State::Running {
         return Ok(None);
     }
@@ -91,7 +91,7 @@ fn starts_over(bench: &mut Bench) -> Result<()> {
 }
 
 pub(super) fn pf_reset(options: &Options, report: &mut Report) -> Result<()> {
-    let mut bench = Bench::new(options)?;
+    let mut bench = Bench::new(options, 2)?;
     for state in STATES {
         let passed = report.point(
             &format!("the PF is reset while its VF is in {state}"),
@@ -102,7 +102,7 @@ pub(super) fn pf_reset(options: &Options, report: &mut Report) -> Result<()> {
         );
         ensure!(passed, "the host is not what it was");
     }
-    control::report_violations(report, bench.driver.is_rust());
+    control::report_violations(report, bench.host.driver.is_rust());
     Ok(())
 }
 
@@ -111,7 +111,7 @@ fn reset_in(bench: &mut Bench, state: State) -> Result<()> {
     let file = go_to(bench, state)?;
     let bystander = Bystander::new(bench)?;
     let answers = Answers::start(bench.vm.device()?)?;
-    let pf = bench.pf.clone();
+    let pf = bench.host.pf.clone();
     let task = Task::start(move || pf.reset())?;
     done("the reset", &task)?.context("resetting the PF")?;
     drop(answers);
@@ -135,11 +135,11 @@ fn reset_in(bench: &mut Bench, state: State) -> Result<()> {
     // What was loaded or saved is of no use: the queues' contexts are gone.
     bench.vm.device()?.reset().context("resetting the VF")?;
     starts_over(bench)?;
-    bench.stop()
+    bench.close()
 }
 
 pub(super) fn hardware_error(options: &Options, report: &mut Report) -> Result<()> {
-    let mut bench = Bench::new(options)?;
+    let mut bench = Bench::new(options, 2)?;
     // PRE_COPY is as RUNNING here, and hisi_zip takes its time to give up a PF that is dead.
     for state in [State::Running, State::StopCopy, State::Resuming] {
         let name = format!("the PF fails, and its reset fails, while its VF is in {state}");
@@ -150,14 +150,14 @@ pub(super) fn hardware_error(options: &Options, report: &mut Report) -> Result<(
         });
         ensure!(passed, "the host is not what it was");
     }
-    control::report_violations(report, bench.driver.is_rust());
+    control::report_violations(report, bench.host.driver.is_rust());
     Ok(())
 }
 
 /// Whether the PF's registers can be reached.
 fn memory_enabled(bench: &Bench) -> Result<bool> {
     let mut command = [0; 2];
-    File::open(bench.pf.path("config"))?.read_exact_at(&mut command, PCI_COMMAND)?;
+    File::open(bench.host.pf.path("config"))?.read_exact_at(&mut command, PCI_COMMAND)?;
     Ok(u16::from_le_bytes(command) & PCI_COMMAND_MEMORY != 0)
 }
 
@@ -170,14 +170,14 @@ fn fail_in(bench: &mut Bench, state: State) -> Result<()> {
     let resource = File::options()
         .read(true)
         .write(true)
-        .open(bench.pf.path("resource2"))?;
+        .open(bench.host.pf.path("resource2"))?;
     Mapping::new(&resource, 0, PF_BAR2_SIZE)
         .context("mapping the PF's BAR2")?
         .write32(ABNORMAL_INT_SET, MEMORY_ERROR);
     if state == State::Running {
         // Two resets at a time are more than the hardware can bear, so that of the VF waits.
         eventually("the PF is being reset", PATIENCE, || Ok(answers.asked()))?;
-        let vf = bench.vfs[0].clone();
+        let vf = bench.host.vfs[0].clone();
         let task = Task::start(move || vf.reset())?;
         done("the reset of the VF", &task)?.context("resetting the VF")?;
         ensure!(!memory_enabled(bench)?, "the VF was reset while the PF was");
@@ -203,11 +203,11 @@ fn fail_in(bench: &mut Bench, state: State) -> Result<()> {
             "a stream was loaded into nothing"
         );
     }
-    bench.stop()
+    bench.close()
 }
 
 pub(super) fn bus_error(options: &Options, report: &mut Report) -> Result<()> {
-    let mut bench = Bench::new(options)?;
+    let mut bench = Bench::new(options, 2)?;
     for state in STATES {
         let name = format!("an error on the bus that is not fatal, in {state}");
         let passed = report.point(&name, || {
@@ -223,11 +223,11 @@ pub(super) fn bus_error(options: &Options, report: &mut Report) -> Result<()> {
                 bench.vm.finish()?;
                 bench.vm.verify()?;
             }
-            bench.stop()?;
+            bench.close()?;
             bench.migrates().context("afterwards")
         });
         ensure!(passed, "the host is not what it was");
     }
-    control::report_violations(report, bench.driver.is_rust());
+    control::report_violations(report, bench.host.driver.is_rust());
     Ok(())
 }

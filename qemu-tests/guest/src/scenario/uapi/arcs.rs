@@ -10,7 +10,7 @@ use crate::control;
 use crate::expect::{equal, refused};
 use crate::vfio::{DataFile, Device, Features, State};
 
-pub(super) fn fresh(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn fresh(bench: &mut Bench) -> Result<()> {
     let device = bench.open()?;
     equal("state", device.state()?, State::Running)?;
     device.set_state(State::Stop)?;
@@ -22,7 +22,7 @@ pub(super) fn fresh(bench: &mut Bench<'_>) -> Result<()> {
     )
 }
 
-pub(super) fn arcs(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn arcs(bench: &mut Bench) -> Result<()> {
     let stream = bench.match_stream()?;
     every_arc(&bench.open()?, &stream)
 }
@@ -82,7 +82,7 @@ fn arc(
     }
 }
 
-pub(super) fn unknown_states(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn unknown_states(bench: &mut Bench) -> Result<()> {
     let device = bench.open()?;
     for number in [8, 100, u32::MAX] {
         refused(
@@ -95,7 +95,7 @@ pub(super) fn unknown_states(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn reset(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn reset(bench: &mut Bench) -> Result<()> {
     let stream = bench.match_stream()?;
     every_reset(&bench.open()?, &stream)
 }
@@ -134,7 +134,7 @@ pub(in crate::scenario) fn every_reset(device: &Device, stream: &[u8]) -> Result
     Ok(())
 }
 
-pub(super) fn mailbox_error(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn mailbox_error(bench: &mut Bench) -> Result<()> {
     let device = bench.open()?;
     control::set("fault", "fn1:mailbox-status=3")?;
     let result = device.set_state(State::Stop);

@@ -17,7 +17,7 @@ use crate::vfio::{BAR2, Device, Features, MSI, REGION_MMAP};
 /// Size of the VF's BAR2.
 const BAR2_SIZE: u64 = 0x1_0000;
 
-pub(super) fn device_info(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn device_info(bench: &mut Bench) -> Result<()> {
     let device = bench.open()?;
     let info = device.info()?;
     let wanted = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
@@ -45,7 +45,7 @@ fn probe(device: &Device, flags: u32) -> io::Result<i32> {
     ffi::device_feature(device, flags | PROBE, None, &mut ())
 }
 
-pub(super) fn probe_features(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn probe_features(bench: &mut Bench) -> Result<()> {
     let device = bench.open()?;
     for (name, flags) in [
         ("MIGRATION", VFIO_DEVICE_FEATURE_MIGRATION | GET),
@@ -70,7 +70,7 @@ pub(super) fn probe_features(bench: &mut Bench<'_>) -> Result<()> {
     )
 }
 
-pub(super) fn refuse_features(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn refuse_features(bench: &mut Bench) -> Result<()> {
     let device = bench.open()?;
     let feature = |flags, argsz| {
         ffi::device_feature(
@@ -115,7 +115,7 @@ pub(super) fn refuse_features(bench: &mut Bench<'_>) -> Result<()> {
     )
 }
 
-pub(super) fn migration_flags(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn migration_flags(bench: &mut Bench) -> Result<()> {
     // Ours offers the P2P states: without them a monitor refuses a VM with several VFs. The
     // accelerators have no path to one another, so nothing needs to stop in these states.
     let expected = Features {
@@ -126,11 +126,11 @@ pub(super) fn migration_flags(bench: &mut Bench<'_>) -> Result<()> {
     equal("features", bench.open()?.features()?, expected)
 }
 
-pub(super) fn data_size(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn data_size(bench: &mut Bench) -> Result<()> {
     equal("data size", bench.open()?.data_size()?, STREAM_SIZE as u64)
 }
 
-pub(super) fn bar2(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn bar2(bench: &mut Bench) -> Result<()> {
     let mut device = bench.open()?;
     device.enable()?;
     let hides = bench.host.hides_half_of_bar2()?;
@@ -173,7 +173,7 @@ pub(super) fn bar2(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn ioeventfd(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn ioeventfd(bench: &mut Bench) -> Result<()> {
     let mut device = bench.open()?;
     device.enable()?;
     let hidden = device.ioeventfd(BAR2, BAR2_SIZE / 2, 0);

@@ -15,66 +15,23 @@ mod work;
 use anyhow::{Context, Result};
 use rustix::io::Errno;
 
-use super::transfer::{MATCH_SIZE, STREAM_SIZE};
+use super::fixture::Bench;
 use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::equal;
-use crate::host::Host;
-use crate::qm::Vm;
 use crate::vfio::{DataFile, Device, State};
 
-struct Bench<'h> {
-    host: &'h Host,
-    vm: Vm,
-}
-
-impl Bench<'_> {
-    /// Runs one check; what it leaves behind when it fails must not fail the next one.
+impl Bench {
+    /// Runs one check.
     fn point(&mut self, report: &mut Report, name: &str, check: Check) -> Result<()> {
         if !report.point(name, || check(self)) {
-            if self.vm.device().is_ok() {
-                drop(self.vm.detach()?);
-            }
-            self.vm.forget();
-            control::set("fault", "")?;
+            self.tidy()?;
         }
         Ok(())
     }
 
-    /// VF1, freshly opened; no driver of a VM has touched it.
-    fn open(&self) -> Result<Device> {
-        self.vm.open(self.host.kind, &self.host.vfs[0])
-    }
-
     fn is_rust(&self) -> bool {
         self.host.driver.is_rust()
-    }
-
-    /// The stream of a device without a driver in its VM: only the match part.
-    fn match_stream(&self) -> Result<Vec<u8>> {
-        let device = self.open()?;
-        let stream = device
-            .set_state_with_file(State::StopCopy)?
-            .read_available(4096)?;
-        equal(
-            "size of a stream without a driver",
-            stream.len(),
-            MATCH_SIZE,
-        )?;
-        Ok(stream)
-    }
-
-    /// The stream of a device with a driver, complete.
-    fn full_stream(&mut self) -> Result<Vec<u8>> {
-        let device = self.open()?;
-        self.vm.attach(device);
-        self.vm.bring_up()?;
-        let file = self.vm.device()?.set_state_with_file(State::StopCopy)?;
-        let stream = file.read_available(4096)?;
-        drop(self.vm.detach()?);
-        self.vm.forget();
-        equal("size of a stream with a driver", stream.len(), STREAM_SIZE)?;
-        Ok(stream)
     }
 
     /// What a write of match data that do not fit is answered with. The C driver says EFAULT, as
@@ -88,7 +45,7 @@ impl Bench<'_> {
     }
 }
 
-type Check = fn(&mut Bench<'_>) -> Result<()>;
+type Check = fn(&mut Bench) -> Result<()>;
 
 const CHECKS: [(&str, Check); 25] = [
     ("device, regions and interrupts", device::device_info),
@@ -145,22 +102,18 @@ const BEYOND_C: [(&str, Check); 7] = [
 ];
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let host = Host::prepare(options, 1)?;
-    let mut bench = Bench {
-        host: &host,
-        vm: Vm::new(1)?,
-    };
+    let mut bench = Bench::new(options, 1)?;
     for (name, check) in CHECKS {
         bench.point(report, name, check)?;
     }
     for (name, check) in BEYOND_C {
-        if host.driver.is_rust() {
+        if bench.is_rust() {
             bench.point(report, name, check)?;
         } else {
             report.skip(name, "known to fail with the C driver");
         }
     }
-    control::report_violations(report, host.driver.is_rust());
+    control::report_violations(report, bench.is_rust());
     Ok(())
 }
 

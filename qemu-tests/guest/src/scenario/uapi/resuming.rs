@@ -29,7 +29,7 @@ fn resuming(device: &Device) -> Result<DataFile> {
     device.set_state_with_file(State::Resuming)
 }
 
-pub(super) fn write_semantics(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn write_semantics(bench: &mut Bench) -> Result<()> {
     let stream = bench.full_stream()?;
     let device = bench.open()?;
     let file = resuming(&device)?;
@@ -67,7 +67,7 @@ fn spoiled(stream: &[u8], offset: usize, length: usize) -> Vec<u8> {
     stream
 }
 
-pub(super) fn mismatches(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn mismatches(bench: &mut Bench) -> Result<()> {
     for (name, offset, length) in MATCH_FIELDS {
         let stream = spoiled(&bench.match_stream()?, offset, length);
         // The C driver checks once for each time the device is opened.
@@ -97,7 +97,7 @@ pub(super) fn mismatches(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn second_session(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn second_session(bench: &mut Bench) -> Result<()> {
     let stream = bench.match_stream()?;
     let device = bench.open()?;
     let file = resuming(&device)?;
@@ -113,7 +113,7 @@ pub(super) fn second_session(bench: &mut Bench<'_>) -> Result<()> {
     device.reset().context("reset")
 }
 
-pub(super) fn truncated(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn truncated(bench: &mut Bench) -> Result<()> {
     let stream = bench.full_stream()?;
     let device = bench.open()?;
     let mut lengths = vec![0, 1, MATCH_SIZE - 1, MATCH_SIZE + 1, 100, STREAM_SIZE - 1];
@@ -138,7 +138,7 @@ pub(super) fn truncated(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn two_writers(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn two_writers(bench: &mut Bench) -> Result<()> {
     let stream = bench.full_stream()?;
     let device = bench.open()?;
     for _ in 0..50 {

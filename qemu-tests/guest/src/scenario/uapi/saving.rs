@@ -17,7 +17,7 @@ use crate::vfio::{DataFile, PrecopyInfo, State};
 
 const PRECOPY_INFO_SIZE: u32 = 24;
 
-pub(super) fn precopy_info(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn precopy_info(bench: &mut Bench) -> Result<()> {
     let device = bench.open()?;
     let file = device.set_state_with_file(State::PreCopy)?;
     let expected = |initial: usize| PrecopyInfo {
@@ -44,7 +44,7 @@ pub(super) fn precopy_info(bench: &mut Bench<'_>) -> Result<()> {
     refused("an unknown request", file.unknown_request(), Errno::NOTTY)
 }
 
-pub(super) fn precopy_info_refused(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn precopy_info_refused(bench: &mut Bench) -> Result<()> {
     let device = bench.open()?;
     let file = device.set_state_with_file(State::PreCopy)?;
     device.set_state(State::StopCopy)?;
@@ -72,7 +72,7 @@ pub(super) fn precopy_info_refused(bench: &mut Bench<'_>) -> Result<()> {
     refused("info of a file to write", file.precopy_info(), Errno::NOTTY)
 }
 
-pub(super) fn precopy_info_v2(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn precopy_info_v2(bench: &mut Bench) -> Result<()> {
     let device = bench.open()?;
     device.use_precopy_info_v2()?;
     let file = device.set_state_with_file(State::PreCopy)?;
@@ -111,12 +111,12 @@ fn garbage_in_flags(file: &DataFile) -> Result<u32> {
 
 /// The same without the opt-in to v2. The flags are reserved then: they come back as they were with
 /// the C driver, and ours always says what they mean in v2.
-fn without_v2(bench: &Bench<'_>) -> u32 {
+fn without_v2(bench: &Bench) -> u32 {
     if bench.is_rust() { 0 } else { 0xdead }
 }
 
 /// The end of the data there are in PRE_COPY, as the driver tells it.
-fn end_for_now(bench: &Bench<'_>, file: &DataFile) -> Result<()> {
+fn end_for_now(bench: &Bench, file: &DataFile) -> Result<()> {
     let end = file.read(&mut [0; 16]);
     if bench.is_rust() {
         // What the uAPI asks for: there may be more later.
@@ -127,7 +127,7 @@ fn end_for_now(bench: &Bench<'_>, file: &DataFile) -> Result<()> {
     }
 }
 
-pub(super) fn read_semantics(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn read_semantics(bench: &mut Bench) -> Result<()> {
     let device = bench.open()?;
     let file = device.set_state_with_file(State::PreCopy)?;
     refused(
@@ -170,7 +170,7 @@ pub(super) fn read_semantics(bench: &mut Bench<'_>) -> Result<()> {
     )
 }
 
-pub(super) fn left(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn left(bench: &mut Bench) -> Result<()> {
     let stream = bench.match_stream()?;
     let device = bench.open()?;
     let features = device.features()?;
@@ -200,7 +200,7 @@ pub(super) fn left(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn closed(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn closed(bench: &mut Bench) -> Result<()> {
     for state in [State::PreCopy, State::StopCopy, State::Resuming] {
         let device = bench.open()?;
         let file = device.set_state_with_file(state)?;
@@ -234,7 +234,7 @@ fn check_match_part(stream: &[u8], ready: u64) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn stream_without_driver(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn stream_without_driver(bench: &mut Bench) -> Result<()> {
     let stream = bench.match_stream()?;
     check_match_part(&stream, 1)?;
     let device = bench.open()?;
@@ -247,7 +247,7 @@ pub(super) fn stream_without_driver(bench: &mut Bench<'_>) -> Result<()> {
         .context("running on")
 }
 
-pub(super) fn stream_with_driver(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn stream_with_driver(bench: &mut Bench) -> Result<()> {
     let device = bench.open()?;
     bench.vm.attach(device);
     let queues = bench.vm.bring_up()?;
@@ -290,7 +290,7 @@ pub(super) fn stream_with_driver(bench: &mut Bench<'_>) -> Result<()> {
     )
 }
 
-pub(super) fn outlives_driver(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn outlives_driver(bench: &mut Bench) -> Result<()> {
     let vf = &bench.host.vfs[0];
     let device = bench.open()?;
     let file = device.set_state_with_file(State::PreCopy)?;

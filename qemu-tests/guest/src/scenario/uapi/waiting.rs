@@ -38,7 +38,7 @@ const NOTHING: (bool, bool) = (false, false);
 const DATA: (bool, bool) = (true, false);
 const OVER: (bool, bool) = (true, true);
 
-pub(super) fn poll(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn poll(bench: &mut Bench) -> Result<()> {
     // The C driver has no poll, and files without it are always ready.
     let (nothing, over) = if bench.is_rust() {
         (NOTHING, OVER)
@@ -76,7 +76,7 @@ pub(super) fn poll(bench: &mut Bench<'_>) -> Result<()> {
 }
 
 /// A device in PRE_COPY whose data have all been read.
-fn at_the_end(bench: &Bench<'_>) -> Result<(Device, DataFile)> {
+fn at_the_end(bench: &Bench) -> Result<(Device, DataFile)> {
     let device = bench.open()?;
     let file = device.set_state_with_file(State::PreCopy)?;
     file.read_available(4096)?;
@@ -85,7 +85,7 @@ fn at_the_end(bench: &Bench<'_>) -> Result<(Device, DataFile)> {
 
 /// What wakes a thread that waits for data, by what `change` does to the device.
 fn woken(
-    bench: &Bench<'_>,
+    bench: &Bench,
     change: impl FnOnce(Device) -> Result<Option<Device>>,
 ) -> Result<(bool, bool)> {
     let (device, file) = at_the_end(bench)?;
@@ -105,7 +105,7 @@ fn woken(
     }
 }
 
-pub(super) fn wakes(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn wakes(bench: &mut Bench) -> Result<()> {
     let to = |state| {
         move |device: Device| {
             device.set_state(state)?;
@@ -124,7 +124,7 @@ pub(super) fn wakes(bench: &mut Bench<'_>) -> Result<()> {
     equal("by closing the device", woken(bench, |_| Ok(None))?, OVER)
 }
 
-pub(super) fn epoll(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn epoll(bench: &mut Bench) -> Result<()> {
     let (device, file) = at_the_end(bench)?;
     let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let data = epoll::EventData::new_u64(1);

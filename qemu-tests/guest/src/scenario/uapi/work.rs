@@ -18,10 +18,7 @@ const SLOW: Duration = Duration::from_millis(400);
 const FAST: Duration = Duration::from_micros(20);
 
 /// Has requests in flight while `stop` does something to the device, and sees all complete.
-fn under_work(
-    bench: &mut Bench<'_>,
-    stop: impl FnOnce(&mut Bench<'_>) -> Result<()>,
-) -> Result<()> {
+fn under_work(bench: &mut Bench, stop: impl FnOnce(&mut Bench) -> Result<()>) -> Result<()> {
     let device = bench.open()?;
     bench.vm.attach(device);
     bench.vm.bring_up()?;
@@ -40,7 +37,7 @@ fn under_work(
     result
 }
 
-pub(super) fn pause(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn pause(bench: &mut Bench) -> Result<()> {
     under_work(bench, |bench| {
         let device = bench.vm.device()?;
         device.set_state(State::Stop)?;
@@ -52,7 +49,7 @@ pub(super) fn pause(bench: &mut Bench<'_>) -> Result<()> {
     })
 }
 
-pub(super) fn give_up(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn give_up(bench: &mut Bench) -> Result<()> {
     under_work(bench, |bench| {
         let device = bench.vm.device()?;
         let file = device.set_state_with_file(State::PreCopy)?;
@@ -70,14 +67,14 @@ pub(super) fn give_up(bench: &mut Bench<'_>) -> Result<()> {
     })
 }
 
-pub(super) fn failed_stop(bench: &mut Bench<'_>) -> Result<()> {
+pub(super) fn failed_stop(bench: &mut Bench) -> Result<()> {
     for (fault, errno, ends_in) in [
         ("fn1:mailbox-status=3", Errno::IO, State::Running),
         ("fn1:vf-busy", Errno::BUSY, State::Running),
         // The contexts in memory are not those in the device, so a restart would lose work.
         ("fn1:wb-never", Errno::TIMEDOUT, State::Error),
     ] {
-        let stop = |bench: &mut Bench<'_>| {
+        let stop = |bench: &mut Bench| {
             control::set("fault", fault)?;
             let result = bench.vm.device()?.set_state(State::Stop);
             control::set("fault", "")?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Two VFs and a VM to show weaknesses on.
+//! What weaknesses are shown with, and seen by.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,92 +9,15 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::Options;
 use crate::control;
-use crate::expect::equal;
-use crate::host::Host;
-use crate::qm::Vm;
-use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::fixture::Bench;
 use crate::scenario::tree;
 use crate::vfio::{BAR2, DataFile, Device, State};
 
 /// The faults are those of VF1.
 pub(super) const VF1: &str = "fn1";
 
-pub(super) struct Bench {
-    pub(super) host: Host,
-    pub(super) vm: Vm,
-}
-
 impl Bench {
-    pub(super) fn new(options: &Options) -> Result<Self> {
-        Ok(Bench {
-            host: Host::prepare(options, 2)?,
-            vm: Vm::new(1)?,
-        })
-    }
-
-    /// Takes back what an item may have left.
-    pub(super) fn tidy(&mut self) -> Result<()> {
-        control::set("fault", "")?;
-        if self.vm.device().is_ok() {
-            drop(self.vm.detach()?);
-        }
-        self.vm.forget();
-        Ok(())
-    }
-
-    /// VF1, freshly opened; no driver of a VM has touched it.
-    pub(super) fn open(&self) -> Result<Device> {
-        self.vm.open(self.host.kind, &self.host.vfs[0])
-    }
-
-    /// Opens VF1 and has a VM's driver work on it. Returns how many queues it has.
-    pub(super) fn work(&mut self) -> Result<u16> {
-        let device = self.open()?;
-        self.vm.attach(device);
-        let queues = self.vm.bring_up()?;
-        self.vm.submit(8)?;
-        self.vm.finish()?;
-        Ok(queues)
-    }
-
-    pub(super) fn close(&mut self) -> Result<()> {
-        drop(self.vm.detach()?);
-        self.vm.forget();
-        Ok(())
-    }
-
-    /// Makes VF1 a device that nobody has opened yet.
-    pub(super) fn rebind(&self) -> Result<()> {
-        self.host.vfs[0].unbind()?;
-        self.host.vfs[0].bind(&self.host.driver_name()?)
-    }
-
-    /// The stream of a device without a driver in its VM: only the match data.
-    pub(super) fn match_stream(&self) -> Result<Vec<u8>> {
-        let device = self.open()?;
-        let stream = device
-            .set_state_with_file(State::StopCopy)?
-            .read_available(4096)?;
-        equal(
-            "size of a stream without a driver",
-            stream.len(),
-            MATCH_SIZE,
-        )?;
-        Ok(stream)
-    }
-
-    /// The stream of a device with a driver, complete.
-    pub(super) fn full_stream(&mut self) -> Result<Vec<u8>> {
-        self.work()?;
-        let file = self.vm.device()?.set_state_with_file(State::StopCopy)?;
-        let stream = file.read_available(4096)?;
-        self.close()?;
-        equal("size of a stream with a driver", stream.len(), STREAM_SIZE)?;
-        Ok(stream)
-    }
-
     /// How long a thread may take before it counts as lost. Ours gets the time that a busy machine
     /// needs; with the C driver it does not end, however long one waits.
     pub(super) fn patience(&self) -> Duration {

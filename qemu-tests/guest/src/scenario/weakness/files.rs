@@ -11,10 +11,11 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::io::Errno;
 
 use super::Seen;
-use super::bench::{Bench, all_commands};
+use super::bench::all_commands;
 use crate::control;
 use crate::expect::{errno, eventually, refused};
 use crate::qm::registers::{self, Command};
+use crate::scenario::fixture::Bench;
 use crate::scenario::task::{Fate, Task};
 use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::tree;

@@ -9,10 +9,11 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::io::Errno;
 
 use super::Seen;
-use super::bench::{Bench, commands, doorbells, register, resuming, violations};
+use super::bench::{commands, doorbells, register, resuming, violations};
 use crate::control;
 use crate::expect::{equal, eventually, refused};
 use crate::qm::registers;
+use crate::scenario::fixture::Bench;
 use crate::vfio::{BAR2, Device, State};
 
 /// The first word of the EQC in the VF's migration block.

@@ -8,10 +8,11 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 
 use super::Seen;
-use super::bench::{Bench, register, resuming};
+use super::bench::{register, resuming};
 use crate::control;
 use crate::ffi;
 use crate::qm::registers;
+use crate::scenario::fixture::Bench;
 use crate::scenario::task::{Fate, Task};
 use crate::vfio::State;
 

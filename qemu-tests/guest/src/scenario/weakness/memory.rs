@@ -9,11 +9,12 @@ use anyhow::{Context, Result, bail};
 use rustix::io::Errno;
 
 use super::Seen;
-use super::bench::{Bench, resuming, with};
+use super::bench::{resuming, with};
 use crate::Options;
 use crate::control;
 use crate::expect::{equal, errno};
 use crate::host::{self, Driver, Host};
+use crate::scenario::fixture::Bench;
 use crate::scenario::task::{Fate, Task};
 use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::sysfs::Function;

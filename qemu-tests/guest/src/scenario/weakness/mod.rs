@@ -15,11 +15,11 @@ mod stream;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::fixture::Bench;
 use crate::Options;
 use crate::control::{self, Report};
 use crate::host::Driver;
 use crate::sysfs;
-use bench::Bench;
 
 /// What came of the steps.
 enum Seen {
@@ -225,7 +225,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<Ending> {
                 Bound(steps) => {
                     let bench = match &mut bench {
                         Some(bench) => bench,
-                        none => none.insert(Bench::new(options)?),
+                        none => none.insert(Bench::new(options, 2)?),
                     };
                     let seen = steps(bench);
                     if !matches!(seen, Ok(Seen::Broken(_))) {

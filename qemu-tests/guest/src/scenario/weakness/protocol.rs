@@ -6,10 +6,10 @@ use anyhow::{Context, Result, bail};
 use rustix::io::Errno;
 
 use super::Seen;
-use super::bench::Bench;
 use crate::control;
 use crate::expect::{errno, refused};
 use crate::modules;
+use crate::scenario::fixture::Bench;
 use crate::scenario::tree;
 use crate::sysfs;
 use crate::vfio::State;

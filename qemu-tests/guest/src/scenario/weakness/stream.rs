@@ -6,8 +6,9 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::io::Errno;
 
 use super::Seen;
-use super::bench::{Bench, all_commands, commands, doorbells, resuming, with};
+use super::bench::{all_commands, commands, doorbells, resuming, with};
 use crate::expect::{errno, refused};
+use crate::scenario::fixture::Bench;
 use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::tree;
 use crate::vfio::State;

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What most scenarios begin with: a host with VFs, and a VM for VF1. What a scenario wants of it
+//! besides is in an `impl` of its own.
+
+use anyhow::Result;
+
+use super::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::Options;
+use crate::control;
+use crate::expect::equal;
+use crate::host::Host;
+use crate::qm::Vm;
+use crate::vfio::{Device, State};
+
+pub(super) struct Bench {
+    pub(super) host: Host,
+    pub(super) vm: Vm,
+}
+
+impl Bench {
+    /// A host with this many VFs.
+    pub(super) fn new(options: &Options, vfs: u32) -> Result<Self> {
+        Ok(Bench {
+            host: Host::prepare(options, vfs)?,
+            vm: Vm::new(1)?,
+        })
+    }
+
+    /// VF1, freshly opened; no driver of a VM has touched it.
+    pub(super) fn open(&self) -> Result<Device> {
+        self.vm.open(self.host.kind, &self.host.vfs[0])
+    }
+
+    /// Opens VF1 and has a VM's driver work on it. Returns how many queues it has.
+    pub(super) fn work(&mut self) -> Result<u16> {
+        let device = self.open()?;
+        self.vm.attach(device);
+        let queues = self.vm.bring_up()?;
+        self.vm.submit(8)?;
+        self.vm.finish()?;
+        self.vm.verify()?;
+        Ok(queues)
+    }
+
+    /// Closes the VM's device.
+    pub(super) fn close(&mut self) -> Result<()> {
+        drop(self.vm.detach()?);
+        self.vm.forget();
+        Ok(())
+    }
+
+    /// Takes back what a check may have left, which must not fail the next one.
+    pub(super) fn tidy(&mut self) -> Result<()> {
+        control::set("fault", "")?;
+        if self.vm.device().is_ok() {
+            self.close()?;
+        }
+        self.vm.forget();
+        Ok(())
+    }
+
+    /// Makes VF1 a device that nobody has opened yet.
+    pub(super) fn rebind(&self) -> Result<()> {
+        self.host.vfs[0].unbind()?;
+        self.host.vfs[0].bind(&self.host.driver_name()?)
+    }
+
+    /// The stream of a device without a driver in its VM: only the match data.
+    pub(super) fn match_stream(&self) -> Result<Vec<u8>> {
+        stream(&self.open()?, MATCH_SIZE)
+    }
+
+    /// The stream of a device with a driver, complete.
+    pub(super) fn full_stream(&mut self) -> Result<Vec<u8>> {
+        self.work()?;
+        let stream = stream(self.vm.device()?, STREAM_SIZE)?;
+        self.close()?;
+        Ok(stream)
+    }
+}
+
+/// The stream of a device, of this length.
+pub(super) fn stream(device: &Device, length: usize) -> Result<Vec<u8>> {
+    let file = device.set_state_with_file(State::StopCopy)?;
+    let stream = file.read_available(4096)?;
+    equal("size of the stream", stream.len(), length)?;
+    Ok(stream)
+}
