@@ -46,12 +46,10 @@ fn a_mailbox_command_takes_its_time() {
 fn a_failed_pause_does_not_pause() {
     for fault in ["mailbox-status=5@pause-qm", "mailbox-timeout@pause-qm"] {
         let mut bench = Bench::new();
-        let mut driver = Driver::start(&mut bench, 1, 16, 16);
-        driver.add_queue(&mut bench, 0);
+        let mut driver = Driver::with_queues(&mut bench, &[0]);
         set(&mut bench, fault);
         assert!(pause(&mut bench, 1).is_err());
-        let entry = driver.small_request(&mut bench, 0);
-        driver.submit(&mut bench, 0, &entry);
+        driver.submit_small(&mut bench, 0, 0);
         bench.settle();
         assert_eq!(bench.counter("requests_done"), 1);
         bench.assert_clean();
@@ -71,8 +69,7 @@ fn a_mailbox_fault_can_name_its_command() {
 #[test]
 fn a_write_back_can_stay_away() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    Driver::with_queues(&mut bench, &[0]);
     set(&mut bench, "wb-never");
     bench.machine.forget();
     bench.write(1, fb::CACHE_WB_START, 1);

@@ -99,10 +99,8 @@ fn v2_works() {
     // A PAUSE that was refused stops nothing.
     assert!(bench.mailbox(1, Opcode::Pause, false, 0, 0).is_err());
     bench.device.reset_violations();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
-    let entry = driver.small_request(&mut bench, 0);
-    driver.submit(&mut bench, 0, &entry);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
+    driver.submit_small(&mut bench, 0, 0);
     bench.settle();
     assert_eq!(bench.counter("requests_done"), 1);
     bench.assert_clean();
@@ -111,16 +109,14 @@ fn v2_works() {
 #[test]
 fn v5_drops_doorbells_of_a_function_that_says_so() {
     let mut bench = Bench::with_revision(Revision::V5);
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
-    let entry = driver.small_request(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     bench.write(1, fb::FUN_DB_DROP, 1);
-    driver.submit(&mut bench, 0, &entry);
+    driver.submit_small(&mut bench, 0, 0);
     bench.settle();
     assert_eq!(bench.counter("requests_done"), 0);
     assert_eq!(bench.counter("doorbells_dropped"), 1);
     bench.write(1, fb::FUN_DB_DROP, 0);
-    driver.submit(&mut bench, 0, &entry);
+    driver.submit_small(&mut bench, 0, 0);
     bench.settle();
     assert_eq!(bench.counter("requests_done"), 2);
     bench.assert_clean();
@@ -129,15 +125,13 @@ fn v5_drops_doorbells_of_a_function_that_says_so() {
 #[test]
 fn v5_drops_doorbells_of_functions_that_the_pf_names() {
     let mut bench = Bench::with_revision(Revision::V5);
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
-    let entry = driver.small_request(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     bench.write64(0, pf::DEV_DB_DROP, 1 << 1);
-    driver.submit(&mut bench, 0, &entry);
+    driver.submit_small(&mut bench, 0, 0);
     bench.settle();
     assert_eq!(bench.counter("requests_done"), 0);
     bench.write64(0, pf::DEV_DB_DROP, 1 << 2 | 1 << 33);
-    driver.submit(&mut bench, 0, &entry);
+    driver.submit_small(&mut bench, 0, 0);
     bench.settle();
     assert_eq!(bench.counter("requests_done"), 2);
     bench.write64(0, pf::FUNC_AXI_ERR_ST0, u64::MAX);

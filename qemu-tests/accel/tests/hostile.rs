@@ -177,9 +177,7 @@ proptest! {
         entries in prop::collection::vec((0_usize..2, entry()), 1..15),
     ) {
         let mut bench = Bench::with_profile(profile, Revision::V3);
-        let mut driver = Driver::start(&mut bench, 1, 16, 16);
-        driver.add_queue(&mut bench, 0);
-        driver.add_queue(&mut bench, 1);
+        let mut driver = Driver::with_queues(&mut bench, &[0, 1]);
         for start in (0x10_0000..0x60_0000).step_by(memory.len()) {
             bench.machine.store(start, &memory);
         }
@@ -199,9 +197,7 @@ proptest! {
     ) {
         let revision = if v4 { Revision::V4 } else { Revision::V3 };
         let mut bench = Bench::with_profile(profile, revision);
-        let mut driver = Driver::start(&mut bench, 1, 16, 16);
-        driver.add_queue(&mut bench, 0);
-        driver.add_queue(&mut bench, 1);
+        let mut driver = Driver::with_queues(&mut bench, &[0, 1]);
         for step in steps {
             let (device, machine) = (&mut bench.device, &mut bench.machine);
             match step {

@@ -34,9 +34,7 @@ struct Hpre {
 impl Hpre {
     fn new() -> Self {
         let mut bench = Bench::with_profile(&HPRE, Revision::V3);
-        let mut driver = Driver::start(&mut bench, 1, 16, 16);
-        driver.add_queue(&mut bench, 0);
-        driver.add_queue(&mut bench, 1);
+        let driver = Driver::with_queues(&mut bench, &[0, 1]);
         Self { bench, driver }
     }
 

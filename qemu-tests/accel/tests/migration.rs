@@ -39,8 +39,7 @@ fn table_entry(bench: &Bench, table: u64, queue: u64) -> [u8; 32] {
 #[test]
 fn contexts_reach_memory_by_write_back_only() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     submit(&mut bench, &mut driver, 0, 5);
     bench.settle();
     let (sqcs, cqcs) = (driver.sqc_table(), driver.cqc_table());
@@ -102,8 +101,7 @@ fn pause_waits_for_what_is_in_flight_and_fetches_no_more() {
 #[test]
 fn the_tables_are_not_read_before_the_restart() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    Driver::with_queues(&mut bench, &[0]);
     pause(&mut bench, 1).unwrap();
     let saved = save(&mut bench, 1);
     pause(&mut bench, 2).unwrap();
@@ -120,8 +118,7 @@ fn the_tables_are_not_read_before_the_restart() {
 #[test]
 fn an_event_nobody_took_interrupts_again_after_the_restart() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     submit(&mut bench, &mut driver, 0, 1);
     bench.settle();
     assert_eq!(bench.machine.interrupts, [(1, VECTOR_EQ)]);
@@ -142,9 +139,7 @@ fn an_event_nobody_took_interrupts_again_after_the_restart() {
 #[test]
 fn a_queue_that_is_not_restarted_stays_paused() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0, 0]);
     pause(&mut bench, 1).unwrap();
     bench.doorbell(1, 0, 0, 0, 1);
     submit(&mut bench, &mut driver, 0, 1);
@@ -160,8 +155,7 @@ fn a_queue_that_is_not_restarted_stays_paused() {
 #[test]
 fn a_queue_made_anew_needs_no_restart_unless_the_function_is_paused() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     pause(&mut bench, 1).unwrap();
     driver.add_queue(&mut bench, 0);
     bench.doorbell(1, 0, 0, 0, 1);
@@ -196,8 +190,7 @@ fn a_restart_does_not_overtake_a_pause() {
 #[test]
 fn setting_the_tables_drops_the_cached_contexts() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     pause(&mut bench, 1).unwrap();
     let saved = save(&mut bench, 1);
     bench.machine.store(driver.sqc_table(), &[0; 32]);
@@ -211,8 +204,7 @@ fn setting_the_tables_drops_the_cached_contexts() {
 #[test]
 fn a_vf_that_was_away_is_as_after_a_reset() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     submit(&mut bench, &mut driver, 0, 1);
     bench.device.set_vfs(&mut bench.machine, 2);
     assert_eq!(bench.counter("requests_in_flight"), 1, "nothing changed");
@@ -226,8 +218,7 @@ fn a_vf_that_was_away_is_as_after_a_reset() {
 fn a_driver_that_starts_a_paused_function_afresh_needs_no_restart() {
     let mut bench = Bench::new();
     pause(&mut bench, 1).unwrap();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     submit(&mut bench, &mut driver, 0, 3);
     bench.settle();
     driver.poll(&mut bench);
@@ -238,8 +229,7 @@ fn a_driver_that_starts_a_paused_function_afresh_needs_no_restart() {
 #[test]
 fn a_reset_forgets_requests_and_touches_no_memory() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     submit(&mut bench, &mut driver, 0, 5);
     bench.machine.forget();
     bench.device.flr(&mut bench.machine, 1);
@@ -314,13 +304,7 @@ proptest! {
         driver.poll_events(&mut bench);
         driver.poll(&mut bench);
         bench.assert_clean();
-        for (queue, submitted) in driver.queues.iter().zip(submitted) {
-            let expected: Vec<u16> = (0..submitted)
-                .map(|request| (request % usize::from(depth)) as u16)
-                .collect();
-            prop_assert_eq!(&queue.done, &expected);
-        }
-        prop_assert_eq!(bench.counter("requests_done"), submitted.iter().sum::<usize>() as u64);
+        driver.assert_done(&bench, &submitted);
     }
 
     /// What the write-back leaves in memory is what a reload takes from there.

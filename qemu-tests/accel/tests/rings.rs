@@ -15,12 +15,10 @@ use proptest::prelude::*;
 #[test]
 fn a_request_takes_its_time() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     bench.machine.forget();
 
-    let entry = driver.small_request(&mut bench, 0);
-    driver.submit(&mut bench, 0, &entry);
+    driver.submit_small(&mut bench, 0, 0);
     bench.advance(LATENCY_NS / 2);
     assert!(bench.machine.writes.is_empty(), "nothing is done yet");
     assert_eq!(bench.counter("requests_in_flight"), 1);
@@ -36,11 +34,9 @@ fn a_request_takes_its_time() {
 #[test]
 fn a_masked_interrupt_comes_with_the_unmasking_and_once() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     bench.write(1, fb::EQ_INT_MASK, 1);
-    let entry = driver.small_request(&mut bench, 0);
-    driver.submit(&mut bench, 0, &entry);
+    driver.submit_small(&mut bench, 0, 0);
     bench.settle();
     assert!(bench.machine.interrupts.is_empty());
     bench.write(1, fb::EQ_INT_MASK, 0);
@@ -52,11 +48,9 @@ fn a_masked_interrupt_comes_with_the_unmasking_and_once() {
 #[test]
 fn arming_a_queue_with_completions_left_brings_an_event_at_once() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     for slot in 0..2 {
-        let entry = driver.small_request(&mut bench, slot);
-        driver.submit(&mut bench, 0, &entry);
+        driver.submit_small(&mut bench, 0, slot);
     }
     bench.settle();
     driver.poll_events(&mut bench);
@@ -72,12 +66,9 @@ fn arming_a_queue_with_completions_left_brings_an_event_at_once() {
 #[test]
 fn each_queue_is_done_in_its_own_time() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0, 0]);
     for queue in 0..2 {
-        let entry = driver.small_request(&mut bench, queue);
-        driver.submit(&mut bench, queue as usize, &entry);
+        driver.submit_small(&mut bench, queue as usize, queue);
         bench.advance(LATENCY_NS / 2);
     }
     bench.advance(LATENCY_NS / 4);
@@ -94,8 +85,7 @@ fn an_event_queue_without_room_is_reported_on_the_other_one() {
         driver.add_queue(&mut bench, 0);
     }
     for queue in 0..4 {
-        let entry = driver.small_request(&mut bench, queue);
-        driver.submit(&mut bench, queue as usize, &entry);
+        driver.submit_small(&mut bench, queue as usize, queue);
     }
     bench.settle();
     assert_eq!(driver.asynchronous_event(&bench, 0), Some((1, 0)));
@@ -145,8 +135,7 @@ proptest! {
         for (queue, burst) in bursts {
             for _ in 0..burst {
                 let slot = driver.queues[queue].tail.into();
-                let entry = driver.small_request(&mut bench, slot);
-                submitted[queue] += usize::from(driver.submit(&mut bench, queue, &entry));
+                submitted[queue] += usize::from(driver.submit_small(&mut bench, queue, slot));
             }
             bench.settle();
             driver.poll_events(&mut bench);
@@ -155,12 +144,6 @@ proptest! {
             driver.poll(&mut bench);
         }
         bench.assert_clean();
-        for (queue, submitted) in driver.queues.iter().zip(submitted) {
-            let expected: Vec<u16> = (0..submitted)
-                .map(|request| (request % usize::from(depth)) as u16)
-                .collect();
-            prop_assert_eq!(&queue.done, &expected);
-        }
-        prop_assert_eq!(bench.counter("requests_done"), submitted.iter().sum::<usize>() as u64);
+        driver.assert_done(&bench, &submitted);
     }
 }

@@ -25,8 +25,7 @@ fn bench() -> Bench {
 #[test]
 fn a_window_shows_the_function_and_its_rings() {
     let mut bench = bench();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     assert_eq!(bench.read(0, WINDOW_1 + fb::VF_STATE), 0);
     assert_eq!(
         bench.read(0, WINDOW_1 + migration::V4_EQC + 4),
@@ -36,8 +35,7 @@ fn a_window_shows_the_function_and_its_rings() {
     bench.write(0, WINDOW_1 + migration::V4_AEQC, 3);
     assert_eq!(bench.read(0, WINDOW_1 + migration::V4_AEQC), 3);
     bench.write64(0, WINDOW_1 + fb::DOORBELL_SQ_CQ, 1 << 48);
-    let entry = driver.small_request(&mut bench, 0);
-    driver.submit(&mut bench, 0, &entry);
+    driver.submit_small(&mut bench, 0, 0);
     bench.settle();
     assert_eq!(bench.counter("requests_done"), 1);
     bench.assert_clean();

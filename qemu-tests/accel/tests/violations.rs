@@ -54,8 +54,7 @@ fn migration_registers_of_a_running_function_are_not_written() {
     let mut bench = Bench::new();
     bench.write(1, migration::V3_EQC, 0);
     bench.assert_clean();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    Driver::with_queues(&mut bench, &[0]);
     bench.read(1, migration::V3_EQC);
     bench.assert_clean();
 
@@ -77,10 +76,8 @@ fn migration_registers_of_a_running_function_are_not_written() {
 #[test]
 fn a_function_that_is_being_paused_still_runs() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
-    let entry = driver.small_request(&mut bench, 0);
-    driver.submit(&mut bench, 0, &entry);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
+    driver.submit_small(&mut bench, 0, 0);
     bench.post(1, Opcode::Pause.code(), false, 0, 0);
     bench.write(1, migration::V3_EQC, 0);
     assert_only(&bench, Violation::MigrationWriteWhileRunning, 1);
@@ -133,8 +130,7 @@ fn unknown_and_misdirected_commands_fail() {
 #[test]
 fn numbers_beyond_the_share_fail() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let driver = Driver::with_queues(&mut bench, &[0]);
     bench.machine.store(driver.scratch(), &driver.sqc(4, 0));
     assert!(
         bench
@@ -166,11 +162,9 @@ fn numbers_beyond_the_share_fail() {
 #[test]
 fn doorbells_ask_nothing_of_a_paused_function() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     for slot in 0..2 {
-        let entry = driver.small_request(&mut bench, slot);
-        driver.submit(&mut bench, 0, &entry);
+        driver.submit_small(&mut bench, 0, slot);
     }
     bench.settle();
     pause(&mut bench, 1).unwrap();
@@ -191,8 +185,7 @@ fn doorbells_ask_nothing_of_a_paused_function() {
     // So does a request.
     pause(&mut bench, 1).unwrap();
     bench.machine.forget();
-    let entry = driver.small_request(&mut bench, 2);
-    driver.submit(&mut bench, 0, &entry);
+    driver.submit_small(&mut bench, 0, 2);
     assert_only(&bench, Violation::DmaAfterPause, 2);
     bench.settle();
     assert!(bench.machine.writes.is_empty());
@@ -278,13 +271,11 @@ fn transactions_on_the_function_table_do_not_overlap() {
 #[test]
 fn refused_memory_is_counted_and_told_to_the_driver() {
     let mut bench = Bench::new();
-    let mut driver = Driver::start(&mut bench, 1, 16, 16);
-    driver.add_queue(&mut bench, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
     // The data of a request: the request fails, the queue goes on.
     let bad = request(0x10, 16, driver.output(0), 64, 0);
     driver.submit(&mut bench, 0, &bad);
-    let good = driver.small_request(&mut bench, 1);
-    driver.submit(&mut bench, 0, &good);
+    driver.submit_small(&mut bench, 0, 1);
     bench.settle();
     assert_only(&bench, Violation::DmaFault, 1);
     driver.poll(&mut bench);

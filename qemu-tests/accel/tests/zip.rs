@@ -29,9 +29,7 @@ impl Zip {
     /// Queue 0 compresses, queue 1 restores.
     fn new() -> Self {
         let mut bench = Bench::new();
-        let mut driver = Driver::start(&mut bench, 1, 16, 16);
-        driver.add_queue(&mut bench, 0);
-        driver.add_queue(&mut bench, 1);
+        let driver = Driver::with_queues(&mut bench, &[0, 1]);
         Self { bench, driver }
     }
 

@@ -120,6 +120,15 @@ impl Driver {
         driver
     }
 
+    /// Starts function 1, with rings of 16 entries and a queue for each of `algorithms`.
+    pub fn with_queues(bench: &mut Bench, algorithms: &[u16]) -> Self {
+        let mut driver = Self::start(bench, 1, 16, 16);
+        for algorithm in algorithms {
+            driver.add_queue(bench, *algorithm);
+        }
+        driver
+    }
+
     fn give_xeqc(&self, bench: &mut Bench, opcode: Opcode, ring: u64, depth: u16) {
         let mut context = [0; CONTEXT as usize];
         context[4..12].copy_from_slice(&ring.to_le_bytes());
@@ -216,6 +225,24 @@ impl Driver {
             256,
             slot,
         )
+    }
+
+    pub fn submit_small(&mut self, bench: &mut Bench, queue: usize, slot: u64) -> bool {
+        let entry = self.small_request(bench, slot);
+        self.submit(bench, queue, &entry)
+    }
+
+    /// Of each queue, all requests that were `submitted` have been completed, once and in order.
+    #[track_caller]
+    pub fn assert_done(&self, bench: &Bench, submitted: &[usize]) {
+        for (queue, submitted) in self.queues.iter().zip(submitted) {
+            let expected: Vec<u16> = (0..*submitted)
+                .map(|request| (request % usize::from(queue.depth)) as u16)
+                .collect();
+            assert_eq!(queue.done, expected);
+        }
+        let all = submitted.iter().sum::<usize>();
+        assert_eq!(bench.counter("requests_done"), all as u64);
     }
 
     /// Takes completions of all queues by their phase bits, as far as they go, and acknowledges them.

@@ -121,8 +121,7 @@ pub struct Sec {
 impl Sec {
     pub fn new() -> Self {
         let mut bench = Bench::with_profile(&SEC, Revision::V3);
-        let mut driver = Driver::start(&mut bench, 1, 16, 16);
-        driver.add_queue(&mut bench, 0);
+        let driver = Driver::with_queues(&mut bench, &[0]);
         Self { bench, driver }
     }
 
