@@ -75,6 +75,14 @@ pub(super) struct Image {
     pub(super) aeqc: [u32; CONTEXT],
 }
 
+impl Image {
+    /// A register, by its name.
+    pub(super) fn register(&self, name: &str) -> Option<u32> {
+        let at = REGISTERS.iter().position(|(known, _)| *known == name)?;
+        Some(self.registers[at])
+    }
+}
+
 /// What one can see of a device after a step.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Observation {
@@ -127,8 +135,7 @@ impl Observation {
 
     /// A register, by its name.
     pub(super) fn register(&self, name: &str) -> Option<u32> {
-        let at = REGISTERS.iter().position(|(known, _)| *known == name)?;
-        self.image.as_ref().map(|image| image.registers[at])
+        self.image.as_ref()?.register(name)
     }
 
     /// One part, for a person.

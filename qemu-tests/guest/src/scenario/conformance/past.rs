@@ -2,7 +2,9 @@
 
 //! What has happened in a sequence so far, as far as an explanation of a difference needs it.
 
-use super::observation::{Observation, Value};
+use rustix::io::Errno;
+
+use super::observation::{Image, Observation, Value};
 use super::step::{Fault, Step, Which};
 use super::stream::Bases;
 use crate::vfio::State;
@@ -39,8 +41,13 @@ pub(super) struct Past {
     pub(super) position: usize,
     /// The device was stopped since it was opened or reset, or somebody has tried to.
     pub(super) stopped: bool,
-    /// A state was saved or loaded since the device was opened or reset.
+    /// A state was saved or loaded since the device was opened or reset, or somebody has tried to
+    /// save one.
     pub(super) transferred: bool,
+    /// What our device had in its registers after the last step.
+    pub(super) ours: Option<Image>,
+    /// A stream was loaded since the device was opened or reset.
+    pub(super) loaded: bool,
     /// A session has ended, or some of it was refused, since the device was opened.
     pub(super) sessions: u32,
     pub(super) refused: bool,
@@ -64,6 +71,8 @@ impl Default for Past {
             position: 0,
             stopped: false,
             transferred: false,
+            ours: None,
+            loaded: false,
             sessions: 0,
             refused: false,
             untouched: true,
@@ -91,6 +100,7 @@ impl Past {
         self.resuming = None;
         self.stopped = false;
         self.transferred = false;
+        self.loaded = false;
     }
 
     /// A step has been done, and whatever was different afterwards is explained.
@@ -101,6 +111,11 @@ impl Past {
         ours: &Observation,
         bases: &Bases,
     ) {
+        self.learn_step(step, c, ours, bases);
+        self.ours = ours.image.clone();
+    }
+
+    fn learn_step(&mut self, step: &Step, c: &Observation, ours: &Observation, bases: &Bases) {
         match *step {
             Step::Open if c.answer == Ok(Value::Done) => self.opened(),
             Step::Close | Step::Rebind => {
@@ -128,13 +143,13 @@ impl Past {
                 // The C driver keeps what it says it has refused.
                 let kept = match c.answer {
                     Ok(Value::Number(_)) => true,
-                    Err(errno) => errno == rustix::io::Errno::FAULT,
+                    Err(errno) => errno == Errno::FAULT,
                     _ => false,
                 };
                 if kept {
                     resuming.written.extend(bases.piece(stream, from, length));
                 }
-                resuming.refused |= ours.answer == Err(rustix::io::Errno::INVAL);
+                resuming.refused |= ours.answer == Err(Errno::INVAL);
                 self.refused |= resuming.refused;
                 self.matched |= matches!(c.answer, Ok(Value::Number(_)))
                     && resuming.written.len() >= crate::scenario::transfer::MATCH_SIZE;
@@ -165,8 +180,22 @@ impl Past {
             self.promise = Promise::Kept;
             self.promised = true;
         }
-        self.transferred |= state == State::StopCopy || self.state == State::Resuming;
+        let failed = ready && self.save_failed(c, state);
+        self.transferred |= failed || state == State::StopCopy || self.state == State::Resuming;
+        self.loaded |= self.state == State::Resuming && state != State::Resuming;
         self.stopped |= c.answer.is_err() || !matches!(state, State::Running | State::PreCopy);
         self.state = state;
+    }
+
+    /// Whether the device was stopped, but its tables of queues could not be asked for.
+    fn save_failed(&self, c: &Observation, state: State) -> bool {
+        let stopped = match state {
+            State::Stop => true,
+            State::PreCopy => !self.fault.fails("pause-qm"),
+            _ => false,
+        };
+        stopped
+            && matches!(c.answer, Err(Errno::IO | Errno::TIMEDOUT))
+            && (self.fault.fails("sqc-bt") || self.fault.fails("cqc-bt"))
     }
 }
