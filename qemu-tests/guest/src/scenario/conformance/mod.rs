@@ -5,11 +5,12 @@
 //!
 //! Answers, states and registers have to agree after each step, but for the differences that are
 //! listed. A sequence with one that is not listed is cut down to the steps that it needs, and
-//! told with what reproduces it. Parameters: `seed`, `first`, `count`, and `stride` between the
+//! told with what reproduces it. Some sequences are run each time. Parameters: `seed`, `first`, `count`, and `stride` between the
 //! numbers of two sequences.
 
 mod differences;
 mod generate;
+mod kept;
 mod observation;
 mod past;
 mod shrink;
@@ -18,6 +19,7 @@ mod step;
 mod stream;
 mod twins;
 
+use std::fmt::{self, Display};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -56,19 +58,24 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     let mut failed = 0;
     let mut told: Vec<twins::Unlisted> = Vec::new();
     let start = Instant::now();
-    for done in 0..count {
-        let sequence = first + done * stride;
-        let steps = generate::sequence(seed, sequence);
+    let kept = kept::sequences().into_iter().zip(1..);
+    let kept = kept.map(|(steps, number)| (Sequence::Kept(number), steps));
+    let random = (0..count).map(|index| {
+        let number = first + index * stride;
+        let steps = generate::sequence(seed, number);
+        (Sequence::Random { seed, number }, steps)
+    });
+    for (done, (sequence, steps)) in (0_u64..).zip(kept.chain(random)) {
         let found = twins
             .run(&steps, &mut met)
-            .with_context(|| format!("seed {seed}, sequence {sequence}: {steps:?}"))?;
+            .with_context(|| format!("{sequence}: {steps:?}"))?;
         if let Some(found) = found {
             failed += 1;
             if !told.iter().any(|known| known.is_like(&found)) {
                 told.push(found.clone());
-                report.point(&format!("sequence {sequence}"), || {
+                report.point(&sequence.to_string(), || {
                     let (steps, found) = shrink::shrink(&mut twins, steps, found)?;
-                    bail!("{}", tell(seed, sequence, &steps, &found))
+                    bail!("{}", tell(sequence, &steps, &found))
                 });
             }
             if told.len() == ENOUGH || failed == TOO_MANY {
@@ -77,7 +84,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         }
         if (done + 1) % PROGRESS == 0 {
             control::line(&format!(
-                "@show {} of {count} sequences from {first}, {failed} failed, {} s of the machine",
+                "@show {} sequences, of {count} from {first}, {failed} failed, {} s of the machine",
                 done + 1,
                 start.elapsed().as_secs()
             ));
@@ -93,7 +100,27 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn tell(seed: u64, sequence: u64, steps: &[step::Step], found: &twins::Unlisted) -> String {
+/// Where a sequence comes from.
+#[derive(Clone, Copy)]
+enum Sequence {
+    /// From those that are run each time, counted from 1.
+    Kept(usize),
+    Random {
+        seed: u64,
+        number: u64,
+    },
+}
+
+impl Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Sequence::Kept(number) => write!(f, "kept sequence {number}"),
+            Sequence::Random { seed, number } => write!(f, "seed {seed}, sequence {number}"),
+        }
+    }
+}
+
+fn tell(sequence: Sequence, steps: &[step::Step], found: &twins::Unlisted) -> String {
     let mut lines = vec![format!(
         "after step {} {:?} differs: C driver {}, ours {}",
         found.step + 1,
@@ -104,8 +131,11 @@ fn tell(seed: u64, sequence: u64, steps: &[step::Step], found: &twins::Unlisted)
     for (number, step) in steps.iter().enumerate() {
         lines.push(format!("{:>3} {step:?}", number + 1));
     }
-    lines.push(format!(
-        "reproduce: make conformance SEED={seed} FIRST={sequence} N=1"
-    ));
+    lines.push(match sequence {
+        Sequence::Kept(_) => "reproduce: make conformance N=1".into(),
+        Sequence::Random { seed, number } => {
+            format!("reproduce: make conformance SEED={seed} FIRST={number} N=1")
+        }
+    });
     lines.join("\n")
 }

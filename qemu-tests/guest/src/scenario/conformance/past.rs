@@ -48,6 +48,9 @@ pub(super) struct Past {
     pub(super) ours: Option<Image>,
     /// A stream was loaded since the device was opened or reset.
     pub(super) loaded: bool,
+    /// A save on the way from PRE_COPY has failed since the device was opened, with some of the
+    /// registers read.
+    pub(super) half_saved: bool,
     /// A session has ended, or some of it was refused, since the device was opened.
     pub(super) sessions: u32,
     pub(super) refused: bool,
@@ -73,6 +76,7 @@ impl Default for Past {
             transferred: false,
             ours: None,
             loaded: false,
+            half_saved: false,
             sessions: 0,
             refused: false,
             untouched: true,
@@ -181,6 +185,7 @@ impl Past {
             self.promised = true;
         }
         let failed = ready && self.save_failed(c, state);
+        self.half_saved |= failed && state == State::PreCopy;
         self.transferred |= failed || state == State::StopCopy || self.state == State::Resuming;
         self.loaded |= self.state == State::Resuming && state != State::Resuming;
         self.stopped |= c.answer.is_err() || !matches!(state, State::Running | State::PreCopy);

@@ -2,11 +2,15 @@
 
 //! Dumps in debug files, and streams that are almost the same.
 
+use super::Case;
 use crate::scenario::conformance::observation::{Answer, Value};
+use crate::scenario::conformance::step::DebugFile;
 use crate::scenario::conformance::stream::Field;
 
 /// The bytes and the last lines of a dump.
-pub(super) fn dump<'t>(answer: &'t Answer, prefix: &str) -> Option<(Vec<&'t str>, Vec<&'t str>)> {
+type Dump<'t> = (Vec<&'t str>, Vec<&'t str>);
+
+pub(super) fn dump<'t>(answer: &'t Answer, prefix: &str) -> Option<Dump<'t>> {
     let Ok(Value::Text(text)) = answer else {
         return None;
     };
@@ -16,6 +20,14 @@ pub(super) fn dump<'t>(answer: &'t Answer, prefix: &str) -> Option<(Vec<&'t str>
         bytes.split(' ')
     });
     Some((bytes.collect(), rest))
+}
+
+/// What the C driver and ours have dumped of the last session.
+pub(super) fn dumps_of_session<'a>(case: &Case<'a>) -> Option<(Dump<'a>, Dump<'a>)> {
+    if case.debug_file() != Some(DebugFile::MigfData) {
+        return None;
+    }
+    dump(&case.c.answer, "Mig Data:").zip(dump(&case.ours.answer, "Mig Data:"))
 }
 
 /// Whether two streams of bytes differ in these fields only.

@@ -63,6 +63,7 @@ differences! {
     "d31-dev-data-mailbox": debug_files::dev_data_mailbox,
     "d32-d33-dev-data": debug_files::dev_data,
     "d33-last-owner": debug_files::last_owner,
+    "d33-half-saved": saving::half_saved,
     "d34-cmd-state": debug_files::cmd_state,
     "d35-closed-state": debug_files::closed_state,
     "queues-at-open": device::queues_at_open,

@@ -5,12 +5,16 @@
 use rustix::io::Errno;
 
 use super::Case;
-use super::dump::{differ_in, dump};
+use super::dump::{differ_in, dumps_of_session};
 use crate::scenario::conformance::observation::Value;
 use crate::scenario::conformance::past::Promise;
-use crate::scenario::conformance::step::{DebugFile, Step, Which};
+use crate::scenario::conformance::step::{Step, Which};
 use crate::scenario::conformance::stream::Field;
+use crate::scenario::transfer::MATCH_SIZE;
 use crate::vfio::State;
+
+/// Where the streams of the two drivers differ.
+const EXTENSION: [Field; 3] = [Field::Minor, Field::Follows, Field::VfState];
 
 /// D-10: ours has promised the rest and keeps to it, though the driver in the VM has gone.
 pub(super) fn promise(case: &Case<'_>) -> bool {
@@ -23,14 +27,11 @@ pub(super) fn promise(case: &Case<'_>) -> bool {
         Step::Read(Which::Newest, _) | Step::ReadToNowhere(Which::Newest, _) => {
             more && case.past.promise == Promise::Kept
         }
-        Step::Debug(DebugFile::MigfData) => {
-            let c = dump(&case.c.answer, "Mig Data:");
-            let ours = dump(&case.ours.answer, "Mig Data:");
+        _ => {
             case.past.promised
-                && matches!((c, ours), (Some((_, c)), Some((_, ours)))
+                && matches!(dumps_of_session(case), Some(((_, c), (_, ours)))
                     if c == ["migrate data length: 40"] && ours == ["migrate data length: 176"])
         }
-        _ => false,
     }
 }
 
@@ -55,22 +56,32 @@ pub(super) fn end_of_pre_copy(case: &Case<'_>) -> bool {
 /// Ours says in two fields that the C driver sends as 0 whether more follows. What comes ahead has
 /// no state of the driver.
 pub(super) fn stream_extension(case: &Case<'_>) -> bool {
-    const FIELDS: [Field; 3] = [Field::Minor, Field::Follows, Field::VfState];
     match case.step {
         Step::Read(Which::Newest, _) => matches!(
             (&case.c.answer, &case.ours.answer),
             (Ok(Value::Bytes(c)), Ok(Value::Bytes(ours)))
-                if differ_in(c, ours, case.past.position, &FIELDS)
+                if differ_in(c, ours, case.past.position, &EXTENSION)
         ),
-        Step::Debug(DebugFile::MigfData) => {
-            let (Some((c, c_rest)), Some((ours, our_rest))) = (
-                dump(&case.c.answer, "Mig Data:"),
-                dump(&case.ours.answer, "Mig Data:"),
-            ) else {
-                return false;
-            };
-            c_rest == our_rest && differ_in(&c, &ours, 0, &FIELDS)
-        }
-        _ => false,
+        _ => matches!(dumps_of_session(case), Some(((c, c_rest), (ours, our_rest)))
+            if c_rest == our_rest && differ_in(&c, &ours, 0, &EXTENSION)),
     }
+}
+
+/// D-33: the C driver's dump does not end where the data end, and shows what a save had read when
+/// it failed.
+pub(super) fn half_saved(case: &Case<'_>) -> bool {
+    let Some(((c, c_rest), (ours, our_rest))) = dumps_of_session(case) else {
+        return false;
+    };
+    let (Some((c, _)), Some((ours, behind))) = (
+        c.split_at_checked(MATCH_SIZE),
+        ours.split_at_checked(MATCH_SIZE),
+    ) else {
+        return false;
+    };
+    case.past.half_saved
+        && c_rest == our_rest
+        && our_rest == ["migrate data length: 40"]
+        && differ_in(c, ours, 0, &EXTENSION)
+        && behind.iter().all(|byte| *byte == "00")
 }

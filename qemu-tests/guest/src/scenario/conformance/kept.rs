@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sequences that random ones came upon once in tens of thousands, cut down to what they need.
+//!
+//! Each is run before the random ones, so that what it shows is seen whatever the seed is.
+
+use super::step::{DebugFile, Fault, Step, Which};
+use super::stream::{Base, Stream};
+use crate::scenario::transfer::STREAM_SIZE;
+use crate::vfio::State;
+
+/// A VM's driver says that it is there, and has set up nothing.
+const READY: Step = Step::WriteRegion {
+    offset: 0x60,
+    length: 4,
+    value: 0,
+};
+
+/// The tables of queues cannot be asked for.
+const NO_TABLES: Step = Step::Fault(Fault::MailboxStatus(7, Some("sqc-bt")));
+
+fn to(state: State) -> Step {
+    Step::SetState(state as u32)
+}
+
+pub(super) fn sequences() -> Vec<Vec<Step>> {
+    vec![
+        // A save that has begun before the stop fails, and its data are looked at.
+        vec![
+            Step::Open,
+            Step::BringUp,
+            to(State::PreCopy),
+            NO_TABLES,
+            to(State::StopCopy),
+            to(State::Running),
+            Step::Debug(DebugFile::MigfData),
+        ],
+        // A save fails, and the device is started again.
+        vec![
+            Step::Open,
+            READY,
+            NO_TABLES,
+            to(State::StopCopy),
+            to(State::Running),
+        ],
+        // The event queue is loaded as it was before the work that was done, a stop fails, and
+        // there is more work.
+        vec![
+            Step::Open,
+            Step::BringUp,
+            Step::Work,
+            to(State::Resuming),
+            Step::Write {
+                which: Which::Newest,
+                stream: Stream {
+                    base: Base::CFull,
+                    change: None,
+                },
+                from: 0,
+                length: STREAM_SIZE,
+            },
+            Step::Fault(Fault::Abnormal(512)),
+            to(State::Running),
+            to(State::StopCopy),
+            Step::Work,
+        ],
+    ]
+}
