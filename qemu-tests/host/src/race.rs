@@ -37,6 +37,12 @@ const KNOWN: &[Known] = &[
         functions: &["set_nlink", "set_nlink"],
         within: " kernfs_iop_",
     },
+    // A bit of the pointer to a list's first entry is the list's lock (include/linux/list_bl.h).
+    // Who waits for it tries to set it, atomically, while the holder stores the pointer.
+    Known {
+        functions: &["d_alloc_parallel", "d_alloc_parallel"],
+        within: "",
+    },
     // Who reads a terminal, here the control port, looks how many characters wait while the
     // receiver adds some: it throttles by that, and looks again at the next read.
     Known {
