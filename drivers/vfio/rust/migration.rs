@@ -8,22 +8,30 @@
 //! C header: `include/uapi/linux/vfio.h`
 
 mod arc;
+mod data;
 mod machine;
+mod migrate;
 mod session;
 
 pub use self::{
     arc::MigArc,
+    data::{
+        Data,
+        Image, //
+    },
     machine::{
-        Failure,
         Machine,
-        Migrate,
         Owner,
         IMAGE_MAX, //
     },
+    migrate::{
+        Failure,
+        Migrate, //
+    },
     session::{
-        Data,
         Expect,
-        Image, //
+        Role,
+        Session, //
     }, //
 };
 

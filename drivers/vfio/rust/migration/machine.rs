@@ -6,11 +6,20 @@
 mod tests;
 
 use super::{
+    data::Data,
+    migrate::{
+        Failure,
+        ImageOf,
+        Migrate,
+        RejectOf,
+        VerifiedOf, //
+    },
     session::{
-        Data,
         Expect,
         Resuming,
-        Saving, //
+        Role,
+        Saving,
+        Session, //
     },
     Features,
     MigArc,
@@ -44,119 +53,48 @@ use kernel::{
 /// Longest image of a [`Machine`], in bytes: it is passed on the stack.
 pub const IMAGE_MAX: usize = 1024;
 
-/// The image of a device, see [`Expect::Image`].
-type ImageOf<M> = <<M as Migrate>::Expected as Expect>::Image;
-/// What of an image can be loaded, see [`Expect::Verified`].
-type VerifiedOf<M> = <<M as Migrate>::Expected as Expect>::Verified;
-
 /// A session that the user reads from.
-type Session<M> = Arc<Readable<Saving<ImageOf<M>>>>;
-
-/// A failed step, and where it leaves the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// In the state it was in.
-    Kept(Error),
-    /// In no state that it could go on from: it is in [`State::Error`] until it is reset.
-    Broken(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(e: Error) -> Self {
-        Self::Kept(e)
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Kept(e) | Failure::Broken(e) => e,
-        }
-    }
-}
-
-/// What only the driver can do on the way from one state to another.
-///
-/// The implementing type is the driver's part of an open device. Every callback may sleep, but not
-/// for long: the user waits for it, and so does who looks at the state in debugfs. None runs while
-/// another one does, and none begins while the function is being reset. None may wait for user
-/// memory, or for a page fault on the device's own.
-#[vtable]
-pub trait Migrate: Send + Unpin + 'static {
-    /// What the device expects of the data that it is to load.
-    type Expected: Expect;
-
-    /// Name of the data files, in `/proc/<pid>/fd`.
-    const FILE: &'static CStr = c"vfio_mig";
-
-    /// Stops the device: what it has begun is finished, and it does nothing any more.
-    fn stop(&mut self, core: &Core) -> Result<(), Failure>;
-
-    /// Starts the stopped device; quiet, if there is [`Migrate::quiesce`].
-    fn start(&mut self, _core: &Core) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    /// Has the device access no other device any more. A driver that has this offers the P2P
-    /// states.
-    fn quiesce(&mut self, _core: &Core) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    /// Undoes [`Migrate::quiesce`].
-    fn unquiesce(&mut self, _core: &Core) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    /// What can be said of the running device: the first [`Expect::HEAD`] bytes of its image. A
-    /// driver that has this offers pre-copy.
-    fn save_head(&mut self, _core: &Core) -> Result<ImageOf<Self>> {
-        Err(EOPNOTSUPP)
-    }
-
-    /// The stopped device's state. `begun` is what was sent in pre-copy; the data must begin with
-    /// the same bytes.
-    fn save(
-        &mut self,
-        core: &Core,
-        begun: Option<&Data<ImageOf<Self>>>,
-    ) -> Result<Data<ImageOf<Self>>>;
-
-    /// What the stopped device expects of the data that are to come.
-    fn expected(&mut self, core: &Core) -> Result<Self::Expected>;
-
-    /// Loads a state into the stopped device. If this fails, nobody knows what it has of it: it is
-    /// in [`State::Error`] then.
-    fn load(&mut self, core: &Core, state: VerifiedOf<Self>) -> Result;
-
-    /// The device has been reset. The function's registers must not be waited for.
-    fn reset(&mut self) {}
-}
+type Source<M> = Arc<Readable<Saving<ImageOf<M>>>>;
+/// A session that the user writes to.
+type Sink<M> = Arc<Resuming<<M as Migrate>::Expected>>;
 
 /// What a device is doing, one value for each state of the protocol.
 enum Doing<M: Migrate> {
-    Running,
-    RunningP2p,
-    PreCopy(Session<M>),
-    PreCopyP2p(Session<M>),
+    Running {
+        p2p: bool,
+    },
+    PreCopy {
+        session: Source<M>,
+        p2p: bool,
+    },
     Stop,
-    StopCopy(Session<M>),
-    Resuming(Arc<Resuming<M::Expected>>),
-    /// Only a reset leads out.
-    Failed,
+    StopCopy(Source<M>),
+    Resuming(Sink<M>),
+    /// Only a reset leads out. The arc that ended here, and what went wrong.
+    Failed(MigArc, Error),
 }
 
 impl<M: Migrate> Doing<M> {
+    /// As after a reset.
+    const RUNNING: Self = Self::Running { p2p: false };
+
     fn state(&self) -> State {
         match self {
-            Self::Running => State::Running,
-            Self::RunningP2p => State::RunningP2p,
-            Self::PreCopy(_) => State::PreCopy,
-            Self::PreCopyP2p(_) => State::PreCopyP2p,
+            Self::Running { p2p: false } => State::Running,
+            Self::Running { p2p: true } => State::RunningP2p,
+            Self::PreCopy { p2p: false, .. } => State::PreCopy,
+            Self::PreCopy { p2p: true, .. } => State::PreCopyP2p,
             Self::Stop => State::Stop,
             Self::StopCopy(_) => State::StopCopy,
             Self::Resuming(_) => State::Resuming,
-            Self::Failed => State::Error,
+            Self::Failed(..) => State::Error,
+        }
+    }
+
+    /// Enters or leaves the P2P state of what goes on otherwise unchanged.
+    fn set_p2p(&mut self, now: bool) {
+        if let Self::Running { p2p } | Self::PreCopy { p2p, .. } = self {
+            *p2p = now;
         }
     }
 }
@@ -175,17 +113,31 @@ impl<M: Migrate> Owner<M> {
         self.doing.state()
     }
 
+    /// In [`State::Error`], the arc that led there, and what went wrong.
+    pub fn failed(&self) -> Option<(MigArc, Error)> {
+        match self.doing {
+            Doing::Failed(arc, error) => Some((arc, error)),
+            _ => None,
+        }
+    }
+
+    /// Why [`Expect::check`] has refused what came in since [`State::Resuming`] was entered, if it
+    /// has.
+    pub fn reject(&self) -> Option<RejectOf<M>> {
+        match &self.doing {
+            Doing::Resuming(session) => session.reject(),
+            _ => None,
+        }
+    }
+
     /// Enters a state; the session of the one that is left is over.
     fn enter(&mut self, next: Doing<M>) {
-        match core::mem::replace(&mut self.doing, next) {
-            Doing::PreCopy(session) | Doing::PreCopyP2p(session) | Doing::StopCopy(session) => {
-                session.close();
-            }
-            Doing::Resuming(session) => {
-                session.close();
-            }
-            Doing::Running | Doing::RunningP2p | Doing::Stop | Doing::Failed => {}
-        }
+        let session = match core::mem::replace(&mut self.doing, next) {
+            Doing::PreCopy { session, .. } | Doing::StopCopy(session) => Session::save(session),
+            Doing::Resuming(session) => Session::resume(session),
+            Doing::Running { .. } | Doing::Stop | Doing::Failed(..) => return,
+        };
+        self.driver.session_ended(session);
     }
 
     /// Walks `arc`. A failure leaves the device in its state, or in [`State::Error`].
@@ -199,102 +151,128 @@ impl<M: Migrate> Owner<M> {
         if arc.ends().0 != self.state() {
             return Err(EINVAL);
         }
-        self.try_walk(core, arc).map_err(|failure| match failure {
-            Failure::Kept(error) => error,
-            Failure::Broken(error) => {
-                self.enter(Doing::Failed);
-                error
+        self.driver.arc_begins(arc);
+        match self.try_walk(core, arc) {
+            Ok(file) => {
+                self.driver.arc_ended(arc, Ok(()));
+                Ok(file)
             }
-        })
+            Err(failure) => Err(self.fail(arc, failure)),
+        }
+    }
+
+    /// `arc` has failed.
+    fn fail(&mut self, arc: MigArc, failure: Failure) -> Error {
+        self.driver.arc_ended(arc, Err(failure));
+        if let Failure::Broken(error) = failure {
+            self.enter(Doing::Failed(arc, error));
+        }
+        failure.into()
     }
 
     fn try_walk(&mut self, core: &Core, arc: MigArc) -> Result<Option<ARef<File>>, Failure> {
         let driver = &mut self.driver;
-        let (next, file) = match (arc, &self.doing) {
-            (MigArc::RunningToStop | MigArc::RunningP2pToStop, _) => {
+        let (next, file) = match arc {
+            // Where what goes on goes on, nothing ends.
+            MigArc::RunningToRunningP2p | MigArc::PreCopyToPreCopyP2p => {
+                driver.quiesce(core)?;
+                self.doing.set_p2p(true);
+                return Ok(None);
+            }
+            MigArc::RunningP2pToRunning | MigArc::PreCopyP2pToPreCopy => {
+                driver.unquiesce(core)?;
+                self.doing.set_p2p(false);
+                return Ok(None);
+            }
+            MigArc::PreCopyToStopCopy | MigArc::PreCopyP2pToStopCopy => {
+                self.doing = self.stop_and_copy(core)?;
+                return Ok(None);
+            }
+            MigArc::RunningToStop | MigArc::RunningP2pToStop => {
                 driver.stop(core)?;
                 (Doing::Stop, None)
             }
-            (MigArc::StopToRunning, _) => {
+            MigArc::StopToRunning | MigArc::StopToRunningP2p => {
                 driver.start(core)?;
-                (Doing::Running, None)
+                let p2p = arc == MigArc::StopToRunningP2p;
+                (Doing::Running { p2p }, None)
             }
-            (MigArc::StopToRunningP2p, _) => {
-                driver.start(core)?;
-                (Doing::RunningP2p, None)
+            MigArc::RunningToPreCopy | MigArc::RunningP2pToPreCopyP2p => {
+                let head = Data::head(driver.save_head(core)?, M::Expected::HEAD);
+                let (session, file) = self.begin_saving(Saving::pre_copy(&head)?)?;
+                let p2p = arc == MigArc::RunningP2pToPreCopyP2p;
+                (Doing::PreCopy { session, p2p }, Some(file))
             }
-            (MigArc::RunningToRunningP2p, _) => {
-                driver.quiesce(core)?;
-                (Doing::RunningP2p, None)
-            }
-            (MigArc::RunningP2pToRunning, _) => {
-                driver.unquiesce(core)?;
-                (Doing::Running, None)
-            }
-            (MigArc::RunningToPreCopy, _) => {
-                let (session, file) = pre_copy(driver, core)?;
-                (Doing::PreCopy(session), Some(file))
-            }
-            (MigArc::RunningP2pToPreCopyP2p, _) => {
-                let (session, file) = pre_copy(driver, core)?;
-                (Doing::PreCopyP2p(session), Some(file))
-            }
-            (MigArc::PreCopyToRunning, _) => (Doing::Running, None),
-            (MigArc::PreCopyP2pToRunningP2p, _) => (Doing::RunningP2p, None),
-            // Where the session goes on, nothing ends.
-            (MigArc::PreCopyToPreCopyP2p, Doing::PreCopy(session)) => {
-                driver.quiesce(core)?;
-                self.doing = Doing::PreCopyP2p(session.clone());
-                return Ok(None);
-            }
-            (MigArc::PreCopyP2pToPreCopy, Doing::PreCopyP2p(session)) => {
-                driver.unquiesce(core)?;
-                self.doing = Doing::PreCopy(session.clone());
-                return Ok(None);
-            }
-            (
-                MigArc::PreCopyToStopCopy | MigArc::PreCopyP2pToStopCopy,
-                Doing::PreCopy(session) | Doing::PreCopyP2p(session),
-            ) => {
-                driver.stop(core)?;
-                let saved = driver
-                    .save(core, Some(session.data()))
-                    .and_then(|data| session.go_on(data));
-                if let Err(error) = saved {
-                    return Err(restart(driver, core, error));
-                }
-                self.doing = Doing::StopCopy(session.clone());
-                return Ok(None);
-            }
-            (MigArc::StopToStopCopy, _) => {
-                let session = Saving::stop_copy(driver.save(core, None)?)?;
-                let file = source::<M>(&session)?;
+            MigArc::PreCopyToRunning => (Doing::RUNNING, None),
+            MigArc::PreCopyP2pToRunningP2p => (Doing::Running { p2p: true }, None),
+            MigArc::StopToStopCopy => {
+                let data = driver.save(core, None)?;
+                let (session, file) = self.begin_saving(Saving::stop_copy(&data)?)?;
                 (Doing::StopCopy(session), Some(file))
             }
-            (MigArc::StopCopyToStop, _) => (Doing::Stop, None),
-            (MigArc::StopToResuming, _) => {
+            MigArc::StopCopyToStop => (Doing::Stop, None),
+            MigArc::StopToResuming => {
                 let session = Resuming::new(driver.expected(core)?)?;
                 let file = data_file::sink::<_, M::OwnerModule>(M::FILE, session.clone())?;
+                driver.session_begun(Role::Resume);
                 (Doing::Resuming(session), Some(file))
             }
-            (MigArc::ResumingToStop, Doing::Resuming(session)) => {
-                let state = session.verify().map_err(|reject| reject.into())?;
+            MigArc::ResumingToStop => {
+                let Doing::Resuming(session) = &self.doing else {
+                    return Err(EINVAL.into());
+                };
+                let state = session.verify().map_err(|reject| {
+                    driver.session_refused(reject);
+                    reject.into()
+                })?;
                 driver.load(core, state).map_err(Failure::Broken)?;
                 (Doing::Stop, None)
             }
-            // The device is where the arc begins, so it is not one of these.
-            (
-                MigArc::PreCopyToPreCopyP2p
-                | MigArc::PreCopyP2pToPreCopy
-                | MigArc::PreCopyToStopCopy
-                | MigArc::PreCopyP2pToStopCopy
-                | MigArc::ResumingToStop,
-                _,
-            ) => return Err(EINVAL.into()),
         };
 
         self.enter(next);
         Ok(file)
+    }
+
+    /// Makes the file of a new session.
+    fn begin_saving(&mut self, session: Source<M>) -> Result<(Source<M>, ARef<File>)> {
+        let file = data_file::source::<_, M::OwnerModule>(M::FILE, session.clone())?;
+        self.driver.session_begun(Role::Save);
+        Ok((session, file))
+    }
+
+    /// Stops the device and completes the session that has begun before.
+    fn stop_and_copy(&mut self, core: &Core) -> Result<Doing<M>, Failure> {
+        let Doing::PreCopy { session, .. } = &self.doing else {
+            return Err(EINVAL.into());
+        };
+        let driver = &mut self.driver;
+        driver.stop(core)?;
+        let saved = driver
+            .save(core, Some(&session.data()))
+            .and_then(|data| session.go_on(&data));
+        match saved {
+            Ok(()) => Ok(Doing::StopCopy(session.clone())),
+            // It was stopped in vain, and runs again.
+            Err(error) => Err(match driver.start(core) {
+                Ok(()) => Failure::Kept(error),
+                Err(_) => Failure::Broken(error),
+            }),
+        }
+    }
+
+    /// Loads `state` into the stopped device, as at the end of [`State::Resuming`].
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if the device is not in [`State::Stop`]. Those of [`Migrate::load`]; the device
+    /// is in [`State::Error`] then.
+    pub fn load(&mut self, core: &Core, state: VerifiedOf<M>) -> Result {
+        if self.state() != State::Stop {
+            return Err(EINVAL);
+        }
+        let loaded = self.driver.load(core, state);
+        loaded.map_err(|error| self.fail(MigArc::ResumingToStop, Failure::Broken(error)))
     }
 
     /// Leaves a P2P state that was entered on the way from `origin`, which is none, to where the
@@ -310,26 +288,6 @@ impl<M: Migrate> Owner<M> {
             _ => return,
         };
         let _ = self.walk(core, arc);
-    }
-}
-
-fn source<M: Migrate>(session: &Session<M>) -> Result<ARef<File>> {
-    data_file::source::<_, M::OwnerModule>(M::FILE, session.clone())
-}
-
-/// Begins a session while the device runs.
-fn pre_copy<M: Migrate>(driver: &mut M, core: &Core) -> Result<(Session<M>, ARef<File>)> {
-    let head = Data::head(driver.save_head(core)?, M::Expected::HEAD);
-    let session = Saving::pre_copy(head)?;
-    let file = source::<M>(&session)?;
-    Ok((session, file))
-}
-
-/// Lets a device that was stopped in vain run again.
-fn restart<M: Migrate>(driver: &mut M, core: &Core, why: Error) -> Failure {
-    match driver.start(core) {
-        Ok(()) => Failure::Kept(why),
-        Err(_) => Failure::Broken(why),
     }
 }
 
@@ -349,7 +307,7 @@ impl<M: Migrate> DerefMut for Owner<M> {
 
 impl<M: Migrate> Reset for Owner<M> {
     fn reset(&mut self) {
-        self.enter(Doing::Running);
+        self.enter(Doing::RUNNING);
         self.driver.reset();
     }
 }
@@ -379,7 +337,7 @@ impl<M: Migrate> Machine<M> {
         pin_init!(Self {
             owner <- Guarded::new(Owner {
                 driver,
-                doing: Doing::Running,
+                doing: Doing::RUNNING,
             }),
         })
     }
@@ -393,6 +351,35 @@ impl<M: Migrate> Machine<M> {
     /// Whether the function is being reset: its registers are not to be touched.
     pub fn in_reset(&self) -> bool {
         self.owner.in_reset()
+    }
+
+    /// Takes the device to `target`, arc by arc. `owner` is what [`Machine::with`] has given.
+    ///
+    /// Returns the data file of the state that was entered, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// [`EBUSY`] if the function is being reset, [`EINVAL`] if there is no way, and those of
+    /// [`Owner::walk`]. The device is in the last state that it reached, except that it leaves a
+    /// P2P state, unless it was in one before.
+    pub fn go(
+        &self,
+        owner: &mut Owner<M>,
+        core: &Core,
+        target: State,
+    ) -> Result<Option<ARef<File>>> {
+        let origin = owner.state();
+        let mut file = None;
+        while owner.state() != target {
+            if self.in_reset() {
+                return Err(EBUSY);
+            }
+            let arc = core.next_arc(owner.state(), target)?;
+            file = owner
+                .walk(core, arc)
+                .inspect_err(|_| owner.turn_back(core, origin))?;
+        }
+        Ok(file)
     }
 }
 
@@ -409,20 +396,7 @@ impl<M: Migrate> Migration for Machine<M> {
     }
 
     fn set_state(&self, core: &Core, target: State) -> Result<Option<ARef<File>>> {
-        self.with(|owner| {
-            let origin = owner.state();
-            let mut file = None;
-            while owner.state() != target {
-                if self.in_reset() {
-                    return Err(EBUSY);
-                }
-                let arc = core.next_arc(owner.state(), target)?;
-                file = owner
-                    .walk(core, arc)
-                    .inspect_err(|_| owner.turn_back(core, origin))?;
-            }
-            Ok(file)
-        })
+        self.with(|owner| self.go(owner, core, target))
     }
 
     fn state(&self) -> State {
@@ -434,7 +408,10 @@ impl<M: Migrate> Migration for Machine<M> {
     }
 
     fn closed(&self) {
-        self.with(|owner| owner.enter(Doing::Running));
+        self.with(|owner| {
+            owner.enter(Doing::RUNNING);
+            owner.driver.closed();
+        });
     }
 
     fn reset_prepare(&self) {

@@ -5,6 +5,11 @@
 //! A session knows nothing of the device. It outlives the state that made it, as the user may
 //! keep the file; from then on it only says that it is over.
 
+use super::data::{
+    Data,
+    Growing,
+    Image, //
+};
 use crate::data_file::{
     PrecopyInfo,
     Readable,
@@ -20,109 +25,9 @@ use kernel::{
             Relaxed, //
         },
         Arc,
-        Mutex,
-        SetOnce, //
+        Mutex, //
     }, //
 };
-/// A structure that travels as the bytes it consists of.
-///
-/// It should be of [`zerocopy::byteorder::little_endian`] types, so that hosts of all kinds
-/// understand one another.
-pub trait Image:
-    FromBytes
-    + IntoBytes
-    + zerocopy::Immutable
-    + zerocopy::KnownLayout
-    + Copy
-    + Send
-    + Sync
-    + Unpin
-    + 'static
-{
-}
-
-impl<T> Image for T where
-    T: FromBytes
-        + IntoBytes
-        + zerocopy::Immutable
-        + zerocopy::KnownLayout
-        + Copy
-        + Send
-        + Sync
-        + Unpin
-        + 'static
-{
-}
-
-/// The bytes of a session: the start of an [`Image`], or all of it.
-///
-/// # Invariants
-///
-/// `len` is at most the size of `I`, and the bytes from there on are zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Data<I> {
-    image: I,
-    len: usize,
-}
-
-impl<I: Image> Data<I> {
-    /// No bytes.
-    pub fn empty() -> Self {
-        // INVARIANT: all bytes are zero.
-        Self {
-            image: I::new_zeroed(),
-            len: 0,
-        }
-    }
-
-    /// All of `image`.
-    pub fn whole(image: I) -> Self {
-        // INVARIANT: there is nothing behind the last byte.
-        Self {
-            image,
-            len: size_of::<I>(),
-        }
-    }
-
-    /// The first `len` bytes of `image`; at most all of it.
-    pub fn head(mut image: I, len: usize) -> Self {
-        let len = len.min(size_of::<I>());
-        // INVARIANT: `len` was bounded, and the rest is made zero.
-        image.as_mut_bytes()[len..].fill(0);
-        Self { image, len }
-    }
-
-    /// The structure, if all of it is there.
-    pub fn complete(&self) -> Option<&I> {
-        (self.len == size_of::<I>()).then_some(&self.image)
-    }
-
-    /// The structure, zero where there are no bytes.
-    pub fn image(&self) -> &I {
-        &self.image
-    }
-
-    /// The bytes there are.
-    pub fn as_slice(&self) -> &[u8] {
-        &self.image.as_bytes()[..self.len]
-    }
-
-    /// Appends `chunk`.
-    ///
-    /// # Errors
-    ///
-    /// [`ENOMEM`] if it, and `rest` bytes more, do not fit; nothing is appended then.
-    fn append(&mut self, chunk: &[u8], rest: usize) -> Result {
-        let end = self.len + chunk.len();
-        if end.checked_add(rest).is_none_or(|all| all > size_of::<I>()) {
-            return Err(ENOMEM);
-        }
-        // INVARIANT: `end` was bounded.
-        self.image.as_mut_bytes()[self.len..end].copy_from_slice(chunk);
-        self.len = end;
-        Ok(())
-    }
-}
 
 /// What a device expects of the data that it is to load: the way from bytes of a stranger to
 /// something that may be loaded.
@@ -156,50 +61,41 @@ pub trait Expect: Send + Sync + 'static {
 pub(super) struct Saving<I: Image> {
     /// The state that the session belongs to is left.
     over: Atomic<bool>,
-    /// What there was when the session began.
-    begun: Data<I>,
-    /// All there is, from when the device has stopped.
-    all: SetOnce<Data<I>>,
+    data: Growing<I>,
     waiters: Waiters,
 }
 
 impl<I: Image> Saving<I> {
-    fn new(begun: Data<I>) -> Result<Arc<Readable<Self>>> {
+    fn new(data: Growing<I>) -> Result<Arc<Readable<Self>>> {
         Readable::new(init!(Self {
             over: Atomic::new(false),
-            begun,
-            all: SetOnce::new(),
+            data,
             waiters: Waiters::new(),
         }))
     }
 
     /// A session that starts while the device runs, with what is known by then.
-    pub(super) fn pre_copy(data: Data<I>) -> Result<Arc<Readable<Self>>> {
-        Self::new(data)
+    pub(super) fn pre_copy(data: &Data<I>) -> Result<Arc<Readable<Self>>> {
+        Self::new(Growing::new(data))
     }
 
     /// A session that starts with all there is.
-    pub(super) fn stop_copy(data: Data<I>) -> Result<Arc<Readable<Self>>> {
-        let session = Self::new(Data::empty())?;
-        session.go_on(data)?;
-        Ok(session)
+    pub(super) fn stop_copy(data: &Data<I>) -> Result<Arc<Readable<Self>>> {
+        Self::new(Growing::whole(data))
     }
 
     /// What there is so far.
-    pub(super) fn data(&self) -> &Data<I> {
-        self.all.as_ref().unwrap_or(&self.begun)
+    pub(super) fn data(&self) -> Data<I> {
+        self.data.data()
     }
 
     /// The device has stopped and `data` is all there is.
     ///
     /// # Errors
     ///
-    /// [`EIO`] if it does not begin with what there was, which the user may have read.
-    pub(super) fn go_on(&self, data: Data<I>) -> Result {
-        if !data.as_slice().starts_with(self.begun.as_slice()) {
-            return Err(EIO);
-        }
-        self.all.populate(data);
+    /// Those of [`Growing::complete`].
+    pub(super) fn go_on(&self, data: &Data<I>) -> Result {
+        self.data.complete(data)?;
         self.waiters.wake();
         Ok(())
     }
@@ -221,10 +117,10 @@ impl<I: Image> Source for Saving<I> {
             return Err(ENODEV);
         }
         // In this order: what comes meanwhile must not look like the end.
-        let more = self.all.as_ref().is_none();
-        match self.data().as_slice().get(position..) {
+        let whole = self.data.is_whole();
+        match self.data.as_slice().get(position..) {
             Some(left) if !left.is_empty() => Ok(left),
-            _ if more => Err(ENOMSG),
+            _ if !whole => Err(ENOMSG),
             _ => Ok(&[]),
         }
     }
@@ -234,11 +130,11 @@ impl<I: Image> Source for Saving<I> {
     }
 
     fn precopy_info(&self, position: usize) -> Result<PrecopyInfo> {
-        if self.is_over() || self.all.as_ref().is_some() {
+        if self.is_over() || self.data.is_whole() {
             return Err(EINVAL);
         }
         Ok(PrecopyInfo {
-            initial: self.begun.len.saturating_sub(position) as u64,
+            initial: self.data.begun().saturating_sub(position) as u64,
             dirty: 0,
         })
     }
@@ -252,10 +148,11 @@ enum Progress<R> {
     Matched,
     /// What came does not fit; nothing will be loaded.
     Poisoned(R),
-    Over,
 }
 
 struct Resume<E: Expect> {
+    /// The state that the session belongs to is left.
+    over: bool,
     progress: Progress<E::Reject>,
     data: Data<E::Image>,
 }
@@ -276,6 +173,7 @@ impl<E: Expect> Resuming<E> {
                 expected,
                 inner <- new_generic_mutex!(
                     Resume {
+                        over: false,
                         progress: Progress::Filling,
                         data: Data::empty(),
                     },
@@ -296,25 +194,42 @@ impl<E: Expect> Resuming<E> {
         }
     }
 
-    /// The state that the session belongs to is left; what was there is returned.
-    pub(super) fn close(&self) -> Data<E::Image> {
-        let mut resume = self.inner.lock();
-        resume.progress = Progress::Over;
-        resume.data
+    /// Why the session is poisoned, if it is.
+    pub(super) fn reject(&self) -> Option<E::Reject> {
+        match self.inner.lock().progress {
+            Progress::Poisoned(reject) => Some(reject),
+            Progress::Filling | Progress::Matched => None,
+        }
+    }
+
+    /// What has come in.
+    fn data(&self) -> Data<E::Image> {
+        self.inner.lock().data
+    }
+
+    /// The state that the session belongs to is left.
+    pub(super) fn close(&self) {
+        self.inner.lock().over = true;
     }
 }
 
 impl<E: Expect> Sink for Resuming<E> {
     fn append(&self, chunk: &[u8], rest: usize) -> Result {
         let mut resume = self.inner.lock();
-        let Resume { progress, data } = &mut *resume;
+        let Resume {
+            over,
+            progress,
+            data,
+        } = &mut *resume;
+        if *over {
+            return Err(ENODEV);
+        }
         match progress {
             Progress::Filling | Progress::Matched => data.append(chunk, rest)?,
             Progress::Poisoned(_) => return Err(EINVAL),
-            Progress::Over => return Err(ENODEV),
         }
 
-        if matches!(progress, Progress::Filling) && data.len >= E::HEAD {
+        if matches!(progress, Progress::Filling) && data.as_slice().len() >= E::HEAD {
             if let Err(reject) = self.expected.check(data.image()) {
                 *progress = Progress::Poisoned(reject);
                 return Err(reject.into());
@@ -322,6 +237,72 @@ impl<E: Expect> Sink for Resuming<E> {
             *progress = Progress::Matched;
         }
         Ok(())
+    }
+}
+
+/// Which way the data of a session go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Out of the device.
+    Save,
+    /// Into the device.
+    Resume,
+}
+
+/// A session that is over, with its data.
+///
+/// Its file may still be there; from it there is no way to the data any more.
+pub struct Session<E: Expect>(Kind<E>);
+
+enum Kind<E: Expect> {
+    Save(Arc<Readable<Saving<E::Image>>>),
+    Resume(Arc<Resuming<E>>),
+}
+
+impl<E: Expect> Session<E> {
+    /// A session that nobody has read from, with what a device has said of itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
+    pub fn saved(data: &Data<E::Image>) -> Result<Self> {
+        Ok(Self::save(Saving::stop_copy(data)?))
+    }
+
+    /// Ends `session`.
+    pub(super) fn save(session: Arc<Readable<Saving<E::Image>>>) -> Self {
+        session.close();
+        Self(Kind::Save(session))
+    }
+
+    /// Ends `session`.
+    pub(super) fn resume(session: Arc<Resuming<E>>) -> Self {
+        session.close();
+        Self(Kind::Resume(session))
+    }
+
+    /// Which way its data went.
+    pub fn role(&self) -> Role {
+        match self.0 {
+            Kind::Save(_) => Role::Save,
+            Kind::Resume(_) => Role::Resume,
+        }
+    }
+
+    /// The data that there were to be read, or that have come in.
+    pub fn data(&self) -> Data<E::Image> {
+        match &self.0 {
+            Kind::Save(session) => session.data(),
+            Kind::Resume(session) => session.data(),
+        }
+    }
+
+    /// Why [`Expect::check`] has refused what came in, if it has.
+    pub fn reject(&self) -> Option<E::Reject> {
+        match &self.0 {
+            Kind::Save(_) => None,
+            Kind::Resume(session) => session.reject(),
+        }
     }
 }
 
@@ -367,14 +348,14 @@ mod tests {
 
     #[test]
     fn pre_copy_ends_with_enomsg_and_stop_copy_with_0() -> Result {
-        let session = Saving::pre_copy(Data::head(IMAGE, HEAD))?;
+        let session = Saving::pre_copy(&Data::head(IMAGE, HEAD))?;
 
         assert_eq!(session.ahead(0)?.len(), HEAD);
         assert_eq!(session.precopy_info(0)?.initial, HEAD as u64);
         assert_eq!(session.ahead(HEAD), Err(ENOMSG));
         assert_eq!(session.precopy_info(HEAD)?.initial, 0);
 
-        session.go_on(Data::whole(IMAGE))?;
+        session.go_on(&Data::whole(IMAGE))?;
         assert_eq!(session.precopy_info(HEAD), Err(EINVAL));
         assert_eq!(session.ahead(HEAD)?.len(), SIZE - HEAD);
         assert_eq!(session.ahead(SIZE)?.len(), 0);
@@ -386,23 +367,23 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_ahead_stays_true() -> Result {
-        let session = Saving::pre_copy(Data::head(IMAGE, HEAD))?;
-        let mut other = IMAGE;
-        other.0[HEAD - 1] = 0;
-        assert_eq!(session.go_on(Data::whole(other)), Err(EIO));
-        assert_eq!(session.data(), &Data::head(IMAGE, HEAD));
-        assert_eq!(session.precopy_info(0)?.initial, HEAD as u64);
+    fn head_alone_can_be_all() -> Result {
+        let session = Saving::stop_copy(&Data::head(IMAGE, HEAD))?;
+        assert_eq!(session.ahead(1)?.len(), HEAD - 1);
+        assert_eq!(session.ahead(HEAD)?.len(), 0);
+        assert_eq!(session.precopy_info(0), Err(EINVAL));
         Ok(())
     }
 
     #[test]
-    fn what_has_not_come_is_zero() {
-        let head = Data::head(IMAGE, HEAD);
-        assert_eq!(head.image().0, [7, 1, 2, 3, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(head.as_slice(), &IMAGE.0[..HEAD]);
-        assert_eq!(head.complete(), None);
-        assert_eq!(Data::head(IMAGE, SIZE + 1).complete(), Some(&IMAGE));
+    fn what_was_read_ahead_stays_true() -> Result {
+        let session = Saving::pre_copy(&Data::head(IMAGE, HEAD))?;
+        let mut other = IMAGE;
+        other.0[HEAD - 1] = 0;
+        assert_eq!(session.go_on(&Data::whole(other)), Err(EIO));
+        assert_eq!(session.ahead(HEAD), Err(ENOMSG));
+        assert_eq!(session.precopy_info(0)?.initial, HEAD as u64);
+        Ok(())
     }
 
     #[test]
@@ -421,9 +402,11 @@ mod tests {
         let session = Resuming::new(First(8))?;
         session.append(&IMAGE.0[..HEAD - 1], 0)?;
         assert_eq!(session.verify(), Err(ENODATA));
+        assert_eq!(session.reject(), None);
         assert_eq!(session.append(&IMAGE.0[..1], 0), Err(EPERM));
         assert_eq!(session.append(&IMAGE.0[..1], 0), Err(EINVAL));
         assert_eq!(session.verify(), Err(EPERM));
+        assert_eq!(session.reject(), Some(EPERM));
         Ok(())
     }
 
@@ -442,6 +425,22 @@ mod tests {
         let session = Resuming::new(First(7))?;
         session.close();
         assert_eq!(session.append(&IMAGE.0, 0), Err(ENODEV));
+        Ok(())
+    }
+
+    #[test]
+    fn data_outlive_the_session() -> Result {
+        let coming = Resuming::new(First(8))?;
+        assert_eq!(coming.append(&IMAGE.0[..HEAD], 0), Err(EPERM));
+        let over = Session::resume(coming);
+        assert_eq!(over.role(), Role::Resume);
+        assert_eq!(over.data(), Data::head(IMAGE, HEAD));
+        assert_eq!(over.reject(), Some(EPERM));
+
+        let over = Session::<First>::saved(&Data::whole(IMAGE))?;
+        assert_eq!(over.role(), Role::Save);
+        assert_eq!(over.data(), Data::whole(IMAGE));
+        assert_eq!(over.reject(), None);
         Ok(())
     }
 }

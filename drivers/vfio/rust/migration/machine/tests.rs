@@ -18,16 +18,29 @@ mod suite {
         Expected,
         Load,
         Reset,
+        Closed,
+    }
+
+    /// What a driver is told of its device.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Told {
+        Begins(MigArc),
+        Ended(MigArc, Result<(), Failure>),
+        Begun(Role),
+        Refused(Error),
+        /// A session has ended, with so many bytes.
+        Over(Role, usize, Option<Error>),
     }
 
     /// A device whose state is two bytes, of which the first is known beforehand.
     struct Toy {
         calls: KVec<Call>,
+        told: KVec<Told>,
         fails: fn(Call) -> Option<Failure>,
         state: [u8; 2],
     }
 
-    /// Takes two bytes of which the second is not 0.
+    /// Takes two bytes, the first below 9 and the second not 0.
     struct NotZero;
 
     impl Expect for NotZero {
@@ -36,6 +49,14 @@ mod suite {
         type Reject = Error;
 
         const HEAD: usize = 1;
+
+        fn check(&self, head: &[u8; 2]) -> Result {
+            if head[0] < 9 {
+                Ok(())
+            } else {
+                Err(EPERM)
+            }
+        }
 
         fn verify(&self, data: &Data<[u8; 2]>) -> Result<[u8; 2]> {
             let state = data.complete().ok_or(ENODATA)?;
@@ -54,6 +75,11 @@ mod suite {
 
         fn take(&mut self) -> KVec<Call> {
             core::mem::take(&mut self.calls)
+        }
+
+        fn tell(&mut self, told: Told) {
+            // What is missing is seen.
+            let _ = self.told.push(told, GFP_KERNEL);
         }
     }
 
@@ -101,6 +127,31 @@ mod suite {
         fn reset(&mut self) {
             let _ = self.call(Call::Reset);
         }
+
+        fn closed(&mut self) {
+            let _ = self.call(Call::Closed);
+        }
+
+        fn arc_begins(&mut self, arc: MigArc) {
+            self.tell(Told::Begins(arc));
+        }
+
+        fn arc_ended(&mut self, arc: MigArc, result: Result<(), Failure>) {
+            self.tell(Told::Ended(arc, result));
+        }
+
+        fn session_begun(&mut self, role: Role) {
+            self.tell(Told::Begun(role));
+        }
+
+        fn session_refused(&mut self, reject: Error) {
+            self.tell(Told::Refused(reject));
+        }
+
+        fn session_ended(&mut self, session: Session<NotZero>) {
+            let bytes = session.data().as_slice().len();
+            self.tell(Told::Over(session.role(), bytes, session.reject()));
+        }
     }
 
     struct Bench {
@@ -112,6 +163,7 @@ mod suite {
         fn new(fails: fn(Call) -> Option<Failure>) -> Result<Self> {
             let toy = Toy {
                 calls: KVec::new(),
+                told: KVec::new(),
                 fails,
                 state: [1, 2],
             };
@@ -128,6 +180,12 @@ mod suite {
                 self.machine.with(|owner| owner.take()),
                 self.machine.state(),
             )
+        }
+
+        /// Asks for a state, whether or not it is reached. What the driver was told.
+        fn told(&self, target: State) -> KVec<Told> {
+            let _ = self.machine.set_state(&self.core, target);
+            self.machine.with(|owner| core::mem::take(&mut owner.told))
         }
 
         /// As a write to the data file.
@@ -327,6 +385,134 @@ mod suite {
         bench.machine.closed();
         assert_eq!(session.append(&[1], 0), Err(ENODEV));
         assert_eq!(bench.machine.state(), State::Running);
+        Ok(())
+    }
+
+    #[test]
+    fn last_close_is_told_after_the_session_has_ended() -> Result {
+        let bench = Bench::new(never)?;
+        let _ = bench.told(State::StopCopy);
+        bench.machine.closed();
+        bench.machine.with(|owner| {
+            assert_eq!(owner.told.as_slice(), &[Told::Over(Role::Save, 2, None)]);
+            assert_eq!(owner.calls.last(), Some(&Call::Closed));
+        });
+        Ok(())
+    }
+
+    #[test]
+    fn driver_is_told_of_arcs_and_sessions() -> Result {
+        use Told::*;
+
+        let bench = Bench::new(never)?;
+        let told = |target, expected: &[Told]| {
+            assert_eq!(bench.told(target).as_slice(), expected);
+        };
+        told(
+            State::PreCopy,
+            &[
+                Begins(MigArc::RunningToPreCopy),
+                Begun(Role::Save),
+                Ended(MigArc::RunningToPreCopy, Ok(())),
+            ],
+        );
+        told(
+            State::StopCopy,
+            &[
+                Begins(MigArc::PreCopyToPreCopyP2p),
+                Ended(MigArc::PreCopyToPreCopyP2p, Ok(())),
+                Begins(MigArc::PreCopyP2pToStopCopy),
+                Ended(MigArc::PreCopyP2pToStopCopy, Ok(())),
+            ],
+        );
+        told(
+            State::Resuming,
+            &[
+                Begins(MigArc::StopCopyToStop),
+                Over(Role::Save, 2, None),
+                Ended(MigArc::StopCopyToStop, Ok(())),
+                Begins(MigArc::StopToResuming),
+                Begun(Role::Resume),
+                Ended(MigArc::StopToResuming, Ok(())),
+            ],
+        );
+        told(
+            State::Stop,
+            &[
+                Begins(MigArc::ResumingToStop),
+                Refused(ENODATA),
+                Ended(MigArc::ResumingToStop, Err(Failure::Kept(ENODATA))),
+            ],
+        );
+        bench.write(&[1, 2])?;
+        told(
+            State::Stop,
+            &[
+                Begins(MigArc::ResumingToStop),
+                Over(Role::Resume, 2, None),
+                Ended(MigArc::ResumingToStop, Ok(())),
+            ],
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn what_check_has_refused_is_known_at_once_and_at_the_end() -> Result {
+        let bench = Bench::new(never)?;
+        let _ = bench.told(State::Resuming);
+        assert_eq!(bench.machine.with(|owner| owner.reject()), None);
+        assert_eq!(bench.write(&[9]), Err(EPERM));
+        assert_eq!(bench.machine.with(|owner| owner.reject()), Some(EPERM));
+        bench.machine.reset_prepare();
+        bench.machine.reset_done();
+        bench.machine.with(|owner| {
+            let over = Told::Over(Role::Resume, 1, Some(EPERM));
+            assert_eq!(owner.told.as_slice(), &[over]);
+            assert_eq!(owner.reject(), None);
+        });
+        Ok(())
+    }
+
+    #[test]
+    fn arc_that_breaks_the_device_is_known_by_it() -> Result {
+        use Told::*;
+
+        let fails = |call| (call == Call::Load).then_some(Failure::Kept(EIO));
+        let bench = Bench::new(fails)?;
+        let _ = bench.told(State::Resuming);
+        bench.write(&[1, 2])?;
+        let told = bench.told(State::Stop);
+        let arc = MigArc::ResumingToStop;
+        assert_eq!(
+            told.as_slice(),
+            &[
+                Begins(arc),
+                Ended(arc, Err(Failure::Broken(EIO))),
+                Over(Role::Resume, 2, None),
+            ]
+        );
+        assert_eq!(bench.machine.with(|owner| owner.failed()), Some((arc, EIO)));
+        Ok(())
+    }
+
+    #[test]
+    fn stopped_device_can_be_loaded_without_a_session() -> Result {
+        let bench = Bench::new(never)?;
+        let load = || {
+            let load = |owner: &mut Owner<Toy>| owner.load(&bench.core, [3, 4]);
+            bench.machine.with(load)
+        };
+        assert_eq!(load(), Err(EINVAL));
+        let _ = bench.told(State::Stop);
+        assert_eq!(load(), Ok(()));
+        bench.machine.with(|owner| {
+            assert_eq!(owner.state, [3, 4]);
+            assert_eq!(owner.state(), State::Stop);
+            assert!(owner.told.is_empty());
+            owner.fails = |_| Some(Failure::Kept(EIO));
+        });
+        assert_eq!(load(), Err(EIO));
+        assert_eq!(bench.machine.state(), State::Error);
         Ok(())
     }
 }

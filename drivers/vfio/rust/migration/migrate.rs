@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a [`Machine`](super::Machine) asks of the driver, and tells it.
+
+use super::{
+    data::Data,
+    session::{
+        Expect,
+        Role,
+        Session, //
+    },
+    MigArc, //
+};
+use crate::device::Core;
+use kernel::prelude::*;
+
+/// The image of a device, see [`Expect::Image`].
+pub(super) type ImageOf<M> = <<M as Migrate>::Expected as Expect>::Image;
+/// Why data are refused, see [`Expect::Reject`].
+pub(super) type RejectOf<M> = <<M as Migrate>::Expected as Expect>::Reject;
+/// What of an image can be loaded, see [`Expect::Verified`].
+pub(super) type VerifiedOf<M> = <<M as Migrate>::Expected as Expect>::Verified;
+
+/// A failed step, and where it leaves the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// In the state it was in.
+    Kept(Error),
+    /// In no state that it could go on from: it is in [`State::Error`] until it is reset.
+    Broken(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Self {
+        Self::Kept(e)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Kept(e) | Failure::Broken(e) => e,
+        }
+    }
+}
+
+/// What only the driver can do on the way from one state to another.
+///
+/// The implementing type is the driver's part of an open device. Every callback may sleep, but not
+/// for long: the user waits for it, and so does who looks at the state in debugfs. None runs while
+/// another one does, and none begins while the function is being reset. None may wait for user
+/// memory, or for a page fault on the device's own.
+#[vtable]
+pub trait Migrate: Send + Unpin + 'static {
+    /// What the device expects of the data that it is to load.
+    type Expected: Expect;
+
+    /// Name of the data files, in `/proc/<pid>/fd`.
+    const FILE: &'static CStr = c"vfio_mig";
+
+    /// Stops the device: what it has begun is finished, and it does nothing any more.
+    fn stop(&mut self, core: &Core) -> Result<(), Failure>;
+
+    /// Starts the stopped device; quiet, if there is [`Migrate::quiesce`].
+    fn start(&mut self, _core: &Core) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Has the device access no other device any more. A driver that has this offers the P2P
+    /// states.
+    fn quiesce(&mut self, _core: &Core) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Undoes [`Migrate::quiesce`].
+    fn unquiesce(&mut self, _core: &Core) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// What can be said of the running device: the first [`Expect::HEAD`] bytes of its image. A
+    /// driver that has this offers pre-copy.
+    fn save_head(&mut self, _core: &Core) -> Result<ImageOf<Self>> {
+        Err(EOPNOTSUPP)
+    }
+
+    /// The stopped device's state. `begun` is what was sent in pre-copy; the data must begin with
+    /// the same bytes.
+    fn save(
+        &mut self,
+        core: &Core,
+        begun: Option<&Data<ImageOf<Self>>>,
+    ) -> Result<Data<ImageOf<Self>>>;
+
+    /// What the stopped device expects of the data that are to come.
+    fn expected(&mut self, core: &Core) -> Result<Self::Expected>;
+
+    /// Loads a state into the stopped device. If this fails, nobody knows what it has of it: it is
+    /// in [`State::Error`] then.
+    fn load(&mut self, core: &Core, state: VerifiedOf<Self>) -> Result;
+
+    /// The device has been reset. The function's registers must not be waited for.
+    fn reset(&mut self) {}
+
+    /// The device's last user has gone; its session is over, if there was one.
+    fn closed(&mut self) {}
+
+    /// `arc` is about to be walked.
+    fn arc_begins(&mut self, _arc: MigArc) {}
+
+    /// `arc` was walked, or was not. Of an arc that leads to [`State::Error`] this comes before
+    /// the end of the session, of others after it.
+    ///
+    /// [`State::Error`]: super::State::Error
+    fn arc_ended(&mut self, _arc: MigArc, _result: Result<(), Failure>) {}
+
+    /// A session has begun, on the arc that is being walked. There is one at a time.
+    fn session_begun(&mut self, _role: Role) {}
+
+    /// What has come in is not to be loaded, as [`Expect::verify`] says. The session goes on.
+    fn session_refused(&mut self, _reject: RejectOf<Self>) {}
+
+    /// The session is over. What it has can be kept.
+    fn session_ended(&mut self, _session: Session<Self::Expected>) {}
+}
