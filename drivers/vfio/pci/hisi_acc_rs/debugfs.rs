@@ -49,9 +49,9 @@ pub(crate) fn create(dev: &ARef<Device<HisiAcc>>) -> Option<Folder> {
 /// of `read`.
 fn with_registers<R>(dev: &Device<HisiAcc>, read: impl FnOnce(&Open) -> Result<R>) -> Result<R> {
     let mig = dev.mig().ok_or(ENODEV)?;
-    mig.owner.with(|owner| {
-        let open = owner.open.as_ref().ok_or(ENODEV)?;
-        if mig.owner.in_reset() {
+    mig.machine.with(|vf| {
+        let open = vf.open.as_ref().ok_or(ENODEV)?;
+        if mig.machine.in_reset() {
             return Err(EBUSY);
         }
         let _awake = dev.core().awake().ok_or(EBUSY)?;

@@ -113,7 +113,7 @@ impl Operations for HisiAcc {
     }
 
     fn migration(&self) -> Option<&dyn Migration> {
-        self.mig().map(|mig| mig as &dyn Migration)
+        self.mig().map(|mig| &mig.machine as &dyn Migration)
     }
 
     fn open(dev: &Device<Self>) -> Result {

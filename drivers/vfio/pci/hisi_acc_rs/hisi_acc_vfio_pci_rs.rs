@@ -3,10 +3,10 @@
 //! VFIO PCI driver for the VFs of HiSilicon accelerators, with live migration.
 //!
 //! What is general about a VFIO driver is in the crate `vfio`. From the outside in, this driver
-//! is `device` (callbacks), `mig` (who owns what), `open` and `doing` (an open device, its arcs
-//! and states), `qm` (what is done to the hardware), `hal` (where its registers are), `ffi`
-//! (hisi_qm); beside them `session` (data files), `matching` and `wire` (the stream), `reset`,
-//! `debugfs`, `history`, `symptoms` and `trace`.
+//! is `device` (callbacks), `mig` (who owns what, and what the state machine asks), `open` (an
+//! open device), `qm` (what is done to the hardware), `hal` (where its registers are), `ffi`
+//! (hisi_qm); beside them `matching` and `wire` (the stream), `reset`, `debugfs`, `history`,
+//! `record`, `symptoms` and `trace`.
 
 // Some of what the debug files show is for them alone.
 #![cfg_attr(not(CONFIG_VFIO_DEBUGFS), allow(dead_code))]
@@ -17,7 +17,6 @@ mod debugfs;
 #[path = "no_debugfs.rs"]
 mod debugfs;
 mod device;
-mod doing;
 mod engine;
 mod ffi;
 mod hal;
@@ -29,7 +28,6 @@ mod qm;
 mod record;
 mod regs;
 mod reset;
-mod session;
 mod symptoms;
 mod trace;
 mod wire;

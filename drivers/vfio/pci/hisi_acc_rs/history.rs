@@ -6,21 +6,29 @@
 //! session before it ended, to where the device is in RUNNING again or the next session begins.
 
 use crate::{
-    matching::Reject,
+    matching::{
+        Expected,
+        Reject, //
+    },
     record::{
         Origin,
-        Record,
-        Role, //
+        Record, //
     },
-    session::Id,
     symptoms::Symptoms,
     trace,
 };
 use kernel::prelude::*;
 use vfio::{
     clock::Moment,
-    migration::MigArc, //
+    migration::{
+        MigArc,
+        Role,
+        Session, //
+    }, //
 };
+
+/// Number of a session, counted per device from 1.
+pub(crate) type Id = u64;
 
 /// Sessions that are remembered.
 const SESSIONS: usize = 4;
@@ -122,19 +130,6 @@ pub(crate) struct FailedArc {
     pub(crate) symptoms: Symptoms,
 }
 
-impl FailedArc {
-    /// `arc` has failed just now.
-    pub(crate) fn new(session: Option<Id>, arc: MigArc, error: Error, symptoms: Symptoms) -> Self {
-        Self {
-            time: Moment::now(),
-            session,
-            arc,
-            error,
-            symptoms,
-        }
-    }
-}
-
 /// What is kept: since the last open, but for the numbering.
 pub(crate) struct History {
     last_id: Id,
@@ -150,6 +145,8 @@ pub(crate) struct History {
     pending: Last<Step, STEPS>,
     /// Whether the newest session has the arcs that are walked now.
     attached: bool,
+    /// Whether the newest session is under way.
+    under_way: bool,
     /// When the arc that is walked now was begun.
     started: Option<Moment>,
 }
@@ -164,6 +161,7 @@ impl History {
         failures: Last::EMPTY,
         pending: Last::EMPTY,
         attached: false,
+        under_way: false,
         started: None,
     };
 
@@ -172,16 +170,11 @@ impl History {
         self.started = takes_time(arc).then(Moment::now);
     }
 
-    /// Number for a new session.
-    pub(crate) fn next_id(&mut self) -> Id {
-        self.last_id += 1;
-        self.last_id
-    }
-
     /// A session begins, with the arc that is walked now if there is one.
-    pub(crate) fn begin(&mut self, id: Id, role: Role, origin: Origin) {
+    pub(crate) fn begin(&mut self, role: Role, origin: Origin) {
+        self.last_id += 1;
         self.sessions.push(Entry {
-            id,
+            id: self.last_id,
             role,
             origin,
             begin: self.started.unwrap_or_else(Moment::now),
@@ -191,33 +184,50 @@ impl History {
         });
         self.pending.clear();
         self.attached = true;
+        self.under_way = true;
     }
 
-    /// The data of session `id` are refused. Returns whether that was not known yet.
-    pub(crate) fn refuse(&mut self, id: Id, reject: Reject) -> bool {
-        let refused = Some((id, reject));
-        let new = self.refused != refused;
-        self.refused = refused;
-        if let Some(entry) = self.newest(id) {
-            entry.refused = Some(reject);
-        }
-        new
+    /// The data of the session that is under way are refused. Returns its number, if that was not
+    /// known yet.
+    pub(crate) fn refuse(&mut self, reject: Reject) -> Option<Id> {
+        let entry = self.sessions.newest_mut()?;
+        entry.refused = Some(reject);
+        let refused = (entry.id, reject);
+        let last = self.refused.replace(refused);
+        (last != Some(refused)).then_some(refused.0)
     }
 
-    /// A session has ended. Its data are kept, unless there are none.
-    pub(crate) fn end(&mut self, record: Record) {
-        let len = record.len();
-        if let Some(entry) = self.newest(record.id()) {
-            entry.end = Some((Moment::now(), len));
-        }
+    /// The session that is under way has ended. Its data are kept, unless there are none.
+    pub(crate) fn end(&mut self, session: Session<Expected>) {
+        self.under_way = false;
+        let Some(entry) = self.sessions.newest_mut() else {
+            return;
+        };
+        let len = session.data().as_slice().len();
+        entry.end = Some((Moment::now(), len));
         if len > 0 {
-            self.last = Some(record);
+            self.last = Some(Record {
+                id: entry.id,
+                origin: entry.origin,
+                session,
+            });
         }
     }
 
-    /// The newest session, if it is session `id`.
-    fn newest(&mut self, id: Id) -> Option<&mut Entry> {
-        self.sessions.newest_mut().filter(|entry| entry.id == id)
+    /// Number of the session that is under way, if there is one.
+    pub(crate) fn current(&self) -> Option<Id> {
+        self.under_way.then_some(self.last_id)
+    }
+
+    /// `arc` has failed just now, and the hardware has these symptoms.
+    pub(crate) fn fail(&mut self, arc: MigArc, error: Error, symptoms: Symptoms) {
+        self.failures.push(FailedArc {
+            time: Moment::now(),
+            session: self.current(),
+            arc,
+            error,
+            symptoms,
+        });
     }
 
     /// The arc that was begun last was walked, or not. Returns what is kept of it.
@@ -256,27 +266,15 @@ impl History {
 #[kernel::prelude::kunit_tests(rust_hisi_acc_history)]
 mod tests {
     use super::*;
-    use crate::{
-        matching::Expected,
-        record::Session,
-        session::ResumeSession, //
-    };
+    use crate::wire::Data;
 
     fn step(history: &mut History, arc: MigArc) {
         history.start(arc);
         history.step(arc, Ok(()));
     }
 
-    fn end(history: &mut History, id: Id) -> Result {
-        let here = Expected {
-            device: 0xa251,
-            queue_count: 8,
-            isolation: 0,
-        };
-        history.end(Record {
-            session: Session::Resume(ResumeSession::new(id, here)?),
-            origin: Origin::User,
-        });
+    fn end(history: &mut History) -> Result {
+        history.end(Session::saved(&Data::empty())?);
         Ok(())
     }
 
@@ -301,10 +299,11 @@ mod tests {
     fn session_has_the_arcs_around_it() -> Result {
         let mut history = History::EMPTY;
         step(&mut history, MigArc::RunningP2pToStop);
-        let id = history.next_id();
-        history.begin(id, Role::Save, Origin::User);
+        history.begin(Role::Save, Origin::User);
         step(&mut history, MigArc::StopToStopCopy);
-        end(&mut history, id)?;
+        assert_eq!(history.current(), Some(1));
+        end(&mut history)?;
+        assert_eq!(history.current(), None);
         step(&mut history, MigArc::StopCopyToStop);
         step(&mut history, MigArc::StopToRunningP2p);
         history.settle();
@@ -327,13 +326,13 @@ mod tests {
     #[test]
     fn next_owner_sees_nothing_but_the_numbering() -> Result {
         let mut history = History::EMPTY;
-        let id = history.next_id();
-        history.begin(id, Role::Resume, Origin::User);
-        end(&mut history, id)?;
+        history.begin(Role::Resume, Origin::User);
+        end(&mut history)?;
         history.forget();
         assert_eq!(history.sessions.iter().count(), 0);
         assert!(!history.attached);
-        assert_eq!(history.next_id(), id + 1);
+        history.begin(Role::Resume, Origin::User);
+        assert_eq!(history.current(), Some(2));
         Ok(())
     }
 }

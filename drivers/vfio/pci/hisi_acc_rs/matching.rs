@@ -10,6 +10,7 @@ use crate::{
     hal::EventContexts,
     wire::{
         self,
+        Data,
         Image, //
     },
 };
@@ -18,6 +19,7 @@ use kernel::{
     fmt,
     prelude::*, //
 };
+use vfio::migration::Expect;
 use zerocopy::byteorder::little_endian::U32;
 
 /// What the device of this host is, read when it was opened.
@@ -114,10 +116,18 @@ impl Expected {
             (Field::Isolation, self.isolation.into()),
         ]
     }
+}
+
+impl Expect for Expected {
+    type Image = Image;
+    type Verified = Verified;
+    type Reject = Reject;
+
+    const HEAD: usize = wire::MATCH_SIZE;
 
     /// Compares the match data of `image` with this device. Version 1 is known by its magic and
     /// has no number.
-    pub(crate) fn check(&self, image: &Image) -> Result<(), Reject> {
+    fn check(&self, image: &Image) -> Result<(), Reject> {
         let got = [
             image.magic.get(),
             image.major.get().into(),
@@ -131,6 +141,10 @@ impl Expected {
             .zip(got)
             .skip(known)
             .try_for_each(|((field, expected), got)| check(field, expected, got))
+    }
+
+    fn verify(&self, data: &Data) -> Result<Verified, Reject> {
+        Verified::parse(data, self)
     }
 }
 
@@ -180,12 +194,9 @@ pub(crate) enum Verified {
 }
 
 impl Verified {
-    /// Parses the first `len` bytes of `bytes` for the device `expected`.
-    pub(crate) fn parse(
-        bytes: &[u8; wire::SIZE],
-        len: usize,
-        expected: &Expected,
-    ) -> Result<Self, Reject> {
+    /// Parses `data` for the device `expected`.
+    fn parse(data: &Data, expected: &Expected) -> Result<Self, Reject> {
+        let len = data.as_slice().len();
         let short = |expected: usize| Reject {
             field: Field::Length,
             expected: expected as u64,
@@ -195,8 +206,8 @@ impl Verified {
             return Err(short(wire::MATCH_SIZE));
         }
 
-        let image = Image::from_bytes(bytes);
-        expected.check(&image)?;
+        let image = data.image();
+        expected.check(image)?;
 
         if len < wire::SIZE {
             // A peer of our own says whether this is all; the C driver cannot.
@@ -251,7 +262,10 @@ impl Verified {
 #[kernel::prelude::kunit_tests(rust_hisi_acc_matching)]
 mod tests {
     use super::*;
-    use zerocopy::byteorder::little_endian::U64;
+    use zerocopy::{
+        byteorder::little_endian::U64,
+        FromZeros, //
+    };
 
     const HERE: Expected = Expected {
         device: 0xa251,
@@ -260,7 +274,7 @@ mod tests {
     };
 
     fn image() -> Image {
-        let mut image = Image::from_bytes(&[0; wire::SIZE]);
+        let mut image = Image::new_zeroed();
         image.magic.set(wire::MAGIC_V2);
         image.queue_count.set(32);
         image.device.set(0xa251);
@@ -279,7 +293,7 @@ mod tests {
     }
 
     fn parse(image: Image, len: usize) -> Result<Verified, Reject> {
-        Verified::parse(&image.to_bytes(), len, &HERE)
+        HERE.verify(&Data::head(image, len))
     }
 
     fn refused(image: Image) -> Option<Field> {

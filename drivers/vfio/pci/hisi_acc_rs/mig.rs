@@ -4,57 +4,46 @@
 
 use crate::{
     debugfs::Outcome,
-    doing::{
-        Doing,
-        Failed, //
-    },
     engine::Engine,
     ffi::PfQm,
     hal::Mode,
-    history::{
-        FailedArc,
-        History, //
+    history::History,
+    matching::{
+        Expected,
+        Reject,
+        Verified, //
     },
-    matching::Verified,
     open::{
-        Failure,
         Identity,
         Open, //
     },
-    record::{
-        Origin,
-        Record,
-        Role,
-        Session, //
-    },
-    session::SaveSession,
+    record::Origin,
     symptoms::Symptoms,
     trace,
-    wire, //
+    wire::{
+        Data,
+        Image, //
+    }, //
 };
 use kernel::{
-    fs::File,
     pci,
     prelude::*,
-    sync::{
-        aref::ARef,
-        atomic::{
-            Atomic,
-            Relaxed, //
-        }, //
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
     }, //
 };
 use vfio::{
     device::Core,
     migration::{
-        Features,
+        Expect,
+        Failure,
+        Machine,
         MigArc,
-        Migration,
+        Migrate,
+        Role,
+        Session,
         State, //
-    },
-    reset::{
-        Guarded,
-        Reset, //
     }, //
 };
 
@@ -67,96 +56,49 @@ pub(crate) struct Hardware {
     pub(crate) function: u32,
 }
 
-/// All that changes about a VF.
-pub(crate) struct Owner {
+/// A VF, with all that changes about it but the state it is in.
+pub(crate) struct Vf {
+    pub(crate) hw: Hardware,
     /// The device, while it is open.
     pub(crate) open: Option<Open>,
     /// What the device is, from when it was first asked with success: when it was bound, or opened.
     pub(crate) identity: Option<Identity>,
-    /// Sessions that are over.
+    /// Sessions, and arcs that failed.
     pub(crate) history: History,
     /// How the last command in debugfs went.
     pub(crate) outcome: Option<Outcome>,
 }
 
-impl Owner {
-    /// The state that the device is in, while it is open.
-    pub(crate) fn state(&self) -> Option<State> {
-        self.open.as_ref().map(|open| open.doing.state())
-    }
-
-    /// Walks `arc`. A failure leaves the device in its state, or in ERROR with the reason.
-    pub(crate) fn walk(&mut self, hw: &Hardware, arc: MigArc) -> Result<Option<ARef<File>>> {
-        let open = self.open.as_mut().ok_or(ENODEV)?;
-        self.history.start(arc);
-        let result = match open.walk(hw, &mut self.history, arc) {
-            Ok(file) => Ok(file),
-            Err(Failure::Kept(error)) => {
-                self.note(hw, arc, error);
-                Err(error)
-            }
-            Err(Failure::Broken(error)) => {
-                self.fail(hw, arc, error);
-                Err(error)
-            }
-        };
-
-        let walked = result.as_ref().map(|_| ()).map_err(|error| *error);
-        let step = self.history.step(arc, walked);
-        if let Some(open) = &self.open {
-            trace::arc(open.vf.pdev(), &step);
-        }
-        if self.state() == Some(State::Running) {
-            self.history.settle();
-        }
-        result
-    }
-
-    /// Leaves a P2P state that was entered on the way from `origin`, which is none, to where the
-    /// device could not be brought. A user who does not know these states must not end in one.
-    pub(crate) fn turn_back(&mut self, hw: &Hardware, origin: State) {
-        if matches!(origin, State::RunningP2p | State::PreCopyP2p) {
-            return;
-        }
-        let arc = match self.state() {
-            Some(State::RunningP2p) => MigArc::RunningP2pToRunning,
-            Some(State::PreCopyP2p) => MigArc::PreCopyP2pToPreCopy,
-            _ => return,
-        };
-        // Nothing is asked of the hardware, so it cannot fail.
-        let _ = self.walk(hw, arc);
+impl Vf {
+    /// The device, which must be open.
+    fn opened(&mut self) -> Result<&mut Open> {
+        self.open.as_mut().ok_or(ENODEV)
     }
 
     /// Remembers that `arc` has failed, and what the hardware says now.
-    fn note(&mut self, hw: &Hardware, arc: MigArc, error: Error) {
+    fn note(&mut self, arc: MigArc, error: Error) {
         if let Some(open) = &self.open {
-            let symptoms = Symptoms::of(&open.vf, hw);
-            let failed = FailedArc::new(open.doing.session(), arc, error, symptoms);
-            self.history.failures.push(failed);
+            let symptoms = Symptoms::of(&open.vf, &self.hw);
+            self.history.fail(arc, error, symptoms);
         }
     }
 
-    /// `arc` has failed and leaves the device in ERROR.
-    fn fail(&mut self, hw: &Hardware, arc: MigArc, error: Error) {
-        self.note(hw, arc, error);
-        if let Some(open) = &mut self.open {
-            let failed = Doing::Failed(Failed { arc, error });
-            open.doing.end(failed, &mut self.history, open.vf.pdev());
+    /// Remembers why the session's data are refused; tells it once.
+    fn refuse(&mut self, reject: Reject) {
+        if let (Some(id), Some(open)) = (self.history.refuse(reject), &self.open) {
+            trace::refuse(open.vf.pdev(), id, &reject);
         }
     }
 
     /// Saves a stopped function for debugfs.
-    pub(crate) fn snapshot(&mut self, hw: &Hardware) -> Result {
-        let open = self.open.as_mut().ok_or(ENODEV)?;
-        let data = open
+    pub(crate) fn snapshot(&mut self) -> Result {
+        let data = self
+            .opened()?
             .save_all()
-            .inspect_err(|e| self.note(hw, MigArc::StopToStopCopy, *e))?;
-        let session = SaveSession::stop_copy(self.history.next_id(), &data)?;
-        self.history.begin(session.id, Role::Save, Origin::Debugfs);
-        self.history.end(Record {
-            session: Session::Save(session),
-            origin: Origin::Debugfs,
-        });
+            .inspect_err(|e| self.note(MigArc::StopToStopCopy, *e))?;
+        let session = Session::saved(&data)?;
+        self.history.begin(Role::Save, Origin::Debugfs);
+        self.history.end(session);
         Ok(())
     }
 
@@ -168,35 +110,110 @@ impl Owner {
     pub(crate) fn last_verified(&self) -> Result<Verified> {
         let open = self.open.as_ref().ok_or(ENODEV)?;
         let record = self.history.last.as_ref().ok_or(ENODATA)?;
-        Ok(record.data().verify(&open.identity.expected)?)
-    }
-
-    /// Loads a stopped function for debugfs.
-    pub(crate) fn load(&mut self, hw: &Hardware, verified: &Verified) -> Result {
-        let open = self.open.as_mut().ok_or(ENODEV)?;
-        open.load(verified)
-            .inspect_err(|e| self.fail(hw, MigArc::ResumingToStop, *e))
+        Ok(open.identity.expected.verify(&record.data())?)
     }
 }
 
-impl Reset for Owner {
+#[vtable]
+impl Migrate for Vf {
+    type Expected = Expected;
+
+    const FILE: &'static CStr = c"hisi_acc_vf_mig";
+
+    fn stop(&mut self, _core: &Core) -> Result<(), Failure> {
+        let hw = self.hw;
+        self.opened()?.stop(&hw)
+    }
+
+    fn start(&mut self, _core: &Core) -> Result<(), Failure> {
+        Ok(self.opened()?.start()?)
+    }
+
+    /// The accelerators are integrated endpoints without a path to one another, so there is
+    /// nothing to stop.
+    fn quiesce(&mut self, _core: &Core) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn unquiesce(&mut self, _core: &Core) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn save_head(&mut self, _core: &Core) -> Result<Image> {
+        Ok(self.opened()?.match_data())
+    }
+
+    fn save(&mut self, _core: &Core, begun: Option<&Data>) -> Result<Data> {
+        let open = self.opened()?;
+        match begun {
+            Some(begun) => open.save_rest(begun),
+            None => open.save_all(),
+        }
+    }
+
+    fn expected(&mut self, _core: &Core) -> Result<Expected> {
+        Ok(self.opened()?.identity.expected)
+    }
+
+    fn load(&mut self, _core: &Core, state: Verified) -> Result {
+        self.opened()?.load(&state)
+    }
+
     fn reset(&mut self) {
-        if let Some(open) = &mut self.open {
-            open.doing
-                .end(Doing::RUNNING, &mut self.history, open.vf.pdev());
+        self.history.settle();
+    }
+
+    fn closed(&mut self) {
+        self.history.settle();
+        self.open = None;
+    }
+
+    fn arc_begins(&mut self, arc: MigArc) {
+        self.history.start(arc);
+    }
+
+    fn arc_ended(&mut self, arc: MigArc, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.note(arc, failure.into());
+        }
+        let step = self.history.step(arc, result.map_err(Error::from));
+        if let Some(open) = &self.open {
+            trace::arc(open.vf.pdev(), &step);
+        }
+        let (from, to) = arc.ends();
+        let now = match result {
+            Ok(()) => to,
+            Err(Failure::Kept(_)) => from,
+            Err(Failure::Broken(_)) => State::Error,
+        };
+        if now == State::Running {
             self.history.settle();
         }
+    }
+
+    fn session_begun(&mut self, role: Role) {
+        self.history.begin(role, Origin::User);
+    }
+
+    fn session_refused(&mut self, reject: Reject) {
+        self.refuse(reject);
+    }
+
+    fn session_ended(&mut self, session: Session<Expected>) {
+        if let Some(reject) = session.reject() {
+            self.refuse(reject);
+        }
+        self.history.end(session);
     }
 }
 
 /// A VF that can migrate.
 #[pin_data]
 pub(crate) struct Mig {
-    pub(crate) hw: Hardware,
     /// Whether the migration registers are in the PF; does not change while the device is open.
     in_pf: Atomic<bool>,
     #[pin]
-    pub(crate) owner: Guarded<Owner>,
+    pub(crate) machine: Machine<Vf>,
 }
 
 impl Mig {
@@ -209,9 +226,9 @@ impl Mig {
             .ok();
 
         pin_init!(Self {
-            hw,
             in_pf: Atomic::new(mode == Mode::PfCtrl),
-            owner <- Guarded::new(Owner {
+            machine <- Machine::new(Vf {
+                hw,
                 open: None,
                 identity,
                 history: History::EMPTY,
@@ -226,13 +243,13 @@ impl Mig {
     ///
     /// Those of [`Open::new`].
     pub(crate) fn open(&self, pdev: &pci::Device) -> Result {
-        let mode = Mode::of(&self.hw.pf);
-        self.owner.with(|owner| {
-            let open = Open::new(pdev, &self.hw, mode, owner.identity)?;
+        self.machine.with(|vf| {
+            let mode = Mode::of(&vf.hw.pf);
+            let open = Open::new(pdev, &vf.hw, mode, vf.identity)?;
             self.in_pf.store(mode == Mode::PfCtrl, Relaxed);
-            owner.history.forget();
-            owner.identity = Some(open.identity);
-            owner.open = Some(open);
+            vf.history.forget();
+            vf.identity = Some(open.identity);
+            vf.open = Some(open);
             Ok(())
         })
     }
@@ -244,55 +261,5 @@ impl Mig {
         } else {
             Mode::VfCtrl
         }
-    }
-}
-
-impl Migration for Mig {
-    fn features(&self) -> Features {
-        Features::PRE_COPY.and(Features::P2P)
-    }
-
-    fn set_state(&self, core: &Core, target: State) -> Result<Option<ARef<File>>> {
-        self.owner.with(|owner| {
-            let origin = owner.state().ok_or(ENODEV)?;
-            let mut current = origin;
-            let mut file = None;
-            while current != target {
-                if self.owner.in_reset() {
-                    return Err(EBUSY);
-                }
-                let arc = core.next_arc(current, target)?;
-                file = owner
-                    .walk(&self.hw, arc)
-                    .inspect_err(|_| owner.turn_back(&self.hw, origin))?;
-                current = arc.ends().1;
-            }
-            Ok(file)
-        })
-    }
-
-    /// A device that nobody has open would run.
-    fn state(&self) -> State {
-        self.owner
-            .with(|owner| owner.state().unwrap_or(State::Running))
-    }
-
-    fn data_size(&self) -> Result<usize> {
-        Ok(wire::SIZE)
-    }
-
-    fn closed(&self) {
-        self.owner.with(|owner| {
-            owner.reset();
-            owner.open = None;
-        });
-    }
-
-    fn reset_prepare(&self) {
-        self.owner.reset_begin();
-    }
-
-    fn reset_done(&self) {
-        self.owner.reset_end();
     }
 }

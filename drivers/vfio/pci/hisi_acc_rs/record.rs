@@ -2,33 +2,18 @@
 
 //! What is kept of a session when it is over, for debugfs.
 
-use crate::session::{
-    Data,
-    Id,
-    ResumeSession,
-    SaveSession, //
+use crate::{
+    history::Id,
+    matching::Expected,
+    wire::{
+        self,
+        Data, //
+    },
 };
-use kernel::sync::Arc;
-use vfio::data_file::Readable;
-
-/// Which way the data went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Out of the device.
-    Save,
-    /// Into the device.
-    Resume,
-}
-
-impl Role {
-    /// Its name in debugfs.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Save => "save",
-            Self::Resume => "resume",
-        }
-    }
-}
+use vfio::migration::{
+    Role,
+    Session, //
+};
 
 /// Who had the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,50 +34,29 @@ impl Origin {
     }
 }
 
-/// A session of either kind.
-#[derive(Clone)]
-pub(crate) enum Session {
-    Save(Arc<Readable<SaveSession>>),
-    Resume(Arc<ResumeSession>),
+/// Name of a role in debugfs.
+pub(crate) const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Save => "save",
+        Role::Resume => "resume",
+    }
 }
 
 /// A session that is over.
-#[derive(Clone)]
 pub(crate) struct Record {
-    pub(crate) session: Session,
+    pub(crate) id: Id,
     pub(crate) origin: Origin,
+    pub(crate) session: Session<Expected>,
 }
 
 impl Record {
-    /// The session's number.
-    pub(crate) fn id(&self) -> Id {
-        match &self.session {
-            Session::Save(session) => session.id,
-            Session::Resume(session) => session.id,
-        }
-    }
-
-    /// Which way its data went.
-    pub(crate) fn role(&self) -> Role {
-        match &self.session {
-            Session::Save(_) => Role::Save,
-            Session::Resume(_) => Role::Resume,
-        }
-    }
-
     /// Its data.
     pub(crate) fn data(&self) -> Data {
-        match &self.session {
-            Session::Save(session) => session.data(),
-            Session::Resume(session) => session.data(),
-        }
+        self.session.data()
     }
 
-    /// Bytes of its data.
-    pub(crate) fn len(&self) -> usize {
-        match &self.session {
-            Session::Save(session) => session.len(),
-            Session::Resume(session) => session.len(),
-        }
+    /// Whether its data can be all of a stream.
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(self.data().as_slice().len(), wire::SIZE | wire::MATCH_SIZE)
     }
 }

@@ -5,9 +5,11 @@
 mod ffi;
 
 use crate::{
-    history::Step,
-    matching::Reject,
-    session::Id, //
+    history::{
+        Id,
+        Step, //
+    },
+    matching::Reject, //
 };
 use kernel::{
     pci,

@@ -102,10 +102,13 @@ const _: () = {
     assert!(core::mem::offset_of!(Image, cqc_dma) == 168);
 };
 
+/// The data of a session: nothing, the match data, all of the structure, or a part of it.
+pub(crate) type Data = vfio::migration::Data<Image>;
+
 impl Image {
-    /// The structure in `bytes`.
-    pub(crate) fn from_bytes(bytes: &[u8; SIZE]) -> Self {
-        zerocopy::transmute!(*bytes)
+    /// The part of the structure that is no address.
+    pub(crate) fn registers(&self) -> &[u8] {
+        &self.as_bytes()[..REGISTERS_SIZE]
     }
 
     /// Whether this is a stream of version 1.
@@ -129,11 +132,6 @@ impl Image {
             (self.eqe_dma.get(), self.aeqe_dma.get())
         }
     }
-
-    /// The bytes of the structure.
-    pub(crate) fn to_bytes(self) -> [u8; SIZE] {
-        zerocopy::transmute!(self)
-    }
 }
 
 /// The address in words 1 and 2 of an event queue's context.
@@ -144,6 +142,7 @@ pub(crate) fn queue_address(context: &[u32; 7]) -> u64 {
 #[kernel::prelude::kunit_tests(rust_hisi_acc_wire)]
 mod tests {
     use super::*;
+    use zerocopy::FromZeros;
 
     #[test]
     fn fields_are_where_the_c_driver_has_them() {
@@ -151,7 +150,7 @@ mod tests {
         for (i, byte) in bytes.iter_mut().enumerate() {
             *byte = i as u8;
         }
-        let image = Image::from_bytes(&bytes);
+        let image: Image = zerocopy::transmute!(bytes);
 
         assert_eq!(image.magic.get(), 0x0706_0504_0302_0100);
         assert_eq!(image.queue_count.get(), 0x0b0a_0908);
@@ -167,12 +166,13 @@ mod tests {
         assert_eq!(image.aeqc[0].get(), 0x5f5e_5d5c);
         assert_eq!(image.eqe_dma.get(), 0x9796_9594_9392_9190);
         assert_eq!(image.cqc_dma.get(), 0xafae_adac_abaa_a9a8);
-        assert_eq!(image.to_bytes(), bytes);
+        assert_eq!(image.as_bytes(), bytes);
+        assert_eq!(image.registers(), &bytes[..REGISTERS_SIZE]);
     }
 
     #[test]
     fn addresses_of_version_1_are_those_in_the_contexts() {
-        let mut image = Image::from_bytes(&[0; SIZE]);
+        let mut image = Image::new_zeroed();
         image.eqc[1].set(0x1111_0000);
         image.eqc[2].set(0x22);
         image.aeqc[1].set(0x3333_0000);
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn promise_needs_a_version_that_can_make_it() {
-        let mut image = Image::from_bytes(&[0; SIZE]);
+        let mut image = Image::new_zeroed();
         image.magic.set(MAGIC_V2);
         image.follows.set(FOLLOWS_STATE);
         assert!(!image.promises_state());

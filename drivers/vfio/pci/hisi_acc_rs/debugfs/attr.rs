@@ -4,11 +4,17 @@
 
 use crate::{
     device::HisiAcc,
-    doing::Doing,
     history::History,
-    mig::Mig,
+    matching::Reject,
+    mig::{
+        Mig,
+        Vf, //
+    },
     open::Open,
-    record::Record, //
+    record::{
+        role_name,
+        Record, //
+    }, //
 };
 use kernel::{
     fmt,
@@ -18,7 +24,8 @@ use kernel::{
 };
 use vfio::{
     debugfs::File,
-    device::Device, //
+    device::Device,
+    migration::Owner, //
 };
 
 /// The file.
@@ -61,7 +68,7 @@ fn yes_no(value: bool) -> &'static str {
 /// Whether the guest's driver has set the function up, if the function can be asked now.
 fn driver_ready(dev: &Device<HisiAcc>, mig: &Mig, open: &Open) -> Option<bool> {
     let _awake = dev.core().awake()?;
-    (!mig.owner.in_reset()).then(|| open.vf.driver_ready())
+    (!mig.machine.in_reset()).then(|| open.vf.driver_ready())
 }
 
 fn print_queues(m: &SeqFile, open: Option<&Open>, driver_ready: Option<bool>) {
@@ -73,20 +80,20 @@ fn print_queues(m: &SeqFile, open: Option<&Open>, driver_ready: Option<bool>) {
     seq_print!(m, "driver ready: {}\n", Maybe(driver_ready.map(yes_no)));
 }
 
-fn print_state(m: &SeqFile, doing: Option<&Doing>) {
-    let Some(doing) = doing else {
+fn print_state(m: &SeqFile, owner: &Owner<Vf>) {
+    if owner.open.is_none() {
         seq_print!(m, "device state: closed\n");
         return;
-    };
-    seq_print!(m, "device state: {}\n", doing.state().name());
-    if let Doing::Failed(failed) = doing {
-        let (from, to) = failed.arc.ends();
+    }
+    seq_print!(m, "device state: {}\n", owner.state().name());
+    if let Some((arc, error)) = owner.failed() {
+        let (from, to) = arc.ends();
         seq_print!(
             m,
             "failed: {} to {}, error {}\n",
             from.name(),
             to.name(),
-            -failed.error.to_errno()
+            -error.to_errno()
         );
     }
 }
@@ -94,9 +101,10 @@ fn print_state(m: &SeqFile, doing: Option<&Doing>) {
 fn print_record(m: &SeqFile, record: Option<&Record>) {
     match record {
         Some(record) => {
-            seq_print!(m, "data valid: {}\n", yes_no(record.data().is_complete()));
-            seq_print!(m, "data size: {}\n", record.len());
-            seq_print!(m, "session: {} {}\n", record.id(), record.role().name());
+            seq_print!(m, "data valid: {}\n", yes_no(record.is_complete()));
+            seq_print!(m, "data size: {}\n", record.data().as_slice().len());
+            let role = role_name(record.session.role());
+            seq_print!(m, "session: {} {}\n", record.id, role);
             seq_print!(m, "source: {}\n", record.origin.name());
         }
         None => {
@@ -108,12 +116,9 @@ fn print_record(m: &SeqFile, record: Option<&Record>) {
     }
 }
 
-fn print_history(m: &SeqFile, history: &History, doing: Option<&Doing>) {
-    // What has been refused of a session that is not over.
-    let refused = match doing {
-        Some(Doing::Resuming(session)) => session.reject().map(|reject| (session.id, reject)),
-        _ => None,
-    };
+/// `reject` is what has been refused of the session that is under way.
+fn print_history(m: &SeqFile, history: &History, reject: Option<Reject>) {
+    let refused = history.current().zip(reject);
     match refused.or(history.refused) {
         Some((id, reject)) => seq_print!(m, "refused: session {}, {}\n", id, reject),
         None => seq_print!(m, "refused: none\n"),
@@ -135,19 +140,22 @@ impl File for Attr {
     fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
         let mig = dev.mig().ok_or(ENODEV)?;
         // All of it is of one moment.
-        mig.owner.with(|owner| {
+        mig.machine.with(|owner| {
             let open = owner.open.as_ref();
-            let doing = open.map(|open| &open.doing);
             let ready = open.and_then(|open| driver_ready(dev, mig, open));
 
-            seq_print!(m, "engine: {}\n", mig.hw.engine.name());
-            seq_print!(m, "hardware version: {}\n", HwVersion(mig.hw.pf.version()));
+            seq_print!(m, "engine: {}\n", owner.hw.engine.name());
+            seq_print!(
+                m,
+                "hardware version: {}\n",
+                HwVersion(owner.hw.pf.version())
+            );
             seq_print!(m, "registers: {}\n", mig.mode().name());
-            seq_print!(m, "function: {}\n", mig.hw.function);
+            seq_print!(m, "function: {}\n", owner.hw.function);
             print_queues(m, open, ready);
-            print_state(m, doing);
+            print_state(m, owner);
             print_record(m, owner.history.last.as_ref());
-            print_history(m, &owner.history, doing);
+            print_history(m, &owner.history, owner.reject());
         });
         Ok(())
     }

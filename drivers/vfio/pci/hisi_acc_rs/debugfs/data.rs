@@ -5,7 +5,7 @@
 
 use crate::{
     device::HisiAcc,
-    session,
+    record::Record,
     wire, //
 };
 use kernel::{
@@ -31,11 +31,13 @@ pub(crate) struct MigfData;
 fn show(
     dev: &Device<HisiAcc>,
     m: &SeqFile,
-    part: impl FnOnce(&session::Data) -> Option<&[u8]>,
+    part: impl FnOnce(&wire::Data) -> Option<&[u8]>,
 ) -> Result {
     let mig = dev.mig().ok_or(ENODEV)?;
-    let record = mig.owner.with(|owner| owner.history.last.clone());
-    let data = record.ok_or(ENODATA)?.data();
+    let data = mig
+        .machine
+        .with(|vf| vf.history.last.as_ref().map(Record::data))
+        .ok_or(ENODATA)?;
 
     hex_dump(m, c"Mig Data:", part(&data).ok_or(ENODATA)?);
     seq_print!(m, "migrate data length: {}\n", data.as_slice().len());
@@ -61,7 +63,7 @@ impl File for MigfData {
 
     fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
         show(dev, m, |data| {
-            (data.as_slice().len() >= wire::MATCH_SIZE).then(|| data.registers())
+            (data.as_slice().len() >= wire::MATCH_SIZE).then(|| data.image().registers())
         })
     }
 }

@@ -7,8 +7,8 @@
 use crate::{
     device::HisiAcc,
     mig::{
-        Hardware,
-        Owner, //
+        Mig,
+        Vf, //
     }, //
 };
 use kernel::{
@@ -24,7 +24,7 @@ use vfio::{
     debugfs::File,
     device::Device,
     migration::{
-        MigArc,
+        Owner,
         State, //
     }, //
 };
@@ -101,13 +101,14 @@ impl Command {
         }
     }
 
-    /// Runs the command on an open device in RUNNING or STOP.
-    fn run(self, owner: &mut Owner, hw: &Hardware) -> Result {
-        let running = owner.state() == Some(State::Running);
+    /// Runs the command on the open device `dev` in RUNNING or STOP, which `vf` owns.
+    fn run(self, dev: &Device<HisiAcc>, mig: &Mig, vf: &mut Owner<Vf>) -> Result {
+        let running = vf.state() == State::Running;
+        let go = |vf: &mut _, target| mig.machine.go(vf, dev.core(), target).map(drop);
 
         match self {
             Self::IoTest => {
-                let open = owner.open.as_ref().ok_or(ENODEV)?;
+                let open = vf.open.as_ref().ok_or(ENODEV)?;
                 open.vf.mailbox_answers()?;
                 // A running guest has the mailbox to itself.
                 if running || open.vf.queues()? == open.identity.queues {
@@ -116,44 +117,24 @@ impl Command {
                     Err(EIO)
                 }
             }
-            Self::Stop => stop(owner, hw),
-            Self::Start => start(owner, hw),
+            Self::Stop => go(vf, State::Stop),
+            Self::Start => go(vf, State::Running),
             Self::Save => {
-                stop(owner, hw)?;
-                let saved = owner.snapshot(hw);
+                go(vf, State::Stop)?;
+                let saved = vf.snapshot();
                 if running {
-                    start(owner, hw)?;
+                    go(vf, State::Running)?;
                 }
                 saved
             }
             Self::Resume => {
-                let verified = owner.last_verified()?;
-                stop(owner, hw)?;
-                owner.load(hw, &verified)?;
-                start(owner, hw)
+                let verified = vf.last_verified()?;
+                go(vf, State::Stop)?;
+                vf.load(dev.core(), verified)?;
+                go(vf, State::Running)
             }
         }
     }
-}
-
-/// From RUNNING, or from STOP, to STOP.
-fn stop(owner: &mut Owner, hw: &Hardware) -> Result {
-    if owner.state() == Some(State::Running) {
-        owner.walk(hw, MigArc::RunningToRunningP2p)?;
-        owner
-            .walk(hw, MigArc::RunningP2pToStop)
-            .inspect_err(|_| owner.turn_back(hw, State::Running))?;
-    }
-    Ok(())
-}
-
-/// From STOP, or from RUNNING, to RUNNING.
-fn start(owner: &mut Owner, hw: &Hardware) -> Result {
-    if owner.state() == Some(State::Stop) {
-        owner.walk(hw, MigArc::StopToRunningP2p)?;
-        owner.walk(hw, MigArc::RunningP2pToRunning)?;
-    }
-    Ok(())
 }
 
 /// How a command went.
@@ -183,8 +164,11 @@ fn errno_name(error: Error) -> &'static str {
 }
 
 /// Whether a command may run now.
-fn admit(owner: &Owner, in_reset: bool) -> Result {
-    match owner.state().ok_or(ENODEV)? {
+fn admit(vf: &Owner<Vf>, in_reset: bool) -> Result {
+    if vf.open.is_none() {
+        return Err(ENODEV);
+    }
+    match vf.state() {
         State::Running | State::Stop if !in_reset => Ok(()),
         State::Error => Err(EIO),
         _ => Err(EBUSY),
@@ -199,7 +183,7 @@ impl File for Debug {
 
     fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
         let mig = dev.mig().ok_or(ENODEV)?;
-        match mig.owner.with(|owner| owner.outcome) {
+        match mig.machine.with(|vf| vf.outcome) {
             Some(outcome) => {
                 seq_print!(m, "command: {}\n", outcome.command.name());
                 seq_print!(
@@ -226,13 +210,13 @@ impl File for Debug {
         let command = Command::parse(input)?;
         let mig = dev.mig().ok_or(ENODEV)?;
 
-        mig.owner.with(|owner| {
+        mig.machine.with(|vf| {
             let start = Instant::<Monotonic>::now();
-            let result = admit(owner, mig.owner.in_reset()).and_then(|()| {
+            let result = admit(vf, mig.machine.in_reset()).and_then(|()| {
                 let _awake = dev.core().awake().ok_or(EBUSY)?;
-                command.run(owner, &mig.hw)
+                command.run(dev, mig, vf)
             });
-            owner.outcome = Some(Outcome {
+            vf.outcome = Some(Outcome {
                 command,
                 result,
                 duration: start.elapsed().as_micros_ceil(),

@@ -34,7 +34,7 @@ impl File for DevData {
         let data = with_registers(dev, |open: &Open| Ok(open.peek()))?;
         let loaded = data.image().vf_state.get() == wire::READY;
 
-        hex_dump(m, c"Dev Data:", data.registers());
+        hex_dump(m, c"Dev Data:", data.image().registers());
         seq_print!(m, "guest driver load: {}\n", u32::from(loaded));
         seq_print!(m, "data size: {}\n", data.as_slice().len());
         Ok(())

@@ -24,7 +24,7 @@ impl File for Match {
 
     fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
         let mig = dev.mig().ok_or(ENODEV)?;
-        let identity = mig.owner.with(|owner| owner.identity).ok_or(ENODATA)?;
+        let identity = mig.machine.with(|vf| vf.identity).ok_or(ENODATA)?;
 
         for (field, value) in identity.expected.fields() {
             seq_print!(m, "{}: {:#x}\n", field.name(), value);

@@ -2,10 +2,13 @@
 
 //! The lines of `attr` that tell of the last sessions, and of the arcs that failed.
 
-use crate::history::{
-    Entry,
-    FailedArc,
-    Step, //
+use crate::{
+    history::{
+        Entry,
+        FailedArc,
+        Step, //
+    },
+    record::role_name,
 };
 use kernel::{
     fmt,
@@ -53,7 +56,7 @@ impl fmt::Display for Entry {
         f.write_fmt(fmt!(
             "session={} role={} source={} begin={}",
             self.id,
-            self.role.name(),
+            role_name(self.role),
             self.origin.name(),
             Time::of(self.begin)
         ))?;
