@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The part of a device that is vfio-pci-core's, `struct vfio_pci_core_device`.
+//!
+//! C header: `include/linux/vfio_pci_core.h`
+
+use super::raw_device;
+use crate::bindings;
+#[cfg(CONFIG_KUNIT = "y")]
+use crate::migration;
+use kernel::{
+    error::to_result,
+    pci,
+    prelude::*,
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
+};
+
+/// The core's part of a device, whatever the driver.
+///
+/// # Invariants
+///
+/// Outside of unit tests, it is the first field of a [`Device`], which has been initialised and
+/// keeps the PCI function.
+#[repr(transparent)]
+pub struct Core(Opaque<bindings::vfio_pci_core_device>);
+
+impl Core {
+    pub(crate) fn as_ptr(&self) -> *mut bindings::vfio_pci_core_device {
+        self.0.get()
+    }
+
+    pub(crate) fn vdev(&self) -> *mut bindings::vfio_device {
+        self.0.get().cast()
+    }
+
+    /// The PCI function behind the device.
+    pub fn pdev(&self) -> &pci::Device {
+        // SAFETY: by the type invariants the pointer is set and its target kept; `pci::Device` is
+        // a transparent wrapper.
+        unsafe { &*(*self.as_ptr()).pdev.cast() }
+    }
+
+    /// Keeps the function out of runtime suspend, or returns `None` if it sleeps.
+    pub fn awake(&self) -> Option<Awake<'_>> {
+        // SAFETY: `pdev` is a valid device.
+        match unsafe { bindings::vfio_rust_helper_pm_get_if_active(raw_device(self.pdev())) } {
+            0 => None,
+            held => Some(Awake {
+                pdev: self.pdev(),
+                held: held > 0,
+            }),
+        }
+    }
+
+    /// Has the function's memory answer, also where the user has turned it off; a VF's always does.
+    ///
+    /// A page fault on the device's memory and a reset wait until this is dropped, so it is for a
+    /// few accesses, and a second one by the same thread would wait for ever.
+    ///
+    /// # Errors
+    ///
+    /// [`EIO`] if the user has put the function to sleep (D3hot).
+    pub fn memory(&self) -> Result<Memory<'_>> {
+        let mut command = 0;
+        // SAFETY: the device is valid, and so is `command` for a write.
+        to_result(unsafe { bindings::vfio_rust_helper_memory_lock(self.as_ptr(), &mut command) })?;
+        Ok(Memory {
+            core: self,
+            command,
+            _not_send: NotThreadSafe,
+        })
+    }
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+impl Core {
+    /// For unit tests: a part that offers `features` and has no PCI function. Only the way from
+    /// one state to another can be asked for.
+    pub(crate) fn bare(features: migration::Features) -> Result<KBox<Self>> {
+        let core = KBox::init(
+            pin_init::init_zeroed::<bindings::vfio_pci_core_device>(),
+            GFP_KERNEL,
+        )?;
+        let core = KBox::into_raw(core);
+        // SAFETY: the box is valid, and `Core` a transparent wrapper of what is in it.
+        unsafe {
+            (*core).vdev.migration_flags = features.bits();
+            Ok(KBox::from_raw(core.cast()))
+        }
+    }
+}
+
+/// The function's memory answers while this exists, see [`Core::memory`].
+pub struct Memory<'a> {
+    core: &'a Core,
+    command: u16,
+    _not_send: NotThreadSafe,
+}
+
+impl Drop for Memory<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the device is valid, and this thread took the lock in `Core::memory`.
+        unsafe { bindings::vfio_rust_helper_memory_unlock(self.core.as_ptr(), self.command) };
+    }
+}
+
+/// The function stays awake while this exists.
+pub struct Awake<'a> {
+    pdev: &'a pci::Device,
+    held: bool,
+}
+
+impl Drop for Awake<'_> {
+    fn drop(&mut self) {
+        if self.held {
+            // SAFETY: `pdev` is a valid device, and a reference was taken in `Device::awake`.
+            unsafe { bindings::vfio_rust_helper_pm_put(raw_device(self.pdev)) };
+        }
+    }
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The callbacks that the core has of a device.
+//!
+//! C headers: `include/linux/vfio.h`, `include/linux/vfio_pci_core.h`
+
+use super::{
+    Device,
+    Operations, //
+};
+use crate::{
+    bindings,
+    migration,
+    region::{
+        self,
+        Position, //
+    }, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    device,
+    error::to_result,
+    page::PAGE_SIZE,
+    pci,
+    prelude::*, //
+};
+
+/// The callbacks, `struct vfio_device_ops`.
+pub(super) struct VTable<T: Operations>(PhantomData<T>);
+
+impl<T: Operations> VTable<T> {
+    pub(super) const VTABLE: bindings::vfio_device_ops = bindings::vfio_device_ops {
+        name: kernel::str::as_char_ptr_in_const_context(T::NAME).cast_mut(),
+        init: Some(Self::init),
+        release: Some(Self::release),
+        open_device: Some(Self::open),
+        close_device: Some(Self::close),
+        ioctl: Some(Self::ioctl),
+        get_region_info_caps: Some(Self::region_info),
+        device_feature: Some(bindings::vfio_pci_core_ioctl_feature),
+        read: Some(Self::read),
+        write: Some(Self::write),
+        mmap: Some(Self::mmap),
+        request: Some(bindings::vfio_pci_core_request),
+        match_: Some(bindings::vfio_pci_core_match),
+        match_token_uuid: Some(bindings::vfio_pci_core_match_token_uuid),
+        #[cfg(CONFIG_IOMMUFD)]
+        bind_iommufd: Some(bindings::vfio_iommufd_physical_bind),
+        #[cfg(CONFIG_IOMMUFD)]
+        unbind_iommufd: Some(bindings::vfio_iommufd_physical_unbind),
+        #[cfg(CONFIG_IOMMUFD)]
+        attach_ioas: Some(bindings::vfio_iommufd_physical_attach_ioas),
+        #[cfg(CONFIG_IOMMUFD)]
+        detach_ioas: Some(bindings::vfio_iommufd_physical_detach_ioas),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// `vdev` must start an allocation for a [`Device<T>`] whose `dev` is a PCI device that is
+    /// being probed.
+    unsafe extern "C" fn init(vdev: *mut bindings::vfio_device) -> c_int {
+        let this = vdev.cast::<Device<T>>();
+
+        // SAFETY: by the safety requirements `dev` is a valid, bound device.
+        let dev = unsafe { device::Device::<device::Bound>::from_raw((*vdev).dev) };
+        let pdev = match <&pci::Device<device::Bound>>::try_from(dev) {
+            Ok(pdev) => pdev,
+            Err(e) => return e.to_errno(),
+        };
+
+        // SAFETY: `data` is valid for writes and stays where it is.
+        if let Err(e) = unsafe { pin_init::raw_try_init(&raw mut (*this).data, T::init(pdev)) } {
+            return e.to_errno();
+        }
+
+        // SAFETY: `pdev` is valid for writes.
+        unsafe { (&raw mut (*this).pdev).write(pdev.into()) };
+
+        // SAFETY: `data` was just initialised, and nobody else has a pointer to it.
+        if let Some(migration) = unsafe { (*this).data.migration() } {
+            // SAFETY: the device is not registered yet.
+            unsafe { migration::offer::<T>(vdev, migration) };
+        }
+
+        // SAFETY: the core's part is valid and zeroed, as it must be for its initialisation.
+        let ret = unsafe { bindings::vfio_pci_core_init_dev(vdev) };
+        if ret != 0 {
+            // SAFETY: both were initialised above; the allocation fails and nobody uses them.
+            unsafe { Self::drop_fields(this) };
+        }
+        ret
+    }
+
+    /// # Safety
+    ///
+    /// `this` must point to a [`Device<T>`] whose fields are initialised and not used any more.
+    unsafe fn drop_fields(this: *mut Device<T>) {
+        // SAFETY: by the safety requirements.
+        unsafe {
+            core::ptr::drop_in_place(&raw mut (*this).data);
+            core::ptr::drop_in_place(&raw mut (*this).pdev);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `vdev` must be embedded in a [`Device<T>`] without references.
+    unsafe extern "C" fn release(vdev: *mut bindings::vfio_device) {
+        // SAFETY: by the safety requirements.
+        unsafe {
+            bindings::vfio_pci_core_release_dev(vdev);
+            Self::drop_fields(vdev.cast());
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `vdev` must be embedded in a registered [`Device<T>`].
+    unsafe extern "C" fn open(vdev: *mut bindings::vfio_device) -> c_int {
+        // SAFETY: by the safety requirements.
+        let dev = unsafe { Device::<T>::from_raw(vdev) };
+
+        // SAFETY: the core opens a device once.
+        if let Err(e) = to_result(unsafe { bindings::vfio_pci_core_enable(dev.core.as_ptr()) }) {
+            return e.to_errno();
+        }
+        if let Err(e) = T::open(dev) {
+            // SAFETY: the device was enabled above.
+            unsafe { bindings::vfio_pci_core_disable(dev.core.as_ptr()) };
+            return e.to_errno();
+        }
+        // SAFETY: the device was enabled above, and nobody uses it before this returns.
+        unsafe {
+            dev.exclude_tail();
+            bindings::vfio_pci_core_finish_enable(dev.core.as_ptr());
+        }
+        0
+    }
+
+    /// # Safety
+    ///
+    /// `vdev` must be embedded in an open [`Device<T>`].
+    unsafe extern "C" fn close(vdev: *mut bindings::vfio_device) {
+        // SAFETY: by the safety requirements.
+        let dev = unsafe { Device::<T>::from_raw(vdev) };
+
+        if let Some(migration) = dev.migration() {
+            migration.closed();
+        }
+        T::close(dev);
+        // SAFETY: the device was opened.
+        unsafe { bindings::vfio_pci_core_close_device(vdev) };
+    }
+
+    /// # Safety
+    ///
+    /// `vdev` must be embedded in an open [`Device<T>`].
+    unsafe extern "C" fn ioctl(
+        vdev: *mut bindings::vfio_device,
+        cmd: c_uint,
+        arg: c_ulong,
+    ) -> c_long {
+        // SAFETY: by the safety requirements.
+        let dev = unsafe { Device::<T>::from_raw(vdev) };
+
+        if cmd == bindings::VFIO_RUST_IOCTL_IOEVENTFD && !dev.tails_are_excluded() {
+            return EINVAL.to_errno() as c_long;
+        }
+        // SAFETY: the arguments are passed on as they came.
+        unsafe { bindings::vfio_pci_core_ioctl(vdev, cmd, arg) }
+    }
+
+    /// # Safety
+    ///
+    /// `vdev` must be embedded in an open [`Device<T>`]; `info` and `caps` must be valid.
+    unsafe extern "C" fn region_info(
+        vdev: *mut bindings::vfio_device,
+        info: *mut bindings::vfio_region_info,
+        caps: *mut bindings::vfio_info_cap,
+    ) -> c_int {
+        // SAFETY: by the safety requirements.
+        let dev = unsafe { Device::<T>::from_raw(vdev) };
+
+        // SAFETY: by the safety requirements.
+        let index = unsafe { (*info).index };
+        let Some((bar, limit)) = dev.tail(index) else {
+            // SAFETY: the arguments are passed on as they came.
+            return unsafe { bindings::vfio_pci_ioctl_get_region_info(vdev, info, caps) };
+        };
+
+        // SAFETY: by the safety requirements, and nobody else has a pointer to it.
+        let info = unsafe { &mut *info };
+        // SAFETY: the device is open, and what was found when it was opened does not change.
+        let can_map = unsafe { (*dev.core.as_ptr()).bar_mmap_supported[bar] };
+        info.offset = Position { index, offset: 0 }.to_file();
+        info.size = limit;
+        info.flags = bindings::VFIO_REGION_INFO_FLAG_READ | bindings::VFIO_REGION_INFO_FLAG_WRITE;
+        if can_map && limit >= PAGE_SIZE as u64 {
+            info.flags |= bindings::VFIO_REGION_INFO_FLAG_MMAP;
+        }
+        0
+    }
+
+    /// Clips an access of `count` bytes at `*pos` to what is visible.
+    ///
+    /// # Safety
+    ///
+    /// `pos` must be valid for a read.
+    unsafe fn clip(
+        dev: &Device<T>,
+        count: usize,
+        pos: *const kernel::bindings::loff_t,
+    ) -> Result<usize> {
+        // SAFETY: by the safety requirements.
+        let pos = Position::from_file(u64::try_from(unsafe { *pos })?);
+        match T::visible(dev, pos.index) {
+            None => Ok(count),
+            Some(limit) => region::clip(pos.offset, count, limit),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `vdev` must be embedded in an open [`Device<T>`]; `pos` must be valid.
+    unsafe extern "C" fn read(
+        vdev: *mut bindings::vfio_device,
+        buf: *mut c_char,
+        count: usize,
+        pos: *mut kernel::bindings::loff_t,
+    ) -> isize {
+        // SAFETY: by the safety requirements.
+        match unsafe { Self::clip(Device::<T>::from_raw(vdev), count, pos) } {
+            // SAFETY: the arguments are passed on as they came, but for a smaller length.
+            Ok(count) => unsafe { bindings::vfio_pci_core_read(vdev, buf, count, pos) },
+            Err(e) => e.to_errno() as isize,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `vdev` must be embedded in an open [`Device<T>`]; `pos` must be valid.
+    unsafe extern "C" fn write(
+        vdev: *mut bindings::vfio_device,
+        buf: *const c_char,
+        count: usize,
+        pos: *mut kernel::bindings::loff_t,
+    ) -> isize {
+        // SAFETY: by the safety requirements.
+        match unsafe { Self::clip(Device::<T>::from_raw(vdev), count, pos) } {
+            // SAFETY: the arguments are passed on as they came, but for a smaller length.
+            Ok(count) => unsafe { bindings::vfio_pci_core_write(vdev, buf, count, pos) },
+            Err(e) => e.to_errno() as isize,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `vdev` must be embedded in an open [`Device<T>`]; `vma` must be valid.
+    unsafe extern "C" fn mmap(
+        vdev: *mut bindings::vfio_device,
+        vma: *mut kernel::bindings::vm_area_struct,
+    ) -> c_int {
+        // SAFETY: by the safety requirements.
+        let dev = unsafe { Device::<T>::from_raw(vdev) };
+
+        // SAFETY: by the safety requirements; the mapping is being set up and does not change.
+        let (start, end, pgoff) = unsafe {
+            let range = &(*vma).__bindgen_anon_1.__bindgen_anon_1;
+            (range.vm_start, range.vm_end, (*vma).vm_pgoff)
+        };
+        let pos = Position::from_file((pgoff as u64).wrapping_mul(PAGE_SIZE as u64));
+        if let Some(limit) = T::visible(dev, pos.index) {
+            if let Err(e) = region::within(pos.offset, (end - start) as u64, limit) {
+                return e.to_errno();
+            }
+        }
+        // SAFETY: the arguments are passed on as they came.
+        unsafe { bindings::vfio_pci_core_mmap(vdev, vma) }
+    }
+}
