@@ -15,6 +15,7 @@ pub mod ktap;
 pub mod machine;
 pub mod migrate;
 pub mod modules;
+pub mod pair;
 pub mod picture;
 pub mod race;
 pub mod splat;
@@ -22,4 +23,5 @@ pub mod symbols;
 
 pub use artifacts::Artifacts;
 pub use machine::{Outcome, Scenario};
+pub use pair::Pair;
 pub use symbols::Symbols;

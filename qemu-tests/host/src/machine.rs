@@ -9,8 +9,9 @@
 //! - `@guest <text>`, the kernel log of a guest of the machine;
 //! - `@dump <text>`, for the test to compare;
 //! - `@host get <device> <property>`, `@host set <device> <property> <json>`,
-//!   `@host error <device> <name>` for an error on the bus, and `@host end`, each
-//!   answered by one line `ok <json>` or `err <text>`.
+//!   `@host error <device> <name>` for an error on the bus, `@host link <card> <up>` for
+//!   a network cable, and `@host end`, each answered by one line `ok <json>` or
+//!   `err <text>`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -40,6 +41,8 @@ pub struct Scenario {
     accelerators: Vec<(&'static str, String)>,
     /// What comes after `-device`.
     functions: Vec<String>,
+    /// What comes after `-netdev`.
+    network: Option<String>,
     /// A module that takes the place of ours of its name.
     module: Option<PathBuf>,
     /// As QEMU takes it, if it is not what the machine needs in any case.
@@ -80,6 +83,7 @@ impl Scenario {
             parameters: Vec::new(),
             accelerators: vec![("zip0", "hisi-zip".into())],
             functions: Vec::new(),
+            network: None,
             module: None,
             memory: None,
             counted: false,
@@ -111,6 +115,16 @@ impl Scenario {
     pub fn function(mut self, device: &str) -> Self {
         self.functions.push(device.into());
         self
+    }
+
+    /// A network card, `nic`, with a cable to another machine: the network's end, as it comes after
+    /// `-netdev` but for the id, and the card's address.
+    pub fn network(mut self, end: &str, mac: &str) -> Self {
+        self.network = Some(format!("{end},id=cable"));
+        // Frames as long as between real hosts, and no firmware to boot from.
+        self.function(&format!(
+            "virtio-net-pci,id=nic,netdev=cable,mac={mac},host_mtu=9000,romfile="
+        ))
     }
 
     /// A property of the accelerators so far.
@@ -210,6 +224,9 @@ impl Scenario {
                 self.name,
                 self.parameters.join(" ")
             ));
+        if let Some(network) = &self.network {
+            command.args(["-netdev", network]);
+        }
         let accelerators = self
             .accelerators
             .iter()
@@ -412,6 +429,11 @@ impl<S: FnMut(&str)> Session<S> {
             "error" => {
                 let (id, name) = (word()?, word()?);
                 self.qmp.inject_error(id, name)?;
+                Ok(Value::Null)
+            }
+            "link" => {
+                let (id, up) = (word()?, word()?);
+                self.qmp.set_link(id, up.parse()?)?;
                 Ok(Value::Null)
             }
             "end" => {

@@ -101,6 +101,12 @@ impl Qmp {
         .map(drop)
     }
 
+    /// Plugs the cable of the network card created with `id=` in or pulls it.
+    pub fn set_link(&mut self, id: &str, up: bool) -> Result<()> {
+        self.execute("set_link", json!({ "name": id, "up": up }))
+            .map(drop)
+    }
+
     /// Has the device created with `id=` report an error on the bus, by QEMU's name for it. There
     /// is only a command for persons.
     pub fn inject_error(&mut self, id: &str, name: &str) -> Result<()> {
