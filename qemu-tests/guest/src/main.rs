@@ -13,6 +13,7 @@ mod expect;
 mod ffi;
 mod host;
 mod modules;
+mod other_host;
 mod qm;
 mod scenario;
 mod sysfs;

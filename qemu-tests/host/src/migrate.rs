@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `make migrate`: a guest at work moves from one QEMU to another and back, on the emulated host.
+//! `make migrate`: a guest at work moves from one QEMU to another and back, on the emulated host or
+//! between two of them.
 
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use timeline::{Event, Leg, Load, What};
 
-use crate::{Artifacts, Outcome, Scenario, picture};
+use crate::{Artifacts, Outcome, Pair, Scenario, pair, picture};
 
 /// What came out.
 struct Summary {
@@ -18,18 +19,27 @@ struct Summary {
     picture: Option<PathBuf>,
 }
 
-/// Runs it, shows what happens and what came out.
+/// How long it may take, in seconds.
+const WITHIN: u64 = 3600;
+
+/// Runs it, shows what happens and what came out. The parameters are the scenario's, `key=value`;
+/// with `hosts=2`, `driver=c,rust` gives each host a driver of its own.
 pub fn run(artifacts: &Artifacts, parameters: &[String]) -> Result<()> {
-    let mut scenario = Scenario::new("guest-at-work").hypervisor().within(3600);
+    let mut hosts = "1";
+    let mut others = Vec::new();
     for parameter in parameters {
-        let (key, value) = parameter.split_once('=').unwrap_or((parameter, "1"));
-        scenario = scenario.with(key, value);
-        if (key, value) == ("engine", "all") {
-            scenario = scenario.all_engines();
+        match parameter.split_once('=').unwrap_or((parameter, "1")) {
+            ("hosts", number) => hosts = number,
+            other => others.push(other),
         }
     }
-    let outcome = scenario.run(artifacts, |line| println!("{line}"))?;
-    let events = events(&outcome)?;
+    let show = |line: &str| println!("{line}");
+    let outcomes = match hosts {
+        "1" => vec![on_one_host(&others).run(artifacts, show)?],
+        "2" => between_two_hosts(&others).run(artifacts, show)?.into(),
+        number => bail!("hosts={number}; there are: 1, 2"),
+    };
+    let events = events(&outcomes)?;
     let mut summary = Summary::of(&events);
     if let Some(document) = picture::draw(&events) {
         let path = artifacts.out.join("migrate.svg");
@@ -37,14 +47,37 @@ pub fn run(artifacts: &Artifacts, parameters: &[String]) -> Result<()> {
         summary.picture = Some(path);
     }
     println!("\n{summary}");
-    judge(&outcome, &summary).inspect_err(|_| println!("migrate: failed"))?;
+    judge(&outcomes, &summary).inspect_err(|_| println!("migrate: failed"))?;
     println!("no complaint in the kernel logs of host and guest, no violation in the model");
     println!("migrate: ok");
     Ok(())
 }
 
-fn judge(outcome: &Outcome, summary: &Summary) -> Result<()> {
-    outcome.expect_clean()?;
+fn on_one_host(parameters: &[(&str, &str)]) -> Scenario {
+    let scenario = Scenario::new("guest-at-work").hypervisor().within(WITHIN);
+    parameters.iter().fold(scenario, with)
+}
+
+fn between_two_hosts(parameters: &[(&str, &str)]) -> Pair {
+    let pair = Pair::new("guest-between").both(|host| host.within(WITHIN));
+    parameters
+        .iter()
+        .fold(pair, |pair, (key, value)| match value.split_once(',') {
+            Some((first, second)) => pair.with_each(key, [first, second]),
+            None => pair.both(|host| with(host, &(key, value))),
+        })
+}
+
+fn with(scenario: Scenario, parameter: &(&str, &str)) -> Scenario {
+    let scenario = scenario.with(parameter.0, parameter.1);
+    match *parameter {
+        ("engine", "all") => scenario.all_engines(),
+        _ => scenario,
+    }
+}
+
+fn judge(outcomes: &[Outcome], summary: &Summary) -> Result<()> {
+    outcomes.iter().try_for_each(Outcome::expect_clean)?;
     ensure!(!summary.legs.is_empty(), "the guest has not moved");
     ensure!(
         summary.load.done > 0 && summary.load.is_flawless(),
@@ -54,13 +87,19 @@ fn judge(outcome: &Outcome, summary: &Summary) -> Result<()> {
     Ok(())
 }
 
-/// The events of a run, as the machine told them.
-pub fn events(outcome: &Outcome) -> Result<Vec<Event>> {
-    let mut events: Vec<Event> = outcome
-        .dump
-        .iter()
-        .map(|line| serde_json::from_str(line).with_context(|| format!("no event: {line}")))
-        .collect::<Result<_>>()?;
+/// The events of a run, as the machine told them, or the two.
+pub fn events(outcomes: &[Outcome]) -> Result<Vec<Event>> {
+    let mut events = Vec::new();
+    for (n, outcome) in outcomes.iter().enumerate() {
+        for line in &outcome.dump {
+            let event: Event =
+                serde_json::from_str(line).with_context(|| format!("no event: {line}"))?;
+            events.push(match outcomes.len() {
+                1 => event,
+                _ => event.on(pair::NAMES[n], pair::NAMES[1 - n]),
+            });
+        }
+    }
     // Each is told as soon as it is seen, by several threads.
     events.sort_by_key(|event| event.at);
     Ok(events)

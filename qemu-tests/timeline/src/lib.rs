@@ -16,6 +16,23 @@ pub struct Event {
     pub what: What,
 }
 
+impl Event {
+    /// As an event of one of two hosts, whose VFs and monitors have the same names as `other`'s.
+    pub fn on(mut self, host: &str, other: &str) -> Self {
+        let tell = |host: &str, name: &mut String| *name = format!("{host} {name}");
+        match &mut self.what {
+            What::State { vf, .. } | What::History { vf, .. } => tell(host, vf),
+            What::Monitor { vmm, .. } => tell(host, vmm),
+            What::Leg(leg) => {
+                tell(host, &mut leg.from);
+                tell(other, &mut leg.to);
+            }
+            What::Load(_) => {}
+        }
+        self
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
@@ -28,7 +45,7 @@ pub enum What {
     Load(Load),
     /// A VF's sessions after a leg (`history` lines of the driver's `attr`).
     History { vf: String, sessions: Vec<String> },
-    /// A leg is done.
+    /// A leg is done; the host that the guest has left tells it.
     Leg(Leg),
 }
 

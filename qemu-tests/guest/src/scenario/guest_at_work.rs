@@ -22,14 +22,19 @@ pub(super) const WORK: u64 = 100;
 pub(super) const LATENCY: Duration = Duration::from_millis(2);
 
 /// States that QEMU takes the VFs through and that last long enough to be seen.
-const SOURCE: [&str; 1] = ["STOP_COPY"];
-const DESTINATION: [&str; 2] = ["RESUMING", "RUNNING"];
+pub(super) const SOURCE: [&str; 1] = ["STOP_COPY"];
+pub(super) const DESTINATION: [&str; 2] = ["RESUMING", "RUNNING"];
+
+/// How often the guest is to go and come back.
+pub(super) fn rounds(options: &Options) -> Result<u32> {
+    match options.get("rounds") {
+        Some(number) => number.parse().context("rounds= is no number"),
+        None => Ok(5),
+    }
+}
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let rounds: u32 = match options.get("rounds") {
-        Some(number) => number.parse().context("rounds= is no number")?,
-        None => 5,
-    };
+    let rounds = rounds(options)?;
     let accelerators = engine::chosen(options)?;
     let hosts: Vec<Host> = accelerators
         .iter()
@@ -81,13 +86,49 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn names(vfs: &[Function]) -> String {
+pub(super) fn names(vfs: &[Function]) -> String {
     let names: Vec<&str> = vfs.iter().map(Function::name).collect();
     names.join(" ")
 }
 
-fn show(text: &str) {
+pub(super) fn show(text: &str) {
     control::line(&format!("@show {text}"));
+}
+
+/// Tells what a VF's sessions were; the C driver does not know.
+pub(super) fn tell_history(host: &Host, vf: &Function) -> Result<()> {
+    if host.driver.is_rust() {
+        vmm::tell(What::History {
+            vf: vf.to_string(),
+            sessions: vmm::sessions(vf)?,
+        });
+    }
+    Ok(())
+}
+
+/// Tells a leg's figures.
+pub(super) fn tell_leg(leg: Leg) {
+    show(&format!(
+        "  stood still for {} ms; {} KiB sent, {} bytes of them the VFs'; {} requests meanwhile",
+        leg.downtime,
+        leg.transferred >> 10,
+        leg.device_state,
+        leg.requests,
+    ));
+    vmm::tell(What::Leg(leg));
+}
+
+/// Each of the VFs must have been seen in these states, in their order.
+pub(super) fn were_seen(watch: &Watch, vfs: &[Function], states: &[&str]) -> Result<()> {
+    for vf in vfs {
+        let seen = watch.seen(vf);
+        let mut others = seen.iter();
+        ensure!(
+            states.iter().all(|state| others.any(|seen| seen == state)),
+            "{vf} was to go through {states:?}, was seen in {seen:?}"
+        );
+    }
+    Ok(())
 }
 
 /// Moves the guest; returns who has it then.
@@ -111,42 +152,13 @@ fn leg(
     let requests = guest.load().done - before.done;
     // Closing the source's VF makes its history a thing of the past.
     for vf in from.iter().chain(to) {
-        if host.driver.is_rust() {
-            vmm::tell(What::History {
-                vf: vf.to_string(),
-                sessions: vmm::sessions(vf)?,
-            });
-        }
+        tell_history(host, vf)?;
     }
     source.quit()?;
-    vmm::tell(What::Leg(Leg {
-        number,
-        from: names(from),
-        to: names(to),
-        downtime: figures.downtime,
-        total: figures.total,
-        transferred: figures.transferred,
-        device_state: figures.device_state,
-        requests,
-    }));
-    show(&format!(
-        "  stood still for {} ms; {} KiB sent, {} bytes of them the VFs'; {} requests meanwhile",
-        figures.downtime,
-        figures.transferred >> 10,
-        figures.device_state,
-        requests,
-    ));
+    tell_leg(figures.leg(number, names(from), names(to), requests));
     guest.does(WORK, WITHIN).context("after the move")?;
-    let sources = from.iter().map(|vf| (vf, &SOURCE[..]));
-    let destinations = to.iter().map(|vf| (vf, &DESTINATION[..]));
-    for (vf, states) in sources.chain(destinations) {
-        let seen = watch.seen(vf);
-        let mut others = seen.iter();
-        ensure!(
-            states.iter().all(|state| others.any(|seen| seen == state)),
-            "{vf} was to go through {states:?}, was seen in {seen:?}"
-        );
-    }
+    were_seen(watch, from, &SOURCE)?;
+    were_seen(watch, to, &DESTINATION)?;
     ensure!(guest.load().is_flawless(), "{:?}", guest.load());
     Ok(destination)
 }

@@ -3,8 +3,7 @@
 //! Migrations that fail, are cancelled, or whose destination dies: the guest goes on working where
 //! it is, and can migrate afterwards.
 
-use anyhow::{Context, Result, bail, ensure};
-use serde_json::json;
+use anyhow::{Context, Result, ensure};
 
 use super::guest_at_work::{LATENCY, WITHIN, WORK};
 use crate::Options;
@@ -12,7 +11,7 @@ use crate::control::{self, Report};
 use crate::engine::ZIP;
 use crate::expect;
 use crate::host::Host;
-use crate::vmm::{self, Ended, Guest, Limits, Role, Vmm};
+use crate::vmm::{self, Guest, Limits, Role, Vmm};
 
 /// The guest never seems to be able to stop for so short a time, so it is not stopped.
 const ENDLESS: Limits = Limits {
@@ -116,20 +115,11 @@ impl Stage {
     }
 
     fn has_failed(&mut self) -> Result<()> {
-        match vmm::end(&mut self.vmm, WITHIN)? {
-            Ended::Failed(_) => Ok(()),
-            Ended::Completed(_) => bail!("the guest has migrated"),
-            Ended::Cancelled => bail!("it counts as cancelled"),
-        }
+        vmm::fails(&mut self.vmm, WITHIN).map(drop)
     }
 
     fn cancel(&mut self, destination: &Vmm) -> Result<()> {
-        self.vmm.execute("migrate_cancel", json!({}))?;
-        match vmm::end(&mut self.vmm, WITHIN)? {
-            Ended::Cancelled => Ok(()),
-            Ended::Completed(_) => bail!("the guest has migrated"),
-            Ended::Failed(reason) => bail!("it has failed: {reason}; {}", destination.messages()),
-        }
+        vmm::cancel(&mut self.vmm, WITHIN).with_context(|| destination.messages())
     }
 }
 

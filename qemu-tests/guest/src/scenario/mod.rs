@@ -13,6 +13,7 @@ mod example;
 mod failing;
 mod fixture;
 mod guest_at_work;
+mod guest_between;
 mod guest_refused;
 mod guest_stays;
 mod install;
@@ -27,6 +28,7 @@ mod topology;
 mod trace;
 mod transfer;
 mod tree;
+mod two_hosts;
 mod uapi;
 mod violations;
 mod weakness;
@@ -55,6 +57,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "migrate" => migrate::run,
         "example" => example::run,
         "guest-at-work" => guest_at_work::run,
+        "guest-between" => guest_between::run,
         "guest-refused" => guest_refused::run,
         "guest-stays" => guest_stays::run,
         "at-work" => at_work::run,

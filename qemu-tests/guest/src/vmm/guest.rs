@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The guest, as one sees it from outside: its two serial ports.
-//!
-//! Each port is a file that every VM monitor appends to, so that what the guest writes stays in
-//! order, whoever has it at the moment.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use serde::{Deserialize, Serialize};
 use timeline::{Load, What};
 
+use super::port::Port;
 use super::{POLL, tell};
 use crate::control;
 use crate::engine::{ALL, Accelerator};
@@ -24,7 +23,7 @@ const CONTROL: &str = "/tmp/guest.control";
 /// written while there are two.
 const ORDERS: &str = "/tmp/guest.orders";
 
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Heard {
     load: Load,
     reports: u64,
@@ -34,9 +33,19 @@ struct Heard {
     ended: bool,
 }
 
+/// What goes from host to host with a guest.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Luggage {
+    heard: Heard,
+    /// What it has begun to write to its console and to its control port.
+    begun: [String; 2],
+}
+
 /// A guest that is at work, wherever it is.
 pub(crate) struct Guest {
     heard: Arc<Mutex<Heard>>,
+    console: Port,
+    control: Port,
     orders: File,
     /// Whether it has a VF of each accelerator, and not of ZIP alone.
     has_all: bool,
@@ -45,20 +54,19 @@ pub(crate) struct Guest {
 impl Guest {
     /// Makes the ports ready and listens to them from now on.
     pub(crate) fn new(accelerators: &[&Accelerator]) -> Result<Self> {
-        for file in [CONSOLE, CONTROL] {
-            File::create(file).with_context(|| format!("cannot create {file}"))?;
-        }
         let _ = fs::remove_file(ORDERS);
         mknodat(CWD, ORDERS, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
             .with_context(|| format!("cannot create {ORDERS}"))?;
         // For both, so that it opens without a reader and stays open between two of them.
         let orders = OpenOptions::new().read(true).write(true).open(ORDERS)?;
         let heard = Arc::new(Mutex::new(Heard::default()));
-        follow(CONSOLE, |line| control::line(&format!("@guest {line}")))?;
+        let console = Port::listen(CONSOLE, |line| control::line(&format!("@guest {line}")))?;
         let hearing = Arc::clone(&heard);
-        follow(CONTROL, move |line| hear(&hearing, line))?;
+        let control = Port::listen(CONTROL, move |line| hear(&hearing, line))?;
         Ok(Guest {
             heard,
+            console,
+            control,
             orders,
             has_all: accelerators.len() == ALL.len(),
         })
@@ -85,6 +93,22 @@ impl Guest {
         let words = ["-chardev", &console, "-serial", "chardev:console"];
         let more = ["-chardev", &control, "-serial", "chardev:control"];
         words.into_iter().chain(more).map(str::to_owned).collect()
+    }
+
+    /// The guest has gone to another host.
+    pub(crate) fn leaves(&self) -> Result<Luggage> {
+        let begun = [self.console.begun()?, self.control.begun()?];
+        let heard = self.heard(Heard::clone);
+        Ok(Luggage { heard, begun })
+    }
+
+    /// The guest comes from another host; it has not gone on yet.
+    pub(crate) fn arrives(&self, luggage: Luggage) {
+        let Luggage { heard, begun } = luggage;
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = heard;
+        let [console, control] = begun;
+        self.console.begin(console);
+        self.control.begin(control);
     }
 
     fn heard<T>(&self, look: impl FnOnce(&Heard) -> T) -> T {
@@ -150,24 +174,4 @@ fn hear(heard: &Mutex<Heard>, line: &str) {
     } else {
         heard.results.push(line.to_owned());
     }
-}
-
-/// Reads a file that grows, line by line, in a thread of its own.
-fn follow(path: &str, mut take: impl FnMut(&str) + Send + 'static) -> Result<()> {
-    let mut file = File::open(path)?;
-    std::thread::spawn(move || {
-        let mut pending = Vec::new();
-        loop {
-            match file.read_to_end(&mut pending) {
-                Ok(0) | Err(_) => std::thread::sleep(POLL),
-                Ok(_) => {
-                    while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
-                        let line: Vec<u8> = pending.drain(..=end).collect();
-                        take(String::from_utf8_lossy(&line).trim_end());
-                    }
-                }
-            }
-        }
-    });
-    Ok(())
 }

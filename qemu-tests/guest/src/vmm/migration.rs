@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+use timeline::Leg;
 
 use super::{POLL, Vmm};
 
 /// What QEMU says of a migration when it is over (`MigrationInfo` of its schema).
 pub(crate) struct Figures {
     /// Milliseconds that the guest stood still.
-    pub(crate) downtime: u64,
+    downtime: u64,
     /// Milliseconds in all.
-    pub(crate) total: u64,
+    total: u64,
     /// Bytes sent.
-    pub(crate) transferred: u64,
+    transferred: u64,
     /// Bytes of them that were the VFIO devices' state.
-    pub(crate) device_state: u64,
+    device_state: u64,
 }
 
 impl Figures {
@@ -33,6 +34,20 @@ impl Figures {
             transferred: number(&info["ram"], "transferred")?,
             device_state: number(&info["vfio"], "transferred")?,
         })
+    }
+
+    /// As the figures of that leg, in which the guest did so many requests.
+    pub(crate) fn leg(&self, number: u32, from: String, to: String, requests: u64) -> Leg {
+        Leg {
+            number,
+            from,
+            to,
+            downtime: self.downtime,
+            total: self.total,
+            transferred: self.transferred,
+            device_state: self.device_state,
+            requests,
+        }
     }
 }
 
@@ -54,10 +69,15 @@ impl Limits {
         bandwidth: 1 << 40,
     };
 
+    /// Sets them, also while a migration is under way.
     fn set(self, vmm: &mut Vmm) -> Result<()> {
         let parameters =
             json!({ "downtime-limit": self.downtime, "max-bandwidth": self.bandwidth });
-        vmm.execute("migrate-set-parameters", parameters)?;
+        vmm.execute("migrate-set-parameters", parameters).map(drop)
+    }
+
+    fn prepare(self, vmm: &mut Vmm) -> Result<()> {
+        self.set(vmm)?;
         // The source stops the guest only when the destination has taken what VFs send beforehand,
         // by which a VF that does not fit is found out.
         let capabilities: Vec<Value> = ["events", "return-path", "switchover-ack"]
@@ -71,24 +91,35 @@ impl Limits {
 }
 
 /// How a migration ended, as the source tells it.
-pub(crate) enum Ended {
+enum Ended {
     Completed(Figures),
     /// QEMU's reason, if it gives one.
     Failed(String),
     Cancelled,
 }
 
-/// Begins to move the guest.
+/// Begins to move the guest to another monitor of this host.
 pub(crate) fn begin(source: &mut Vmm, destination: &mut Vmm, limits: Limits) -> Result<()> {
-    let address = json!({ "uri": format!("unix:/tmp/{}.migration", destination.name) });
-    limits.set(source)?;
-    limits.set(destination)?;
-    destination.execute("migrate-incoming", address.clone())?;
-    source.execute("migrate", address).map(drop)
+    let uri = format!("unix:/tmp/{}.migration", destination.name);
+    listen(destination, &uri, limits)?;
+    send(source, &uri, limits)
+}
+
+/// Has a monitor wait for a guest there.
+pub(crate) fn listen(destination: &mut Vmm, uri: &str, limits: Limits) -> Result<()> {
+    limits.prepare(destination)?;
+    let address = json!({ "uri": uri });
+    destination.execute("migrate-incoming", address).map(drop)
+}
+
+/// Begins to move the guest to whoever waits for it there.
+pub(crate) fn send(source: &mut Vmm, uri: &str, limits: Limits) -> Result<()> {
+    limits.prepare(source)?;
+    source.execute("migrate", json!({ "uri": uri })).map(drop)
 }
 
 /// Waits for the end of a migration.
-pub(crate) fn end(source: &mut Vmm, within: Duration) -> Result<Ended> {
+fn end(source: &mut Vmm, within: Duration) -> Result<Ended> {
     let deadline = Instant::now() + within;
     loop {
         let info = source.execute("query-migrate", json!({}))?;
@@ -105,6 +136,42 @@ pub(crate) fn end(source: &mut Vmm, within: Duration) -> Result<Ended> {
     }
 }
 
+/// Waits until all of the guest is sent. The source has it still, stopped.
+pub(crate) fn completes(source: &mut Vmm, within: Duration) -> Result<Figures> {
+    match end(source, within)? {
+        Ended::Completed(figures) => Ok(figures),
+        Ended::Failed(reason) => bail!("the migration failed: {reason}"),
+        Ended::Cancelled => bail!("the migration was cancelled"),
+    }
+}
+
+/// Waits until a migration fails, and gives QEMU's reason.
+pub(crate) fn fails(source: &mut Vmm, within: Duration) -> Result<String> {
+    match end(source, within)? {
+        Ended::Failed(reason) => Ok(reason),
+        Ended::Completed(_) => bail!("the guest has migrated"),
+        Ended::Cancelled => bail!("it counts as cancelled"),
+    }
+}
+
+/// Cancels a migration that is under way.
+pub(crate) fn cancel(source: &mut Vmm, within: Duration) -> Result<()> {
+    source.execute("migrate_cancel", json!({}))?;
+    match end(source, within)? {
+        Ended::Cancelled => Ok(()),
+        Ended::Completed(_) => bail!("the guest has migrated"),
+        Ended::Failed(reason) => bail!("it has failed: {reason}"),
+    }
+}
+
+/// Has the guest go on where it has come to. Only when all is sent is it certain that the source
+/// will not let it go on as well.
+pub(crate) fn go_on(destination: &mut Vmm, within: Duration) -> Result<()> {
+    destination.reaches("paused", within)?;
+    destination.execute("cont", json!({}))?;
+    destination.reaches("running", within)
+}
+
 /// Moves the guest. Returns when it runs at the destination; the source has it still, stopped.
 pub(crate) fn migrate(
     source: &mut Vmm,
@@ -112,14 +179,7 @@ pub(crate) fn migrate(
     within: Duration,
 ) -> Result<Figures> {
     begin(source, destination, Limits::GENEROUS)?;
-    let figures = match end(source, within)? {
-        Ended::Completed(figures) => figures,
-        Ended::Failed(reason) => bail!("the migration failed: {reason}"),
-        Ended::Cancelled => bail!("the migration was cancelled"),
-    };
-    // Only now is it certain that the source will not let its guest go on.
-    destination.reaches("paused", within)?;
-    destination.execute("cont", json!({}))?;
-    destination.reaches("running", within)?;
+    let figures = completes(source, within)?;
+    go_on(destination, within)?;
     Ok(figures)
 }

@@ -4,6 +4,7 @@
 
 mod guest;
 mod migration;
+mod port;
 mod watch;
 
 use std::fs::{self, File};
@@ -17,8 +18,8 @@ use qmp::Qmp;
 use serde_json::{Value, json};
 use timeline::{Event, What};
 
-pub(crate) use guest::Guest;
-pub(crate) use migration::{Ended, Limits, begin, end, migrate};
+pub(crate) use guest::{Guest, Luggage};
+pub(crate) use migration::{Limits, begin, cancel, completes, fails, go_on, listen, migrate, send};
 pub(crate) use watch::{Watch, refusal, sessions, state};
 
 use crate::control;

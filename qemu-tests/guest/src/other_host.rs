@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A second emulated host, and the network to it: the hosts' programs pass each other words, one
+//! JSON value a line, by which each knows how far the other one is.
+
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::time::{ClockId, Timespec, clock_settime};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Options;
+
+const INTERFACE: &str = "eth0";
+/// Kept free for documentation, so it is nobody's.
+const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)];
+const WORDS: u16 = 4000;
+const MIGRATION: u16 = 4001;
+/// Both hosts are started at the same time; one may have more to do until it is here.
+const MEETING: Duration = Duration::from_secs(240);
+/// The clocks begin at 0, and none can be set to a time before its machine was started.
+const LATER: Duration = Duration::from_secs(3600);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The connection to the other host's program.
+pub(crate) struct OtherHost {
+    is_first: bool,
+    reader: BufReader<TcpStream>,
+    writer: TcpStream,
+}
+
+impl OtherHost {
+    /// Gets the network going and waits for the other host, `host=a` or `host=b`. Sets the clock.
+    pub(crate) fn meet(options: &Options) -> Result<Self> {
+        let is_first = options.choice("host", &["a", "b"])? == "a";
+        let [here, there] = addresses(is_first);
+        ip(&["addr", "add", &format!("{here}/24"), "dev", INTERFACE])?;
+        ip(&["link", "set", INTERFACE, "up"])?;
+        let stream = if is_first {
+            accept(&TcpListener::bind(SocketAddrV4::new(here, WORDS))?)
+        } else {
+            connect(SocketAddrV4::new(there, WORDS))
+        };
+        let stream = stream.context("the other host is not there")?;
+        stream.set_nodelay(true)?;
+        let mut other = OtherHost {
+            is_first,
+            reader: BufReader::new(stream.try_clone()?),
+            writer: stream,
+        };
+        other.agree_on_time()?;
+        Ok(other)
+    }
+
+    fn agree_on_time(&mut self) -> Result<()> {
+        let time = if self.is_first {
+            let time = SystemTime::now().duration_since(UNIX_EPOCH)? + LATER;
+            self.say(&time)?;
+            time
+        } else {
+            self.hear(MEETING)?
+        };
+        let time = Timespec::try_from(time).context("no time that a clock can show")?;
+        clock_settime(ClockId::Realtime, time).context("cannot set the clock")
+    }
+
+    /// Whether this is the first host, `host=a`.
+    pub(crate) fn is_first(&self) -> bool {
+        self.is_first
+    }
+
+    /// Where QEMU listens on this host, as a URI of a migration.
+    pub(crate) fn here(&self) -> String {
+        uri(addresses(self.is_first)[0])
+    }
+
+    /// Where QEMU listens on the other host.
+    pub(crate) fn there(&self) -> String {
+        uri(addresses(self.is_first)[1])
+    }
+
+    /// Tells the other host something.
+    pub(crate) fn say(&mut self, word: &impl Serialize) -> Result<()> {
+        let line = serde_json::to_string(word)? + "\n";
+        let said = self.writer.write_all(line.as_bytes());
+        said.context("the other host does not listen")
+    }
+
+    /// Waits for what the other host tells. It fails at once if the other host has given up.
+    pub(crate) fn hear<T: DeserializeOwned>(&mut self, within: Duration) -> Result<T> {
+        self.reader.get_ref().set_read_timeout(Some(within))?;
+        let mut line = String::new();
+        let heard = self.reader.read_line(&mut line);
+        ensure!(
+            heard.context("the other host says nothing")? > 0,
+            "the other host has given up"
+        );
+        serde_json::from_str(&line).with_context(|| format!("the other host says {line:?}"))
+    }
+}
+
+/// Of this host, and of the other.
+fn addresses(is_first: bool) -> [Ipv4Addr; 2] {
+    let [first, second] = ADDRESSES;
+    if is_first {
+        [first, second]
+    } else {
+        [second, first]
+    }
+}
+
+fn uri(address: Ipv4Addr) -> String {
+    format!("tcp:{address}:{MIGRATION}")
+}
+
+fn ip(arguments: &[&str]) -> Result<()> {
+    let output = Command::new("/bin/busybox")
+        .arg("ip")
+        .args(arguments)
+        .output()
+        .context("cannot start /bin/busybox")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "ip {}: {said}",
+        arguments.join(" ")
+    );
+    Ok(())
+}
+
+fn accept(listener: &TcpListener) -> Result<TcpStream> {
+    listener.set_nonblocking(true)?;
+    let deadline = Instant::now() + MEETING;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false)?;
+                return Ok(stream);
+            }
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error.into()),
+            Err(_) if Instant::now() > deadline => bail!("not within {MEETING:?}"),
+            Err(_) => std::thread::sleep(PAUSE),
+        }
+    }
+}
+
+fn connect(to: SocketAddrV4) -> Result<TcpStream> {
+    let deadline = Instant::now() + MEETING;
+    loop {
+        // A word that gets no answer is repeated by TCP after longer and longer pauses.
+        match TcpStream::connect_timeout(&to.into(), Duration::from_secs(1)) {
+            Ok(stream) => return Ok(stream),
+            Err(error) if Instant::now() > deadline => return Err(error.into()),
+            Err(_) => std::thread::sleep(PAUSE),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One of two emulated hosts between which a guest moves: what it has, and its part of a move.
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use timeline::Load;
+
+use super::guest_at_work::{
+    DESTINATION, LATENCY, SOURCE, WITHIN, WORK, names, show, tell_history, tell_leg, were_seen,
+};
+use crate::Options;
+use crate::control::{self, Report};
+use crate::engine;
+use crate::host::Host;
+use crate::other_host::OtherHost;
+use crate::sysfs::Function;
+use crate::vmm::{self, Guest, Limits, Luggage, Role, Vmm, Watch};
+
+/// The host that the guest is to come to tells that it can come.
+#[derive(Serialize, Deserialize)]
+struct Ready {
+    vfs: String,
+}
+
+/// The host that the guest has left tells that all of it is sent.
+#[derive(Serialize, Deserialize)]
+struct Sent {
+    luggage: Luggage,
+}
+
+/// The host that the guest has come to tells that the guest works there.
+#[derive(Serialize, Deserialize)]
+struct Arrived {
+    load: Load,
+}
+
+/// A move that is under way.
+pub(super) struct Move {
+    /// The VFs that the guest is to have.
+    to: String,
+    /// What it had done when the move began.
+    before: Load,
+}
+
+/// One of the two hosts.
+pub(super) struct Site {
+    hosts: Vec<Host>,
+    /// One of each accelerator.
+    vfs: Vec<Function>,
+    guest: Guest,
+    watch: Watch,
+    pub(super) other: OtherHost,
+    /// Who has the guest, if it is here.
+    vmm: Option<Vmm>,
+    /// How many monitors there were.
+    monitors: u32,
+}
+
+impl Site {
+    pub(super) fn prepare(options: &Options) -> Result<Self> {
+        let accelerators = engine::chosen(options)?;
+        let hosts: Vec<Host> = accelerators
+            .iter()
+            .map(|accelerator| Host::with(options, accelerator, 1))
+            .collect::<Result<_>>()?;
+        control::set_latency(LATENCY)?;
+        let vfs: Vec<Function> = hosts.iter().map(|host| host.vfs[0].clone()).collect();
+        // The clock is right only then.
+        let other = OtherHost::meet(options)?;
+        Ok(Site {
+            watch: Watch::start(&vfs),
+            vfs,
+            guest: Guest::new(&accelerators)?,
+            other,
+            hosts,
+            vmm: None,
+            monitors: 0,
+        })
+    }
+
+    fn start(&mut self, role: Role) -> Result<Vmm> {
+        let name = format!("vmm{}", self.monitors);
+        self.monitors += 1;
+        let host = self.hosts.first().context("no accelerator is chosen")?;
+        Vmm::start(&name, role, host.kind, &self.vfs, &self.guest)
+    }
+
+    /// Starts the guest, if this is the first host.
+    pub(super) fn boot(&mut self, report: &mut Report) -> Result<()> {
+        if !self.other.is_first() {
+            return Ok(());
+        }
+        let up = report.point("a guest boots and works", || {
+            show("a guest boots");
+            self.vmm = Some(self.start(Role::Boots)?);
+            self.guest.does(WORK, WITHIN)
+        });
+        ensure!(up, "nothing to migrate");
+        Ok(())
+    }
+
+    /// The monitor that has the guest.
+    pub(super) fn vmm(&mut self) -> Result<&mut Vmm> {
+        self.vmm.as_mut().context("the guest is not here")
+    }
+
+    /// Has a monitor wait for the guest, and tells the other host.
+    pub(super) fn wait_for_guest(&mut self) -> Result<Vmm> {
+        let mut vmm = self.start(Role::Waits)?;
+        vmm::listen(&mut vmm, &self.other.here(), Limits::GENEROUS)?;
+        let vfs = names(&self.vfs);
+        self.other.say(&Ready { vfs })?;
+        Ok(vmm)
+    }
+
+    /// Begins to move the guest, when the other host is ready and the guest works.
+    pub(super) fn begin(&mut self, limits: Limits) -> Result<Move> {
+        let Ready { vfs } = self.other.hear(WITHIN)?;
+        self.guest.does(WORK, WITHIN)?;
+        let before = self.guest.load();
+        let there = self.other.there();
+        vmm::send(self.vmm()?, &there, limits)?;
+        Ok(Move { to: vfs, before })
+    }
+
+    /// Waits until the guest works on the other host, and tells the leg of this number.
+    pub(super) fn complete(&mut self, number: u32, begun: Move) -> Result<()> {
+        let figures = vmm::completes(self.vmm()?, WITHIN)?;
+        let luggage = self.guest.leaves()?;
+        self.other.say(&Sent { luggage })?;
+        let Arrived { load } = self.other.hear(WITHIN)?;
+        // Closing the VFs makes their history a thing of the past.
+        self.tell_history()?;
+        let source = self.vmm.take().context("the guest was not here")?;
+        source.quit()?;
+        let requests = load.done - begun.before.done;
+        tell_leg(figures.leg(number, names(&self.vfs), begun.to, requests));
+        Ok(())
+    }
+
+    /// Moves the guest to the other host.
+    pub(super) fn give(&mut self, number: u32) -> Result<()> {
+        self.forget_states();
+        let begun = self.begin(Limits::GENEROUS)?;
+        self.complete(number, begun)?;
+        were_seen(&self.watch, &self.vfs, &SOURCE)
+    }
+
+    /// Lets the guest come from the other host.
+    pub(super) fn take(&mut self) -> Result<()> {
+        self.forget_states();
+        let vmm = self.wait_for_guest()?;
+        self.receive(vmm)?;
+        were_seen(&self.watch, &self.vfs, &DESTINATION)
+    }
+
+    /// The guest, which is on its way, goes on here.
+    pub(super) fn receive(&mut self, mut vmm: Vmm) -> Result<()> {
+        let Sent { luggage } = self.other.hear(WITHIN).with_context(|| vmm.messages())?;
+        self.guest.arrives(luggage);
+        vmm::go_on(&mut vmm, WITHIN)?;
+        self.vmm = Some(vmm);
+        let load = self.guest.load();
+        self.tell_history()?;
+        self.other.say(&Arrived { load })?;
+        self.guest.does(WORK, WITHIN).context("after the move")?;
+        let load = self.guest.load();
+        ensure!(load.is_flawless(), "{load:?}");
+        Ok(())
+    }
+
+    /// Has the guest end where it is, and looks at what the accelerators saw.
+    pub(super) fn end(mut self, report: &mut Report) -> Result<()> {
+        if let Some(mut vmm) = self.vmm.take() {
+            report.point("every request came back once, byte for byte", || {
+                let load = self.guest.end(WITHIN)?;
+                show(&format!("the guest ends: {load:?}"));
+                vmm.wait(WITHIN)?;
+                ensure!(load.is_flawless(), "{load:?}");
+                Ok(())
+            });
+        }
+        for host in &self.hosts {
+            control::report_violations_of(host.accelerator.id, report, host.is_clean()?);
+        }
+        Ok(())
+    }
+
+    fn forget_states(&self) {
+        for vf in &self.vfs {
+            self.watch.seen(vf);
+        }
+    }
+
+    fn tell_history(&self) -> Result<()> {
+        for (host, vf) in self.hosts.iter().zip(&self.vfs) {
+            tell_history(host, vf)?;
+        }
+        Ok(())
+    }
+}

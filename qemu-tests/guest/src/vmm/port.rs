@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A serial port of the guest: a file that every VM monitor of this host appends to, so that what
+//! the guest writes stays in order, whichever of them has it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result};
+
+use super::POLL;
+
+struct Lines {
+    file: File,
+    /// A line without its end.
+    begun: Vec<u8>,
+    take: Box<dyn FnMut(&str) + Send>,
+}
+
+impl Lines {
+    fn read(&mut self) -> io::Result<usize> {
+        let read = self.file.read_to_end(&mut self.begun)?;
+        while let Some(end) = self.begun.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.begun.drain(..=end).collect();
+            (self.take)(String::from_utf8_lossy(&line).trim_end());
+        }
+        Ok(read)
+    }
+}
+
+/// What is read from the port, line by line, in a thread of its own.
+pub(super) struct Port(Arc<Mutex<Lines>>);
+
+impl Port {
+    /// Empties the file and listens from now on.
+    pub(super) fn listen(path: &str, take: impl FnMut(&str) + Send + 'static) -> Result<Self> {
+        File::create(path).with_context(|| format!("cannot create {path}"))?;
+        let lines = Arc::new(Mutex::new(Lines {
+            file: File::open(path)?,
+            begun: Vec::new(),
+            take: Box::new(take),
+        }));
+        let followed = Arc::clone(&lines);
+        std::thread::spawn(move || {
+            loop {
+                let read = lock(&followed).read();
+                if matches!(read, Ok(0) | Err(_)) {
+                    std::thread::sleep(POLL);
+                }
+            }
+        });
+        Ok(Port(lines))
+    }
+
+    /// What a guest that has left this host had begun to write; the rest comes elsewhere.
+    pub(super) fn begun(&self) -> Result<String> {
+        let mut lines = lock(&self.0);
+        lines.read()?;
+        let begun = std::mem::take(&mut lines.begun);
+        Ok(String::from_utf8_lossy(&begun).into_owned())
+    }
+
+    /// What a guest that comes to this host has begun to write elsewhere.
+    pub(super) fn begin(&self, begun: String) {
+        lock(&self.0).begun = begun.into_bytes();
+    }
+}
+
+fn lock(lines: &Mutex<Lines>) -> MutexGuard<'_, Lines> {
+    lines.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn port(name: &str) -> (Port, File, mpsc::Receiver<String>) {
+        let path = std::env::temp_dir().join(format!("port-{name}-{}", std::process::id()));
+        let (sender, receiver) = mpsc::channel();
+        let take = move |line: &str| sender.send(line.to_owned()).unwrap();
+        let port = Port::listen(path.to_str().unwrap(), take).unwrap();
+        let file = File::options().append(true).open(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        (port, file, receiver)
+    }
+
+    /// A line that is begun on one host and ended on the other is one line, and on neither host is
+    /// anything left of it when the guest comes back.
+    #[test]
+    fn a_line_is_whole_though_the_guest_has_left() {
+        let (here, mut written_here, _) = port("here");
+        let (there, mut written_there, heard_there) = port("there");
+        written_here.write_all(b"@load {\"do").unwrap();
+        there.begin(here.begun().unwrap());
+        written_there.write_all(b"ne\":1}\n").unwrap();
+        let line = heard_there.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(line, "@load {\"done\":1}");
+        assert_eq!(here.begun().unwrap(), "");
+        assert_eq!(there.begun().unwrap(), "");
+    }
+}
