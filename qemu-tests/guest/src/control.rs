@@ -150,6 +150,11 @@ pub(crate) fn bus_error(name: &str) -> Result<()> {
     request(&format!("error zip0 {name}")).map(drop)
 }
 
+/// Plugs the cable of the network card `id` in or pulls it.
+pub(crate) fn set_link(id: &str, up: bool) -> Result<()> {
+    request(&format!("link {id} {up}")).map(drop)
+}
+
 /// Sets the ZIP engine's latency.
 pub(crate) fn set_latency(latency: Duration) -> Result<()> {
     set_latency_of("zip0", latency)

@@ -14,8 +14,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Options;
+use crate::control;
 
 const INTERFACE: &str = "eth0";
+/// Of QEMU's network card.
+const CARD: &str = "nic";
 /// Kept free for documentation, so it is nobody's.
 const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)];
 const WORDS: u16 = 4000;
@@ -101,6 +104,11 @@ impl OtherHost {
         );
         serde_json::from_str(&line).with_context(|| format!("the other host says {line:?}"))
     }
+}
+
+/// Plugs this host's network cable in or pulls it.
+pub(crate) fn plug(in_: bool) -> Result<()> {
+    control::set_link(CARD, in_)
 }
 
 /// Of this host, and of the other.

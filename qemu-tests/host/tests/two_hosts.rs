@@ -23,6 +23,11 @@ fn migrates_to_another_host_and_back() -> Result<()> {
     run_clean(round_trip())
 }
 
+#[test]
+fn stays_at_work_where_it_is_when_the_network_fails() -> Result<()> {
+    run_clean(Pair::new("guest-cut-off").both(|host| host.within(1200)))
+}
+
 /// From a host with all of Linux's own, to one with ours, and back.
 #[test]
 fn migrates_from_the_c_driver_and_back() -> Result<()> {

@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::vmm::{self, Guest, Limits, Role, Vmm};
 
 /// The guest never seems to be able to stop for so short a time, so it is not stopped.
-const ENDLESS: Limits = Limits {
+pub(super) const ENDLESS: Limits = Limits {
     downtime: 1,
     bandwidth: 4 << 20,
 };

@@ -12,6 +12,7 @@ use super::guest_at_work::{
 use crate::Options;
 use crate::control::{self, Report};
 use crate::engine;
+use crate::expect;
 use crate::host::Host;
 use crate::other_host::OtherHost;
 use crate::sysfs::Function;
@@ -47,8 +48,8 @@ pub(super) struct Move {
 pub(super) struct Site {
     hosts: Vec<Host>,
     /// One of each accelerator.
-    vfs: Vec<Function>,
-    guest: Guest,
+    pub(super) vfs: Vec<Function>,
+    pub(super) guest: Guest,
     watch: Watch,
     pub(super) other: OtherHost,
     /// Who has the guest, if it is here.
@@ -103,6 +104,12 @@ impl Site {
     /// The monitor that has the guest.
     pub(super) fn vmm(&mut self) -> Result<&mut Vmm> {
         self.vmm.as_mut().context("the guest is not here")
+    }
+
+    /// Waits until the VFs are in that state.
+    pub(super) fn reach(&self, wanted: &str) -> Result<()> {
+        let reached = |vf| expect::eventually(wanted, WITHIN, || Ok(vmm::state(vf)? == wanted));
+        self.vfs.iter().try_for_each(reached)
     }
 
     /// Has a monitor wait for the guest, and tells the other host.

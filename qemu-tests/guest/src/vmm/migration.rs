@@ -70,7 +70,7 @@ impl Limits {
     };
 
     /// Sets them, also while a migration is under way.
-    fn set(self, vmm: &mut Vmm) -> Result<()> {
+    pub(crate) fn set(self, vmm: &mut Vmm) -> Result<()> {
         let parameters =
             json!({ "downtime-limit": self.downtime, "max-bandwidth": self.bandwidth });
         vmm.execute("migrate-set-parameters", parameters).map(drop)

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The network between two hosts fails while a guest migrates: the guest goes on working where it
+//! is, one sees why, and it migrates when the network is back. Both hosts run this.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use super::guest_at_work::{WITHIN, WORK, show};
+use super::guest_stays::ENDLESS;
+use super::two_hosts::Site;
+use crate::Options;
+use crate::control::Report;
+use crate::expect;
+use crate::other_host::plug;
+use crate::sysfs;
+use crate::vmm::{self, Limits, Vmm};
+
+/// How often TCP repeats what nobody acknowledges: with 6, it gives up after half a minute; with
+/// Linux's usual 15, after a quarter of an hour.
+const RETRIES: (&str, &str) = ("/proc/sys/net/ipv4/tcp_retries2", "6");
+
+/// What happens while the network is away.
+struct Cut {
+    name: &'static str,
+    limits: Limits,
+    /// State of the VF when the network fails.
+    state: &'static str,
+    /// What comes of the migration.
+    outcome: fn(&mut Site) -> Result<()>,
+}
+
+const CUTS: [Cut; 3] = [
+    Cut {
+        name: "the network fails while the guest runs",
+        limits: ENDLESS,
+        state: "PRE_COPY",
+        outcome: times_out_at_work,
+    },
+    Cut {
+        name: "the network fails while the guest stands still",
+        limits: Limits::GENEROUS,
+        state: "STOP_COPY",
+        outcome: times_out,
+    },
+    Cut {
+        name: "the network fails, and it is cancelled",
+        limits: ENDLESS,
+        state: "PRE_COPY",
+        outcome: is_cancelled,
+    },
+];
+
+pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let mut site = Site::prepare(options)?;
+    let (file, count) = RETRIES;
+    sysfs::write(file, count)?;
+    site.boot(report)?;
+    let is_first = site.other.is_first();
+    for cut in &CUTS {
+        show(cut.name);
+        let done = report.point(cut.name, || match is_first {
+            true => is_cut_off(&mut site, cut),
+            false => waits_in_vain(&mut site),
+        });
+        ensure!(
+            done,
+            "the hosts do not know of one another how far they are"
+        );
+    }
+    let name = "the network fails for a while, and the guest migrates all the same";
+    show(name);
+    let done = report.point(name, || match is_first {
+        true => is_late(&mut site),
+        false => site.take(),
+    });
+    ensure!(done, "the guest is nowhere");
+    let done = report.point("it comes back", || match is_first {
+        true => site.take(),
+        false => site.give(2),
+    });
+    ensure!(done, "the guest is nowhere");
+    site.end(report)
+}
+
+/// The source's part.
+fn is_cut_off(site: &mut Site, cut: &Cut) -> Result<()> {
+    site.begin(cut.limits)?;
+    site.reach(cut.state)?;
+    plug(false)?;
+    let outcome = (cut.outcome)(site);
+    plug(true)?;
+    outcome?;
+    goes_on(site)?;
+    site.other.say(&"it is over")
+}
+
+/// The destination's part: nothing tells it that there is no source any more.
+fn waits_in_vain(site: &mut Site) -> Result<()> {
+    let mut vmm = site.wait_for_guest()?;
+    let _: String = site.other.hear(WITHIN)?;
+    match vmm.status() {
+        Ok(status) => {
+            show(&format!("the destination is {status}"));
+            ensure!(status != "running", "the guest runs on both sides");
+            vmm.kill()
+        }
+        Err(_) => {
+            show(&format!("the destination has ended: {}", vmm.messages()));
+            Ok(())
+        }
+    }
+}
+
+/// The guest works where it was.
+fn goes_on(site: &mut Site) -> Result<()> {
+    site.vmm()?.reaches("running", WITHIN)?;
+    site.guest.does(WORK, WITHIN)?;
+    for vf in &site.vfs {
+        expect::equal("state of its VF", vmm::state(vf)?.as_str(), "RUNNING")?;
+        let sessions = vmm::sessions(vf)?;
+        show(&format!("{vf}: {}", sessions.last().context("no session")?));
+    }
+    let load = site.guest.load();
+    ensure!(load.is_flawless(), "{load:?}");
+    Ok(())
+}
+
+fn times_out_at_work(site: &mut Site) -> Result<()> {
+    comes_to_nothing(site.vmm()?)?;
+    site.guest.does(WORK, WITHIN)?;
+    times_out(site)
+}
+
+/// QEMU says `active` all the while, but sends nothing.
+fn comes_to_nothing(vmm: &mut Vmm) -> Result<()> {
+    let mut sent = 0;
+    expect::eventually("nothing more to be sent", WITHIN, || {
+        let info = vmm.execute("query-migrate", json!({}))?;
+        expect::equal("status", info["status"].as_str(), Some("active"))?;
+        let before = sent;
+        let transferred = info["ram"]["transferred"].as_u64();
+        sent = transferred.context("QEMU does not say what it has sent")?;
+        std::thread::sleep(Duration::from_millis(500));
+        Ok(before == sent)
+    })
+}
+
+fn times_out(site: &mut Site) -> Result<()> {
+    let reason = vmm::fails(site.vmm()?, WITHIN)?;
+    show(&format!("QEMU says: {reason}"));
+    ensure!(reason.contains("timed out"), "the reason is {reason}");
+    Ok(())
+}
+
+fn is_cancelled(site: &mut Site) -> Result<()> {
+    comes_to_nothing(site.vmm()?)?;
+    vmm::cancel(site.vmm()?, WITHIN)
+}
+
+/// The network is back before TCP gives up.
+fn is_late(site: &mut Site) -> Result<()> {
+    let begun = site.begin(ENDLESS)?;
+    site.reach("PRE_COPY")?;
+    plug(false)?;
+    let stalled = comes_to_nothing(site.vmm()?);
+    plug(true)?;
+    stalled?;
+    site.guest.does(WORK, WITHIN)?;
+    Limits::GENEROUS.set(site.vmm()?)?;
+    site.complete(1, begun)
+}
