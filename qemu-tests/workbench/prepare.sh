@@ -23,7 +23,12 @@ kernel=$("$tests_dir/kernel/build.sh" "$variant")
 obj=$(fact obj "$kernel")
 qemu=$("$tests_dir/qemu/build.sh")
 busybox=$("$tests_dir/workbench/busybox.sh")
-vmm=$("$tests_dir/workbench/vmm.sh")
+# The Debian suites whose QEMU the emulated host's guests can run by.
+suites=(trixie trixie-backports)
+declare -A vmm
+for suite in "${suites[@]}"; do
+	vmm[$suite]=$(fact vmm "$("$tests_dir/workbench/vmm.sh" "$suite")")
+done
 
 make -s -C "$top" modules KDIR="$obj" MO="$out/modules" CONFIG_SAMPLE_VFIO_EDU_RUST=m ACOMP_JUDGE=m >"$logs/modules-$variant.log" 2>&1 || {
 	tail -n 30 "$logs/modules-$variant.log" >&2
@@ -65,27 +70,33 @@ if [ "$variant" != normal ]; then
 	guest_image=$(fact image "$normal")
 	guest_initrd=$(fact initrd "$normal")
 fi
-{
-	cat "$out/initrd.list"
-	printf 'dir %s 0755 0 0\n' /usr /usr/bin /lib /lib/aarch64-linux-gnu /guest
-	printf 'file /guest/Image %s 0644 0 0\n' "$guest_image"
-	printf 'file /guest/initrd.cpio %s 0644 0 0\n' "$guest_initrd"
-	for file in "$(fact vmm "$vmm")"/*; do
-		case ${file##*/} in
-		qemu-*) place=/usr/bin ;;
-		ld-linux-*) place=/lib ;;
-		*) place=/lib/aarch64-linux-gnu ;;
-		esac
-		printf 'file %s/%s %s 0755 0 0\n' "$place" "${file##*/}" "$file"
-	done
-} >"$out/initrd-vmm.list"
-"$obj/usr/gen_init_cpio" "$out/initrd-vmm.list" >"$out/initrd-vmm.cpio"
+for suite in "${suites[@]}"; do
+	{
+		cat "$out/initrd.list"
+		printf 'dir %s 0755 0 0\n' /usr /usr/bin /lib /lib/aarch64-linux-gnu /guest
+		printf 'file /guest/Image %s 0644 0 0\n' "$guest_image"
+		printf 'file /guest/initrd.cpio %s 0644 0 0\n' "$guest_initrd"
+		for file in "${vmm[$suite]}"/*; do
+			case ${file##*/} in
+			qemu-*) place=/usr/bin ;;
+			ld-linux-*) place=/lib ;;
+			*) place=/lib/aarch64-linux-gnu ;;
+			esac
+			printf 'file %s/%s %s 0755 0 0\n' "$place" "${file##*/}" "$file"
+		done
+	} >"$out/initrd-$suite.list"
+	"$obj/usr/gen_init_cpio" "$out/initrd-$suite.list" >"$out/initrd-$suite.cpio"
+done
 
-cat >"$out/artifacts" <<EOT
-qemu=$(fact qemu "$qemu")
-kernel=$obj
-image=$obj/arch/arm64/boot/Image
-initrd=$out/initrd.cpio
-initrd_vmm=$out/initrd-vmm.cpio
-logs=$out/logs
-EOT
+{
+	cat <<-EOT
+		qemu=$(fact qemu "$qemu")
+		kernel=$obj
+		image=$obj/arch/arm64/boot/Image
+		initrd=$out/initrd.cpio
+		logs=$out/logs
+	EOT
+	for suite in "${suites[@]}"; do
+		printf 'initrd_%s=%s\n' "$suite" "$out/initrd-$suite.cpio"
+	done
+} >"$out/artifacts"

@@ -5,12 +5,17 @@
 # the libraries that it is linked to. Prints
 #
 #	vmm=<folder with the program and the libraries>
+#
+# Usage: vmm.sh [SUITE], trixie if not said. A suite of backports has the other
+# packages of the suite that it is for.
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # apt verifies them by the archive's signature.
-suite=trixie
+suite=${1:-trixie}
+sources=("deb $suite")
+[ "${suite%-backports}" = "$suite" ] || sources+=("deb ${suite%-backports}")
 package=qemu-system-arm
 program=qemu-system-aarch64
 
@@ -38,11 +43,11 @@ closure() {
 build() {
 	local root=$1/root file path
 	need_space 1200
-	apt_of "$suite-arm64" arm64 "deb $suite"
+	apt_of "$suite-arm64" arm64 "${sources[@]}"
 	mkdir -p "$1/archives/partial" "$root"
 	# Nothing is installed in this apt's world, so this is all that the package needs.
-	logged "fetching $package for arm64 (90 MB)" 300 "$logs/vmm.log" \
-		apt-get install -qy --download-only --no-install-recommends \
+	logged "fetching $package for arm64 (90 MB)" 300 "$logs/vmm-$suite.log" \
+		apt-get install -qy --download-only --no-install-recommends -t "$suite" \
 		-o "Dir::Cache::archives=$1/archives" "$package"
 	for file in "$1"/archives/*.deb; do
 		dpkg-deb -x "$file" "$root"
@@ -55,8 +60,8 @@ build() {
 	rm -r "$root" "$1/archives"
 }
 
-vmm=$cache/vmm-$(key "$suite" "$package" "$(declare -f build closure libraries)")
-lock vmm
+vmm=$cache/vmm-$(key "${sources[*]}" "$package" "$(declare -f build closure libraries)")
+lock "vmm-$suite"
 if [ ! -d "$vmm" ]; then
 	scratch=$(mktemp -d "$cache/vmm.XXXXXX")
 	trap 'rm -rf "$scratch"' EXIT

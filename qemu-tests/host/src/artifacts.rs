@@ -2,9 +2,49 @@
 //! What `make` has built and where: read from the file that `workbench/prepare.sh` writes.
 
 use std::collections::HashMap;
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
+
+/// A suite of Debian whose QEMU can be the VM monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    /// Debian 13.
+    Trixie,
+    /// What is newer than Debian 13 and was built for it.
+    TrixieBackports,
+}
+
+impl Suite {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Suite::Trixie, Suite::TrixieBackports];
+}
+
+impl Display for Suite {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Suite::Trixie => "trixie",
+            Suite::TrixieBackports => "trixie-backports",
+        })
+    }
+}
+
+impl FromStr for Suite {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let mut all = Self::ALL.into_iter();
+        let found = all.find(|suite| suite.to_string() == name);
+        found.with_context(|| {
+            format!(
+                "there is no QEMU of {name} here, but of {}",
+                Self::ALL.map(|one| one.to_string()).join(", ")
+            )
+        })
+    }
+}
 
 /// The pieces a machine is put together from.
 #[derive(Clone, Debug)]
@@ -17,8 +57,10 @@ pub struct Artifacts {
     pub image: PathBuf,
     /// The initramfs: guest program, shell and modules.
     pub initrd: PathBuf,
-    /// As `initrd`, with a VM monitor and what its guests boot.
-    pub initrd_vmm: PathBuf,
+    /// As `initrd`, with a VM monitor and what its guests boot: of Debian 13.
+    pub initrd_trixie: PathBuf,
+    /// The same with that of its backports.
+    pub initrd_trixie_backports: PathBuf,
     /// Where all that is made here goes.
     pub out: PathBuf,
     /// Where the machines' logs go.
@@ -36,6 +78,14 @@ impl Artifacts {
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
         let root = top.context("this crate has no top folder")?.join("build");
         Self::read(root.join(&variant), &variant)
+    }
+
+    /// The initramfs with the VM monitor of that suite.
+    pub fn initrd_vmm(&self, suite: Suite) -> &Path {
+        match suite {
+            Suite::Trixie => &self.initrd_trixie,
+            Suite::TrixieBackports => &self.initrd_trixie_backports,
+        }
     }
 
     fn read(out: PathBuf, variant: &str) -> Result<Self> {
@@ -59,7 +109,8 @@ impl Artifacts {
             kernel: get("kernel")?,
             image: get("image")?,
             initrd: get("initrd")?,
-            initrd_vmm: get("initrd_vmm")?,
+            initrd_trixie: get("initrd_trixie")?,
+            initrd_trixie_backports: get("initrd_trixie-backports")?,
             logs: get("logs")?,
             out,
             debug: variant != "normal",

@@ -21,7 +21,7 @@ pub mod race;
 pub mod splat;
 pub mod symbols;
 
-pub use artifacts::Artifacts;
+pub use artifacts::{Artifacts, Suite};
 pub use machine::{Outcome, Scenario};
 pub use pair::Pair;
 pub use symbols::Symbols;

@@ -25,7 +25,7 @@ use anyhow::{Context, Result, bail};
 use qmp::Qmp;
 use serde_json::Value;
 
-use crate::artifacts::Artifacts;
+use crate::artifacts::{Artifacts, Suite};
 use crate::ktap::Report;
 use crate::modules;
 use crate::splat;
@@ -49,8 +49,8 @@ pub struct Scenario {
     memory: Option<&'static str>,
     /// Whether the machine's time is counted in instructions.
     counted: bool,
-    /// Whether the machine can have guests of its own.
-    hypervisor: bool,
+    /// Whose QEMU it has, if it can have guests of its own.
+    monitor: Option<Suite>,
     deadline: Duration,
 }
 
@@ -87,7 +87,7 @@ impl Scenario {
             module: None,
             memory: None,
             counted: false,
-            hypervisor: false,
+            monitor: None,
             deadline: Duration::from_secs(240),
         }
     }
@@ -161,8 +161,16 @@ impl Scenario {
     }
 
     /// The machine has EL2, for KVM, and all that guests need: a VM monitor and what they boot.
-    pub fn hypervisor(mut self) -> Self {
-        self.hypervisor = true;
+    pub fn hypervisor(self) -> Self {
+        self.monitor(Suite::Trixie)
+    }
+
+    /// As [`Self::hypervisor`], with the VM monitor of that suite of Debian.
+    pub fn monitor(mut self, suite: Suite) -> Self {
+        if suite != Suite::Trixie {
+            self.label = format!("{}-{suite}", self.label);
+        }
+        self.monitor = Some(suite);
         self
     }
 
@@ -178,7 +186,7 @@ impl Scenario {
             .arg("-M")
             .arg(format!(
                 "virt,gic-version=3,iommu=smmuv3,its=on,virtualization={}",
-                if self.hypervisor { "on" } else { "off" }
+                if self.monitor.is_some() { "on" } else { "off" }
             ))
             .arg("-cpu")
             // A counter that counts each nanosecond, where each is an instruction.
@@ -190,7 +198,7 @@ impl Scenario {
             .arg("-m")
             .arg(match self.memory {
                 Some(size) => size,
-                None if self.hypervisor => "3G",
+                None if self.monitor.is_some() => "3G",
                 None if artifacts.debug => "2G",
                 None => "1G",
             })
@@ -213,10 +221,9 @@ impl Scenario {
             .arg("-kernel")
             .arg(&artifacts.image)
             .arg("-initrd")
-            .arg(if self.hypervisor {
-                &artifacts.initrd_vmm
-            } else {
-                &artifacts.initrd
+            .arg(match self.monitor {
+                Some(suite) => artifacts.initrd_vmm(suite),
+                None => &artifacts.initrd,
             })
             .arg("-append")
             .arg(format!(
@@ -301,8 +308,8 @@ impl Scenario {
         let deadline = (!interactive).then(|| Instant::now() + self.deadline * factor);
 
         let guest_console = self
-            .hypervisor
-            .then(|| artifacts.logs.join(format!("{}.guest.log", self.label)));
+            .monitor
+            .map(|_| artifacts.logs.join(format!("{}.guest.log", self.label)));
         let mut session = Session {
             accelerators: self.accelerators.iter().map(|(id, _)| *id).collect(),
             writer: control.try_clone()?,
