@@ -24,9 +24,9 @@ CONFIG_VFIO_DEBUGFS_RUST ?= y
 CONFIG_HISI_ACC_VFIO_PCI_RS ?= m
 CONFIG_HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS ?= y
 # Built on request: the example of a variant driver, and the load generator of the
-# tests, ACOMP_JUDGE=m.
+# tests, CRYPTO_JUDGE=m.
 CONFIG_SAMPLE_VFIO_EDU_RUST ?= n
-ACOMP_JUDGE ?= n
+CRYPTO_JUDGE ?= n
 
 modules-top := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 modules-out := $(abspath $(MO))
@@ -79,7 +79,7 @@ modules-make = $(if $(modules-fault),$(error $(modules-fault))) \
 	RUSTC=$(RUSTC) BINDGEN=$(BINDGEN) \
 	$(if $(KSRC),KSRC=$(abspath $(KSRC))) \
 	$(foreach o,$(modules-options),CONFIG_$(o)=$(filter-out n,$(CONFIG_$(o)))) \
-	CONFIG_ACOMP_JUDGE=$(filter-out n,$(ACOMP_JUDGE)) \
+	CONFIG_CRYPTO_JUDGE=$(filter-out n,$(CRYPTO_JUDGE)) \
 	$2
 modules-options := VFIO_DEBUGFS_RUST HISI_ACC_VFIO_PCI_RS HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS \
 	SAMPLE_VFIO_EDU_RUST

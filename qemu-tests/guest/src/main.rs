@@ -6,8 +6,8 @@
 //! reports on the control port and powers the machine off. It is also the VFIO client of the
 //! scenarios: it holds the memory of a VM and does what a VM's driver does.
 
-mod acomp_judge;
 mod control;
+mod crypto_judge;
 mod engine;
 mod expect;
 mod ffi;

@@ -12,6 +12,7 @@ use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::{ProjectivePoint, Scalar};
 
 use super::{Accelerator, Engine, Work, noise, same};
+use crate::crypto_judge::{AKCIPHER, KPP};
 use crate::qm::{Entry, Fields, Slot};
 
 /// The HPRE accelerator.
@@ -22,6 +23,7 @@ pub(crate) static HPRE: Accelerator = Accelerator {
     vf: 0xa259,
     module: "hisi_hpre",
     software: &["rsa_generic", "dh_generic", "ecdh_generic"],
+    judges: &[AKCIPHER, KPP],
     engine: &Hpre,
 };
 

@@ -13,6 +13,7 @@ use anyhow::Result;
 use fastrand::Rng;
 
 use crate::Options;
+use crate::crypto_judge::Judge;
 use crate::qm::{Entry, Slot};
 pub(crate) use hpre::HPRE;
 pub(crate) use sec::SEC;
@@ -33,6 +34,8 @@ pub(crate) struct Accelerator {
     /// Algorithms in software that the driver's self-tests need: fallbacks, without which they
     /// pass without the device, and references.
     pub(crate) software: &'static [&'static str],
+    /// What keeps the driver at work, and judges it.
+    pub(crate) judges: &'static [Judge],
     pub(crate) engine: &'static dyn Engine,
 }
 

@@ -10,6 +10,7 @@ use fastrand::Rng;
 use sm4::Sm4;
 
 use super::{Accelerator, Engine, Work, noise, same};
+use crate::crypto_judge::SKCIPHER;
 use crate::qm::{Buffer, Entry, Fields, Side, Slot};
 
 /// The SEC accelerator.
@@ -35,6 +36,7 @@ pub(crate) static SEC: Accelerator = Accelerator {
         "sha256",
         "sha512",
     ],
+    judges: &[SKCIPHER],
     engine: &Sec,
 };
 

@@ -8,6 +8,7 @@ use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
 use super::{Accelerator, Engine, Work, same};
+use crate::crypto_judge::ACOMP;
 use crate::qm::{Buffer, Entry, Fields, SLOT_BUFFER, Side, Slot};
 
 /// The ZIP accelerator.
@@ -18,6 +19,7 @@ pub(crate) static ZIP: Accelerator = Accelerator {
     vf: 0xa251,
     module: "hisi_zip",
     software: &["deflate", "lz4"],
+    judges: &[ACOMP],
     engine: &Zip { largest: 12 << 10 },
 };
 

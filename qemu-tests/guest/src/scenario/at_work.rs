@@ -11,8 +11,8 @@ use anyhow::{Context, Result, ensure};
 use timeline::Load;
 
 use crate::Options;
-use crate::acomp_judge::{self, Results};
 use crate::control::{self, Report};
+use crate::crypto_judge::ACOMP;
 use crate::engine;
 use crate::expect;
 use crate::host;
@@ -44,7 +44,7 @@ impl Workers {
             std::thread::spawn(move || {
                 let mut seed = worker as u64;
                 while !workers.told_to_end.load(Ordering::Relaxed) {
-                    if let Err(error) = acomp_judge::run(BUFFERS, seed) {
+                    if let Err(error) = ACOMP.run(BUFFERS, seed) {
                         // A worker without work is missed at the end.
                         println!("worker {worker}: {error:#}");
                         return;
@@ -63,7 +63,7 @@ impl Workers {
 }
 
 fn load() -> Result<Load> {
-    let results = Results::read()?;
+    let results = ACOMP.results()?;
     Ok(Load {
         done: results.hardware,
         failed: results.errors,
@@ -94,7 +94,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
             Ok(())
         });
     }
-    modules.load_with("acomp_judge", &format!("max_len={MAX_LEN}"))?;
+    modules.load_with("crypto_judge", &format!("max_len={MAX_LEN}"))?;
 
     let workers = Workers::start();
     std::thread::spawn({

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's self-tests of all algorithms that the three accelerators' drivers register.
+//! The kernel's self-tests of all algorithms that the three accelerators' drivers register, and some
+//! work that is compared with software's.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::judge::flawless;
 use crate::Options;
 use crate::control::{self, Report};
 use crate::engine::{Accelerator, HPRE, SEC, ZIP};
 use crate::expect;
 use crate::host;
 
+/// Of each load generator.
+const BUFFERS: u64 = 40;
 /// How many algorithms the driver of each registers.
 const ALGORITHMS: [(&Accelerator, usize); 3] = [(&ZIP, 2), (&SEC, 16), (&HPRE, 5)];
 
@@ -43,6 +47,22 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         report.point(&name, || {
             host::load(&modules, accelerator, "")?;
             judge(accelerator, expected)
+        });
+    }
+    modules.load("crypto_judge")?;
+    for (accelerator, _) in ALGORITHMS {
+        let name = format!("{}: its work is that of software", accelerator.module);
+        report.point(&name, || {
+            for judge in accelerator.judges {
+                // Each run has one algorithm, drawn from the seed.
+                for seed in 1..=4 {
+                    let before = judge.results()?;
+                    judge.run(BUFFERS, seed)?;
+                    flawless(&(judge.results()? - before), BUFFERS)
+                        .with_context(|| format!("{judge:?}, seed {seed}"))?;
+                }
+            }
+            Ok(())
         });
     }
     Ok(())

@@ -12,8 +12,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::Options;
-use crate::acomp_judge::{self, Results};
 use crate::control::{self, Report};
+use crate::crypto_judge::{ACOMP, Results};
 use crate::expect;
 use crate::host;
 use crate::sysfs::{self, Function};
@@ -176,10 +176,10 @@ struct Load {
 
 impl Load {
     fn start(buffers: u64, seed: u64) -> Result<Self> {
-        let before = Results::read()?;
+        let before = ACOMP.results()?;
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
-            let result = acomp_judge::run(buffers, seed);
+            let result = ACOMP.run(buffers, seed);
             // Nobody listens any more if the load took too long.
             let _ = sender.send(result);
         });
@@ -191,7 +191,7 @@ impl Load {
 
     /// What came out so far.
     fn results(&self) -> Result<Results> {
-        Ok(Results::read()? - self.before)
+        Ok(ACOMP.results()? - self.before)
     }
 
     fn wait(&self, timeout: Duration) -> Result<Results> {
@@ -204,7 +204,7 @@ impl Load {
 }
 
 /// The load went through the device, and nothing is wrong with it.
-fn flawless(results: &Results, buffers: u64) -> Result<()> {
+pub(super) fn flawless(results: &Results, buffers: u64) -> Result<()> {
     expect::equal("buffers", results.buffers, buffers)?;
     ensure!(
         results.mismatches == 0 && results.errors == 0,
@@ -235,7 +235,7 @@ pub(super) fn load(options: &Options, report: &mut Report) -> Result<()> {
     report.point("the self-test passes", self_test_passed);
     pf.enable_vfs(1, true)?;
     let vf = pf.virtual_function(0)?;
-    modules.load_with("acomp_judge", "pass_over=1")?;
+    modules.load_with("crypto_judge", "pass_over=1")?;
     let buffers = match options.get("buffers") {
         Some(number) => number.parse().context("buffers= is no number")?,
         None => BUFFERS,
@@ -245,7 +245,7 @@ pub(super) fn load(options: &Options, report: &mut Report) -> Result<()> {
         let results = Load::start(buffers, 1)?.wait(Duration::from_secs(600))?;
         flawless(&results, buffers)
     });
-    report.note(&format!("{:?}", Results::read()?));
+    report.note(&format!("{:?}", ACOMP.results()?));
     report.point("the VF did them", || {
         let (by_pf, by_vf) = (sent(&pf)?, sent(&vf)?);
         let wanted = 2 * buffers;
@@ -280,7 +280,7 @@ pub(super) fn load(options: &Options, report: &mut Report) -> Result<()> {
             );
             Ok(())
         });
-        report.note(&format!("{:?}", Results::read()?));
+        report.note(&format!("{:?}", ACOMP.results()?));
         report.point(&format!("{name} works after its reset"), || {
             let results = Load::start(20, 3)?.wait(Duration::from_secs(120))?;
             flawless(&results, 20)

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Compression: each buffer is compressed by the device and restored by software,
+ * then compressed by software and restored by the device, and must come back.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <crypto/acompress.h>
+#include <linux/gfp.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include "judge.h"
+
+#define HARDWARE	"hisi-deflate-acomp"
+#define SOFTWARE	"deflate-generic"
+
+#define GUARD_SIZE	64
+#define GUARD_BYTE	0xa5
+
+enum { PLAIN, PACKED, RESTORED, NR_BUFFERS };
+
+static struct crypto_acomp *idle;
+
+struct side {
+	struct crypto_acomp *tfm;
+	struct acomp_req *req;
+	struct crypto_wait wait;
+	/* NULL for software */
+	struct judge *device;
+};
+
+struct run {
+	struct side hw, sw;
+	u8 *buffers[NR_BUFFERS];
+};
+
+static void side_exit(struct side *side)
+{
+	acomp_request_free(side->req);
+	crypto_free_acomp(side->tfm);
+}
+
+static int side_init(struct side *side, const char *name, struct judge *device)
+{
+	side->device = device;
+	crypto_init_wait(&side->wait);
+	side->tfm = crypto_alloc_acomp(name, 0, 0);
+	if (IS_ERR(side->tfm))
+		return PTR_ERR(side->tfm);
+
+	side->req = acomp_request_alloc(side->tfm);
+	if (!side->req) {
+		crypto_free_acomp(side->tfm);
+		return -ENOMEM;
+	}
+	acomp_request_set_callback(side->req, CRYPTO_TFM_REQ_MAY_SLEEP,
+				   crypto_req_done, &side->wait);
+	return 0;
+}
+
+/* Returns what was produced at dst, at most dlen bytes, or an error. */
+static int side_do(struct side *side, int (*op)(struct acomp_req *req),
+		   void *src, unsigned int slen, void *dst, unsigned int dlen)
+{
+	int err;
+
+	memset(dst + dlen, GUARD_BYTE, GUARD_SIZE);
+	/*
+	 * Addresses, not scatterlists: from a scatterlist deflate-generic takes
+	 * a page at a time and then cannot look back further than its window
+	 * of 2 KiB. A device gets a scatterlist with one entry in any case.
+	 */
+	acomp_request_set_src_dma(side->req, src, slen);
+	acomp_request_set_dst_dma(side->req, dst, dlen);
+
+	err = judge_wait(side->device, op(side->req), &side->wait);
+	if (err)
+		return err;
+	if (side->req->dlen > dlen ||
+	    memchr_inv(dst + dlen, GUARD_BYTE, GUARD_SIZE))
+		return -EOVERFLOW;
+	return side->req->dlen;
+}
+
+/* A compressor may use nine bits for a byte it cannot compress, and a few to begin. */
+static unsigned int packed_max(void)
+{
+	return max_len + max_len / 4 + 64;
+}
+
+static size_t buffer_size(void)
+{
+	return packed_max() + GUARD_SIZE;
+}
+
+static void judge(u8 *buffers[], unsigned int len, struct side *packer,
+		  struct side *unpacker)
+{
+	int packed, restored = 0;
+
+	packed = side_do(packer, crypto_acomp_compress, buffers[PLAIN], len,
+			 buffers[PACKED], packed_max());
+	if (packed > 0)
+		restored = side_do(unpacker, crypto_acomp_decompress,
+				   buffers[PACKED], packed, buffers[RESTORED],
+				   len);
+
+	if (packed <= 0 || restored < 0) {
+		atomic64_inc(&acomp_judge.errors);
+		pr_err_ratelimited("%u bytes: %s to %d, %s to %d\n", len,
+				   crypto_acomp_driver_name(packer->tfm), packed,
+				   crypto_acomp_driver_name(unpacker->tfm),
+				   restored);
+	} else if (restored != len ||
+		   memcmp(buffers[PLAIN], buffers[RESTORED], len)) {
+		atomic64_inc(&acomp_judge.mismatches);
+		pr_err_ratelimited("%u bytes: %s to %s differs\n", len,
+				   crypto_acomp_driver_name(packer->tfm),
+				   crypto_acomp_driver_name(unpacker->tfm));
+	}
+}
+
+/* Pieces of noise, of one byte, and of what came before; some are noise only. */
+static void fill(struct rnd_state *rnd, u8 *buffer, unsigned int len)
+{
+	unsigned int kinds = draw(rnd, 4) == 1 ? 1 : 3;
+	unsigned int done = 0;
+
+	while (done < len) {
+		unsigned int piece = min(draw(rnd, SZ_4K), len - done);
+		unsigned int kind = draw(rnd, kinds);
+		unsigned int distance, i;
+
+		if (kind == 1) {
+			prandom_bytes_state(rnd, buffer + done, piece);
+		} else if (kind == 2 || !done) {
+			memset(buffer + done, prandom_u32_state(rnd), piece);
+		} else {
+			distance = draw(rnd, min(done, SZ_32K));
+			for (i = done; i < done + piece; i++)
+				buffer[i] = buffer[i - distance];
+		}
+		done += piece;
+	}
+}
+
+static unsigned int acomp_one(void *data, struct rnd_state *rnd)
+{
+	unsigned int len = draw_len(rnd);
+	struct run *run = data;
+
+	fill(rnd, run->buffers[PLAIN], len);
+	judge(run->buffers, len, &run->hw, &run->sw);
+	judge(run->buffers, len, &run->sw, &run->hw);
+	return len;
+}
+
+static void free_buffers(struct run *run)
+{
+	int i;
+
+	for (i = 0; i < NR_BUFFERS; i++)
+		if (run->buffers[i])
+			free_pages_exact(run->buffers[i], buffer_size());
+	kfree(run);
+}
+
+static void acomp_end(void *data)
+{
+	struct run *run = data;
+
+	side_exit(&run->sw);
+	side_exit(&run->hw);
+	free_buffers(run);
+}
+
+static void *acomp_begin(struct rnd_state *rnd)
+{
+	struct run *run = kzalloc_obj(*run);
+	int err, i;
+
+	if (!run)
+		return ERR_PTR(-ENOMEM);
+
+	/* Contiguous, so that a device can do with one entry for each. */
+	for (i = 0; i < NR_BUFFERS; i++) {
+		run->buffers[i] = alloc_pages_exact(buffer_size(), GFP_KERNEL);
+		err = -ENOMEM;
+		if (!run->buffers[i])
+			goto free;
+	}
+	err = side_init(&run->hw, HARDWARE, &acomp_judge);
+	if (err)
+		goto free;
+	err = side_init(&run->sw, SOFTWARE, NULL);
+	if (err)
+		goto exit_hw;
+	return run;
+
+exit_hw:
+	side_exit(&run->hw);
+free:
+	free_buffers(run);
+	return ERR_PTR(err);
+}
+
+struct judge acomp_judge = {
+	.name = "acomp",
+	.begin = acomp_begin,
+	.one = acomp_one,
+	.end = acomp_end,
+};
+
+/*
+ * A driver gives out the queues of its first function before those of the next.
+ * With as few queues there as this takes, the next is judged.
+ */
+int acomp_pass_over(void)
+{
+	struct crypto_acomp *tfm = crypto_alloc_acomp(HARDWARE, 0, 0);
+
+	if (IS_ERR(tfm))
+		return PTR_ERR(tfm);
+	idle = tfm;
+	return 0;
+}
+
+void acomp_pass_over_end(void)
+{
+	crypto_free_acomp(idle);
+}

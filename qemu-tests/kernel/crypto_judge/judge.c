@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Judges crypto devices by the kernel's software implementations.
+ *
+ * There is a folder for each kind of algorithm in /sys/kernel/debug/crypto_judge.
+ * Writing "<buffers> <seed>" to its run makes that many pseudo-random buffers, which
+ * the device and software work on and must agree about, byte for byte. The write
+ * returns when all is done; a signal ends it early. Several may write at once, for
+ * several requests at a time. What came out so far, of all runs, is in result.
+ */
+
+#include <linux/debugfs.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/seq_file.h>
+#include <linux/sizes.h>
+#include <linux/uaccess.h>
+
+#include "judge.h"
+
+unsigned int max_len = SZ_1M;
+module_param(max_len, uint, 0444);
+MODULE_PARM_DESC(max_len, "Bytes of the longest buffer, 1 to 1048576");
+
+static bool pass_over;
+module_param(pass_over, bool, 0444);
+MODULE_PARM_DESC(pass_over, "Hold a compressor idle, so that one queue pair each way is taken");
+
+static struct judge *const judges[] = {
+	&acomp_judge, &skcipher_judge, &akcipher_judge, &kpp_judge,
+};
+
+static struct dentry *root;
+
+int judge_wait(struct judge *device, int err, struct crypto_wait *wait)
+{
+	bool asynchronous = err == -EINPROGRESS || err == -EBUSY;
+
+	err = crypto_wait_req(err, wait);
+	if (asynchronous && device)
+		atomic64_inc(&device->hardware);
+	return err;
+}
+
+unsigned int draw(struct rnd_state *rnd, unsigned int n)
+{
+	return prandom_u32_state(rnd) % n + 1;
+}
+
+unsigned int draw_len(struct rnd_state *rnd)
+{
+	unsigned int magnitude = 1U << (draw(rnd, ilog2(max_len) + 1) - 1);
+
+	return min(magnitude - 1 + draw(rnd, magnitude), max_len);
+}
+
+static int judge_run(struct judge *judge, unsigned int count, u64 seed)
+{
+	struct rnd_state rnd;
+	unsigned int n;
+	int err = 0;
+	void *run;
+
+	prandom_seed_state(&rnd, seed);
+	run = judge->begin(&rnd);
+	if (IS_ERR(run))
+		return PTR_ERR(run);
+
+	for (n = 0; n < count && !err; n++) {
+		atomic64_add(judge->one(run, &rnd), &judge->bytes);
+		atomic64_inc(&judge->buffers);
+		cond_resched();
+		if (signal_pending(current))
+			err = -EINTR;
+	}
+
+	judge->end(run);
+	return err;
+}
+
+static ssize_t run_write(struct file *file, const char __user *from,
+			 size_t size, loff_t *ppos)
+{
+	unsigned int count;
+	char command[64];
+	int err;
+	u64 seed;
+
+	if (size >= sizeof(command))
+		return -EINVAL;
+	if (copy_from_user(command, from, size))
+		return -EFAULT;
+	command[size] = '\0';
+	if (sscanf(command, "%u %llu", &count, &seed) != 2)
+		return -EINVAL;
+
+	err = judge_run(file->private_data, count, seed);
+	return err ?: size;
+}
+
+static const struct file_operations run_fops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = run_write,
+};
+
+static int result_show(struct seq_file *seq, void *unused)
+{
+	struct judge *judge = seq->private;
+
+	seq_printf(seq, "buffers: %lld\n", atomic64_read(&judge->buffers));
+	seq_printf(seq, "mismatches: %lld\n", atomic64_read(&judge->mismatches));
+	seq_printf(seq, "errors: %lld\n", atomic64_read(&judge->errors));
+	seq_printf(seq, "bytes: %lld\n", atomic64_read(&judge->bytes));
+	seq_printf(seq, "hardware: %lld\n", atomic64_read(&judge->hardware));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(result);
+
+static int __init crypto_judge_init(void)
+{
+	struct dentry *folder;
+	int err, i;
+
+	if (!max_len || max_len > SZ_1M)
+		return -EINVAL;
+
+	if (pass_over) {
+		err = acomp_pass_over();
+		if (err)
+			return err;
+	}
+
+	root = debugfs_create_dir("crypto_judge", NULL);
+	for (i = 0; i < ARRAY_SIZE(judges); i++) {
+		folder = debugfs_create_dir(judges[i]->name, root);
+		debugfs_create_file("run", 0200, folder, judges[i], &run_fops);
+		debugfs_create_file("result", 0444, folder, judges[i], &result_fops);
+	}
+	return 0;
+}
+module_init(crypto_judge_init);
+
+static void __exit crypto_judge_exit(void)
+{
+	debugfs_remove(root);
+	acomp_pass_over_end();
+}
+module_exit(crypto_judge_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Judges crypto devices by software");
