@@ -57,6 +57,6 @@ impl Record {
 
     /// Whether its data can be all of a stream.
     pub(crate) fn is_complete(&self) -> bool {
-        matches!(self.data().as_slice().len(), wire::SIZE | wire::MATCH_SIZE)
+        matches!(self.session.bytes(), wire::SIZE | wire::MATCH_SIZE)
     }
 }

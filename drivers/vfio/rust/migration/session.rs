@@ -297,6 +297,14 @@ impl<E: Expect> Session<E> {
         }
     }
 
+    /// How many bytes these are.
+    pub fn bytes(&self) -> usize {
+        match &self.0 {
+            Kind::Save(session) => session.data.as_slice().len(),
+            Kind::Resume(session) => session.inner.lock().data.as_slice().len(),
+        }
+    }
+
     /// Why [`Expect::check`] has refused what came in, if it has.
     pub fn reject(&self) -> Option<E::Reject> {
         match &self.0 {
@@ -435,11 +443,13 @@ mod tests {
         let over = Session::resume(coming);
         assert_eq!(over.role(), Role::Resume);
         assert_eq!(over.data(), Data::head(IMAGE, HEAD));
+        assert_eq!(over.bytes(), HEAD);
         assert_eq!(over.reject(), Some(EPERM));
 
         let over = Session::<First>::saved(&Data::whole(IMAGE))?;
         assert_eq!(over.role(), Role::Save);
         assert_eq!(over.data(), Data::whole(IMAGE));
+        assert_eq!(over.bytes(), SIZE);
         assert_eq!(over.reject(), None);
         Ok(())
     }

@@ -102,7 +102,7 @@ fn print_record(m: &SeqFile, record: Option<&Record>) {
     match record {
         Some(record) => {
             seq_print!(m, "data valid: {}\n", yes_no(record.is_complete()));
-            seq_print!(m, "data size: {}\n", record.data().as_slice().len());
+            seq_print!(m, "data size: {}\n", record.session.bytes());
             let role = role_name(record.session.role());
             seq_print!(m, "session: {} {}\n", record.id, role);
             seq_print!(m, "source: {}\n", record.origin.name());

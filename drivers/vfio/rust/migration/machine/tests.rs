@@ -149,8 +149,11 @@ mod suite {
         }
 
         fn session_ended(&mut self, session: Session<NotZero>) {
-            let bytes = session.data().as_slice().len();
-            self.tell(Told::Over(session.role(), bytes, session.reject()));
+            self.tell(Told::Over(
+                session.role(),
+                session.bytes(),
+                session.reject(),
+            ));
         }
     }
 
