@@ -42,7 +42,7 @@ const FAILURES: usize = 4;
 pub(crate) struct Last<T, const N: usize> {
     items: [Option<T>; N],
     /// How many were pushed, the forgotten ones among them.
-    count: usize,
+    count: u32,
 }
 
 impl<T: Copy, const N: usize> Last<T, N> {
@@ -52,12 +52,12 @@ impl<T: Copy, const N: usize> Last<T, N> {
     };
 
     pub(crate) fn push(&mut self, item: T) {
-        self.items[self.count % N] = Some(item);
+        self.items[self.count as usize % N] = Some(item);
         self.count += 1;
     }
 
     fn newest_mut(&mut self) -> Option<&mut T> {
-        self.items[self.count.checked_sub(1)? % N].as_mut()
+        self.items[self.count.checked_sub(1)? as usize % N].as_mut()
     }
 
     fn clear(&mut self) {
@@ -66,7 +66,8 @@ impl<T: Copy, const N: usize> Last<T, N> {
 
     /// All there are, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        (self.count.saturating_sub(N)..self.count).filter_map(|n| self.items[n % N].as_ref())
+        let count = self.count as usize;
+        (count.saturating_sub(N)..count).filter_map(|n| self.items[n % N].as_ref())
     }
 }
 
@@ -76,7 +77,8 @@ pub(crate) struct Step {
     pub(crate) arc: MigArc,
     /// In microseconds, rounded up; 0 unless the arc [`takes_time`].
     pub(crate) duration: u32,
-    pub(crate) result: Result,
+    /// 0 if it was walked.
+    pub(crate) errno: u16,
 }
 
 /// Whether anything is asked of the hardware for `arc`, or made for the user. What only ends a
@@ -151,6 +153,9 @@ pub(crate) struct History {
     started: Option<Moment>,
 }
 
+// What kmalloc would give for more is 2 KiB.
+const _: () = assert!(size_of::<History>() <= 1024);
+
 impl History {
     /// No session yet.
     pub(crate) const EMPTY: Self = Self {
@@ -203,7 +208,7 @@ impl History {
         let Some(entry) = self.sessions.newest_mut() else {
             return;
         };
-        let len = session.data().as_slice().len();
+        let len = session.bytes();
         entry.end = Some((Moment::now(), len));
         if len > 0 {
             self.last = Some(Record {
@@ -238,7 +243,8 @@ impl History {
                 .started
                 .take()
                 .map_or(0, |started| trace::micros(started.elapsed())),
-            result,
+            // CAST: an errno is less than 4096.
+            errno: result.map_or_else(|error| -error.to_errno() as u16, |()| 0),
         };
         let steps = match self.sessions.newest_mut() {
             Some(entry) if self.attached => &mut entry.steps,

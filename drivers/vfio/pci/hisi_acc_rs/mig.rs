@@ -63,8 +63,8 @@ pub(crate) struct Vf {
     pub(crate) open: Option<Open>,
     /// What the device is, from when it was first asked with success: when it was bound, or opened.
     pub(crate) identity: Option<Identity>,
-    /// Sessions, and arcs that failed.
-    pub(crate) history: History,
+    /// Sessions, and arcs that failed. Most of what there is of a VF, so it is by itself.
+    pub(crate) history: KBox<History>,
     /// How the last command in debugfs went.
     pub(crate) outcome: Option<Outcome>,
 }
@@ -218,20 +218,24 @@ pub(crate) struct Mig {
 
 impl Mig {
     /// For the VF `pdev`, which nobody uses yet.
-    pub(crate) fn new(pdev: &pci::Device, hw: Hardware) -> impl PinInit<Self> {
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
+    pub(crate) fn new(pdev: &pci::Device, hw: Hardware) -> impl PinInit<Self, Error> {
         // Nothing but debugfs needs to know it before the device is opened.
         let mode = Mode::of(&hw.pf);
         let identity = Open::new(pdev, &hw, mode, None)
             .map(|open| open.identity)
             .ok();
 
-        pin_init!(Self {
+        try_pin_init!(Self {
             in_pf: Atomic::new(mode == Mode::PfCtrl),
             machine <- Machine::new(Vf {
                 hw,
                 open: None,
                 identity,
-                history: History::EMPTY,
+                history: KBox::new(History::EMPTY, GFP_KERNEL)?,
                 outcome: None,
             }),
         })

@@ -34,7 +34,7 @@ pub(crate) fn arc(pdev: &pci::Device, step: &Step) {
         from as u32,
         to as u32,
         step.duration,
-        errno(step.result),
+        -i32::from(step.errno),
     );
 }
 
