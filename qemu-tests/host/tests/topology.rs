@@ -165,4 +165,9 @@ mod departure {
     fn error_on_the_bus() -> Result<()> {
         item("bus-error")
     }
+
+    #[test]
+    fn fatal_error_on_the_bus() -> Result<()> {
+        item("fatal-bus-error")
+    }
 }

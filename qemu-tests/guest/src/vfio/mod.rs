@@ -7,5 +7,5 @@ mod device;
 mod migration;
 
 pub(crate) use container::{Container, Kind, Memory};
-pub(crate) use device::{BAR0, BAR2, Device, ERROR, MSI, REGION_MMAP, REQUEST, Token};
+pub(crate) use device::{BAR0, BAR2, Device, ERROR, MSI, REGION_MMAP, REQUEST, Signal, Token};
 pub(crate) use migration::{DataFile, Features, PrecopyInfo, State};

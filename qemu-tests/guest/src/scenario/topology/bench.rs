@@ -9,13 +9,14 @@ use anyhow::Result;
 use crate::control;
 use crate::scenario::fixture::Bench;
 use crate::scenario::transfer::{self, Path};
+use crate::sysfs;
 
 const REQUESTS: usize = 32;
 const SLOW: Duration = Duration::from_millis(20);
 const FAST: Duration = Duration::from_micros(20);
 
 impl Bench {
-    /// Binds both VFs to the driver.
+    /// Binds the VFs to the driver.
     pub(super) fn bind(&self) -> Result<()> {
         let name = self.host.driver_name()?;
         self.host.vfs.iter().try_for_each(|vf| vf.bind(&name))
@@ -24,8 +25,21 @@ impl Bench {
     /// Makes PF and VFs anew, whatever was before.
     pub(super) fn revive(&self) -> Result<()> {
         self.host.pf.unbind()?;
+        self.bind_all()
+    }
+
+    /// Takes PF and VFs from the bus, and makes them anew from what is found there.
+    pub(super) fn find_anew(&self) -> Result<()> {
+        sysfs::write(self.host.pf.path("remove"), "1")?;
+        sysfs::write("/sys/bus/pci/rescan", "1")?;
+        self.bind_all()
+    }
+
+    /// Binds a PF without VFs, and as many VFs as there were.
+    fn bind_all(&self) -> Result<()> {
         self.host.pf.bind("hisi_zip")?;
-        self.host.pf.enable_vfs(2, false)?;
+        let vfs = u32::try_from(self.host.vfs.len())?;
+        self.host.pf.enable_vfs(vfs, false)?;
         self.bind()
     }
 

@@ -20,7 +20,8 @@ use crate::ffi::Mapping;
 use crate::qm::Vm;
 use crate::scenario::fixture::Bench;
 use crate::scenario::task::{Fate, Task};
-use crate::vfio::{DataFile, Device, ERROR, State};
+use crate::sysfs::Function;
+use crate::vfio::{DataFile, Device, ERROR, Signal, State};
 
 const PATIENCE: Duration = Duration::from_secs(100);
 const PF_BAR2_SIZE: usize = 0x40_0000;
@@ -72,12 +73,17 @@ fn done<T: Send + 'static>(what: &str, task: &Task<T>) -> Result<T> {
 fn go_to(bench: &mut Bench, state: State) -> Result<Option<DataFile>> {
     let stream = bench.full_stream()?;
     bench.work()?;
+    enter(bench.vm.device()?, state, &stream)
+}
+
+/// Brings a running device to a state.
+fn enter(device: &Device, state: State, stream: &[u8]) -> Result<Option<DataFile>> {
     if state == State::Running {
         return Ok(None);
     }
-    let file = bench.vm.device()?.set_state_with_file(state)?;
+    let file = device.set_state_with_file(state)?;
     if state == State::Resuming {
-        file.write_chunks(&stream, &[])?;
+        file.write_chunks(stream, &[])?;
     }
     Ok(Some(file))
 }
@@ -228,6 +234,77 @@ pub(super) fn bus_error(options: &Options, report: &mut Report) -> Result<()> {
         });
         ensure!(passed, "the host is not what it was");
     }
+    control::report_violations(report, bench.host.driver.is_rust());
+    Ok(())
+}
+
+/// What a VF of a PF that is lost was doing.
+struct Loser {
+    vm: Vm,
+    state: State,
+    file: Option<DataFile>,
+    error: Signal,
+}
+
+impl Loser {
+    /// A VM at work on `vf`, which is then brought to `state`.
+    fn new(bench: &Bench, vf: &Function, state: State, stream: &[u8]) -> Result<Self> {
+        let mut vm = Vm::new(1)?;
+        let device = vm.open(bench.host.kind, vf)?;
+        vm.attach(device);
+        vm.bring_up()?;
+        let device = vm.device()?;
+        Ok(Loser {
+            file: enter(device, state, stream)?,
+            error: device.signal_of(ERROR)?,
+            state,
+            vm,
+        })
+    }
+
+    /// The user learns it, and nothing can be done with the hardware; what was saved, he has.
+    fn loses(&self, is_rust: bool) -> Result<()> {
+        eventually("the user is told", PATIENCE, || self.error.take())?;
+        let device = self.vm.device()?;
+        equal("state after it", device.state()?, self.state)?;
+        if let (Some(file), State::PreCopy | State::StopCopy) = (&self.file, self.state) {
+            let length = file.read_available(4096)?.len();
+            ensure!(length >= 40, "{length} bytes of what was saved before");
+        }
+        match self.state {
+            State::PreCopy => refused("STOP_COPY", device.set_state(State::StopCopy), Errno::IO),
+            State::StopCopy => Ok(()),
+            // The C driver waits for the mailbox first, which reads as busy for ever.
+            State::Resuming if !is_rust => {
+                refused("STOP", device.set_state(State::Stop), Errno::TIMEDOUT)
+            }
+            _ => refused("STOP", device.set_state(State::Stop), Errno::IO),
+        }
+    }
+}
+
+/// The kernel resets all that is below the port, and leaves it to the drivers to make it what it
+/// was. That of the PF does not: PF and VFs do not answer until they are found anew.
+pub(super) fn fatal_bus_error(options: &Options, report: &mut Report) -> Result<()> {
+    let mut bench = Bench::new(options, 4)?;
+    report.point("a fatal error on the bus", || {
+        let stream = bench.full_stream()?;
+        let losers = (bench.host.vfs.iter().zip(STATES))
+            .map(|(vf, state)| Loser::new(&bench, vf, state, &stream).context(state))
+            .collect::<Result<Vec<_>>>()?;
+        control::bus_error("MALF_TLP")?;
+        eventually("the bus has been reset", PATIENCE, || {
+            Ok(!memory_enabled(&bench)?)
+        })?;
+        let is_rust = bench.host.driver.is_rust();
+        losers
+            .iter()
+            .try_for_each(|loser| loser.loses(is_rust).context(loser.state))
+    });
+    report.point("the PF is found anew", || {
+        bench.find_anew()?;
+        bench.migrates()
+    });
     control::report_violations(report, bench.host.driver.is_rust());
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::control::Report;
 
 type Steps = fn(&Options, &mut Report) -> Result<()>;
 
-const ITEMS: [(&str, Steps); 9] = [
+const ITEMS: [(&str, Steps); 10] = [
     ("plain-v2", plain::hardware_v2),
     ("plain-foreign", plain::foreign_pf),
     ("plain-pf", plain::pf_itself),
@@ -30,6 +30,7 @@ const ITEMS: [(&str, Steps); 9] = [
     ("pf-reset", failure::pf_reset),
     ("hardware-error", failure::hardware_error),
     ("bus-error", failure::bus_error),
+    ("fatal-bus-error", failure::fatal_bus_error),
 ];
 
 /// Goes through the steps of the item that `item=` names.
