@@ -27,6 +27,8 @@ pub enum Failure {
     /// In the state it was in.
     Kept(Error),
     /// In no state that it could go on from: it is in [`State::Error`] until it is reset.
+    ///
+    /// [`State::Error`]: super::State::Error
     Broken(Error),
 }
 
@@ -96,6 +98,8 @@ pub trait Migrate: Send + Unpin + 'static {
 
     /// Loads a state into the stopped device. If this fails, nobody knows what it has of it: it is
     /// in [`State::Error`] then.
+    ///
+    /// [`State::Error`]: super::State::Error
     fn load(&mut self, core: &Core, state: VerifiedOf<Self>) -> Result;
 
     /// The device has been reset. The function's registers must not be waited for.
