@@ -41,7 +41,9 @@ fn several_vfs_of_the_c_driver_are_refused() -> Result<()> {
         .expect_passed()
 }
 
+/// Refused, cancelled, killed. With a VF of SEC as well, which is of no use to a guest with ZIP's.
 #[test]
 fn stays_at_work_where_it_is_when_a_migration_fails() -> Result<()> {
-    run_clean(Scenario::new("guest-stays").hypervisor().within(900))
+    let scenario = Scenario::new("guest-stays").accelerator("sec0", "hisi-sec");
+    run_clean(scenario.hypervisor().within(900))
 }

@@ -9,7 +9,6 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use super::guest_at_work::{WITHIN, WORK, show};
-use super::guest_stays::ENDLESS;
 use super::two_hosts::Site;
 use crate::Options;
 use crate::control::Report;
@@ -35,7 +34,7 @@ struct Cut {
 const CUTS: [Cut; 3] = [
     Cut {
         name: "the network fails while the guest runs",
-        limits: ENDLESS,
+        limits: Limits::ENDLESS,
         state: "PRE_COPY",
         outcome: times_out_at_work,
     },
@@ -47,7 +46,7 @@ const CUTS: [Cut; 3] = [
     },
     Cut {
         name: "the network fails, and it is cancelled",
-        limits: ENDLESS,
+        limits: Limits::ENDLESS,
         state: "PRE_COPY",
         outcome: is_cancelled,
     },
@@ -162,7 +161,7 @@ fn is_cancelled(site: &mut Site) -> Result<()> {
 
 /// The network is back before TCP gives up.
 fn is_late(site: &mut Site) -> Result<()> {
-    let begun = site.begin(ENDLESS)?;
+    let begun = site.begin(Limits::ENDLESS)?;
     site.reach("PRE_COPY")?;
     plug(false)?;
     let stalled = comes_to_nothing(site.vmm()?);

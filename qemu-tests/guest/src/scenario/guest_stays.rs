@@ -1,137 +1,82 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Migrations that fail, are cancelled, or whose destination dies: the guest goes on working where
-//! it is, and can migrate afterwards.
+//! Migrations that are refused, cancelled, or whose destination dies: the guest goes on working
+//! where it is, and can migrate afterwards.
 
-use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::os::unix::net::UnixStream;
+
+use anyhow::{Result, ensure};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+use serde_json::json;
 
 use super::guest_at_work::{LATENCY, WITHIN, WORK};
+use super::guest_stage::{Stage, Test};
 use crate::Options;
 use crate::control::{self, Report};
-use crate::engine::ZIP;
+use crate::engine::{SEC, ZIP};
 use crate::expect;
 use crate::host::Host;
-use crate::vmm::{self, Guest, Limits, Role, Vmm};
+use crate::sysfs::Function;
+use crate::vmm::{self, Guest, Limits, Vmm};
 
-/// The guest never seems to be able to stop for so short a time, so it is not stopped.
-pub(super) const ENDLESS: Limits = Limits {
-    downtime: 1,
-    bandwidth: 4 << 20,
+/// All of the guest's memory takes longer than QEMU needs to see that the guest may be stopped.
+const SLOW: Limits = Limits {
+    bandwidth: 16 << 20,
+    ..Limits::GENEROUS
 };
-/// The emulated host, with a guest that has the first VF.
-struct Stage {
-    host: Host,
-    guest: Guest,
-    vmm: Vmm,
-}
+
+const TESTS: [Test; 8] = [
+    (
+        "a VF with more queues refuses, and the guest never stops",
+        other_queues,
+    ),
+    (
+        "a VF of another engine refuses, and the guest never stops",
+        other_engine,
+    ),
+    (
+        "cancelled before the destination answers",
+        cancelled_in_setup,
+    ),
+    ("cancelled while the guest runs", cancelled_running),
+    (
+        "cancelled when the guest was stopped, and nothing sent",
+        cancelled_before_switchover,
+    ),
+    ("cancelled while the guest stands still", cancelled_stopped),
+    ("the destination dies while the guest runs", killed_running),
+    (
+        "the destination dies while the guest stands still",
+        killed_stopped,
+    ),
+];
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     // 64 queues for three VFs are 21, 21 and 22.
     let host = Host::prepare(options, 3)?;
     control::set_latency(LATENCY)?;
-    let guest = Guest::new(&[&ZIP])?;
-    let vmm = Vmm::start("vmm0", Role::Boots, host.kind, &host.vfs[..1], &guest)?;
-    guest
-        .does(WORK, WITHIN)
-        .context("the guest does not boot")?;
-    let mut stage = Stage { host, guest, vmm };
-
-    type Test = fn(&mut Stage) -> Result<()>;
-    let tests: [(&str, Test); 5] = [
-        (
-            "a VF with more queues refuses, and the guest never stops",
-            other_queues,
-        ),
-        ("cancelled while the guest runs", cancelled_running),
-        ("cancelled while the guest stands still", cancelled_stopped),
-        ("the destination dies while the guest runs", killed_running),
-        (
-            "the destination dies while the guest stands still",
-            killed_stopped,
-        ),
-    ];
-    for (name, test) in tests {
-        report.point(name, || {
-            let result = test(&mut stage).and_then(|()| stage.goes_on());
-            result.with_context(|| stage.sessions())
-        });
-    }
-    report.point(
-        "it migrates all the same, and every request came back",
-        || {
-            let Stage {
-                host,
-                mut guest,
-                mut vmm,
-            } = stage;
-            let mut other = Vmm::start("last", Role::Waits, host.kind, &host.vfs[1..2], &guest)?;
-            vmm::migrate(&mut vmm, &mut other, WITHIN)?;
-            vmm.quit()?;
-            guest.does(WORK, WITHIN)?;
-            let load = guest.end(WITHIN)?;
-            other.wait(WITHIN)?;
-            ensure!(load.is_flawless(), "{load:?}");
-            Ok(())
-        },
-    );
+    let other = Host::with(options, &SEC, 1)?;
+    let mut stage = Stage::new(host, Guest::new(&[&ZIP])?)?;
+    stage.goes_on()?;
+    stage.run(report, &TESTS);
+    stage.end(report);
     control::report_violations(report, true);
+    control::report_violations_of(other.accelerator.id, report, true);
     Ok(())
 }
 
-impl Stage {
-    /// What all VFs have to tell.
-    fn sessions(&self) -> String {
-        let sessions = self.host.vfs.iter().map(|vf| {
-            let sessions = vmm::sessions(vf).unwrap_or_default();
-            format!("{vf}: {}", sessions.join("; "))
-        });
-        sessions.collect::<Vec<_>>().join("\n")
-    }
-
-    /// A QEMU that waits for the guest, with the VF of that index.
-    fn destination(&self, name: &str, vf: usize) -> Result<Vmm> {
-        let vfs = &self.host.vfs[vf..=vf];
-        Vmm::start(name, Role::Waits, self.host.kind, vfs, &self.guest)
-    }
-
-    /// The guest works where it was.
-    fn goes_on(&mut self) -> Result<()> {
-        self.vmm.reaches("running", WITHIN)?;
-        self.guest.does(WORK, WITHIN)?;
-        expect::equal(
-            "state of its VF",
-            vmm::state(&self.host.vfs[0])?.as_str(),
-            "RUNNING",
-        )?;
-        let load = self.guest.load();
-        ensure!(load.is_flawless(), "{load:?}");
-        Ok(())
-    }
-
-    /// Waits until the guest's VF is in that state.
-    fn vf_reaches(&self, wanted: &str) -> Result<()> {
-        let vf = &self.host.vfs[0];
-        expect::eventually(wanted, WITHIN, || Ok(vmm::state(vf)? == wanted))
-    }
-
-    fn has_failed(&mut self) -> Result<()> {
-        vmm::fails(&mut self.vmm, WITHIN).map(drop)
-    }
-
-    fn cancel(&mut self, destination: &Vmm) -> Result<()> {
-        vmm::cancel(&mut self.vmm, WITHIN).with_context(|| destination.messages())
-    }
-}
-
-fn other_queues(stage: &mut Stage) -> Result<()> {
-    let mut other = stage.destination("other", 2)?;
+/// The VF refuses the guest while that works, for a reason that stands in its `attr`.
+fn refuses(stage: &mut Stage, vf: &Function, reason: &str) -> Result<()> {
+    let mut other = stage.destination_with("other", vf)?;
     let stops = stage.vmm.told("STOP");
-    vmm::begin(&mut stage.vmm, &mut other, Limits::GENEROUS)?;
+    // Without switchover-ack it would be stopped now.
+    vmm::begin(&mut stage.vmm, &mut other, SLOW)?;
     stage.has_failed()?;
     expect::equal("stops of the guest", stage.vmm.told("STOP"), stops)?;
-    let refusal = vmm::refusal(&stage.host.vfs[2])?;
+    let refusal = vmm::refusal(vf)?;
     ensure!(
-        refusal.contains("queue_count expected 0x16 got 0x15"),
+        refusal.contains(reason),
         "attr was to say what does not fit: {refusal}"
     );
     control::line(&format!("@show the VF says: {refusal}"));
@@ -139,37 +84,110 @@ fn other_queues(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-fn cancelled_running(stage: &mut Stage) -> Result<()> {
-    let mut other = stage.destination("cancelled1", 1)?;
-    vmm::begin(&mut stage.vmm, &mut other, ENDLESS)?;
-    stage.vf_reaches("PRE_COPY")?;
-    stage.guest.does(WORK, WITHIN)?;
-    stage.cancel(&other)
+fn other_queues(stage: &mut Stage) -> Result<()> {
+    let vf = stage.host.vfs[2].clone();
+    refuses(stage, &vf, "queue_count expected 0x16 got 0x15")
 }
 
-fn cancelled_stopped(stage: &mut Stage) -> Result<()> {
-    let mut other = stage.destination("cancelled2", 1)?;
-    vmm::begin(&mut stage.vmm, &mut other, Limits::GENEROUS)?;
-    stage.vf_reaches("STOP_COPY")?;
-    stage.cancel(&other)?;
-    let status = other.status().unwrap_or_else(|_| "gone".to_owned());
+fn other_engine(stage: &mut Stage) -> Result<()> {
+    let vf = Function::find(crate::host::HUAWEI, SEC.vf)?;
+    refuses(stage, &vf, "device expected 0xa256 got 0xa251")
+}
+
+/// An address where somebody listens and nobody answers: the only place in the queue is taken.
+struct Deaf {
+    address: String,
+    _listener: rustix::fd::OwnedFd,
+    _first: UnixStream,
+}
+
+impl Deaf {
+    fn new(path: &str) -> Result<Self> {
+        let _ = fs::remove_file(path);
+        let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+        bind(&listener, &SocketAddrUnix::new(path)?)?;
+        listen(&listener, 0)?;
+        Ok(Deaf {
+            address: format!("unix:{path}"),
+            _listener: listener,
+            _first: UnixStream::connect(path)?,
+        })
+    }
+}
+
+fn cancelled_in_setup(stage: &mut Stage) -> Result<()> {
+    let sessions = vmm::sessions(stage.vf())?;
+    let deaf = Deaf::new("/tmp/deaf.migration")?;
+    stage
+        .vmm
+        .execute("migrate", json!({ "uri": deaf.address }))?;
+    stage.guest.does(WORK, WITHIN)?;
+    stage.in_phase("setup")?;
+    stage.vmm.execute("migrate_cancel", json!({}))?;
+    drop(deaf);
+    vmm::is_cancelled(&mut stage.vmm, WITHIN)?;
+    expect::equal("sessions of the VF", vmm::sessions(stage.vf())?, sessions)
+}
+
+fn cancelled_running(stage: &mut Stage) -> Result<()> {
+    let mut other = stage.destination("cancelled1", 1)?;
+    stage.begins_to_move(&mut other)?;
+    stage.guest.does(WORK, WITHIN)?;
+    stage.in_phase("active")?;
+    stage.cancel()
+}
+
+/// The destination of a migration that was cancelled when it may have got everything.
+fn does_not_run(mut destination: Vmm) -> Result<()> {
+    let status = destination.status().unwrap_or_else(|_| "gone".to_owned());
     control::line(&format!("@show the destination is {status}"));
     ensure!(status != "running", "the guest runs on both sides");
     Ok(())
 }
 
+fn cancelled_before_switchover(stage: &mut Stage) -> Result<()> {
+    let mut other = stage.destination("cancelled2", 1)?;
+    stage
+        .vmm
+        .set_capabilities(&["pause-before-switchover"], true)?;
+    vmm::begin(&mut stage.vmm, &mut other, Limits::GENEROUS)?;
+    stage.comes_to_phase("pre-switchover")?;
+    expect::equal(
+        "state of its VF",
+        vmm::state(stage.vf())?.as_str(),
+        "STOP_COPY",
+    )?;
+    stage.cancel()?;
+    stage
+        .vmm
+        .set_capabilities(&["pause-before-switchover"], false)?;
+    does_not_run(other)
+}
+
+fn cancelled_stopped(stage: &mut Stage) -> Result<()> {
+    let mut other = stage.destination("cancelled3", 1)?;
+    vmm::begin(&mut stage.vmm, &mut other, Limits::GENEROUS)?;
+    stage.comes_to_phase("device")?;
+    stage.cancel()?;
+    does_not_run(other)
+}
+
+/// The destination dies in a migration, which is not the VF's fault.
+fn dies(stage: &mut Stage, destination: Vmm) -> Result<()> {
+    destination.kill()?;
+    stage.has_failed()?;
+    expect::equal("arcs that failed", vmm::failures(stage.vf())?, Vec::new())
+}
+
 fn killed_running(stage: &mut Stage) -> Result<()> {
     let mut other = stage.destination("killed1", 1)?;
-    vmm::begin(&mut stage.vmm, &mut other, ENDLESS)?;
-    stage.vf_reaches("PRE_COPY")?;
-    other.kill()?;
-    stage.has_failed()
+    stage.begins_to_move(&mut other)?;
+    dies(stage, other)
 }
 
 fn killed_stopped(stage: &mut Stage) -> Result<()> {
     let mut other = stage.destination("killed2", 1)?;
     vmm::begin(&mut stage.vmm, &mut other, Limits::GENEROUS)?;
     stage.vf_reaches("STOP_COPY")?;
-    other.kill()?;
-    stage.has_failed()
+    dies(stage, other)
 }

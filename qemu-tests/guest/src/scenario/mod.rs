@@ -16,6 +16,7 @@ mod guest_at_work;
 mod guest_between;
 mod guest_cut_off;
 mod guest_refused;
+mod guest_stage;
 mod guest_stays;
 mod install;
 mod judge;

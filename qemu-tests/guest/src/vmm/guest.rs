@@ -120,6 +120,12 @@ impl Guest {
         self.heard(|heard| heard.load)
     }
 
+    /// Waits until the guest's program runs.
+    pub(crate) fn is_up(&self, timeout: Duration) -> Result<()> {
+        self.until(timeout, |heard| heard.reports > 0)
+            .context("the guest is to come up")
+    }
+
     /// Waits until the guest has done `more` requests from now on.
     pub(crate) fn does(&self, more: u64, timeout: Duration) -> Result<()> {
         let goal = self.load().done + more;

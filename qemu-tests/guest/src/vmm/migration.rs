@@ -69,6 +69,12 @@ impl Limits {
         bandwidth: 1 << 40,
     };
 
+    /// The guest never seems to be able to stop for so short a time, so it is not stopped.
+    pub(crate) const ENDLESS: Self = Limits {
+        downtime: 1,
+        bandwidth: 4 << 20,
+    };
+
     /// Sets them, also while a migration is under way.
     pub(crate) fn set(self, vmm: &mut Vmm) -> Result<()> {
         let parameters =
@@ -80,13 +86,7 @@ impl Limits {
         self.set(vmm)?;
         // The source stops the guest only when the destination has taken what VFs send beforehand,
         // by which a VF that does not fit is found out.
-        let capabilities: Vec<Value> = ["events", "return-path", "switchover-ack"]
-            .iter()
-            .map(|name| json!({ "capability": name, "state": true }))
-            .collect();
-        let capabilities = json!({ "capabilities": capabilities });
-        vmm.execute("migrate-set-capabilities", capabilities)
-            .map(drop)
+        vmm.set_capabilities(&["events", "return-path", "switchover-ack"], true)
     }
 }
 
@@ -157,6 +157,11 @@ pub(crate) fn fails(source: &mut Vmm, within: Duration) -> Result<String> {
 /// Cancels a migration that is under way.
 pub(crate) fn cancel(source: &mut Vmm, within: Duration) -> Result<()> {
     source.execute("migrate_cancel", json!({}))?;
+    is_cancelled(source, within)
+}
+
+/// Waits until a migration is cancelled, which it was told to be.
+pub(crate) fn is_cancelled(source: &mut Vmm, within: Duration) -> Result<()> {
     match end(source, within)? {
         Ended::Cancelled => Ok(()),
         Ended::Completed(_) => bail!("the guest has migrated"),

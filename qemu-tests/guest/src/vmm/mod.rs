@@ -19,8 +19,10 @@ use serde_json::{Value, json};
 use timeline::{Event, What};
 
 pub(crate) use guest::{Guest, Luggage};
-pub(crate) use migration::{Limits, begin, cancel, completes, fails, go_on, listen, migrate, send};
-pub(crate) use watch::{Watch, refusal, sessions, state};
+pub(crate) use migration::{
+    Limits, begin, cancel, completes, fails, go_on, is_cancelled, listen, migrate, send,
+};
+pub(crate) use watch::{Watch, failures, refusal, sessions, state};
 
 use crate::control;
 use crate::sysfs::{self, Function};
@@ -150,6 +152,15 @@ impl Vmm {
             );
         }
         result.with_context(|| format!("{}: {}", self.name, last_words(&self.log)))
+    }
+
+    /// Switches capabilities of migrations, by QEMU's names for them.
+    pub(crate) fn set_capabilities(&mut self, names: &[&str], state: bool) -> Result<()> {
+        let each = names.iter();
+        let capabilities = each.map(|name| json!({ "capability": name, "state": state }));
+        let arguments = json!({ "capabilities": capabilities.collect::<Vec<_>>() });
+        self.execute("migrate-set-capabilities", arguments)
+            .map(drop)
     }
 
     /// What the guest does, in QEMU's words (`RunState` of its schema).

@@ -37,6 +37,11 @@ pub(crate) fn sessions(vf: &Function) -> Result<Vec<String>> {
     attr(vf, "history")
 }
 
+/// The arcs of a VF that failed, oldest first, by our driver.
+pub(crate) fn failures(vf: &Function) -> Result<Vec<String>> {
+    attr(vf, "failure")
+}
+
 /// The state of a VF; `closed` if it can be told that nobody has it.
 pub(crate) fn state(vf: &Function) -> Result<String> {
     let state = sysfs::read(folder(vf).join("state"))?;

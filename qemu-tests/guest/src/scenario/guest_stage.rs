@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The emulated host with a guest on it, for scenarios that do one thing after the other to the
+//! same guest.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use super::guest_at_work::{WITHIN, WORK};
+use crate::control::Report;
+use crate::expect;
+use crate::host::Host;
+use crate::sysfs::Function;
+use crate::vmm::{self, Guest, Limits, Role, Vmm};
+
+/// A test point, and what it does.
+pub(super) type Test = (&'static str, fn(&mut Stage) -> Result<()>);
+
+/// The emulated host, with a guest that has one of its VFs.
+pub(super) struct Stage {
+    pub(super) host: Host,
+    pub(super) guest: Guest,
+    /// Who has the guest.
+    pub(super) vmm: Vmm,
+    /// Index of the VF that the guest has.
+    pub(super) place: usize,
+}
+
+impl Stage {
+    /// Boots the guest with the first VF.
+    pub(super) fn new(host: Host, guest: Guest) -> Result<Self> {
+        let vmm = Vmm::start("vmm0", Role::Boots, host.kind, &host.vfs[..1], &guest)?;
+        guest.is_up(WITHIN)?;
+        Ok(Stage {
+            host,
+            guest,
+            vmm,
+            place: 0,
+        })
+    }
+
+    /// Runs tests, each of which must leave a guest at work.
+    pub(super) fn run(&mut self, report: &mut Report, tests: &[Test]) {
+        for (name, test) in tests {
+            report.point(name, || {
+                let result = test(self).and_then(|()| self.goes_on());
+                result.with_context(|| self.sessions())
+            });
+        }
+    }
+
+    /// Moves the guest to the other one of the first two VFs, where it ends: nothing that was done
+    /// to it has harmed it.
+    pub(super) fn end(mut self, report: &mut Report) {
+        report.point(
+            "it migrates all the same, and every request came back",
+            || {
+                let (place, mut last) = self.other_place("last")?;
+                vmm::migrate(&mut self.vmm, &mut last, WITHIN)?;
+                self.takes_over(last, place)?;
+                self.goes_on()?;
+                let load = self.guest.end(WITHIN)?;
+                self.vmm.wait(WITHIN)?;
+                ensure!(load.is_flawless(), "{load:?}");
+                Ok(())
+            },
+        );
+    }
+
+    /// The VF that the guest has.
+    pub(super) fn vf(&self) -> &Function {
+        &self.host.vfs[self.place]
+    }
+
+    /// What all VFs have to tell.
+    fn sessions(&self) -> String {
+        let sessions = self.host.vfs.iter().map(|vf| {
+            let sessions = vmm::sessions(vf).unwrap_or_default();
+            let failures = vmm::failures(vf).unwrap_or_default();
+            format!("{vf}: {}", [sessions, failures].concat().join("; "))
+        });
+        format!(
+            "{}\n{}",
+            sessions.collect::<Vec<_>>().join("\n"),
+            self.vmm.messages()
+        )
+    }
+
+    /// A QEMU that waits for the guest, with the VF of that index.
+    pub(super) fn destination(&self, name: &str, vf: usize) -> Result<Vmm> {
+        self.destination_with(name, &self.host.vfs[vf])
+    }
+
+    /// A QEMU that waits for the guest, with that VF.
+    pub(super) fn destination_with(&self, name: &str, vf: &Function) -> Result<Vmm> {
+        let vfs = std::slice::from_ref(vf);
+        Vmm::start(name, Role::Waits, self.host.kind, vfs, &self.guest)
+    }
+
+    /// A QEMU that waits for the guest with the other one of the first two VFs; the VF's index too.
+    fn other_place(&self, name: &str) -> Result<(usize, Vmm)> {
+        let place = 1 - self.place;
+        Ok((place, self.destination(name, place)?))
+    }
+
+    /// The guest is with `vmm` now.
+    fn takes_over(&mut self, vmm: Vmm, place: usize) -> Result<()> {
+        self.place = place;
+        std::mem::replace(&mut self.vmm, vmm).quit()
+    }
+
+    /// The guest works where it is.
+    pub(super) fn goes_on(&mut self) -> Result<()> {
+        self.vmm.reaches("running", WITHIN)?;
+        self.guest.does(WORK, WITHIN)?;
+        expect::equal(
+            "state of its VF",
+            vmm::state(self.vf())?.as_str(),
+            "RUNNING",
+        )?;
+        let load = self.guest.load();
+        ensure!(load.is_flawless(), "{load:?}");
+        Ok(())
+    }
+
+    /// Waits until the guest's VF is in that state.
+    pub(super) fn vf_reaches(&self, wanted: &str) -> Result<()> {
+        let vf = self.vf();
+        expect::eventually(wanted, WITHIN, || Ok(vmm::state(vf)? == wanted))
+    }
+
+    /// Begins a migration that does not end, and waits until the VF takes part in it.
+    pub(super) fn begins_to_move(&mut self, destination: &mut Vmm) -> Result<()> {
+        vmm::begin(&mut self.vmm, destination, Limits::ENDLESS)?;
+        self.vf_reaches("PRE_COPY")
+    }
+
+    pub(super) fn has_failed(&mut self) -> Result<()> {
+        vmm::fails(&mut self.vmm, WITHIN).map(drop)
+    }
+
+    /// What phase QEMU's migration is in, by its name for it (`MigrationStatus` of its schema).
+    fn phase(&mut self) -> Result<String> {
+        let info = self.vmm.execute("query-migrate", json!({}))?;
+        let phase = info["status"].as_str().context("a migration in no phase")?;
+        Ok(phase.to_owned())
+    }
+
+    pub(super) fn in_phase(&mut self, wanted: &str) -> Result<()> {
+        expect::equal("phase of the migration", self.phase()?.as_str(), wanted)
+    }
+
+    /// Waits until the migration is in that phase.
+    pub(super) fn comes_to_phase(&mut self, wanted: &str) -> Result<()> {
+        expect::eventually(wanted, WITHIN, || Ok(self.phase()? == wanted))
+    }
+
+    pub(super) fn cancel(&mut self) -> Result<()> {
+        vmm::cancel(&mut self.vmm, WITHIN)
+    }
+}
