@@ -47,3 +47,8 @@ fn stays_at_work_where_it_is_when_a_migration_fails() -> Result<()> {
     let scenario = Scenario::new("guest-stays").accelerator("sec0", "hisi-sec");
     run_clean(scenario.hypervisor().within(900))
 }
+
+#[test]
+fn loads_unloads_and_reboots_while_it_migrates() -> Result<()> {
+    run_clean(Scenario::new("guest-changes").hypervisor().within(900))
+}

@@ -1,21 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What a guest of the emulated host does: it has a VF, loads hisi_zip for it, and compresses,
-//! restores and compares without pause until it is told to end. It knows nothing of migration.
+//! restores and compares without pause until it is told otherwise. It knows nothing of migration.
+//!
+//! Orders are lines on the control port. Each is answered when it is carried out, by `@did`, or by
+//! `@failed` and the reason:
+//!
+//! - `work`: load the driver, and begin to work;
+//! - `rest`: end the work, and unload the driver;
+//! - `reboot`: begin anew, which is not answered;
+//! - `end`: end the work, and tell how it was.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use rustix::system::{RebootCommand, reboot};
 use timeline::Load;
 
 use crate::Options;
 use crate::control::{self, Report};
 use crate::crypto_judge::ACOMP;
-use crate::engine;
+use crate::engine::{self, Accelerator};
 use crate::expect;
 use crate::host;
+use crate::modules::{self, Modules};
 use crate::sysfs::Function;
 
 /// Requests at a time.
@@ -60,6 +71,79 @@ impl Workers {
     fn at_work(&self) -> usize {
         WORKERS - self.ended.load(Ordering::Relaxed)
     }
+
+    /// Waits until all that the workers have begun is done.
+    fn end(&self) -> Result<()> {
+        self.told_to_end.store(true, Ordering::Relaxed);
+        expect::eventually("the last requests", PATIENCE, || Ok(self.at_work() == 0))
+            .context("a worker still waits for its request")
+    }
+}
+
+/// The machine, and what it does.
+struct AtWork {
+    modules: Modules,
+    accelerators: Vec<&'static Accelerator>,
+    workers: Option<Arc<Workers>>,
+}
+
+impl AtWork {
+    fn work(&mut self, report: &mut Report) {
+        for accelerator in &self.accelerators {
+            let module = accelerator.module;
+            report.point(&format!("{module} has the VF"), || {
+                host::load_driver(&self.modules, accelerator, "")?;
+                let function = Function::find(host::HUAWEI, accelerator.vf)?;
+                expect::equal("driver", function.driver().as_deref(), Some(module))
+            });
+            report.point(&format!("the self-tests of {module}"), || {
+                host::end_of_self_tests(module)?;
+                for (driver, result) in host::algorithms(module)? {
+                    ensure!(result == "passed", "{driver}: self-test {result}");
+                }
+                Ok(())
+            });
+        }
+        self.workers = Some(Workers::start());
+    }
+
+    fn rest(&mut self) -> Result<()> {
+        if let Some(workers) = self.workers.take() {
+            workers.end()?;
+        }
+        for accelerator in &self.accelerators {
+            modules::unload(accelerator.module)?;
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, order: &str, report: &mut Report) -> Result<()> {
+        match order {
+            "work" => self.work(report),
+            "rest" => self.rest()?,
+            "reboot" => reboot(RebootCommand::Restart)?,
+            _ => bail!("there is no such order"),
+        }
+        Ok(())
+    }
+
+    /// Ends the work and judges it.
+    fn end(&mut self, report: &mut Report) -> Result<()> {
+        let workers = self.workers.take().context("there is no work to end")?;
+        let ended = workers.end();
+        let load = Load {
+            lost: workers.at_work() as u64,
+            ..load()?
+        };
+        tell(&load)?;
+        report.point("every request came back, byte for byte", || {
+            ended?;
+            ensure!(load.is_flawless(), "{load:?}");
+            ensure!(load.done > 0, "the device has done nothing");
+            Ok(())
+        });
+        Ok(())
+    }
 }
 
 fn load() -> Result<Load> {
@@ -77,48 +161,47 @@ fn tell(load: &Load) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let modules = host::modules(options)?;
-    for accelerator in engine::chosen(options)? {
-        let module = accelerator.module;
-        report.point(&format!("{module} has the VF"), || {
-            host::load_driver(&modules, accelerator, "")?;
-            let function = Function::find(host::HUAWEI, accelerator.vf)?;
-            expect::equal("driver", function.driver().as_deref(), Some(module))
-        });
-        report.point(&format!("the self-tests of {module}"), || {
-            host::end_of_self_tests(module)?;
-            for (driver, result) in host::algorithms(module)? {
-                ensure!(result == "passed", "{driver}: self-test {result}");
+/// The orders as they come. `end` is the last one.
+fn orders() -> Receiver<String> {
+    let (sender, orders) = mpsc::channel();
+    std::thread::spawn(move || {
+        loop {
+            match control::await_line() {
+                Ok(order) => {
+                    let is_last = order == "end";
+                    if sender.send(order).is_err() || is_last {
+                        return;
+                    }
+                }
+                Err(error) => return println!("no order will come: {error:#}"),
             }
-            Ok(())
-        });
-    }
-    modules.load_with("crypto_judge", &format!("max_len={MAX_LEN}"))?;
-
-    let workers = Workers::start();
-    std::thread::spawn({
-        let workers = Arc::clone(&workers);
-        move || match control::await_line() {
-            Ok(_) => workers.told_to_end.store(true, Ordering::Relaxed),
-            Err(error) => println!("no order will come: {error:#}"),
         }
     });
-    while !workers.told_to_end.load(Ordering::Relaxed) {
-        tell(&load()?)?;
-        std::thread::sleep(PERIOD);
-    }
-    let ended = expect::eventually("the last requests", PATIENCE, || Ok(workers.at_work() == 0));
-    let load = Load {
-        lost: workers.at_work() as u64,
-        ..load()?
+    orders
+}
+
+pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let mut at_work = AtWork {
+        modules: host::modules(options)?,
+        accelerators: engine::chosen(options)?,
+        workers: None,
     };
-    tell(&load)?;
-    report.point("every request came back, byte for byte", || {
-        ended.context("a worker still waits for its request")?;
-        ensure!(load.is_flawless(), "{load:?}");
-        ensure!(load.done > 0, "the device has done nothing");
-        Ok(())
-    });
-    Ok(())
+    at_work
+        .modules
+        .load_with("crypto_judge", &format!("max_len={MAX_LEN}"))?;
+    if options.choice("begin", &["work", "rest"])? == "work" {
+        at_work.work(report);
+    }
+    let orders = orders();
+    loop {
+        match orders.recv_timeout(PERIOD) {
+            Ok(order) if order == "end" => return at_work.end(report),
+            Ok(order) => match at_work.obey(&order, report) {
+                Ok(()) => control::line(&format!("@did {order}")),
+                Err(error) => control::line(&format!("@failed {order}: {error:#}")),
+            },
+            Err(RecvTimeoutError::Timeout) => tell(&load()?)?,
+            Err(RecvTimeoutError::Disconnected) => bail!("no order can come any more"),
+        }
+    }
 }

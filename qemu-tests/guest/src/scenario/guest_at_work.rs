@@ -47,7 +47,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         vfs.collect::<Vec<_>>()
     });
     control::set_latency(LATENCY)?;
-    let mut guest = Guest::new(&accelerators)?;
+    let guest = Guest::new(&accelerators)?;
     let mut holder = None;
     let watch = Watch::start(&places.concat());
     let up = report.point("a guest boots and works", || {
@@ -74,7 +74,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     }
     report.point("every request came back once, byte for byte", || {
         let mut vmm = holder.take().context("there is no guest")?;
-        let load = guest.end(WITHIN)?;
+        let load = guest.end(&mut vmm, WITHIN)?;
         show(&format!("the guest ends: {load:?}"));
         vmm.wait(WITHIN)?;
         ensure!(load.is_flawless(), "{load:?}");

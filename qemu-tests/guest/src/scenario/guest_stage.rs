@@ -59,7 +59,7 @@ impl Stage {
                 vmm::migrate(&mut self.vmm, &mut last, WITHIN)?;
                 self.takes_over(last, place)?;
                 self.goes_on()?;
-                let load = self.guest.end(WITHIN)?;
+                let load = self.guest.end(&mut self.vmm, WITHIN)?;
                 self.vmm.wait(WITHIN)?;
                 ensure!(load.is_flawless(), "{load:?}");
                 Ok(())
@@ -98,29 +98,36 @@ impl Stage {
     }
 
     /// A QEMU that waits for the guest with the other one of the first two VFs; the VF's index too.
-    fn other_place(&self, name: &str) -> Result<(usize, Vmm)> {
+    pub(super) fn other_place(&self, name: &str) -> Result<(usize, Vmm)> {
         let place = 1 - self.place;
         Ok((place, self.destination(name, place)?))
     }
 
     /// The guest is with `vmm` now.
-    fn takes_over(&mut self, vmm: Vmm, place: usize) -> Result<()> {
+    pub(super) fn takes_over(&mut self, vmm: Vmm, place: usize) -> Result<()> {
         self.place = place;
         std::mem::replace(&mut self.vmm, vmm).quit()
     }
 
     /// The guest works where it is.
     pub(super) fn goes_on(&mut self) -> Result<()> {
+        self.goes_on_in("RUNNING")
+    }
+
+    /// The guest works where it is, while its VF is in that state.
+    pub(super) fn goes_on_in(&mut self, state: &str) -> Result<()> {
         self.vmm.reaches("running", WITHIN)?;
         self.guest.does(WORK, WITHIN)?;
-        expect::equal(
-            "state of its VF",
-            vmm::state(self.vf())?.as_str(),
-            "RUNNING",
-        )?;
+        expect::equal("state of its VF", vmm::state(self.vf())?.as_str(), state)?;
         let load = self.guest.load();
         ensure!(load.is_flawless(), "{load:?}");
         Ok(())
+    }
+
+    /// The driver of the guest has set its VF up, or not.
+    pub(super) fn has_driver(&self, expected: bool) -> Result<()> {
+        let ready = vmm::driver_ready(self.vf())?;
+        expect::equal("the VF's driver is there", ready, expected)
     }
 
     /// Waits until the guest's VF is in that state.
@@ -133,6 +140,14 @@ impl Stage {
     pub(super) fn begins_to_move(&mut self, destination: &mut Vmm) -> Result<()> {
         vmm::begin(&mut self.vmm, destination, Limits::ENDLESS)?;
         self.vf_reaches("PRE_COPY")
+    }
+
+    /// Ends the migration that does not end by itself; the guest is at the destination then.
+    pub(super) fn moves(&mut self, mut destination: Vmm, place: usize) -> Result<()> {
+        Limits::GENEROUS.set(&mut self.vmm)?;
+        vmm::completes(&mut self.vmm, WITHIN)?;
+        vmm::go_on(&mut destination, WITHIN)?;
+        self.takes_over(destination, place)
     }
 
     pub(super) fn has_failed(&mut self) -> Result<()> {

@@ -14,6 +14,7 @@ mod failing;
 mod fixture;
 mod guest_at_work;
 mod guest_between;
+mod guest_changes;
 mod guest_cut_off;
 mod guest_refused;
 mod guest_stage;
@@ -60,6 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "example" => example::run,
         "guest-at-work" => guest_at_work::run,
         "guest-between" => guest_between::run,
+        "guest-changes" => guest_changes::run,
         "guest-cut-off" => guest_cut_off::run,
         "guest-refused" => guest_refused::run,
         "guest-stays" => guest_stays::run,

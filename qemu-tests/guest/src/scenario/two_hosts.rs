@@ -181,7 +181,7 @@ impl Site {
     pub(super) fn end(mut self, report: &mut Report) -> Result<()> {
         if let Some(mut vmm) = self.vmm.take() {
             report.point("every request came back once, byte for byte", || {
-                let load = self.guest.end(WITHIN)?;
+                let load = self.guest.end(&mut vmm, WITHIN)?;
                 show(&format!("the guest ends: {load:?}"));
                 vmm.wait(WITHIN)?;
                 ensure!(load.is_flawless(), "{load:?}");

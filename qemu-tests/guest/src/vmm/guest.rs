@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,22 +14,27 @@ use serde::{Deserialize, Serialize};
 use timeline::{Load, What};
 
 use super::port::Port;
-use super::{POLL, tell};
+use super::{POLL, Vmm, tell};
 use crate::control;
 use crate::engine::{ALL, Accelerator};
 
 const CONSOLE: &str = "/tmp/guest.console";
 const CONTROL: &str = "/tmp/guest.control";
-/// What is written to the guest's control port. Both monitors have it open, so nothing may be
-/// written while there are two.
-const ORDERS: &str = "/tmp/guest.orders";
 
+/// The first line of a guest's program.
+const BOOTED: &str = "KTAP version 1";
+
+/// What the guest has told since it was started or reset last.
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Heard {
+    /// How often it was started or reset.
+    boots: u64,
     load: Load,
     reports: u64,
     /// KTAP.
     results: Vec<String>,
+    /// How its orders were carried out.
+    answers: Vec<Result<(), String>>,
     /// Whether the guest has come to its end.
     ended: bool,
 }
@@ -41,24 +47,58 @@ pub(crate) struct Luggage {
     begun: [String; 2],
 }
 
-/// A guest that is at work, wherever it is.
+/// What can be ordered of a guest, by its name on the control port.
+#[derive(Clone, Copy)]
+pub(crate) enum Order {
+    /// Load the VF's driver, and work.
+    Work,
+    /// End the work, and unload the driver.
+    Rest,
+}
+
+impl Order {
+    fn name(self) -> &'static str {
+        match self {
+            Order::Work => "work",
+            Order::Rest => "rest",
+        }
+    }
+}
+
+/// The pipe to the control port of a monitor's guest. Each monitor has its own: one that waits for
+/// a guest would take away what is meant for another's.
+pub(super) struct Orders(File);
+
+impl Orders {
+    pub(super) fn new(path: &Path) -> Result<Self> {
+        let _ = fs::remove_file(path);
+        mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .with_context(|| format!("cannot create {}", path.display()))?;
+        // For both, so that it opens without a reader.
+        Ok(Orders(
+            OpenOptions::new().read(true).write(true).open(path)?,
+        ))
+    }
+
+    fn send(&mut self, line: &str) -> Result<()> {
+        Ok(self.0.write_all(format!("{line}\n").as_bytes())?)
+    }
+}
+
+/// A guest, wherever it is.
 pub(crate) struct Guest {
     heard: Arc<Mutex<Heard>>,
     console: Port,
     control: Port,
-    orders: File,
     /// Whether it has a VF of each accelerator, and not of ZIP alone.
     has_all: bool,
+    /// What it does when it has booted.
+    begins: Order,
 }
 
 impl Guest {
-    /// Makes the ports ready and listens to them from now on.
+    /// Makes the ports ready and listens to them from now on. The guest will work as soon as it can.
     pub(crate) fn new(accelerators: &[&Accelerator]) -> Result<Self> {
-        let _ = fs::remove_file(ORDERS);
-        mknodat(CWD, ORDERS, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
-            .with_context(|| format!("cannot create {ORDERS}"))?;
-        // For both, so that it opens without a reader and stays open between two of them.
-        let orders = OpenOptions::new().read(true).write(true).open(ORDERS)?;
         let heard = Arc::new(Mutex::new(Heard::default()));
         let console = Port::listen(CONSOLE, |line| control::line(&format!("@guest {line}")))?;
         let hearing = Arc::clone(&heard);
@@ -67,9 +107,15 @@ impl Guest {
             heard,
             console,
             control,
-            orders,
             has_all: accelerators.len() == ALL.len(),
+            begins: Order::Work,
         })
+    }
+
+    /// The guest will have no driver for its VF until it is told to work.
+    pub(crate) fn resting(mut self) -> Self {
+        self.begins = Order::Rest;
+        self
     }
 
     /// How much it has, as QEMU takes it. As little as will do: all that is not zero is sent while
@@ -82,13 +128,15 @@ impl Guest {
     /// The command line of its kernel.
     pub(super) fn command_line(&self) -> String {
         let engine = if self.has_all { "all" } else { "zip" };
-        format!("console=ttyAMA0 panic=-1 vfio=c scenario=at-work engine={engine}")
+        let begin = self.begins.name();
+        format!("console=ttyAMA0 panic=-1 vfio=c scenario=at-work engine={engine} begin={begin}")
     }
 
-    /// QEMU's arguments for the ports.
-    pub(super) fn serial_ports(&self) -> Vec<String> {
+    /// QEMU's arguments for the ports; orders come from that file.
+    pub(super) fn serial_ports(&self, orders: &Path) -> Vec<String> {
         let file = |id, path| format!("file,id={id},path={path},append=on");
-        let control = format!("{},input-path={ORDERS}", file("control", CONTROL));
+        let input = format!("input-path={}", orders.display());
+        let control = format!("{},{input}", file("control", CONTROL));
         let console = file("console", CONSOLE);
         let words = ["-chardev", &console, "-serial", "chardev:console"];
         let more = ["-chardev", &control, "-serial", "chardev:control"];
@@ -120,10 +168,21 @@ impl Guest {
         self.heard(|heard| heard.load)
     }
 
-    /// Waits until the guest's program runs.
+    /// Whether the guest's program runs, since it was started or reset last.
     pub(crate) fn is_up(&self, timeout: Duration) -> Result<()> {
         self.until(timeout, |heard| heard.reports > 0)
             .context("the guest is to come up")
+    }
+
+    /// How often the guest was started or reset.
+    pub(crate) fn boots(&self) -> u64 {
+        self.heard(|heard| heard.boots)
+    }
+
+    /// Waits until the guest has been started or reset more often than `boots` times.
+    pub(crate) fn boots_again(&self, boots: u64, timeout: Duration) -> Result<()> {
+        self.until(timeout, |heard| heard.boots > boots)
+            .context("the guest is to boot again")
     }
 
     /// Waits until the guest has done `more` requests from now on.
@@ -148,12 +207,33 @@ impl Guest {
         }
     }
 
-    /// Has the guest end its work and shut down. Fails if the guest finds anything wrong.
-    pub(crate) fn end(&mut self, timeout: Duration) -> Result<Load> {
-        self.orders.write_all(b"end\n")?;
+    /// Has the guest, which `vmm` has, carry out an order.
+    pub(crate) fn obeys(&self, vmm: &mut Vmm, order: Order, timeout: Duration) -> Result<()> {
+        let name = order.name();
+        let answered = self.heard(|heard| heard.answers.len());
+        vmm.orders().send(name)?;
+        self.until(timeout, |heard| heard.answers.len() > answered)
+            .with_context(|| format!("the guest is told to {name}"))?;
+        match self.heard(|heard| heard.answers[answered].clone()) {
+            Ok(()) => Ok(()),
+            Err(reason) => bail!("the guest: {reason}"),
+        }
+    }
+
+    /// Has the guest, which `vmm` has, reset its machine. Returns when it has begun anew.
+    pub(crate) fn reboots(&self, vmm: &mut Vmm, timeout: Duration) -> Result<()> {
+        let boots = self.boots();
+        vmm.orders().send("reboot")?;
+        self.boots_again(boots, timeout)
+    }
+
+    /// Has the guest, which `vmm` has, end its work and shut down. Fails if the guest finds anything
+    /// wrong.
+    pub(crate) fn end(&self, vmm: &mut Vmm, timeout: Duration) -> Result<Load> {
+        vmm.orders().send("end")?;
         self.until(timeout, |heard| heard.ended)?;
         // It waits for an answer before it powers off.
-        self.orders.write_all(b"ok null\n")?;
+        vmm.orders().send("ok null")?;
         let results = self.heard(|heard| heard.results.clone());
         let wrong = results
             .iter()
@@ -166,7 +246,13 @@ impl Guest {
 
 fn hear(heard: &Mutex<Heard>, line: &str) {
     let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(json) = line.strip_prefix("@load ") {
+    // What the guest was about to say when it was reset has no end.
+    if line.ends_with(BOOTED) {
+        *heard = Heard {
+            boots: heard.boots + 1,
+            ..Heard::default()
+        };
+    } else if let Some(json) = line.strip_prefix("@load ") {
         match serde_json::from_str(json) {
             Ok(load) => {
                 heard.load = load;
@@ -175,6 +261,11 @@ fn hear(heard: &Mutex<Heard>, line: &str) {
             }
             Err(error) => heard.results.push(format!("Bail out! {line}: {error}")),
         }
+    } else if let Some(order) = line.strip_prefix("@did ") {
+        control::line(&format!("@show the guest did as told: {order}"));
+        heard.answers.push(Ok(()));
+    } else if let Some(reason) = line.strip_prefix("@failed ") {
+        heard.answers.push(Err(reason.to_owned()));
     } else if line == "@host end" {
         heard.ended = true;
     } else {

@@ -18,11 +18,13 @@ use qmp::Qmp;
 use serde_json::{Value, json};
 use timeline::{Event, What};
 
-pub(crate) use guest::{Guest, Luggage};
+pub(crate) use guest::{Guest, Luggage, Order};
 pub(crate) use migration::{
     Limits, begin, cancel, completes, fails, go_on, is_cancelled, listen, migrate, send,
 };
-pub(crate) use watch::{Watch, failures, refusal, sessions, state};
+pub(crate) use watch::{Watch, driver_ready, failures, refusal, sessions, state};
+
+use guest::Orders;
 
 use crate::control;
 use crate::sysfs::{self, Function};
@@ -58,6 +60,7 @@ pub(crate) struct Vmm {
     name: String,
     child: Child,
     qmp: Qmp,
+    orders: Orders,
     /// The names of the events that it has told.
     events: Vec<String>,
     /// Its own messages.
@@ -77,6 +80,8 @@ impl Vmm {
         let _ = fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket)?;
         let log = PathBuf::from(format!("/tmp/{name}.log"));
+        let pipe = PathBuf::from(format!("/tmp/{name}.orders"));
+        let orders = Orders::new(&pipe)?;
         let mut command = Command::new(PROGRAM);
         command
             .args(["-M", "virt,gic-version=3,its=on", "-accel", "kvm"])
@@ -84,7 +89,7 @@ impl Vmm {
             .args(["-nodefaults", "-no-user-config", "-nographic"])
             .args(["-kernel", "/guest/Image", "-initrd", "/guest/initrd.cpio"])
             .args(["-append", &guest.command_line()])
-            .args(guest.serial_ports())
+            .args(guest.serial_ports(&pipe))
             .args(["-chardev", &format!("socket,id=qmp,path={socket}")])
             .args(["-mon", "chardev=qmp,mode=control"]);
         let container = match kind {
@@ -119,6 +124,7 @@ impl Vmm {
                 name: name.into(),
                 child,
                 qmp,
+                orders,
                 events: Vec::new(),
                 log,
             }),
@@ -152,6 +158,11 @@ impl Vmm {
             );
         }
         result.with_context(|| format!("{}: {}", self.name, last_words(&self.log)))
+    }
+
+    /// The way to the guest's control port.
+    fn orders(&mut self) -> &mut Orders {
+        &mut self.orders
     }
 
     /// Switches capabilities of migrations, by QEMU's names for them.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use timeline::What;
 
 use super::{POLL, tell};
@@ -40,6 +40,16 @@ pub(crate) fn sessions(vf: &Function) -> Result<Vec<String>> {
 /// The arcs of a VF that failed, oldest first, by our driver.
 pub(crate) fn failures(vf: &Function) -> Result<Vec<String>> {
     attr(vf, "failure")
+}
+
+/// Whether a guest's driver has set a VF up, by our driver.
+pub(crate) fn driver_ready(vf: &Function) -> Result<bool> {
+    let ready = attr(vf, "driver ready")?;
+    match ready.iter().map(String::as_str).next() {
+        Some("yes") => Ok(true),
+        Some("no") => Ok(false),
+        other => bail!("driver ready: {other:?}"),
+    }
 }
 
 /// The state of a VF; `closed` if it can be told that nobody has it.
