@@ -52,3 +52,8 @@ fn stays_at_work_where_it_is_when_a_migration_fails() -> Result<()> {
 fn loads_unloads_and_reboots_while_it_migrates() -> Result<()> {
     run_clean(Scenario::new("guest-changes").hypervisor().within(900))
 }
+
+#[test]
+fn pauses_and_is_restored_from_a_file() -> Result<()> {
+    run_clean(Scenario::new("guest-pauses").hypervisor().within(900))
+}

@@ -39,8 +39,8 @@ struct Heard {
     ended: bool,
 }
 
-/// What goes from host to host with a guest.
-#[derive(Serialize, Deserialize)]
+/// What goes from host to host with a guest, or stays with its file.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Luggage {
     heard: Heard,
     /// What it has begun to write to its console and to its control port.
@@ -143,14 +143,14 @@ impl Guest {
         words.into_iter().chain(more).map(str::to_owned).collect()
     }
 
-    /// The guest has gone to another host.
+    /// The guest has gone to another host, or to a file.
     pub(crate) fn leaves(&self) -> Result<Luggage> {
         let begun = [self.console.begun()?, self.control.begun()?];
         let heard = self.heard(Heard::clone);
         Ok(Luggage { heard, begun })
     }
 
-    /// The guest comes from another host; it has not gone on yet.
+    /// The guest comes from another host, or from a file; it has not gone on yet.
     pub(crate) fn arrives(&self, luggage: Luggage) {
         let Luggage { heard, begun } = luggage;
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = heard;

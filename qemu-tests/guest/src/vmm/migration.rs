@@ -84,10 +84,16 @@ impl Limits {
 
     fn prepare(self, vmm: &mut Vmm) -> Result<()> {
         self.set(vmm)?;
-        // The source stops the guest only when the destination has taken what VFs send beforehand,
-        // by which a VF that does not fit is found out.
-        vmm.set_capabilities(&["events", "return-path", "switchover-ack"], true)
+        set_answers(vmm, true)
     }
+}
+
+/// Says whether the destination answers, which a file does not.
+fn set_answers(vmm: &mut Vmm, answers: bool) -> Result<()> {
+    vmm.set_capabilities(&["events"], true)?;
+    // The source stops the guest only when the destination has taken what VFs send beforehand,
+    // by which a VF that does not fit is found out.
+    vmm.set_capabilities(&["return-path", "switchover-ack"], answers)
 }
 
 /// How a migration ended, as the source tells it.
@@ -116,6 +122,21 @@ pub(crate) fn listen(destination: &mut Vmm, uri: &str, limits: Limits) -> Result
 pub(crate) fn send(source: &mut Vmm, uri: &str, limits: Limits) -> Result<()> {
     limits.prepare(source)?;
     source.execute("migrate", json!({ "uri": uri })).map(drop)
+}
+
+/// Saves the guest to a file. Returns when the guest is stopped and all of it is in the file.
+pub(crate) fn save(source: &mut Vmm, file: &str, within: Duration) -> Result<Figures> {
+    set_answers(source, false)?;
+    Limits::GENEROUS.set(source)?;
+    source.execute("migrate", json!({ "uri": format!("file:{file}") }))?;
+    completes(source, within)
+}
+
+/// Has the guest go on from a file.
+pub(crate) fn restore(destination: &mut Vmm, file: &str, within: Duration) -> Result<()> {
+    set_answers(destination, false)?;
+    destination.execute("migrate-incoming", json!({ "uri": format!("file:{file}") }))?;
+    go_on(destination, within)
 }
 
 /// Waits for the end of a migration.
