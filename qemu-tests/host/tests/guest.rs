@@ -57,3 +57,8 @@ fn loads_unloads_and_reboots_while_it_migrates() -> Result<()> {
 fn pauses_and_is_restored_from_a_file() -> Result<()> {
     run_clean(Scenario::new("guest-pauses").hypervisor().within(900))
 }
+
+#[test]
+fn works_on_after_its_vf_failed() -> Result<()> {
+    run_clean(Scenario::new("guest-fails").hypervisor().within(900))
+}

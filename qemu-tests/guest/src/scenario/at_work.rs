@@ -8,6 +8,7 @@
 //!
 //! - `work`: load the driver, and begin to work;
 //! - `rest`: end the work, and unload the driver;
+//! - `reset`: reset the VF, as an administrator of the guest does it;
 //! - `reboot`: begin anew, which is not answered;
 //! - `end`: end the work, and tell how it was.
 
@@ -117,10 +118,18 @@ impl AtWork {
         Ok(())
     }
 
+    fn reset(&self) -> Result<()> {
+        for accelerator in &self.accelerators {
+            Function::find(host::HUAWEI, accelerator.vf)?.reset()?;
+        }
+        Ok(())
+    }
+
     fn obey(&mut self, order: &str, report: &mut Report) -> Result<()> {
         match order {
             "work" => self.work(report),
             "rest" => self.rest()?,
+            "reset" => self.reset()?,
             "reboot" => reboot(RebootCommand::Restart)?,
             _ => bail!("there is no such order"),
         }

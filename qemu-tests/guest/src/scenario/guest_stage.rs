@@ -73,7 +73,7 @@ impl Stage {
     }
 
     /// What all VFs have to tell.
-    fn sessions(&self) -> String {
+    pub(super) fn sessions(&self) -> String {
         let sessions = self.host.vfs.iter().map(|vf| {
             let sessions = vmm::sessions(vf).unwrap_or_default();
             let failures = vmm::failures(vf).unwrap_or_default();

@@ -16,6 +16,7 @@ mod guest_at_work;
 mod guest_between;
 mod guest_changes;
 mod guest_cut_off;
+mod guest_fails;
 mod guest_pauses;
 mod guest_refused;
 mod guest_stage;
@@ -64,6 +65,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "guest-between" => guest_between::run,
         "guest-changes" => guest_changes::run,
         "guest-cut-off" => guest_cut_off::run,
+        "guest-fails" => guest_fails::run,
         "guest-pauses" => guest_pauses::run,
         "guest-refused" => guest_refused::run,
         "guest-stays" => guest_stays::run,

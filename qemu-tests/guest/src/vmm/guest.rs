@@ -54,6 +54,8 @@ pub(crate) enum Order {
     Work,
     /// End the work, and unload the driver.
     Rest,
+    /// Reset the VF.
+    Reset,
 }
 
 impl Order {
@@ -61,6 +63,7 @@ impl Order {
         match self {
             Order::Work => "work",
             Order::Rest => "rest",
+            Order::Reset => "reset",
         }
     }
 }

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! VFs that fail while their guest, which is at work, is stopped or is to go on at the destination.
+//!
+//! A VF that does not do as it is told is reset by QEMU, behind the back of the guest's driver. The
+//! requests that it had are gone then, and the guest waits for them until it resets the VF as well.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use super::guest_at_work::{LATENCY, WITHIN, WORK};
+use super::guest_stage::Stage;
+use crate::Options;
+use crate::control::{self, Report};
+use crate::engine::ZIP;
+use crate::expect;
+use crate::host::Host;
+use crate::vmm::{self, Guest, Limits, Order};
+
+/// Requests that a guest has in flight.
+const IN_FLIGHT: u64 = 4;
+
+pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let host = Host::prepare(options, 2)?;
+    control::set_latency(LATENCY)?;
+    let mut stage = Stage::new(host, Guest::new(&[&ZIP])?)?;
+    stage.goes_on()?;
+    type Case = (&'static str, fn(&mut Stage) -> Result<()>);
+    let cases: [Case; 4] = [
+        (
+            "a paused guest's VF cannot be read: it stays as it was",
+            unreadable_paused,
+        ),
+        ("the VF cannot be read after PAUSE", unreadable),
+        ("the VF does not come to rest after PAUSE", restless),
+        ("the VF at the destination cannot be loaded", unloadable),
+    ];
+    for (name, case) in cases {
+        report.point(name, || {
+            let result = case(&mut stage);
+            // Whatever went wrong, the next one is to begin with a sound device.
+            let mended = control::set("fault", "");
+            result.and(mended).with_context(|| stage.sessions())
+        });
+    }
+    report.point("the guest begins anew, and nothing is left of it", || {
+        stage.guest.reboots(&mut stage.vmm, WITHIN)?;
+        stage.guest.is_up(WITHIN)?;
+        stage.goes_on()
+    });
+    stage.end(report);
+    control::report_violations(report, true);
+    Ok(())
+}
+
+impl Stage {
+    /// The fault is in the VF of that index until the end.
+    fn breaks(&self, place: usize, fault: &str) -> Result<()> {
+        control::set("fault", format!("fn{}:{fault}", place + 1))
+    }
+
+    /// A migration fails since the guest's VF does.
+    fn does_not_move(&mut self, name: &str) -> Result<()> {
+        let (_, mut other) = self.other_place(name)?;
+        vmm::begin(&mut self.vmm, &mut other, Limits::GENEROUS)?;
+        self.has_failed()?;
+        control::line(&format!("@show QEMU says: {}", self.vmm.messages()));
+        control::set("fault", "")
+    }
+
+    /// What the guest's VF has to tell of the last arc that failed.
+    fn tells(&self, arc: &str, errno: u32) -> Result<()> {
+        let failures = vmm::failures(self.vf())?;
+        let last = failures.last().context("attr tells of no failure")?;
+        control::line(&format!("@show the VF says: {last}"));
+        ensure!(
+            last.contains(&format!(" arc={arc} errno={errno} ")),
+            "{arc} was to fail by {errno}: {last}"
+        );
+        Ok(())
+    }
+
+    /// QEMU has reset the VF. The guest does not hang: it can reset the VF as well, and works on.
+    ///
+    /// Its driver refuses requests meanwhile, and completes those that were in flight as if they
+    /// had been done. What comes later is right again.
+    fn recovers(&mut self) -> Result<()> {
+        self.vmm.reaches("running", WITHIN)?;
+        let told = self.vmm.messages();
+        ensure!(told.contains("Resetting device"), "QEMU: {told}");
+        expect::equal(
+            "state of its VF",
+            vmm::state(self.vf())?.as_str(),
+            "RUNNING",
+        )?;
+        // By that one knows a guest that waits in vain.
+        self.has_driver(false)?;
+        let before = self.guest.load();
+        self.guest.obeys(&mut self.vmm, Order::Reset, WITHIN)?;
+        self.has_driver(true)?;
+        self.guest.does(WORK, WITHIN)?;
+        let after = self.guest.load();
+        ensure!(
+            after.corrupted - before.corrupted <= IN_FLIGHT,
+            "{before:?}, then {after:?}"
+        );
+        self.guest.does(WORK, WITHIN)?;
+        let later = self.guest.load();
+        ensure!(
+            (later.failed, later.corrupted) == (after.failed, after.corrupted),
+            "{after:?}, then {later:?}"
+        );
+        Ok(())
+    }
+}
+
+fn unreadable_paused(stage: &mut Stage) -> Result<()> {
+    stage.vmm.execute("stop", json!({}))?;
+    stage.vmm.reaches("paused", WITHIN)?;
+    stage.breaks(stage.place, "mailbox-status=3@sqc-bt")?;
+    stage.does_not_move("fails1")?;
+    stage.tells("STOP>STOP_COPY", 5)?;
+    stage.vmm.execute("cont", json!({}))?;
+    stage.goes_on()
+}
+
+fn unreadable(stage: &mut Stage) -> Result<()> {
+    stage.breaks(stage.place, "mailbox-status=3@sqc-bt")?;
+    stage.does_not_move("fails2")?;
+    stage.tells("PRE_COPY_P2P>STOP_COPY", 5)?;
+    stage.recovers()
+}
+
+fn restless(stage: &mut Stage) -> Result<()> {
+    stage.breaks(stage.place, "wb-never")?;
+    stage.does_not_move("fails3")?;
+    stage.tells("PRE_COPY_P2P>STOP_COPY", 110)?;
+    stage.recovers()
+}
+
+fn unloadable(stage: &mut Stage) -> Result<()> {
+    let (place, mut other) = stage.other_place("fails4")?;
+    stage.breaks(place, "mailbox-status=3@sqc-bt")?;
+    vmm::migrate(&mut stage.vmm, &mut other, WITHIN)?;
+    control::set("fault", "")?;
+    control::line(&format!("@show QEMU says: {}", other.messages()));
+    stage.takes_over(other, place)?;
+    stage.tells("RESUMING>STOP", 5)?;
+    stage.recovers()
+}
