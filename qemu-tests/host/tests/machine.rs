@@ -73,7 +73,7 @@ mod judge {
             return run(scenario)?.expect_clean();
         }
         if artifacts.kcsan {
-            return run(scenario.with("buffers", "200"))?.expect_clean();
+            return run(scenario.with("buffers", "100"))?.expect_clean();
         }
         // KASAN looks at every byte: a fifth of them takes longer than all do without it. And
         // hisi_zip maps segments of any length, though it has told the DMA API of no more than
