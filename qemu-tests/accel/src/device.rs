@@ -5,6 +5,7 @@
 mod commands;
 mod place;
 mod registers;
+mod stuck;
 
 use crate::bus::Bus;
 use crate::config::Config;
@@ -21,6 +22,7 @@ use crate::pf::PfBlock;
 use crate::vft::Vft;
 use crate::violation::Violation;
 use crate::violation::Violations;
+use stuck::Stuck;
 
 /// A PF with its VFs.
 ///
@@ -36,6 +38,7 @@ pub struct Device {
     messages: Messages,
     pf: PfBlock,
     faults: Faults,
+    stuck: Stuck,
     violations: Violations,
     counters: Counters,
     /// What the host was last asked for.
@@ -60,6 +63,7 @@ impl Device {
             messages: Messages::new(functions),
             pf: PfBlock::new(config.profile, config.total_qps),
             faults: Faults::default(),
+            stuck: Stuck::new(),
             violations: Violations::default(),
             counters: Counters::new(functions),
             deadline_ns: None,
@@ -101,7 +105,10 @@ impl Device {
     ///
     /// [`FaultError`] if the text is no list of faults; the faults in force stay.
     pub fn set_fault(&mut self, host: &mut dyn Host, text: &str) -> Result<(), FaultError> {
-        self.faults = Faults::parse(text)?;
+        let faults = Faults::parse(text)?;
+        self.stuck = self.stuck_by(host, &faults);
+        self.faults = faults;
+        self.enforce_stuck(host);
         self.advance(host);
         Ok(())
     }
@@ -114,6 +121,7 @@ impl Device {
         for function in changed {
             self.reset_function(host, function);
         }
+        self.enforce_stuck(host);
         self.rearm(host);
     }
 
@@ -131,6 +139,7 @@ impl Device {
         } else {
             self.reset_function(host, function);
         }
+        self.enforce_stuck(host);
         self.rearm(host);
     }
 

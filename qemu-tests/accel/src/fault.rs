@@ -2,12 +2,13 @@
 
 //! Faults put into the device on purpose.
 //!
-//! Grammar of the `fault` property: faults separated by `;`, each `[fnN:]NAME[=VALUE][@COMMAND]`. Without `fnN:` it
-//! applies to all functions; `@COMMAND` restricts a mailbox fault to one command by its name in the counters. A new
-//! text replaces the old one; the empty text clears.
+//! Grammar of the `fault` property: faults separated by `;`, each `[fnN:]NAME[=VALUE][@WHICH]`. Without `fnN:` it
+//! applies to all functions; `@WHICH` restricts a mailbox fault to one command by its name in the counters, and names
+//! the register that is stuck. A new text replaces the old one; the empty text clears.
 
 use crate::host::FunctionId;
 use crate::mailbox::Opcode;
+use crate::register::Register;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(crate) enum FaultKind {
     VftNever,
     /// `QM_ABNORMAL_INT_STATUS` shows these bits.
     Abnormal(u32),
+    /// The register keeps this value, or the one it has.
+    Stuck(Register, Option<u32>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +39,8 @@ struct Fault {
 /// A text that is no fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is no fault; write [fnN:]NAME[=VALUE][@COMMAND] with one of the names mailbox-timeout, \
-     mailbox-status=1..15, wb-never, vf-busy, vft-never, abnormal=BITS"
+    "'{0}' is no fault; write [fnN:]NAME[=VALUE][@WHICH] with one of the names mailbox-timeout[@COMMAND], \
+     mailbox-status=1..15[@COMMAND], wb-never, vf-busy, vft-never, abnormal=BITS, stuck[=VALUE]@REGISTER"
 )]
 pub struct FaultError(String);
 
@@ -105,6 +108,16 @@ impl Faults {
             _ => bits,
         })
     }
+
+    /// Registers that are stuck: of which function, and at what if that is said.
+    pub(crate) fn stuck(
+        &self,
+    ) -> impl Iterator<Item = (Option<FunctionId>, Register, Option<u32>)> {
+        self.0.iter().filter_map(|fault| match fault.kind {
+            FaultKind::Stuck(register, value) => Some((fault.function, register, value)),
+            _ => None,
+        })
+    }
 }
 
 fn number(text: &str) -> Option<u32> {
@@ -119,8 +132,8 @@ fn parse_one(text: &str) -> Option<Fault> {
         Some((scope, rest)) => (Some(scope.strip_prefix("fn")?.parse().ok()?), rest),
         None => (None, text),
     };
-    let (rest, command) = match rest.split_once('@') {
-        Some((rest, name)) => (rest, Some(Opcode::from_name(name)?)),
+    let (rest, which) = match rest.split_once('@') {
+        Some((rest, which)) => (rest, Some(which)),
         None => (rest, None),
     };
     let (name, value) = match rest.split_once('=') {
@@ -136,13 +149,20 @@ fn parse_one(text: &str) -> Option<Fault> {
         ("vf-busy", None) => FaultKind::VfBusy,
         ("vft-never", None) => FaultKind::VftNever,
         ("abnormal", Some(bits)) => FaultKind::Abnormal(bits),
+        ("stuck", value) => FaultKind::Stuck(Register::from_name(which?)?, value),
         _ => return None,
     };
-    let of_mailbox = matches!(
-        kind,
-        FaultKind::MailboxTimeout | FaultKind::MailboxStatus(_)
-    );
-    (command.is_none() || of_mailbox).then_some(Fault {
+    let command = match (kind, which) {
+        (FaultKind::MailboxTimeout | FaultKind::MailboxStatus(_), Some(name)) => {
+            Some(Opcode::from_name(name)?)
+        }
+        (FaultKind::Stuck(register, _), _) if register.is_of_pf() && function.unwrap_or(0) != 0 => {
+            return None;
+        }
+        (FaultKind::Stuck(..), _) | (_, None) => None,
+        (_, Some(_)) => return None,
+    };
+    Some(Fault {
         function,
         command,
         kind,
@@ -174,6 +194,10 @@ mod tests {
             "wb-never@sqc",
             "mailbox-timeout@nothing",
             "abnormal=0xz",
+            "stuck",
+            "stuck@pause-qm",
+            "stuck=one@vf-state",
+            "fn1:stuck@abnormal-int-status",
         ] {
             let error = Faults::parse(text).expect_err(text);
             assert!(error.to_string().contains(text), "{error}");

@@ -35,6 +35,7 @@ mod message;
 mod pf;
 mod profile;
 mod queue;
+mod register;
 pub mod regs;
 mod sec;
 mod sgl;

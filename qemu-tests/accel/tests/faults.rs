@@ -10,8 +10,14 @@ use common::LATENCY_NS;
 use common::MAILBOX_NS;
 use common::pause;
 use common::share;
+use kunpeng_accel::HPRE;
 use kunpeng_accel::Opcode;
+use kunpeng_accel::Revision;
+use kunpeng_accel::SEC;
+use kunpeng_accel::ZIP;
+use kunpeng_accel::regs::VECTOR_EQ;
 use kunpeng_accel::regs::function as fb;
+use kunpeng_accel::regs::migration;
 use kunpeng_accel::regs::pf;
 
 fn set(bench: &mut Bench, text: &str) {
@@ -116,4 +122,118 @@ fn a_refused_text_leaves_the_faults_as_they_are() {
             .is_err()
     );
     assert_eq!(bench.read(1, fb::IFC_INT_STATUS), 1);
+}
+
+#[test]
+fn a_stuck_register_keeps_what_it_has_until_the_fault_goes() {
+    let mut bench = Bench::new();
+    bench.write(1, fb::PAGE_SIZE, 2);
+    set(&mut bench, "fn1:stuck@page-size");
+    for value in [0, 1] {
+        bench.write(1, fb::PAGE_SIZE, value);
+        bench.write(2, fb::PAGE_SIZE, value);
+        assert_eq!(bench.read(1, fb::PAGE_SIZE), 2);
+        assert_eq!(bench.read(2, fb::PAGE_SIZE), value);
+    }
+    bench.device.flr(&mut bench.machine, 1);
+    assert_eq!(bench.read(1, fb::PAGE_SIZE), 2);
+    // It is stuck at what it shows, whatever else is put in.
+    set(&mut bench, "fn1:stuck@page-size; fn1:vf-busy");
+    assert_eq!(bench.read(1, fb::PAGE_SIZE), 2);
+    set(&mut bench, "");
+    bench.write(1, fb::PAGE_SIZE, 1);
+    assert_eq!(bench.read(1, fb::PAGE_SIZE), 1);
+    bench.assert_clean();
+}
+
+#[test]
+fn a_register_can_be_stuck_at_a_value() {
+    let mut bench = Bench::new();
+    set(
+        &mut bench,
+        "fn1:stuck=0@cache-wb-done; fn1:stuck=1@ifc-int-set",
+    );
+    bench.write(1, fb::CACHE_WB_START, 1);
+    assert_eq!(bench.read(1, fb::CACHE_WB_DONE), 0);
+    assert_eq!(bench.read(2, fb::CACHE_WB_DONE), 1);
+    assert_eq!(bench.read(1, fb::IFC_INT_SET_V), 1);
+    // The bit that is seen was not rung, and a ring does not come through.
+    bench.write(1, fb::IFC_INT_SET_V, 1);
+    assert_eq!(bench.read(0, pf::IFC_INT_SOURCE_P), 0);
+    set(&mut bench, "");
+    assert_eq!(bench.read(1, fb::CACHE_WB_DONE), 1);
+    assert_eq!(bench.read(1, fb::IFC_INT_SET_V), 0);
+    bench.assert_clean();
+}
+
+#[test]
+fn the_device_goes_by_what_a_mask_is_stuck_at() {
+    let mut bench = Bench::new();
+    let mut driver = Driver::start(&mut bench, 1, 16, 16);
+    driver.add_queue(&mut bench, 0);
+    bench.machine.forget();
+    set(&mut bench, "fn1:stuck=1@eq-int-mask");
+    bench.write(1, fb::EQ_INT_MASK, 0);
+    let entry = driver.small_request(&mut bench, 0);
+    driver.submit(&mut bench, 0, &entry);
+    bench.settle();
+    assert_eq!(bench.counter("requests_done"), 1);
+    assert!(bench.machine.interrupts.is_empty());
+    set(&mut bench, "");
+    bench.write(1, fb::EQ_INT_MASK, 0);
+    assert_eq!(bench.machine.interrupts, [(1, VECTOR_EQ)]);
+    bench.assert_clean();
+}
+
+#[test]
+fn a_reset_does_not_free_what_is_stuck() {
+    let mut bench = Bench::new();
+    set(&mut bench, "fn1:stuck=0@eq-int-mask; stuck=0@vf-state");
+    bench.device.flr(&mut bench.machine, 1);
+    bench.device.flr(&mut bench.machine, 0);
+    assert_eq!(bench.read(1, fb::EQ_INT_MASK), 0);
+    assert_eq!(bench.read(2, fb::EQ_INT_MASK), 1);
+    assert_eq!(bench.read(2, fb::VF_STATE), 0);
+    // A register that holds something holds what it was stuck at.
+    set(&mut bench, "");
+    assert_eq!(bench.read(1, fb::EQ_INT_MASK), 0);
+    bench.assert_clean();
+}
+
+#[test]
+fn registers_of_the_pf_can_be_stuck() {
+    for (profile, core) in [(&ZIP, 0x30_10ac), (&SEC, 0x30_1008), (&HPRE, 0x30_1800)] {
+        let mut bench = Bench::with_profile(profile, Revision::V3);
+        set(
+            &mut bench,
+            "stuck=4@core-int-status; stuck=0x20@abnormal-int-status",
+        );
+        bench.write(0, pf::ABNORMAL_INT_SOURCE, u32::MAX);
+        assert_eq!(bench.read(0, core), 4);
+        assert_eq!(bench.read(0, pf::ABNORMAL_INT_STATUS), 0x20);
+        set(&mut bench, "");
+        assert_eq!(bench.read(0, core), 0);
+        assert_eq!(bench.read(0, pf::ABNORMAL_INT_STATUS), 0);
+        bench.assert_clean();
+    }
+}
+
+#[test]
+fn the_way_to_a_context_can_be_stuck_in_both_generations() {
+    for (revision, offset) in [
+        (Revision::V3, migration::V3_EQC + 4),
+        (
+            Revision::V4,
+            migration::V4_WINDOWS + migration::V4_WINDOW_BYTES + migration::V4_EQC + 4,
+        ),
+    ] {
+        let mut bench = Bench::with_revision(revision);
+        let function = if revision == Revision::V3 { 1 } else { 0 };
+        bench.write(0, pf::MIG_REGION_SEL, 1);
+        set(&mut bench, "fn1:stuck=0x1234@eqc-dw1");
+        bench.write(function, offset, 0x5678);
+        assert_eq!(bench.read(function, offset), 0x1234, "{revision:?}");
+        set(&mut bench, "");
+        assert_eq!(bench.read(function, offset), 0, "{revision:?}");
+    }
 }

@@ -16,7 +16,7 @@ const DEV_DB_DROP_END: u64 = pf::DEV_DB_DROP + 8;
 const FUNC_AXI_END: u64 = pf::FUNC_AXI_ERR_ST0 + 8;
 
 /// What a 32 bit access reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     /// Function block of a function.
     Function(FunctionId, u64),

@@ -32,7 +32,16 @@ impl Device {
         function: FunctionId,
         offset: u64,
     ) -> u32 {
-        match self.place(function, offset) {
+        let place = self.place(function, offset);
+        if place == Place::Outside {
+            self.violate(host, function, Violation::OutsideWindow, offset);
+        }
+        self.read_stuck(host, place)
+    }
+
+    /// Reads a register as it is; where there is none, 0.
+    pub(super) fn read_place(&mut self, host: &mut dyn Host, place: Place) -> u32 {
+        match place {
             Place::Function(target, offset) => self.read_function(host, target, offset),
             Place::Eqc(target, index) => self
                 .functions
@@ -43,11 +52,7 @@ impl Device {
                 .get(usize::from(target))
                 .map_or(0, |function| function.aeq.word(index)),
             Place::Pf(offset) => self.read_pf(offset),
-            Place::Later => 0,
-            Place::Outside => {
-                self.violate(host, function, Violation::OutsideWindow, offset);
-                0
-            }
+            Place::Later | Place::Outside => 0,
         }
     }
 
@@ -58,7 +63,9 @@ impl Device {
         offset: u64,
         value: u32,
     ) {
-        match self.place(function, offset) {
+        let place = self.place(function, offset);
+        match place {
+            _ if self.is_stuck(place) => {}
             Place::Function(target, offset) => self.write_function(host, target, offset, value),
             Place::Eqc(target, index) => {
                 self.restore(host, target, |function| {
@@ -120,7 +127,13 @@ impl Device {
         }
     }
 
-    fn write_function(&mut self, host: &mut dyn Host, number: FunctionId, offset: u64, value: u32) {
+    pub(super) fn write_function(
+        &mut self,
+        host: &mut dyn Host,
+        number: FunctionId,
+        offset: u64,
+        value: u32,
+    ) {
         match offset {
             fb::IFC_INT_SOURCE_V => {
                 if value & 1 != 0 {
@@ -228,7 +241,7 @@ impl Device {
         }
     }
 
-    fn write_pf(&mut self, host: &mut dyn Host, offset: u64, value: u32) {
+    pub(super) fn write_pf(&mut self, host: &mut dyn Host, offset: u64, value: u32) {
         if let Some(outcome) = self.vft.write(offset, value, self.faults.vft_never()) {
             let kind = match outcome {
                 Ok(()) => return,

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registers that are stuck, which is a fault.
+
+use std::collections::BTreeMap;
+
+use super::Device;
+use super::place::Place;
+use crate::fault::Faults;
+use crate::host::FunctionId;
+use crate::host::Host;
+use crate::register::Register;
+use crate::regs::function as fb;
+use crate::regs::pf;
+
+/// Registers that are stuck, and at what.
+pub(super) type Stuck = BTreeMap<Place, u32>;
+
+impl Device {
+    /// What `faults` make stick: at the value they say, or at the one that is there now.
+    pub(super) fn stuck_by(&mut self, host: &mut dyn Host, faults: &Faults) -> Stuck {
+        let mut stuck = Stuck::new();
+        for (function, register, value) in faults.stuck() {
+            let functions = match function {
+                Some(only) => only..=only,
+                None if register.is_of_pf() => 0..=0,
+                None => 0..=self.config.total_vfs,
+            };
+            for function in functions {
+                let place = self.place_of(function, register);
+                let value = value.unwrap_or_else(|| self.read_place(host, place));
+                stuck.insert(place, value);
+            }
+        }
+        stuck
+    }
+
+    fn place_of(&self, function: FunctionId, register: Register) -> Place {
+        match register {
+            Register::Function(offset) => Place::Function(function, offset),
+            Register::Eqc(index) => Place::Eqc(function, index),
+            Register::Aeqc(index) => Place::Aeqc(function, index),
+            Register::Pf(offset) => Place::Pf(offset),
+            Register::CoreStatus => Place::Pf(self.config.profile.errors.status),
+        }
+    }
+
+    /// A register reads as what it is, or as what it is stuck at.
+    pub(super) fn read_stuck(&mut self, host: &mut dyn Host, place: Place) -> u32 {
+        match self.stuck.get(&place) {
+            Some(value) => *value,
+            None => self.read_place(host, place),
+        }
+    }
+
+    pub(super) fn is_stuck(&self, place: Place) -> bool {
+        self.stuck.contains_key(&place)
+    }
+
+    /// What the device goes by has the value that it is stuck at, also after a reset.
+    pub(super) fn enforce_stuck(&mut self, host: &mut dyn Host) {
+        for (place, value) in self.stuck.clone() {
+            match place {
+                Place::Function(
+                    number,
+                    offset @ (fb::AEQ_INT_MASK
+                    | fb::EQ_INT_MASK
+                    | fb::IFC_INT_MASK
+                    | fb::QUE_ISO_CFG
+                    | fb::PAGE_SIZE
+                    | fb::VF_STATE),
+                ) => self.write_function(host, number, offset, value),
+                Place::Pf(offset @ (pf::ABNORMAL_INT_MASK | pf::MIG_REGION_SEL)) => {
+                    self.write_pf(host, offset, value);
+                }
+                _ => {}
+            }
+        }
+    }
+}
