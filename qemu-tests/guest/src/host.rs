@@ -122,9 +122,9 @@ pub(crate) fn end_of_self_tests(module: &str) -> Result<()> {
     .with_context(|| format!("{:?}", algorithms(module)))
 }
 
-/// The PFs of all ZIP accelerators, in the order in which the machine has them.
-pub(crate) fn zip_pfs() -> Result<Vec<Function>> {
-    Function::find_all(HUAWEI, ZIP.pf)
+/// The PFs of all accelerators of this kind, in the order in which the machine has them.
+pub(crate) fn pfs(accelerator: &Accelerator) -> Result<Vec<Function>> {
+    Function::find_all(HUAWEI, accelerator.pf)
 }
 
 /// Loads VFIO with the containers of both kinds.

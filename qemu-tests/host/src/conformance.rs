@@ -110,6 +110,10 @@ impl Machine {
     fn run(&self, artifacts: &Artifacts) -> Result<Outcome> {
         let scenario = Scenario::new("conformance")
             .accelerator("zip1", "hisi-zip")
+            .accelerator("sec0", "hisi-sec")
+            .accelerator("sec1", "hisi-sec")
+            .accelerator("hpre0", "hisi-hpre")
+            .accelerator("hpre1", "hisi-hpre")
             .revision(REVISIONS[(self.first % 2) as usize])
             .with("seed", &self.seed.to_string())
             .with("first", &self.first.to_string())

@@ -28,7 +28,7 @@ use crate::Options;
 use crate::control::{self, Report};
 use crate::sysfs;
 use differences::DIFFERENCES;
-use twins::{Met, Twins};
+use twins::{AllTwins, Met};
 
 /// Sequences between two lines that say how far it is.
 const PROGRESS: u64 = 250;
@@ -53,7 +53,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         // not complain is looked for in its taint.
         sysfs::write("/proc/sys/kernel/printk", "1")?;
     }
-    let mut twins = Twins::new(options)?;
+    let mut all = AllTwins::new(options)?;
     let mut met: Met = [0; DIFFERENCES.len()];
     let mut failed = 0;
     let mut told: Vec<twins::Unlisted> = Vec::new();
@@ -66,6 +66,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         (Sequence::Random { seed, number }, steps)
     });
     for (done, (sequence, steps)) in (0_u64..).zip(kept.chain(random)) {
+        let twins = all.of(sequence.number());
         let found = twins
             .run(&steps, &mut met)
             .with_context(|| format!("{sequence}: {steps:?}"))?;
@@ -74,7 +75,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
             if !told.iter().any(|known| known.is_like(&found)) {
                 told.push(found.clone());
                 report.point(&sequence.to_string(), || {
-                    let (steps, found) = shrink::shrink(&mut twins, steps, found)?;
+                    let (steps, found) = shrink::shrink(twins, steps, found)?;
                     bail!("{}", tell(sequence, &steps, &found))
                 });
             }
@@ -109,6 +110,16 @@ enum Sequence {
         seed: u64,
         number: u64,
     },
+}
+
+impl Sequence {
+    /// Its number; those that are kept were found on the accelerator of the first one.
+    fn number(self) -> u64 {
+        match self {
+            Sequence::Kept(_) => 0,
+            Sequence::Random { number, .. } => number,
+        }
+    }
 }
 
 impl Display for Sequence {

@@ -12,14 +12,12 @@ use super::step::{Fault, Step};
 use super::stream::Bases;
 use crate::Options;
 use crate::control;
+use crate::engine::{Accelerator, Engine, HPRE, SEC, SMALL_ZIP, ZIP};
 use crate::expect::equal;
 use crate::host::{self, Driver};
 use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::sysfs;
 use crate::vfio::Kind;
-
-/// The two accelerators, as the test host calls them.
-const ACCELERATORS: [&str; 2] = ["zip0", "zip1"];
 
 /// The taint of a kernel that has complained: an oops, or a warning.
 const COMPLAINED: u64 = 1 << 7 | 1 << 9;
@@ -46,25 +44,79 @@ impl Unlisted {
 pub(super) type Met = [u64; DIFFERENCES.len()];
 
 pub(super) struct Twins {
+    /// The two accelerators, as the test host calls them.
+    ids: [&'static str; 2],
     c: Side,
     ours: Side,
     bases: Bases,
     past: Past,
 }
 
-impl Twins {
+/// The machine's accelerators, of each kind two.
+static PAIRS: [Pair; 3] = [
+    Pair {
+        accelerator: &ZIP,
+        engine: SMALL_ZIP,
+        ids: ["zip0", "zip1"],
+    },
+    Pair {
+        accelerator: &SEC,
+        engine: SEC.engine,
+        ids: ["sec0", "sec1"],
+    },
+    Pair {
+        accelerator: &HPRE,
+        engine: HPRE.engine,
+        ids: ["hpre0", "hpre1"],
+    },
+];
+
+struct Pair {
+    accelerator: &'static Accelerator,
+    /// What the VMs have it do.
+    engine: &'static dyn Engine,
+    /// As the test host calls them.
+    ids: [&'static str; 2],
+}
+
+/// Twins for each kind of accelerator.
+pub(super) struct AllTwins([Twins; PAIRS.len()]);
+
+impl AllTwins {
     pub(super) fn new(options: &Options) -> Result<Self> {
         let kind = Kind::chosen(options)?;
         let modules = host::modules(options)?;
-        host::load_zip(&modules, "")?;
+        for pair in &PAIRS {
+            host::load_driver(&modules, pair.accelerator, "")?;
+            host::end_of_self_tests(pair.accelerator.module)?;
+        }
         host::load_vfio(&modules)?;
         for driver in [Driver::C, Driver::Rust] {
             modules.load(driver.module())?;
         }
-        let pfs = host::zip_pfs()?;
+        let [zip, sec, hpre] = PAIRS
+            .each_ref()
+            .map(|pair| Twins::new(kind, pair).context(pair.accelerator.name));
+        Ok(AllTwins([zip?, sec?, hpre?]))
+    }
+
+    /// Those that the sequence with this number is for.
+    pub(super) fn of(&mut self, sequence: u64) -> &mut Twins {
+        // The last bit is the hardware's revision.
+        &mut self.0[(sequence / 2 % PAIRS.len() as u64) as usize]
+    }
+}
+
+impl Twins {
+    /// Those with these accelerators. All drivers are loaded.
+    fn new(kind: Kind, pair: &Pair) -> Result<Self> {
+        let pfs = host::pfs(pair.accelerator)?;
         ensure!(pfs.len() == 2, "{} accelerators instead of two", pfs.len());
-        let mut c = Side::new(Driver::C, kind, &pfs[0])?;
-        let mut ours = Side::new(Driver::Rust, kind, &pfs[1])?;
+        let mut c = Side::new(Driver::C, kind, &pfs[0], pair.engine)?;
+        let mut ours = Side::new(Driver::Rust, kind, &pfs[1], pair.engine)?;
+        for side in [&mut c, &mut ours] {
+            side.try_out()?;
+        }
         let (c_match, c_full) = c.streams().context("streams of the C driver")?;
         let (ours_match, ours_full) = ours.streams().context("streams of our driver")?;
         for (stream, size) in [
@@ -76,6 +128,7 @@ impl Twins {
             equal("size of a stream", stream.len(), size)?;
         }
         Ok(Twins {
+            ids: pair.ids,
             c,
             ours,
             bases: Bases {
@@ -90,7 +143,7 @@ impl Twins {
 
     fn set_fault(&mut self, fault: Fault) -> Result<()> {
         if self.past.fault != fault {
-            control::set_of_each(&ACCELERATORS, "fault", fault.text())?;
+            control::set_of_each(&self.ids, "fault", fault.text())?;
             self.past.fault = fault;
         }
         Ok(())

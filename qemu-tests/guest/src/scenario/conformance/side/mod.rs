@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use super::observation::{Answer, Observation, Value, answer, answer_of_many};
 use super::step::{Reset, Step};
 use super::stream::Bases;
-use crate::engine::SMALL_ZIP;
+use crate::engine::Engine;
 use crate::expect::errno;
 use crate::host::{Driver, Host};
 use crate::qm::{IOVA, Vm};
@@ -43,7 +43,12 @@ pub(super) struct Side {
 
 impl Side {
     /// Enables a VF of `pf` and binds it to `driver`.
-    pub(super) fn new(driver: Driver, kind: Kind, pf: &Function) -> Result<Self> {
+    pub(super) fn new(
+        driver: Driver,
+        kind: Kind,
+        pf: &Function,
+        engine: &'static dyn Engine,
+    ) -> Result<Self> {
         pf.enable_vfs(1, false)?;
         let vf = pf.virtual_function(0)?;
         vf.bind(&Host::name_of(driver)?)?;
@@ -54,7 +59,7 @@ impl Side {
             vf,
             kind,
             container: None,
-            vm: Vm::with(SMALL_ZIP, IOVA, WORK_SEED)?,
+            vm: Vm::with(engine, IOVA, WORK_SEED)?,
             up: false,
             files: Vec::new(),
         })

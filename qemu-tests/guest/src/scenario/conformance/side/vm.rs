@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
+use anyhow::{Context, Result};
+
 use super::Side;
+use crate::expect::equal;
 use crate::qm::registers::{self, Command};
 use crate::scenario::conformance::observation::{Answer, Value, answer_of_many};
 use crate::scenario::conformance::step::Step;
@@ -14,6 +17,17 @@ const REQUESTS: usize = 4;
 const PATIENCE: Duration = Duration::from_millis(20);
 
 impl Side {
+    /// Sees that a driver in the VM gets work out of the device: what neither device does is the
+    /// same on both, too.
+    pub(in super::super) fn try_out(&mut self) -> Result<()> {
+        self.open()?;
+        let up = self.answer_of_vm(&Step::BringUp);
+        let work = self.answer_of_vm(&Step::Work);
+        self.close();
+        let all = Value::Numbers(vec![REQUESTS as u64, 0, 0]);
+        equal("work that was done", work, Ok(all)).with_context(|| format!("bringing up: {up:?}"))
+    }
+
     /// What the driver in the VM does. It waits for a device that does not answer and says so in
     /// words.
     pub(super) fn answer_of_vm(&mut self, step: &Step) -> Answer {
