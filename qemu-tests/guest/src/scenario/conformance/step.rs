@@ -130,6 +130,8 @@ pub(super) enum Step {
         flags: u32,
     },
     UnknownRequest(Which),
+    /// What `poll()` says, and then a read of nothing.
+    Poll(Which),
     CloseFile,
     RegionInfo {
         index: u32,

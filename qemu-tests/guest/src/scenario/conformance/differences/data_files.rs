@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use super::Case;
 use crate::scenario::conformance::observation::Value;
 use crate::scenario::conformance::step::Step;
+use crate::scenario::transfer::MATCH_SIZE;
 use crate::vfio::State;
 
 /// Of a session that is over ours says that it is not in PRE_COPY, and the C driver, while another
@@ -36,4 +37,24 @@ pub(super) fn order_of_checks(case: &Case<'_>) -> bool {
         Step::Write { .. } => case.answers(Errno::NOMEM, Errno::NODEV),
         _ => false,
     }
+}
+
+/// The C driver has no poll, so that its files can always be read and written. Ours says what the
+/// uAPI has: nothing to read at the end of what there is in PRE_COPY; something to read at all other
+/// times, also the end; and of a session that is over that no more will come.
+pub(super) fn poll(case: &Case<'_>) -> bool {
+    const OVER: u64 = Errno::NODEV.raw_os_error() as u64;
+    let (Step::Poll(_), Ok(Value::Numbers(c)), Ok(Value::Numbers(ours))) =
+        (case.step, &case.c.answer, &case.ours.answer)
+    else {
+        return false;
+    };
+    let at_the_end = case.c.state == Some(Ok(State::PreCopy)) && case.past.position >= MATCH_SIZE;
+    let (expected, read) = match c[3] {
+        0 if at_the_end => ([0, 0, 0], 0),
+        0 => ([1, 0, 0], 0),
+        OVER => ([1, 0, 1], OVER),
+        _ => return false,
+    };
+    c[..3] == [1, 1, 0] && ours[..3] == expected && ours[3] == read
 }

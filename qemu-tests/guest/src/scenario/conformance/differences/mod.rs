@@ -73,6 +73,7 @@ differences! {
     "ended-precopy-info": data_files::ended_precopy_info,
     "precopy-flags": data_files::precopy_flags,
     "order-of-checks": data_files::order_of_checks,
+    "poll": data_files::poll,
 }
 
 impl Case<'_> {

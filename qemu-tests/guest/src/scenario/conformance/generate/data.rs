@@ -60,7 +60,8 @@ impl Generator {
             1 => Step::Positional(which),
             2 => Step::Seek(which),
             3 => Step::UnknownRequest(which),
-            4..9 => Step::PrecopyInfo {
+            4 | 5 => Step::Poll(which),
+            6..10 => Step::PrecopyInfo {
                 which: if self.guess.files > 1 && self.once_in(2) {
                     Which::Older
                 } else {
@@ -75,7 +76,12 @@ impl Generator {
             },
             _ => Step::Read(which, length),
         };
+        let reads = matches!(step, Step::Read(..));
         self.steps.push(step);
+        // Who has read what is sent ahead waits for more.
+        if reads && self.guess.state == State::PreCopy && self.once_in(2) {
+            self.steps.push(Step::Poll(which));
+        }
     }
 
     /// Writes a piece of the stream, or all that is missing and goes on.
@@ -122,14 +128,15 @@ impl Generator {
             return self.open_or_query();
         }
         let which = self.which();
-        let step = match self.rng.u32(..6) {
+        let step = match self.rng.u32(..7) {
             0 => {
                 self.guess.files -= 1;
                 Step::CloseFile
             }
             1 => Step::Read(which, 16),
             2 => Step::WriteFromNowhere(which, 16),
-            3 => Step::Write {
+            3 => Step::Poll(which),
+            4 => Step::Write {
                 which,
                 stream: self.stream(),
                 from: 0,

@@ -4,8 +4,12 @@
 
 use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
 
 use super::Side;
+use crate::expect::errno;
 use crate::ffi;
 use crate::scenario::conformance::observation::{Answer, Value, answer};
 use crate::scenario::conformance::step::{Step, Which};
@@ -29,7 +33,8 @@ impl Side {
         | Step::Positional(which)
         | Step::Seek(which)
         | Step::PrecopyInfo { which, .. }
-        | Step::UnknownRequest(which)) = *step
+        | Step::UnknownRequest(which)
+        | Step::Poll(which)) = *step
         else {
             return Ok(match self.files.pop() {
                 Some(_) => Value::Done,
@@ -68,6 +73,20 @@ impl Side {
             Step::PrecopyInfo { argsz, flags, .. } => {
                 answer(file.precopy_info_with(argsz, flags), |info| {
                     Value::Numbers(vec![info.flags.into(), info.initial, info.dirty])
+                })
+            }
+            Step::Poll(_) => {
+                let nothing = file.read(&mut []).err().map_or(0, |error| {
+                    errno(&error).map_or(u64::MAX, |errno| errno.raw_os_error() as u64)
+                });
+                answer(file.poll(Duration::ZERO), |events| {
+                    let has = |event| u64::from(events.contains(event));
+                    Value::Numbers(vec![
+                        has(PollFlags::IN),
+                        has(PollFlags::OUT),
+                        has(PollFlags::RDHUP),
+                        nothing,
+                    ])
                 })
             }
             _ => answer(file.unknown_request(), |done| Value::Number(done as u64)),

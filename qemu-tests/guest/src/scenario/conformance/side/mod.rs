@@ -175,6 +175,7 @@ impl Side {
             | Step::Seek(_)
             | Step::PrecopyInfo { .. }
             | Step::UnknownRequest(_)
+            | Step::Poll(_)
             | Step::CloseFile => self.answer_of_file(step, bases),
             Step::Debug(file) => {
                 let path = tree::device(self.vf.name()).join(file.path());
