@@ -2,6 +2,7 @@
 
 //! What userspace can do, one thing at a time.
 
+use super::observation::Observation;
 use super::stream::Stream;
 
 /// One of the data files that the device has given out.
@@ -34,6 +35,10 @@ pub(super) enum Fault {
     VfBusy,
     TableNever,
     Abnormal(u32),
+    /// A register of the VF keeps this value, or the one it has.
+    Stuck(&'static str, Option<u32>),
+    /// The error bits of the PF's engine are stuck at these.
+    Core(u32),
 }
 
 impl Fault {
@@ -50,7 +55,20 @@ impl Fault {
             Fault::VfBusy => "fn1:vf-busy".into(),
             Fault::TableNever => "vft-never".into(),
             Fault::Abnormal(bits) => format!("abnormal={bits}"),
+            Fault::Stuck(register, None) => format!("fn1:stuck@{register}"),
+            Fault::Stuck(register, Some(value)) => format!("fn1:stuck={value}@{register}"),
+            Fault::Core(bits) => format!("stuck={bits}@core-int-status"),
         }
+    }
+
+    /// The register that is stuck at a value, if it is among those that are looked at, and that
+    /// value.
+    pub(super) fn stuck_in(self, seen: &Observation) -> Option<(u32, u32)> {
+        let Fault::Stuck(name, Some(value)) = self else {
+            return None;
+        };
+        let register = seen.register(&name.replace('-', "_").to_uppercase())?;
+        Some((register, value))
     }
 
     /// Whether commands of this name fail, or those of the driver at all.
@@ -59,7 +77,7 @@ impl Fault {
             Fault::MailboxTimeout(which) | Fault::MailboxStatus(_, which) => {
                 which.is_none_or(|name| name == command)
             }
-            Fault::Abnormal(_) => true,
+            Fault::Abnormal(_) | Fault::Core(_) => true,
             _ => false,
         }
     }

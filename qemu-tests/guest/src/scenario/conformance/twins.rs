@@ -200,6 +200,11 @@ impl Twins {
         }
         let c = self.c.run(step, &self.bases);
         let ours = self.ours.run(step, &self.bases);
+        for one in [&c, &ours] {
+            if let Some((seen, stuck)) = self.past.fault.stuck_in(one) {
+                equal("a register that is stuck", seen, stuck)?;
+            }
+        }
         let mut apart = self.c.is_up() != self.ours.is_up();
         for aspect in c.differs(&ours) {
             let case = Case {

@@ -42,6 +42,8 @@ pub(super) fn failed_stop(case: &Case<'_>) -> bool {
         && case.c.answer.is_err()
         && case.c.answer == case.ours.answer
         && (case.past.fault == Fault::WriteBackNever
+            || matches!(case.past.fault, Fault::Stuck("cache-wb-done", _))
+                && case.c.register("CACHE_WB_DONE") != Some(1)
             || matches!(case.past.fault, Fault::MailboxTimeout(_))
                 && case.past.fault.fails("pause-qm"))
         && matches!(case.c.state, Some(Ok(State::Running | State::PreCopy)))
