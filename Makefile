@@ -17,7 +17,7 @@ help:
 	@echo '  test       everything: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...;'
 	@echo '             KERNEL=kcsan: with the detector of data races)'
 	@echo '  migrate    a guest at work moves from one QEMU to another and back, ROUNDS=5 times'
-	@echo '             (CONTAINER=type1|iommufd, DRIVER=rust|c, ENGINE=zip|all); draws'
+	@echo '             (CONTAINER=type1|iommufd, DRIVER=rust|c, ENGINES=zip,sec,hpre); draws'
 	@echo '             build/<KERNEL>/migrate.svg. HOSTS=2: by a network to another emulated'
 	@echo '             host and back; DRIVER=c,rust gives each host its own'
 	@echo '  conformance  random sequences, C driver against ours (N=2000 SEED=1 FIRST=0)'
@@ -72,7 +72,7 @@ build/matrix:
 migrate: prepare
 	@cd qemu-tests && cargo run -q --locked -p host -- migrate \
 		$(if $(ROUNDS),rounds=$(ROUNDS)) $(if $(CONTAINER),container=$(CONTAINER)) \
-		$(if $(DRIVER),driver=$(DRIVER)) $(if $(ENGINE),engine=$(ENGINE)) $(if $(HOSTS),hosts=$(HOSTS))
+		$(if $(DRIVER),driver=$(DRIVER)) $(if $(ENGINES),engines=$(ENGINES)) $(if $(HOSTS),hosts=$(HOSTS))
 
 N ?= 2000
 SEED ?= 1

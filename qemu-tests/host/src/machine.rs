@@ -95,7 +95,8 @@ impl Scenario {
     /// A parameter for the guest program, by way of the kernel's command line.
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.parameters.push(format!("{key}={value}"));
-        self.label = format!("{}-{value}", self.label);
+        // No commas: QEMU takes them for the end of a file's name.
+        self.label = format!("{}-{}", self.label, value.replace(',', "+"));
         self
     }
 
@@ -109,6 +110,17 @@ impl Scenario {
     pub fn all_engines(self) -> Self {
         self.accelerator("sec0", "hisi-sec")
             .accelerator("hpre0", "hisi-hpre")
+    }
+
+    /// The engines that the scenario is about, with commas between them: `zip`, `sec`, `hpre`. The
+    /// machine has them.
+    pub fn engines(self, names: &str) -> Self {
+        let more = [("sec", "sec0", "hisi-sec"), ("hpre", "hpre0", "hisi-hpre")];
+        more.into_iter()
+            .filter(|(name, ..)| names.split(',').any(|wanted| wanted == *name))
+            .fold(self.with("engines", names), |scenario, (_, id, device)| {
+                scenario.accelerator(id, device)
+            })
     }
 
     /// A PCI function that is no accelerator: what comes after `-device`.

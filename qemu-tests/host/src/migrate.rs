@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use timeline::{Event, Leg, Load, What};
+use timeline::{Event, Leg, Loads, What};
 
 use crate::{Artifacts, Outcome, Pair, Scenario, pair, picture};
 
@@ -14,7 +14,7 @@ use crate::{Artifacts, Outcome, Pair, Scenario, pair, picture};
 struct Summary {
     legs: Vec<Leg>,
     /// The guest's last report.
-    load: Load,
+    loads: Loads,
     /// Where it is drawn.
     picture: Option<PathBuf>,
 }
@@ -63,27 +63,28 @@ fn between_two_hosts(parameters: &[(&str, &str)]) -> Pair {
     parameters
         .iter()
         .fold(pair, |pair, (key, value)| match value.split_once(',') {
-            Some((first, second)) => pair.with_each(key, [first, second]),
-            None => pair.both(|host| with(host, &(key, value))),
+            Some((first, second)) if *key != "engines" => pair.with_each(key, [first, second]),
+            _ => pair.both(|host| with(host, &(key, value))),
         })
 }
 
-fn with(scenario: Scenario, parameter: &(&str, &str)) -> Scenario {
-    let scenario = scenario.with(parameter.0, parameter.1);
-    match *parameter {
-        ("engine", "all") => scenario.all_engines(),
-        _ => scenario,
+fn with(scenario: Scenario, (key, value): &(&str, &str)) -> Scenario {
+    match *key {
+        "engines" => scenario.engines(value),
+        _ => scenario.with(key, value),
     }
 }
 
 fn judge(outcomes: &[Outcome], summary: &Summary) -> Result<()> {
     outcomes.iter().try_for_each(Outcome::expect_clean)?;
     ensure!(!summary.legs.is_empty(), "the guest has not moved");
-    ensure!(
-        summary.load.done > 0 && summary.load.is_flawless(),
-        "the guest's work: {:?}",
-        summary.load
-    );
+    ensure!(!summary.loads.is_empty(), "the guest has not worked");
+    for (engine, load) in &summary.loads {
+        ensure!(
+            load.done > 0 && load.is_flawless(),
+            "the guest's requests of {engine}: {load}"
+        );
+    }
     Ok(())
 }
 
@@ -109,13 +110,13 @@ impl Summary {
     fn of(events: &[Event]) -> Self {
         let mut summary = Summary {
             legs: Vec::new(),
-            load: Load::default(),
+            loads: Loads::new(),
             picture: None,
         };
         for event in events {
             match &event.what {
                 What::Leg(leg) => summary.legs.push(leg.clone()),
-                What::Load(load) => summary.load = *load,
+                What::Load { engines } => summary.loads.clone_from(engines),
                 _ => {}
             }
         }
@@ -146,16 +147,9 @@ impl Display for Summary {
                 leg.requests
             )?;
         }
-        let Load {
-            done,
-            failed,
-            corrupted,
-            lost,
-        } = self.load;
-        writeln!(
-            f,
-            "the guest's requests: {done} done, {lost} lost, {failed} failed, {corrupted} corrupted"
-        )?;
+        for (engine, load) in &self.loads {
+            writeln!(f, "requests of {engine}: {load}")?;
+        }
         if let Some(path) = &self.picture {
             writeln!(f, "as a picture: {}", path.display())?;
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Draws what happened while a guest migrated: a lane for each VF's states and VM monitor's
-//! events, one for the guest's throughput, and below them the arcs with their times.
+//! events, one for the guest's throughput with each engine, and below them the arcs with their times.
 
 use std::collections::BTreeMap;
 
@@ -125,8 +125,8 @@ fn rates(reports: &[(u64, u64)]) -> Vec<(u64, u64, f64)> {
     rates
 }
 
-/// Requests a second, as the guest reports them.
-fn throughput(scale: &Scale, reports: &[(u64, u64)], y: f64) -> Group {
+/// Requests a second of an engine, as the guest reports them.
+fn throughput(scale: &Scale, engine: &str, reports: &[(u64, u64)], y: f64) -> Group {
     let rates = rates(reports);
     let most = rates.iter().map(|rate| rate.2).fold(1.0, f64::max);
     let height = |rate: f64| y + CURVE - rate / most * (CURVE - 6.0);
@@ -143,7 +143,7 @@ fn throughput(scale: &Scale, reports: &[(u64, u64)], y: f64) -> Group {
     }
     data = data.line_to((scale.x(end), y + CURVE)).close();
     Group::new()
-        .add(label("guest's work", 4.0, y + 16.0))
+        .add(label(&format!("guest's {engine}"), 4.0, y + 16.0))
         .add(label(
             &format!("up to {most:.0} requests/s"),
             4.0,
@@ -178,21 +178,6 @@ fn axis(scale: &Scale, y: f64) -> Group {
     axis
 }
 
-/// `RUNNING>STOP:12:0,..` of `attr` without what is usual: 12 is microseconds, 0 the errno.
-fn arcs(session: &str) -> Option<String> {
-    let (_, arcs) = session.split_once("arcs=")?;
-    let told = arcs.split(',').filter_map(|arc| {
-        let (rest, error) = arc.rsplit_once(':')?;
-        let (arc, time) = rest.rsplit_once(':')?;
-        let failed = match error {
-            "0" => String::new(),
-            error => format!(" failed with {error}"),
-        };
-        Some(format!("{arc} {time}{failed}"))
-    });
-    Some(told.collect::<Vec<_>>().join(", "))
-}
-
 /// A line for each leg and each VF in it.
 fn sessions(events: &[Event]) -> Vec<String> {
     let mut lines = Vec::new();
@@ -200,7 +185,7 @@ fn sessions(events: &[Event]) -> Vec<String> {
     for event in events {
         match &event.what {
             What::History { vf, sessions } => {
-                let told = sessions.last().and_then(|session| arcs(session));
+                let told = sessions.last().and_then(|session| timeline::arcs(session));
                 ended.extend(told.map(|told| format!("    {vf}: {told}")));
             }
             What::Leg(leg) => {
@@ -220,19 +205,27 @@ fn sessions(events: &[Event]) -> Vec<String> {
 pub fn draw(events: &[Event]) -> Option<Document> {
     let scale = Scale::of(events)?;
     let mut vfs: BTreeMap<&str, Vec<(u64, &str)>> = BTreeMap::new();
-    let (mut said, mut reports) = (Vec::new(), Vec::new());
+    let mut reports: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
+    let mut said = Vec::new();
     for event in events {
         match &event.what {
             What::State { vf, state } => {
                 vfs.entry(vf).or_default().push((event.at, state));
             }
             What::Monitor { vmm, event: text } => said.push((event.at, format!("{vmm}: {text}"))),
-            What::Load(load) => reports.push((event.at, load.done)),
+            What::Load { engines } => {
+                for (engine, load) in engines {
+                    reports
+                        .entry(engine)
+                        .or_default()
+                        .push((event.at, load.done));
+                }
+            }
             What::History { .. } | What::Leg(_) => {}
         }
     }
     let text = sessions(events);
-    let lanes = MARGIN + LANE * (vfs.len() + 1) as f64 + CURVE;
+    let lanes = MARGIN + LANE * (vfs.len() + 1) as f64 + CURVE * reports.len() as f64;
     let height = lanes + TEXT * (text.len() + 3) as f64;
 
     let mut document = Document::new()
@@ -252,7 +245,11 @@ pub fn draw(events: &[Event]) -> Option<Document> {
         y += LANE;
     }
     document = document.add(ticks(&scale, &said, y));
-    document = document.add(throughput(&scale, &reports, y + LANE));
+    y += LANE;
+    for (engine, reports) in &reports {
+        document = document.add(throughput(&scale, engine, reports, y));
+        y += CURVE;
+    }
     for (n, line) in text.iter().enumerate() {
         let indent = if line.starts_with(' ') { 20.0 } else { 4.0 };
         let y = lanes + TEXT * (n + 3) as f64;
@@ -267,15 +264,6 @@ mod tests {
 
     fn event(at: u64, what: What) -> Event {
         Event { at, what }
-    }
-
-    #[test]
-    fn arcs_are_told_with_their_failures() {
-        let session = "session=1 role=save bytes=176 arcs=RUNNING>STOP:12:0,STOP>STOP_COPY:3:-5";
-        assert_eq!(
-            arcs(session).unwrap(),
-            "RUNNING>STOP 12, STOP>STOP_COPY 3 failed with -5"
-        );
     }
 
     #[test]

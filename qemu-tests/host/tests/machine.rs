@@ -31,8 +31,8 @@ const ENGINES: [&str; 3] = ["zip0", "sec0", "hpre0"];
 
 /// VFs of three engines, one after the other, move with requests in flight.
 fn migrate_three_engines(driver: &str) -> Scenario {
-    let scenario = Scenario::new("migrate").with("engine", "all");
-    scenario.with("driver", driver).all_engines().within(900)
+    let scenario = Scenario::new("migrate").engines("zip,sec,hpre");
+    scenario.with("driver", driver).within(900)
 }
 
 /// Hardware V4 keeps the migration registers in the PF. The C driver's doorbells at the end of a

@@ -4,6 +4,11 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::iter::Sum;
+use std::ops::Add;
+
 use serde::{Deserialize, Serialize};
 
 /// Something that happened.
@@ -27,7 +32,7 @@ impl Event {
                 tell(host, &mut leg.from);
                 tell(other, &mut leg.to);
             }
-            What::Load(_) => {}
+            What::Load { .. } => {}
         }
         self
     }
@@ -42,21 +47,24 @@ pub enum What {
     /// A VM monitor said something unasked (QMP event).
     Monitor { vmm: String, event: String },
     /// The guest told how far its work is.
-    Load(Load),
+    Load { engines: Loads },
     /// A VF's sessions after a leg (`history` lines of the driver's `attr`).
     History { vf: String, sessions: Vec<String> },
     /// A leg is done; the host that the guest has left tells it.
     Leg(Leg),
 }
 
-/// How far a guest's work is, since it began.
+/// How far a guest's work is, by engine: `zip`, `sec`, `hpre`.
+pub type Loads = BTreeMap<String, Load>;
+
+/// How far work is, since it began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
     /// Requests that an accelerator has done.
     pub done: u64,
     /// Requests that have failed.
     pub failed: u64,
-    /// Buffers that came back with other bytes.
+    /// Buffers about which an accelerator and software do not agree.
     pub corrupted: u64,
     /// Requests that were given up, as they did not come back. Known only when the work is over.
     pub lost: u64,
@@ -66,6 +74,40 @@ impl Load {
     /// Whether every request came back, and with the right bytes.
     pub fn is_flawless(&self) -> bool {
         self.failed == 0 && self.corrupted == 0 && self.lost == 0
+    }
+}
+
+impl Add for Load {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Load {
+            done: self.done + other.done,
+            failed: self.failed + other.failed,
+            corrupted: self.corrupted + other.corrupted,
+            lost: self.lost + other.lost,
+        }
+    }
+}
+
+impl Sum for Load {
+    fn sum<I: Iterator<Item = Self>>(loads: I) -> Self {
+        loads.fold(Load::default(), Load::add)
+    }
+}
+
+impl Display for Load {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Load {
+            done,
+            failed,
+            corrupted,
+            lost,
+        } = self;
+        write!(
+            f,
+            "{done} done, {lost} lost, {failed} failed, {corrupted} corrupted"
+        )
     }
 }
 
@@ -88,4 +130,63 @@ pub struct Leg {
     pub device_state: u64,
     /// Requests that the guest has done meanwhile.
     pub requests: u64,
+}
+
+/// The arcs of a session, from a `history` line of the driver's `attr`, without what is usual. In
+/// `arcs=RUNNING>STOP:12:0,..` 12 is microseconds, 0 the errno.
+pub fn arcs(session: &str) -> Option<String> {
+    let (_, arcs) = session.split_once("arcs=")?;
+    let told = arcs.split(',').filter_map(|arc| {
+        let (rest, error) = arc.rsplit_once(':')?;
+        let (arc, time) = rest.rsplit_once(':')?;
+        let failed = match error {
+            "0" => String::new(),
+            error => format!(" failed with {error}"),
+        };
+        Some(format!("{arc} {time}{failed}"))
+    });
+    Some(told.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arcs_are_told_with_their_failures() {
+        let session = "session=1 role=save bytes=176 arcs=RUNNING>STOP:12:0,STOP>STOP_COPY:3:-5";
+        assert_eq!(
+            arcs(session).unwrap(),
+            "RUNNING>STOP 12, STOP>STOP_COPY 3 failed with -5"
+        );
+    }
+
+    #[test]
+    fn loads_survive_the_way() {
+        let load = Load {
+            done: 7,
+            lost: 1,
+            ..Load::default()
+        };
+        let engines = Loads::from([("hpre".to_owned(), load), ("zip".to_owned(), load)]);
+        let event = Event {
+            at: 12,
+            what: What::Load { engines },
+        };
+        let line = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+    }
+
+    #[test]
+    fn loads_add_up() {
+        let load = Load {
+            done: 1,
+            failed: 2,
+            corrupted: 3,
+            lost: 4,
+        };
+        let sum: Load = [load, load].into_iter().sum();
+        assert_eq!(sum.to_string(), "2 done, 8 lost, 4 failed, 6 corrupted");
+        assert!(!sum.is_flawless());
+    }
 }

@@ -9,7 +9,7 @@ mod hpre;
 mod sec;
 mod zip;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use fastrand::Rng;
 
 use crate::Options;
@@ -42,12 +42,20 @@ pub(crate) struct Accelerator {
 /// All accelerators.
 pub(crate) const ALL: [&Accelerator; 3] = [&ZIP, &SEC, &HPRE];
 
-/// The accelerators that `engine=` on the command line names: one of them, `all`, or ZIP if it
+/// The accelerators that `engines=` on the command line names, with commas between them; ZIP if it
 /// says nothing.
 pub(crate) fn chosen(options: &Options) -> Result<Vec<&'static Accelerator>> {
-    let [zip, sec, hpre] = ALL.map(|accelerator| accelerator.name);
-    let name = options.choice("engine", &[zip, sec, hpre, "all"])?;
-    let wanted = |accelerator: &&Accelerator| name == "all" || name == accelerator.name;
+    let line = options.get("engines").unwrap_or(ZIP.name);
+    let names: Vec<&str> = line.split(',').collect();
+    let known = ALL.map(|accelerator| accelerator.name);
+    for name in &names {
+        ensure!(
+            known.contains(name),
+            "engines={line} on the command line; there are: {}",
+            known.join(",")
+        );
+    }
+    let wanted = |accelerator: &&Accelerator| names.contains(&accelerator.name);
     Ok(ALL.into_iter().filter(wanted).collect())
 }
 

@@ -1,91 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a guest of the emulated host does: it has a VF, loads hisi_zip for it, and compresses,
-//! restores and compares without pause until it is told otherwise. It knows nothing of migration.
+//! What a guest of the emulated host does: it has a VF of one accelerator or of several, loads
+//! their drivers, and keeps all of them at work until it is told otherwise. It knows nothing of
+//! migration.
 //!
 //! Orders are lines on the control port. Each is answered when it is carried out, by `@did`, or by
 //! `@failed` and the reason:
 //!
-//! - `work`: load the driver, and begin to work;
-//! - `rest`: end the work, and unload the driver;
-//! - `reset`: reset the VF, as an administrator of the guest does it;
+//! - `work`: load the drivers, and begin to work;
+//! - `rest`: end the work, and unload the drivers;
+//! - `reset`: reset the VFs, as an administrator of the guest does it;
 //! - `reboot`: begin anew, which is not answered;
 //! - `end`: end the work, and tell how it was.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::system::{RebootCommand, reboot};
-use timeline::Load;
+use timeline::Loads;
 
+use super::workers::{self, Workers};
 use crate::Options;
 use crate::control::{self, Report};
-use crate::crypto_judge::ACOMP;
 use crate::engine::{self, Accelerator};
 use crate::expect;
 use crate::host;
 use crate::modules::{self, Modules};
 use crate::sysfs::Function;
 
-/// Requests at a time.
-const WORKERS: usize = 4;
-/// Buffers after which a worker gives its queues back and takes new ones.
-const BUFFERS: u64 = 200;
-/// Small ones, for many requests on an emulated CPU.
+/// Small buffers, for many requests on an emulated CPU.
 const MAX_LEN: usize = 16 << 10;
 /// Between two reports.
 const PERIOD: Duration = Duration::from_millis(50);
-/// For what the workers have begun. A request that is not back by then is lost.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The workers, as others see them.
-#[derive(Default)]
-struct Workers {
-    told_to_end: AtomicBool,
-    ended: AtomicUsize,
-}
-
-impl Workers {
-    fn start() -> Arc<Self> {
-        let workers = Arc::new(Workers::default());
-        for worker in 0..WORKERS {
-            let workers = Arc::clone(&workers);
-            std::thread::spawn(move || {
-                let mut seed = worker as u64;
-                while !workers.told_to_end.load(Ordering::Relaxed) {
-                    if let Err(error) = ACOMP.run(BUFFERS, seed) {
-                        // A worker without work is missed at the end.
-                        println!("worker {worker}: {error:#}");
-                        return;
-                    }
-                    seed += WORKERS as u64;
-                }
-                workers.ended.fetch_add(1, Ordering::Relaxed);
-            });
-        }
-        workers
-    }
-
-    fn at_work(&self) -> usize {
-        WORKERS - self.ended.load(Ordering::Relaxed)
-    }
-
-    /// Waits until all that the workers have begun is done.
-    fn end(&self) -> Result<()> {
-        self.told_to_end.store(true, Ordering::Relaxed);
-        expect::eventually("the last requests", PATIENCE, || Ok(self.at_work() == 0))
-            .context("a worker still waits for its request")
-    }
-}
 
 /// The machine, and what it does.
 struct AtWork {
     modules: Modules,
     accelerators: Vec<&'static Accelerator>,
-    workers: Option<Arc<Workers>>,
+    workers: Option<Workers>,
 }
 
 impl AtWork {
@@ -105,12 +58,13 @@ impl AtWork {
                 Ok(())
             });
         }
-        self.workers = Some(Workers::start());
+        self.workers = Some(Workers::start(&self.accelerators));
     }
 
     fn rest(&mut self) -> Result<()> {
         if let Some(workers) = self.workers.take() {
-            workers.end()?;
+            let loads = workers.end()?;
+            ensure!(loads.values().all(|load| load.lost == 0), "{loads:?}");
         }
         for accelerator in &self.accelerators {
             modules::unload(accelerator.module)?;
@@ -139,34 +93,21 @@ impl AtWork {
     /// Ends the work and judges it.
     fn end(&mut self, report: &mut Report) -> Result<()> {
         let workers = self.workers.take().context("there is no work to end")?;
-        let ended = workers.end();
-        let load = Load {
-            lost: workers.at_work() as u64,
-            ..load()?
-        };
-        tell(&load)?;
-        report.point("every request came back, byte for byte", || {
-            ended?;
-            ensure!(load.is_flawless(), "{load:?}");
-            ensure!(load.done > 0, "the device has done nothing");
-            Ok(())
-        });
+        let loads = workers.end()?;
+        tell(&loads)?;
+        for (engine, load) in loads {
+            report.point(&format!("{engine}: every request came back"), || {
+                ensure!(load.is_flawless(), "{load}");
+                ensure!(load.done > 0, "the device has done nothing");
+                Ok(())
+            });
+        }
         Ok(())
     }
 }
 
-fn load() -> Result<Load> {
-    let results = ACOMP.results()?;
-    Ok(Load {
-        done: results.hardware,
-        failed: results.errors,
-        corrupted: results.mismatches,
-        lost: 0,
-    })
-}
-
-fn tell(load: &Load) -> Result<()> {
-    control::line(&format!("@load {}", serde_json::to_string(load)?));
+fn tell(loads: &Loads) -> Result<()> {
+    control::line(&format!("@load {}", serde_json::to_string(loads)?));
     Ok(())
 }
 
@@ -209,7 +150,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
                 Ok(()) => control::line(&format!("@did {order}")),
                 Err(error) => control::line(&format!("@failed {order}: {error:#}")),
             },
-            Err(RecvTimeoutError::Timeout) => tell(&load()?)?,
+            Err(RecvTimeoutError::Timeout) => tell(&workers::loads(&at_work.accelerators)?)?,
             Err(RecvTimeoutError::Disconnected) => bail!("no order can come any more"),
         }
     }

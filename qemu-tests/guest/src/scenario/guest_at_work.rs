@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use timeline::{Leg, What};
+use timeline::{Leg, Load, What};
 
 use crate::Options;
 use crate::control::{self, Report};
@@ -16,9 +16,9 @@ use crate::vmm::{self, Guest, Role, Vmm, Watch};
 
 /// For the guest to boot, for one leg, for the guest to end.
 pub(super) const WITHIN: Duration = Duration::from_secs(240);
-/// Requests before the guest moves, and after.
+/// Requests of each engine before the guest moves, and after.
 pub(super) const WORK: u64 = 100;
-/// Of the engine, so that there are always requests in flight.
+/// Of an engine, so that there are always requests in flight.
 pub(super) const LATENCY: Duration = Duration::from_millis(2);
 
 /// States that QEMU takes the VFs through and that last long enough to be seen.
@@ -46,7 +46,9 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         let vfs = hosts.iter().map(|host| host.vfs[place].clone());
         vfs.collect::<Vec<_>>()
     });
-    control::set_latency(LATENCY)?;
+    for host in &hosts {
+        control::set_latency_of(host.accelerator.id, LATENCY)?;
+    }
     let guest = Guest::new(&accelerators)?;
     let mut holder = None;
     let watch = Watch::start(&places.concat());
@@ -75,9 +77,9 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     report.point("every request came back once, byte for byte", || {
         let mut vmm = holder.take().context("there is no guest")?;
         let load = guest.end(&mut vmm, WITHIN)?;
-        show(&format!("the guest ends: {load:?}"));
+        show("the guest ends");
         vmm.wait(WITHIN)?;
-        ensure!(load.is_flawless(), "{load:?}");
+        ensure!(load.is_flawless(), "{:?}", guest.loads());
         Ok(())
     });
     for host in &hosts {
@@ -131,6 +133,16 @@ pub(super) fn were_seen(watch: &Watch, vfs: &[Function], states: &[&str]) -> Res
     Ok(())
 }
 
+/// Nothing was lost or spoilt so far; tells how far the guest's work is.
+pub(super) fn works_flawlessly(guest: &Guest) -> Result<()> {
+    let loads = guest.loads();
+    for (engine, load) in &loads {
+        show(&format!("  {engine}: {load}"));
+    }
+    ensure!(loads.values().all(Load::is_flawless), "{loads:?}");
+    Ok(())
+}
+
 /// Moves the guest; returns who has it then.
 fn leg(
     host: &Host,
@@ -159,6 +171,6 @@ fn leg(
     guest.does(WORK, WITHIN).context("after the move")?;
     were_seen(watch, from, &SOURCE)?;
     were_seen(watch, to, &DESTINATION)?;
-    ensure!(guest.load().is_flawless(), "{:?}", guest.load());
+    works_flawlessly(guest)?;
     Ok(destination)
 }

@@ -37,6 +37,7 @@ mod two_hosts;
 mod uapi;
 mod violations;
 mod weakness;
+mod workers;
 
 use anyhow::{Context, Result, bail};
 

@@ -8,6 +8,7 @@ use timeline::Load;
 
 use super::guest_at_work::{
     DESTINATION, LATENCY, SOURCE, WITHIN, WORK, names, show, tell_history, tell_leg, were_seen,
+    works_flawlessly,
 };
 use crate::Options;
 use crate::control::{self, Report};
@@ -65,7 +66,9 @@ impl Site {
             .iter()
             .map(|accelerator| Host::with(options, accelerator, 1))
             .collect::<Result<_>>()?;
-        control::set_latency(LATENCY)?;
+        for host in &hosts {
+            control::set_latency_of(host.accelerator.id, LATENCY)?;
+        }
         let vfs: Vec<Function> = hosts.iter().map(|host| host.vfs[0].clone()).collect();
         // The clock is right only then.
         let other = OtherHost::meet(options)?;
@@ -172,9 +175,7 @@ impl Site {
         self.tell_history()?;
         self.other.say(&Arrived { load })?;
         self.guest.does(WORK, WITHIN).context("after the move")?;
-        let load = self.guest.load();
-        ensure!(load.is_flawless(), "{load:?}");
-        Ok(())
+        works_flawlessly(&self.guest)
     }
 
     /// Has the guest end where it is, and looks at what the accelerators saw.
@@ -182,9 +183,9 @@ impl Site {
         if let Some(mut vmm) = self.vmm.take() {
             report.point("every request came back once, byte for byte", || {
                 let load = self.guest.end(&mut vmm, WITHIN)?;
-                show(&format!("the guest ends: {load:?}"));
+                show("the guest ends");
                 vmm.wait(WITHIN)?;
-                ensure!(load.is_flawless(), "{load:?}");
+                ensure!(load.is_flawless(), "{:?}", self.guest.loads());
                 Ok(())
             });
         }

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde::{Deserialize, Serialize};
-use timeline::{Load, What};
+use timeline::{Load, Loads, What};
 
 use super::port::Port;
 use super::{POLL, Vmm, tell};
 use crate::control;
-use crate::engine::{ALL, Accelerator};
+use crate::engine::{Accelerator, SEC};
 
 const CONSOLE: &str = "/tmp/guest.console";
 const CONTROL: &str = "/tmp/guest.control";
@@ -29,7 +29,7 @@ const BOOTED: &str = "KTAP version 1";
 struct Heard {
     /// How often it was started or reset.
     boots: u64,
-    load: Load,
+    loads: Loads,
     reports: u64,
     /// KTAP.
     results: Vec<String>,
@@ -93,8 +93,8 @@ pub(crate) struct Guest {
     heard: Arc<Mutex<Heard>>,
     console: Port,
     control: Port,
-    /// Whether it has a VF of each accelerator, and not of ZIP alone.
-    has_all: bool,
+    /// The accelerators that it has a VF of.
+    engines: Vec<&'static str>,
     /// What it does when it has booted.
     begins: Order,
 }
@@ -110,7 +110,7 @@ impl Guest {
             heard,
             console,
             control,
-            has_all: accelerators.len() == ALL.len(),
+            engines: accelerators.iter().map(|one| one.name).collect(),
             begins: Order::Work,
         })
     }
@@ -125,14 +125,16 @@ impl Guest {
     /// the guest stands still, as nothing tells which pages a device has written.
     pub(super) fn memory(&self) -> &'static str {
         // hisi_sec2 takes megabytes for each of its queues.
-        if self.has_all { "512M" } else { "128M" }
+        match self.engines.contains(&SEC.name) {
+            true => "512M",
+            false => "128M",
+        }
     }
 
     /// The command line of its kernel.
     pub(super) fn command_line(&self) -> String {
-        let engine = if self.has_all { "all" } else { "zip" };
-        let begin = self.begins.name();
-        format!("console=ttyAMA0 panic=-1 vfio=c scenario=at-work engine={engine} begin={begin}")
+        let (engines, begin) = (self.engines.join(","), self.begins.name());
+        format!("console=ttyAMA0 panic=-1 vfio=c scenario=at-work engines={engines} begin={begin}")
     }
 
     /// QEMU's arguments for the ports; orders come from that file.
@@ -166,9 +168,14 @@ impl Guest {
         look(&self.heard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What the guest has done.
+    /// What the guest has done, by engine.
+    pub(crate) fn loads(&self) -> Loads {
+        self.heard(|heard| heard.loads.clone())
+    }
+
+    /// What the guest has done in all.
     pub(crate) fn load(&self) -> Load {
-        self.heard(|heard| heard.load)
+        self.heard(|heard| heard.loads.values().copied().sum())
     }
 
     /// Whether the guest's program runs, since it was started or reset last.
@@ -188,23 +195,27 @@ impl Guest {
             .context("the guest is to boot again")
     }
 
-    /// Waits until the guest has done `more` requests from now on.
+    /// Waits until each engine has done `more` of the guest's requests from now on.
     pub(crate) fn does(&self, more: u64, timeout: Duration) -> Result<()> {
-        let goal = self.load().done + more;
-        self.until(timeout, |heard| heard.load.done >= goal)
-            .with_context(|| format!("the guest's work is to come to {goal} requests"))
+        let done = |loads: &Loads, engine: &str| loads.get(engine).map_or(0, |load| load.done);
+        let before = self.loads();
+        self.until(timeout, |heard| {
+            let mut engines = self.engines.iter();
+            engines.all(|engine| done(&heard.loads, engine) >= done(&before, engine) + more)
+        })
+        .with_context(|| format!("each engine is to do {more} requests more than {before:?}"))
     }
 
     fn until(&self, timeout: Duration, condition: impl Fn(&Heard) -> bool) -> Result<()> {
         let deadline = Instant::now() + timeout;
         loop {
-            let (done, reports, load) =
-                self.heard(|heard| (condition(heard), heard.reports, heard.load));
+            let (done, reports) = self.heard(|heard| (condition(heard), heard.reports));
             if done {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("not within {timeout:?}; {reports} reports came, the last one: {load:?}");
+                let loads = self.loads();
+                bail!("not within {timeout:?}; {reports} reports came, the last one: {loads:?}");
             }
             std::thread::sleep(POLL);
         }
@@ -257,10 +268,11 @@ fn hear(heard: &Mutex<Heard>, line: &str) {
         };
     } else if let Some(json) = line.strip_prefix("@load ") {
         match serde_json::from_str(json) {
-            Ok(load) => {
-                heard.load = load;
+            Ok(engines) => {
+                heard.loads = engines;
                 heard.reports += 1;
-                tell(What::Load(load));
+                let engines = heard.loads.clone();
+                tell(What::Load { engines });
             }
             Err(error) => heard.results.push(format!("Bail out! {line}: {error}")),
         }
