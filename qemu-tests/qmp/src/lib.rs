@@ -42,7 +42,7 @@ pub struct Qmp {
 impl Qmp {
     /// Reads the greeting and leaves negotiation mode.
     pub fn connect(stream: UnixStream) -> Result<Self> {
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(300)))?;
         let mut qmp = Self {
             reader: BufReader::new(stream.try_clone()?),
             writer: stream,
