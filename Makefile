@@ -17,9 +17,11 @@ help:
 	@echo '  test       everything: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...;'
 	@echo '             KERNEL=kcsan: with the detector of data races)'
 	@echo '  migrate    a guest at work moves from one QEMU to another and back, ROUNDS=5 times'
-	@echo '             (CONTAINER=type1|iommufd, DRIVER=rust|c, ENGINES=zip,sec,hpre); draws'
-	@echo '             build/<KERNEL>/migrate.svg. HOSTS=2: by a network to another emulated'
-	@echo '             host and back; DRIVER=c,rust gives each host its own'
+	@echo '             (ENGINES=zip,sec,hpre or some of them, CONTAINER=type1|iommufd,'
+	@echo '             DRIVER=rust|c|rust,c|c,rust, REVISION=V3|V4|V5,'
+	@echo '             QEMU=trixie|trixie-backports, CANCEL=no|running|stopped, HOSTS=1|2: the second'
+	@echo '             place is on the same emulated host or on another one); draws'
+	@echo '             build/<KERNEL>/migrate.svg'
 	@echo '  conformance  random sequences, C driver against ours (N=2000 SEED=1 FIRST=0)'
 	@echo '  bench      what each step of a migration costs, C driver and ours'
 	@echo '  matrix     compile the driver carried in a kernel tree, in all its configurations'
@@ -68,11 +70,13 @@ build/matrix:
 	@qemu-tests/kernel/matrix.sh >$@.new
 	@mv $@.new $@
 
+# $(call given,NAME...): name=value of those that are set
+given = $(foreach name,$1,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)=$($(name))))
+
 .PHONY: migrate
 migrate: prepare
 	@cd qemu-tests && cargo run -q --locked -p host -- migrate \
-		$(if $(ROUNDS),rounds=$(ROUNDS)) $(if $(CONTAINER),container=$(CONTAINER)) \
-		$(if $(DRIVER),driver=$(DRIVER)) $(if $(ENGINES),engines=$(ENGINES)) $(if $(HOSTS),hosts=$(HOSTS))
+		$(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS)
 
 N ?= 2000
 SEED ?= 1

@@ -24,7 +24,7 @@ const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192
 const WORDS: u16 = 4000;
 const MIGRATION: u16 = 4001;
 /// Both hosts are started at the same time; one may have more to do until it is here.
-const MEETING: Duration = Duration::from_secs(240);
+const MEETING: Duration = Duration::from_secs(600);
 /// The clocks begin at 0, and none can be set to a time before its machine was started.
 const LATER: Duration = Duration::from_secs(3600);
 const PAUSE: Duration = Duration::from_millis(50);

@@ -10,6 +10,7 @@
 pub mod abi;
 pub mod artifacts;
 pub mod bench;
+pub mod choices;
 pub mod conformance;
 pub mod ktap;
 pub mod machine;

@@ -26,7 +26,7 @@ enum Command {
     Bench,
     /// Migrates a guest at work from one QEMU to another and back.
     Migrate {
-        /// Parameters of the scenario, `key=value`.
+        /// What it migrates with, `key=value`.
         parameters: Vec<String>,
     },
     /// Runs random sequences on the C driver and on ours and compares what comes of them.

@@ -3,80 +3,64 @@
 //! between two of them.
 
 use std::fmt::{self, Display};
-use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use timeline::{Event, Leg, Loads, What};
 
-use crate::{Artifacts, Outcome, Pair, Scenario, pair, picture};
+use crate::choices::Choices;
+use crate::{Artifacts, Outcome, pair, picture};
 
 /// What came out.
-struct Summary {
-    legs: Vec<Leg>,
+pub struct Summary {
+    /// The guest's migrations.
+    pub legs: Vec<Leg>,
     /// The guest's last report.
-    loads: Loads,
-    /// Where it is drawn.
-    picture: Option<PathBuf>,
+    pub loads: Loads,
 }
 
-/// How long it may take, in seconds.
-const WITHIN: u64 = 3600;
-
-/// Runs it, shows what happens and what came out. The parameters are the scenario's, `key=value`;
-/// with `hosts=2`, `driver=c,rust` gives each host a driver of its own.
+/// Runs it, shows what happens and what came out. The parameters are those of
+/// [`Choices::parse`], `key=value`.
 pub fn run(artifacts: &Artifacts, parameters: &[String]) -> Result<()> {
-    let mut hosts = "1";
-    let mut others = Vec::new();
-    for parameter in parameters {
-        match parameter.split_once('=').unwrap_or((parameter, "1")) {
-            ("hosts", number) => hosts = number,
-            other => others.push(other),
-        }
-    }
-    let show = |line: &str| println!("{line}");
-    let outcomes = match hosts {
-        "1" => vec![on_one_host(&others).run(artifacts, show)?],
-        "2" => between_two_hosts(&others).run(artifacts, show)?.into(),
-        number => bail!("hosts={number}; there are: 1, 2"),
-    };
+    let pairs: Vec<(String, String)> = parameters
+        .iter()
+        .map(|parameter| {
+            let pair = parameter.split_once('=');
+            let (key, value) = pair.with_context(|| format!("{parameter} has no value"))?;
+            Ok((key.to_owned(), value.to_owned()))
+        })
+        .collect::<Result<_>>()?;
+    let choices = Choices::parse(&pairs)?;
+    let outcomes = choices.run(artifacts, |line| println!("{line}"))?;
     let events = events(&outcomes)?;
-    let mut summary = Summary::of(&events);
+    let summary = Summary::of(&events);
+    println!("\n{summary}");
     if let Some(document) = picture::draw(&events) {
         let path = artifacts.out.join("migrate.svg");
         svg::save(&path, &document).with_context(|| format!("cannot write {}", path.display()))?;
-        summary.picture = Some(path);
+        println!("as a picture: {}", path.display());
     }
-    println!("\n{summary}");
-    judge(&outcomes, &summary).inspect_err(|_| println!("migrate: failed"))?;
-    println!("no complaint in the kernel logs of host and guest, no violation in the model");
+    judge(&outcomes, &summary, &choices).inspect_err(|_| println!("migrate: failed"))?;
+    println!("no complaint in the kernel logs of hosts and guest");
+    let violated: Vec<String> = outcomes.iter().flat_map(Outcome::violated).collect();
+    println!(
+        "violations of the model: {}",
+        match violated.as_slice() {
+            [] => "none".to_owned(),
+            some => some.join(", "),
+        }
+    );
     println!("migrate: ok");
     Ok(())
 }
 
-fn on_one_host(parameters: &[(&str, &str)]) -> Scenario {
-    let scenario = Scenario::new("guest-at-work").hypervisor().within(WITHIN);
-    parameters.iter().fold(scenario, with)
-}
-
-fn between_two_hosts(parameters: &[(&str, &str)]) -> Pair {
-    let pair = Pair::new("guest-between").both(|host| host.within(WITHIN));
-    parameters
+/// Whether all went well. Of the C driver, the scenario itself knows what it does to the model.
+pub fn judge(outcomes: &[Outcome], summary: &Summary, choices: &Choices) -> Result<()> {
+    outcomes
         .iter()
-        .fold(pair, |pair, (key, value)| match value.split_once(',') {
-            Some((first, second)) if *key != "engines" => pair.with_each(key, [first, second]),
-            _ => pair.both(|host| with(host, &(key, value))),
-        })
-}
-
-fn with(scenario: Scenario, (key, value): &(&str, &str)) -> Scenario {
-    match *key {
-        "engines" => scenario.engines(value),
-        _ => scenario.with(key, value),
-    }
-}
-
-fn judge(outcomes: &[Outcome], summary: &Summary) -> Result<()> {
-    outcomes.iter().try_for_each(Outcome::expect_clean)?;
+        .try_for_each(|outcome| match choices.has_c() {
+            true => outcome.expect_passed(),
+            false => outcome.expect_clean(),
+        })?;
     ensure!(!summary.legs.is_empty(), "the guest has not moved");
     ensure!(!summary.loads.is_empty(), "the guest has not worked");
     for (engine, load) in &summary.loads {
@@ -107,11 +91,11 @@ pub fn events(outcomes: &[Outcome]) -> Result<Vec<Event>> {
 }
 
 impl Summary {
-    fn of(events: &[Event]) -> Self {
+    /// From the events of a run.
+    pub fn of(events: &[Event]) -> Self {
         let mut summary = Summary {
             legs: Vec::new(),
             loads: Loads::new(),
-            picture: None,
         };
         for event in events {
             match &event.what {
@@ -149,9 +133,6 @@ impl Display for Summary {
         }
         for (engine, load) in &self.loads {
             writeln!(f, "requests of {engine}: {load}")?;
-        }
-        if let Some(path) = &self.picture {
-            writeln!(f, "as a picture: {}", path.display())?;
         }
         Ok(())
     }

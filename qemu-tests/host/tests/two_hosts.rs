@@ -8,7 +8,7 @@ use host::{Artifacts, Pair};
 
 /// A guest's way to the other host and back.
 fn round_trip() -> Pair {
-    Pair::new("guest-between").both(|host| host.with("rounds", "1").within(900))
+    Pair::new("guest-between").both(|host| host.with("rounds", "1").within(1800))
 }
 
 fn run_clean(pair: Pair) -> Result<()> {
@@ -25,7 +25,7 @@ fn migrates_to_another_host_and_back() -> Result<()> {
 
 #[test]
 fn stays_at_work_where_it_is_when_the_network_fails() -> Result<()> {
-    run_clean(Pair::new("guest-cut-off").both(|host| host.within(1200)))
+    run_clean(Pair::new("guest-cut-off").both(|host| host.within(1800)))
 }
 
 /// From a host with all of Linux's own, to one with ours, and back.

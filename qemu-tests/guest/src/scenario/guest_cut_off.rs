@@ -117,7 +117,7 @@ fn waits_in_vain(site: &mut Site) -> Result<()> {
 fn goes_on(site: &mut Site) -> Result<()> {
     site.vmm()?.reaches("running", WITHIN)?;
     site.guest.does(WORK, WITHIN)?;
-    for vf in &site.vfs {
+    for vf in &site.place.vfs {
         expect::equal("state of its VF", vmm::state(vf)?.as_str(), "RUNNING")?;
         let sessions = vmm::sessions(vf)?;
         show(&format!("{vf}: {}", sessions.last().context("no session")?));

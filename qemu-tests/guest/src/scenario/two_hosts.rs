@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use timeline::Load;
 
 use super::guest_at_work::{
-    DESTINATION, LATENCY, SOURCE, WITHIN, WORK, names, show, tell_history, tell_leg, were_seen,
-    works_flawlessly,
+    DESTINATION, LATENCY, Place, SOURCE, WITHIN, WORK, show, tell_leg, were_seen, works_flawlessly,
 };
 use crate::Options;
 use crate::control::{self, Report};
@@ -16,7 +15,6 @@ use crate::engine;
 use crate::expect;
 use crate::host::Host;
 use crate::other_host::OtherHost;
-use crate::sysfs::Function;
 use crate::vmm::{self, Guest, Limits, Luggage, Role, Vmm, Watch};
 
 /// The host that the guest is to come to tells that it can come.
@@ -48,8 +46,8 @@ pub(super) struct Move {
 /// One of the two hosts.
 pub(super) struct Site {
     hosts: Vec<Host>,
-    /// One of each accelerator.
-    pub(super) vfs: Vec<Function>,
+    /// Where the guest is when it is here.
+    pub(super) place: Place,
     pub(super) guest: Guest,
     watch: Watch,
     pub(super) other: OtherHost,
@@ -69,12 +67,12 @@ impl Site {
         for host in &hosts {
             control::set_latency_of(host.accelerator.id, LATENCY)?;
         }
-        let vfs: Vec<Function> = hosts.iter().map(|host| host.vfs[0].clone()).collect();
+        let place = Place::of(&hosts, 0);
         // The clock is right only then.
         let other = OtherHost::meet(options)?;
         Ok(Site {
-            watch: Watch::start(&vfs),
-            vfs,
+            watch: Watch::start(&place.vfs),
+            place,
             guest: Guest::new(&accelerators)?,
             other,
             hosts,
@@ -87,7 +85,7 @@ impl Site {
         let name = format!("vmm{}", self.monitors);
         self.monitors += 1;
         let host = self.hosts.first().context("no accelerator is chosen")?;
-        Vmm::start(&name, role, host.kind, &self.vfs, &self.guest)
+        Vmm::start(&name, role, host.kind, &self.place.vfs, &self.guest)
     }
 
     /// Starts the guest, if this is the first host.
@@ -112,14 +110,14 @@ impl Site {
     /// Waits until the VFs are in that state.
     pub(super) fn reach(&self, wanted: &str) -> Result<()> {
         let reached = |vf| expect::eventually(wanted, WITHIN, || Ok(vmm::state(vf)? == wanted));
-        self.vfs.iter().try_for_each(reached)
+        self.place.vfs.iter().try_for_each(reached)
     }
 
     /// Has a monitor wait for the guest, and tells the other host.
     pub(super) fn wait_for_guest(&mut self) -> Result<Vmm> {
         let mut vmm = self.start(Role::Waits)?;
         vmm::listen(&mut vmm, &self.other.here(), Limits::GENEROUS)?;
-        let vfs = names(&self.vfs);
+        let vfs = self.place.names();
         self.other.say(&Ready { vfs })?;
         Ok(vmm)
     }
@@ -141,11 +139,11 @@ impl Site {
         self.other.say(&Sent { luggage })?;
         let Arrived { load } = self.other.hear(WITHIN)?;
         // Closing the VFs makes their history a thing of the past.
-        self.tell_history()?;
+        self.place.tell_sessions()?;
         let source = self.vmm.take().context("the guest was not here")?;
         source.quit()?;
         let requests = load.done - begun.before.done;
-        tell_leg(figures.leg(number, names(&self.vfs), begun.to, requests));
+        tell_leg(figures.leg(number, self.place.names(), begun.to, requests));
         Ok(())
     }
 
@@ -154,7 +152,7 @@ impl Site {
         self.forget_states();
         let begun = self.begin(Limits::GENEROUS)?;
         self.complete(number, begun)?;
-        were_seen(&self.watch, &self.vfs, &SOURCE)
+        were_seen(&self.watch, &self.place.vfs, &SOURCE)
     }
 
     /// Lets the guest come from the other host.
@@ -162,7 +160,7 @@ impl Site {
         self.forget_states();
         let vmm = self.wait_for_guest()?;
         self.receive(vmm)?;
-        were_seen(&self.watch, &self.vfs, &DESTINATION)
+        were_seen(&self.watch, &self.place.vfs, &DESTINATION)
     }
 
     /// The guest, which is on its way, goes on here.
@@ -172,7 +170,7 @@ impl Site {
         vmm::go_on(&mut vmm, WITHIN)?;
         self.vmm = Some(vmm);
         let load = self.guest.load();
-        self.tell_history()?;
+        self.place.tell_sessions()?;
         self.other.say(&Arrived { load })?;
         self.guest.does(WORK, WITHIN).context("after the move")?;
         works_flawlessly(&self.guest)
@@ -196,15 +194,8 @@ impl Site {
     }
 
     fn forget_states(&self) {
-        for vf in &self.vfs {
+        for vf in &self.place.vfs {
             self.watch.seen(vf);
         }
-    }
-
-    fn tell_history(&self) -> Result<()> {
-        for (host, vf) in self.hosts.iter().zip(&self.vfs) {
-            tell_history(host, vf)?;
-        }
-        Ok(())
     }
 }

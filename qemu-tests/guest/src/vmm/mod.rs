@@ -32,8 +32,8 @@ use crate::sysfs::{self, Function};
 use crate::vfio::Kind;
 
 const PROGRAM: &str = "/usr/bin/qemu-system-aarch64";
-/// From the start of the program to its first word.
-const START: Duration = Duration::from_secs(60);
+/// From the start of the program to its first word, and from its last one to its end.
+const PATIENCE: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(10);
 
 /// Tells the test host what happens now.
@@ -161,6 +161,15 @@ impl Vmm {
         result.with_context(|| format!("{}: {}", self.name, last_words(&self.log)))
     }
 
+    /// QEMU's release, and its package.
+    pub(crate) fn version(&mut self) -> Result<String> {
+        let version = self.execute("query-version", json!({}))?;
+        let number = |part: &str| version["qemu"][part].as_u64().unwrap_or_default();
+        let package = version["package"].as_str().unwrap_or_default();
+        let [major, minor, micro] = ["major", "minor", "micro"].map(number);
+        Ok(format!("{major}.{minor}.{micro} {package}"))
+    }
+
     /// The way to the guest's control port.
     fn orders(&mut self) -> &mut Orders {
         &mut self.orders
@@ -217,7 +226,7 @@ impl Vmm {
     /// Ends QEMU, and with it the use of its VFs.
     pub(crate) fn quit(mut self) -> Result<()> {
         self.execute("quit", json!({}))?;
-        self.wait(Duration::from_secs(30))
+        self.wait(PATIENCE)
     }
 
     /// Waits until QEMU has ended by itself.
@@ -246,7 +255,7 @@ impl Drop for Vmm {
 
 fn connect(listener: &UnixListener, child: &mut Child, log: &Path) -> Result<Qmp> {
     listener.set_nonblocking(true)?;
-    let deadline = Instant::now() + START;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         match listener.accept() {
             Ok((stream, _)) => {
@@ -258,7 +267,7 @@ fn connect(listener: &UnixListener, child: &mut Child, log: &Path) -> Result<Qmp
                     bail!("{status}: {}", last_words(log));
                 }
                 if Instant::now() > deadline {
-                    bail!("not a word in {START:?}");
+                    bail!("not a word in {PATIENCE:?}");
                 }
                 std::thread::sleep(POLL);
             }

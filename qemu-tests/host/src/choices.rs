@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What a guest migrates with, as `make migrate` and `make soak` are told it.
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{Artifacts, Outcome, Pair, Scenario, Suite};
+
+/// The hardware versions that can migrate, and their PCI revisions.
+const REVISIONS: [(&str, u8); 3] = [("V3", 0x30), ("V4", 0x50), ("V5", 0x51)];
+
+/// The drivers of the two VFs: the place that a guest begins at, and the other one.
+const DRIVERS: [(&str, [&str; 2]); 4] = [
+    ("rust", ["rust", "rust"]),
+    ("c", ["c", "c"]),
+    ("rust,c", ["rust", "c"]),
+    ("c,rust", ["c", "rust"]),
+];
+
+/// Whether the other place is on a host of its own.
+const HOSTS: [(&str, bool); 2] = [("1", false), ("2", true)];
+
+/// How long all of it may take, in seconds.
+const WITHIN: u64 = 3600;
+
+/// What has been chosen.
+#[derive(Clone, Debug)]
+pub struct Choices {
+    two_hosts: bool,
+    drivers: [&'static str; 2],
+    engines: String,
+    suite: Suite,
+    revision: Option<u8>,
+    /// What only the program in the machine looks at.
+    others: Vec<(String, String)>,
+}
+
+impl Choices {
+    /// A guest at work that migrates, with these parameters:
+    ///
+    /// - `hosts`: `1`, or `2` with a network between them;
+    /// - `engines`: some of `zip`, `sec` and `hpre`, with commas between them;
+    /// - `container`: `type1` or `iommufd`;
+    /// - `driver`: `rust`, `c`, or both with a comma between them;
+    /// - `revision`: `V3`, `V4` or `V5`;
+    /// - `qemu`: the suite of Debian that QEMU is of;
+    /// - `cancel`: `no`, or `running` or `stopped` for a first migration that is cancelled while
+    ///   the guest does that;
+    /// - `rounds`: how often to the other place and back.
+    pub fn parse(parameters: &[(String, String)]) -> Result<Self> {
+        let mut choices = Choices {
+            two_hosts: false,
+            drivers: ["rust"; 2],
+            engines: "zip".to_owned(),
+            suite: Suite::Trixie,
+            revision: None,
+            others: Vec::new(),
+        };
+        let mut cancels = false;
+        for (key, value) in parameters {
+            match key.as_str() {
+                "hosts" => choices.two_hosts = known(key, value, &HOSTS)?,
+                "engines" => choices.engines.clone_from(value),
+                "driver" => choices.drivers = known(key, value, &DRIVERS)?,
+                "revision" => choices.revision = Some(known(key, value, &REVISIONS)?),
+                "qemu" => choices.suite = value.parse()?,
+                "container" | "cancel" | "rounds" => {
+                    cancels |= key == "cancel" && value != "no";
+                    choices.others.push((key.clone(), value.clone()));
+                }
+                _ => bail!("{key}={value}: there is no such parameter"),
+            }
+        }
+        ensure!(
+            !(choices.engines.contains(',') && choices.has_c()),
+            "the C driver does not have the P2P states, without which QEMU takes one VF that can \
+             migrate; engines={} are several",
+            choices.engines
+        );
+        ensure!(
+            !(cancels && choices.two_hosts),
+            "a first migration that is cancelled is for one host alone"
+        );
+        Ok(choices)
+    }
+
+    /// Whether the C driver has one of the VFs. It does on hardware V4 and V5 what the model counts
+    /// as a violation.
+    pub fn has_c(&self) -> bool {
+        self.drivers.contains(&"c")
+    }
+
+    fn machine(&self, scenario: Scenario) -> Scenario {
+        let scenario = scenario.within(WITHIN).monitor(self.suite);
+        let scenario = (self.others.iter())
+            .fold(scenario.engines(&self.engines), |scenario, (key, value)| {
+                scenario.with(key, value)
+            });
+        // Of all accelerators that have come by now.
+        match self.revision {
+            Some(revision) => scenario.revision(revision),
+            None => scenario,
+        }
+    }
+
+    /// Runs it on one machine or on two, to their end. `show` gets the lines meant for a person.
+    pub fn run(&self, artifacts: &Artifacts, show: impl Fn(&str) + Sync) -> Result<Vec<Outcome>> {
+        let [driver, other] = self.drivers;
+        if self.two_hosts {
+            let pair = Pair::new("guest-between").both(|host| self.machine(host));
+            let outcomes = pair
+                .with_each("driver", self.drivers)
+                .run(artifacts, show)?;
+            return Ok(outcomes.into());
+        }
+        let peer = if driver == other { "same" } else { "other" };
+        let scenario = self.machine(Scenario::new("guest-at-work"));
+        let scenario = scenario.with("driver", driver).with("peer", peer);
+        Ok(vec![scenario.run(artifacts, show)?])
+    }
+}
+
+fn known<T: Copy>(key: &str, value: &str, all: &[(&str, T)]) -> Result<T> {
+    let found = all.iter().find(|(name, _)| *name == value);
+    let (_, known) = found.with_context(|| {
+        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+        format!("{key}={value}; there are: {}", names.join(" "))
+    })?;
+    Ok(*known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Choices;
+
+    fn told(text: &str) -> anyhow::Result<()> {
+        let pairs = text.split(' ').filter_map(|word| word.split_once('='));
+        let pairs: Vec<_> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        Choices::parse(&pairs).map(drop)
+    }
+
+    #[test]
+    fn several_vfs_are_for_our_driver_alone() {
+        told("engines=zip,sec,hpre driver=rust").unwrap();
+        told("engines=sec driver=c,rust").unwrap();
+        told("engines=zip,sec driver=c,rust").unwrap_err();
+        told("driver=c engines=zip,sec").unwrap_err();
+        told("hosts=2 engines=zip,sec,hpre").unwrap();
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        told("revision=V4 qemu=trixie-backports").unwrap();
+        for wrong in [
+            "revision=V2",
+            "qemu=bookworm",
+            "driver=go",
+            "engine=all",
+            "hosts=3",
+        ] {
+            told(wrong).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn on_two_hosts_nothing_is_cancelled_first() {
+        told("hosts=2 cancel=no").unwrap();
+        told("hosts=1 cancel=running").unwrap();
+        told("hosts=2 cancel=running").unwrap_err();
+    }
+}
