@@ -22,6 +22,8 @@ help:
 	@echo '             QEMU=trixie|trixie-backports, CANCEL=no|running|stopped, HOSTS=1|2: the second'
 	@echo '             place is on the same emulated host or on another one); draws'
 	@echo '             build/<KERNEL>/migrate.svg'
+	@echo '  soak       guests at work migrate with what is drawn from all of that, for HOURS=1'
+	@echo '             or until there were COUNT= migrations (SEED=1 FIRST=0)'
 	@echo '  conformance  random sequences, C driver against ours (N=2000 SEED=1 FIRST=0)'
 	@echo '  bench      what each step of a migration costs, C driver and ours'
 	@echo '  matrix     compile the driver carried in a kernel tree, in all its configurations'
@@ -85,6 +87,13 @@ FIRST ?= 0
 .PHONY: conformance
 conformance: prepare
 	@cd qemu-tests && cargo run -q --locked -p host -- conformance --seed $(SEED) --first $(FIRST) --count $(N)
+
+HOURS ?= $(if $(COUNT),,1)
+
+.PHONY: soak
+soak: prepare
+	@cd qemu-tests && cargo run -q --locked -p host -- soak --seed $(SEED) --first $(FIRST) \
+		$(if $(HOURS),--hours $(HOURS)) $(if $(COUNT),--count $(COUNT))
 
 .PHONY: bench
 bench: prepare

@@ -4,9 +4,11 @@
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use host::soak::Soak;
 use host::{Artifacts, Scenario};
 
 /// Boots the emulated Kunpeng host.
@@ -28,6 +30,21 @@ enum Command {
     Migrate {
         /// What it migrates with, `key=value`.
         parameters: Vec<String>,
+    },
+    /// Migrates guests at work with whatever is drawn.
+    Soak {
+        /// Seed of all that is drawn.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Number of the first machine.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        /// After so many hours no other machine begins.
+        #[arg(long, required_unless_present = "count")]
+        hours: Option<f64>,
+        /// After so many migrations no other machine begins.
+        #[arg(long)]
+        count: Option<u64>,
     },
     /// Runs random sequences on the C driver and on ours and compares what comes of them.
     Conformance {
@@ -88,6 +105,23 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Shell => Scenario::new("shell").run_interactive(&artifacts).map(drop),
         Command::Migrate { parameters } => host::migrate::run(&artifacts, &parameters),
+        Command::Soak {
+            seed,
+            first,
+            hours,
+            count,
+        } => {
+            let hours = hours.map(|hours| Duration::try_from_secs_f64(hours * 3600.0));
+            let soak = Soak {
+                seed,
+                first,
+                within: hours.transpose()?,
+                count,
+            };
+            let endured = soak.run(&artifacts)?;
+            println!("soak: ok, {endured}");
+            Ok(())
+        }
         Command::Run {
             all_engines,
             revision,

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
+use host::soak::Soak;
 use host::{Artifacts, Scenario, Suite};
 
 /// A guest's way to the other VF and back.
@@ -56,6 +57,18 @@ fn migrates_with_the_qemu_of_backports_hardware_v5() -> Result<()> {
     let scenario = round_trip().monitor(Suite::TrixieBackports);
     let scenario = scenario.engines("sec").with("container", "iommufd");
     run_clean(scenario.revision(0x51))
+}
+
+#[test]
+fn soaks() -> Result<()> {
+    let soak = Soak {
+        seed: 1,
+        first: 0,
+        within: None,
+        count: Some(1),
+    };
+    println!("{}", soak.run(&Artifacts::load()?)?);
+    Ok(())
 }
 
 #[test]
