@@ -75,15 +75,19 @@ pub(crate) fn pf(accelerator: &Accelerator) -> Result<Function> {
     Function::find(HUAWEI, accelerator.pf)
 }
 
+/// Loads what runs the self-tests of whatever is loaded from now on.
+pub(crate) fn load_self_tests(modules: &Modules) -> Result<()> {
+    // The crypto core asks for it by name, with a helper program that this machine does not have.
+    modules.load("cryptomgr")
+}
+
 /// As [`load`], on a machine that has VFs without their PF.
 pub(crate) fn load_driver(
     modules: &Modules,
     accelerator: &Accelerator,
     parameters: &str,
 ) -> Result<()> {
-    // The crypto core asks for the manager that runs self-tests by name, with a helper program
-    // that this machine does not have.
-    modules.load("cryptomgr")?;
+    load_self_tests(modules)?;
     for software in accelerator.software {
         if modules.has(software) {
             modules.load(software)?;

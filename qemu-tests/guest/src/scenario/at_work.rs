@@ -136,6 +136,8 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         accelerators: engine::chosen(options)?,
         workers: None,
     };
+    // The judge comes with software of its own.
+    host::load_self_tests(&at_work.modules)?;
     at_work
         .modules
         .load_with("crypto_judge", &format!("max_len={MAX_LEN}"))?;
