@@ -22,8 +22,8 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// Outside of unit tests, it is the first field of a [`Device`], which has been initialised and
-/// keeps the PCI function.
+/// Outside of unit tests, it is the first field of a [`Device`](super::Device), which has been
+/// initialised and keeps the PCI function.
 #[repr(transparent)]
 pub struct Core(Opaque<bindings::vfio_pci_core_device>);
 
