@@ -7,7 +7,6 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <crypto/acompress.h>
-#include <linux/gfp.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
@@ -157,40 +156,27 @@ static unsigned int acomp_one(void *data, struct rnd_state *rnd)
 	return len;
 }
 
-static void free_buffers(struct run *run)
-{
-	int i;
-
-	for (i = 0; i < NR_BUFFERS; i++)
-		if (run->buffers[i])
-			free_pages_exact(run->buffers[i], buffer_size());
-	kfree(run);
-}
-
 static void acomp_end(void *data)
 {
 	struct run *run = data;
 
 	side_exit(&run->sw);
 	side_exit(&run->hw);
-	free_buffers(run);
+	judge_free(run->buffers, NR_BUFFERS, buffer_size());
+	kfree(run);
 }
 
 static void *acomp_begin(struct rnd_state *rnd)
 {
 	struct run *run = kzalloc_obj(*run);
-	int err, i;
+	int err;
 
 	if (!run)
 		return ERR_PTR(-ENOMEM);
 
-	/* Contiguous, so that a device can do with one entry for each. */
-	for (i = 0; i < NR_BUFFERS; i++) {
-		run->buffers[i] = alloc_pages_exact(buffer_size(), GFP_KERNEL);
-		err = -ENOMEM;
-		if (!run->buffers[i])
-			goto free;
-	}
+	err = judge_alloc(run->buffers, NR_BUFFERS, buffer_size());
+	if (err)
+		goto free;
 	err = side_init(&run->hw, HARDWARE, &acomp_judge);
 	if (err)
 		goto free;
@@ -202,7 +188,8 @@ static void *acomp_begin(struct rnd_state *rnd)
 exit_hw:
 	side_exit(&run->hw);
 free:
-	free_buffers(run);
+	judge_free(run->buffers, NR_BUFFERS, buffer_size());
+	kfree(run);
 	return ERR_PTR(err);
 }
 

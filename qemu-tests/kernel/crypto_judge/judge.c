@@ -10,6 +10,7 @@
  */
 
 #include <linux/debugfs.h>
+#include <linux/gfp.h>
 #include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
@@ -40,6 +41,27 @@ int judge_wait(struct judge *device, int err, struct crypto_wait *wait)
 	if (asynchronous && device)
 		atomic64_inc(&device->hardware);
 	return err;
+}
+
+int judge_alloc(u8 **buffers, int count, size_t size)
+{
+	int i;
+
+	for (i = 0; i < count; i++) {
+		buffers[i] = alloc_pages_exact(size, GFP_KERNEL);
+		if (!buffers[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void judge_free(u8 **buffers, int count, size_t size)
+{
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (buffers[i])
+			free_pages_exact(buffers[i], size);
 }
 
 unsigned int draw(struct rnd_state *rnd, unsigned int n)

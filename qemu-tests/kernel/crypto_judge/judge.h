@@ -41,6 +41,13 @@ void acomp_pass_over_end(void);
  */
 int judge_wait(struct judge *device, int err, struct crypto_wait *wait);
 
+/*
+ * Contiguous memory, so that a device can do with one entry for each. To be given
+ * back by judge_free(), after a failure too.
+ */
+int judge_alloc(u8 **buffers, int count, size_t size);
+void judge_free(u8 **buffers, int count, size_t size);
+
 /* From 1 to n */
 unsigned int draw(struct rnd_state *rnd, unsigned int n);
 

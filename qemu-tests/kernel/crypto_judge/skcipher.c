@@ -120,41 +120,29 @@ static size_t buffer_size(void)
 	return round_up(max_len, AES_BLOCK_SIZE);
 }
 
-static void free_buffers(struct run *run)
-{
-	int i;
-
-	for (i = 0; i < NR_BUFFERS; i++)
-		if (run->buffers[i])
-			free_pages_exact(run->buffers[i], buffer_size());
-	kfree(run);
-}
-
 static void skcipher_end(void *data)
 {
 	struct run *run = data;
 
 	side_exit(&run->sw);
 	side_exit(&run->hw);
-	free_buffers(run);
+	judge_free(run->buffers, NR_BUFFERS, buffer_size());
+	kfree(run);
 }
 
 static void *skcipher_begin(struct rnd_state *rnd)
 {
 	unsigned int n = draw(rnd, ARRAY_SIZE(ciphers)) - 1;
 	struct run *run = kzalloc_obj(*run);
-	int err, i;
+	int err;
 
 	if (!run)
 		return ERR_PTR(-ENOMEM);
 
 	run->key_size = ciphers[n].key_size;
-	for (i = 0; i < NR_BUFFERS; i++) {
-		run->buffers[i] = alloc_pages_exact(buffer_size(), GFP_KERNEL);
-		err = -ENOMEM;
-		if (!run->buffers[i])
-			goto free;
-	}
+	err = judge_alloc(run->buffers, NR_BUFFERS, buffer_size());
+	if (err)
+		goto free;
 	err = side_init(&run->hw, ciphers[n].hardware, 0, &skcipher_judge);
 	if (err)
 		goto free;
@@ -167,7 +155,8 @@ static void *skcipher_begin(struct rnd_state *rnd)
 exit_hw:
 	side_exit(&run->hw);
 free:
-	free_buffers(run);
+	judge_free(run->buffers, NR_BUFFERS, buffer_size());
+	kfree(run);
 	return ERR_PTR(err);
 }
 
