@@ -4,10 +4,12 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use rustix::io::Errno;
+
+use crate::patience::Deadline;
 
 pub(crate) fn equal<T: PartialEq + Debug>(what: &str, got: T, expected: T) -> Result<()> {
     ensure!(
@@ -42,9 +44,10 @@ pub(crate) fn eventually(
     timeout: Duration,
     mut condition: impl FnMut() -> Result<bool>,
 ) -> Result<()> {
-    let deadline = Instant::now() + timeout;
+    let deadline = Deadline::after(timeout);
     while !condition()? {
-        ensure!(Instant::now() < deadline, "{what}: not within {timeout:?}");
+        let limit = deadline.limit;
+        ensure!(!deadline.is_over(), "{what}: not within {limit:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
     Ok(())

@@ -14,6 +14,7 @@ mod ffi;
 mod host;
 mod modules;
 mod other_host;
+mod patience;
 mod qm;
 mod scenario;
 mod sysfs;
@@ -80,7 +81,9 @@ fn mount_all() -> Result<()> {
 
 fn run() -> Result<()> {
     let line = fs::read_to_string("/proc/cmdline").context("cannot read /proc/cmdline")?;
-    scenario::run(&Options::parse(&line))
+    let options = Options::parse(&line);
+    patience::take_over(&options)?;
+    scenario::run(&options)
 }
 
 fn power_off() -> ! {

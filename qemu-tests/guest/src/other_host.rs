@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::time::{ClockId, Timespec, clock_settime};
@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Options;
 use crate::control;
+use crate::patience::{Deadline, slowness};
 
 const INTERFACE: &str = "eth0";
 /// Of QEMU's network card.
@@ -95,7 +96,8 @@ impl OtherHost {
 
     /// Waits for what the other host tells. It fails at once if the other host has given up.
     pub(crate) fn hear<T: DeserializeOwned>(&mut self, within: Duration) -> Result<T> {
-        self.reader.get_ref().set_read_timeout(Some(within))?;
+        let limit = within * slowness();
+        self.reader.get_ref().set_read_timeout(Some(limit))?;
         let mut line = String::new();
         let heard = self.reader.read_line(&mut line);
         ensure!(
@@ -142,7 +144,7 @@ fn ip(arguments: &[&str]) -> Result<()> {
 
 fn accept(listener: &TcpListener) -> Result<TcpStream> {
     listener.set_nonblocking(true)?;
-    let deadline = Instant::now() + MEETING;
+    let deadline = Deadline::after(MEETING);
     loop {
         match listener.accept() {
             Ok((stream, _)) => {
@@ -150,19 +152,19 @@ fn accept(listener: &TcpListener) -> Result<TcpStream> {
                 return Ok(stream);
             }
             Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error.into()),
-            Err(_) if Instant::now() > deadline => bail!("not within {MEETING:?}"),
+            Err(_) if deadline.is_over() => bail!("not within {:?}", deadline.limit),
             Err(_) => std::thread::sleep(PAUSE),
         }
     }
 }
 
 fn connect(to: SocketAddrV4) -> Result<TcpStream> {
-    let deadline = Instant::now() + MEETING;
+    let deadline = Deadline::after(MEETING);
     loop {
         // A word that gets no answer is repeated by TCP after longer and longer pauses.
         match TcpStream::connect_timeout(&to.into(), Duration::from_secs(1)) {
             Ok(stream) => return Ok(stream),
-            Err(error) if Instant::now() > deadline => return Err(error.into()),
+            Err(error) if deadline.is_over() => return Err(error.into()),
             Err(_) => std::thread::sleep(PAUSE),
         }
     }

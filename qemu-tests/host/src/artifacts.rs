@@ -80,6 +80,11 @@ impl Artifacts {
         Self::read(root.join(&variant), &variant)
     }
 
+    /// How many times longer than with the normal kernel everything takes.
+    pub fn slowness(&self) -> u32 {
+        if self.debug { 8 } else { 1 }
+    }
+
     /// The initramfs with the VM monitor of that suite.
     pub fn initrd_vmm(&self, suite: Suite) -> &Path {
         match suite {

@@ -239,7 +239,8 @@ impl Scenario {
             })
             .arg("-append")
             .arg(format!(
-                "console=ttyAMA0 panic=-1 scenario={} {}",
+                "console=ttyAMA0 panic=-1 slowness={} scenario={} {}",
+                artifacts.slowness(),
                 self.name,
                 self.parameters.join(" ")
             ));
@@ -316,8 +317,8 @@ impl Scenario {
 
         let control = running.accept(&control, &stderr_path)?;
         let qmp = Qmp::connect(running.accept(&qmp, &stderr_path)?)?;
-        let factor = if artifacts.debug { 8 } else { 1 };
-        let deadline = (!interactive).then(|| Instant::now() + self.deadline * factor);
+        let limit = self.deadline * artifacts.slowness();
+        let deadline = (!interactive).then(|| Instant::now() + limit);
 
         let guest_console = self
             .monitor
@@ -351,9 +352,8 @@ impl Scenario {
                 Ok(line) => session.line(&line)?,
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => bail!(
-                    "{}: not done after {:?}; the end of {}:\n{}",
+                    "{}: not done after {limit:?}; the end of {}:\n{}",
                     self.label,
-                    self.deadline * factor,
                     session.outcome.console.display(),
                     tail(&session.outcome.console, 25)
                 ),

@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -17,6 +17,7 @@ use super::port::Port;
 use super::{POLL, Vmm, tell};
 use crate::control;
 use crate::engine::{Accelerator, SEC};
+use crate::patience::{Deadline, slowness};
 
 const CONSOLE: &str = "/tmp/guest.console";
 const CONTROL: &str = "/tmp/guest.control";
@@ -134,7 +135,11 @@ impl Guest {
     /// The command line of its kernel.
     pub(super) fn command_line(&self) -> String {
         let (engines, begin) = (self.engines.join(","), self.begins.name());
-        format!("console=ttyAMA0 panic=-1 vfio=c scenario=at-work engines={engines} begin={begin}")
+        let scenario = format!("vfio=c scenario=at-work engines={engines} begin={begin}");
+        format!(
+            "console=ttyAMA0 panic=-1 slowness={} {scenario}",
+            slowness()
+        )
     }
 
     /// QEMU's arguments for the ports; orders come from that file.
@@ -207,15 +212,15 @@ impl Guest {
     }
 
     fn until(&self, timeout: Duration, condition: impl Fn(&Heard) -> bool) -> Result<()> {
-        let deadline = Instant::now() + timeout;
+        let deadline = Deadline::after(timeout);
         loop {
             let (done, reports) = self.heard(|heard| (condition(heard), heard.reports));
             if done {
                 return Ok(());
             }
-            if Instant::now() > deadline {
-                let loads = self.loads();
-                bail!("not within {timeout:?}; {reports} reports came, the last one: {loads:?}");
+            if deadline.is_over() {
+                let (limit, loads) = (deadline.limit, self.loads());
+                bail!("not within {limit:?}; {reports} reports came, the last one: {loads:?}");
             }
             std::thread::sleep(POLL);
         }

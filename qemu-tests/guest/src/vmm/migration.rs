@@ -2,13 +2,14 @@
 
 //! QEMU's live migration, by QMP.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use timeline::Leg;
 
 use super::{POLL, Vmm};
+use crate::patience::Deadline;
 
 /// What QEMU says of a migration when it is over (`MigrationInfo` of its schema).
 pub(crate) struct Figures {
@@ -141,7 +142,7 @@ pub(crate) fn restore(destination: &mut Vmm, file: &str, within: Duration) -> Re
 
 /// Waits for the end of a migration.
 fn end(source: &mut Vmm, within: Duration) -> Result<Ended> {
-    let deadline = Instant::now() + within;
+    let deadline = Deadline::after(within);
     loop {
         let info = source.execute("query-migrate", json!({}))?;
         match info["status"].as_str() {
@@ -151,7 +152,7 @@ fn end(source: &mut Vmm, within: Duration) -> Result<Ended> {
                 return Ok(Ended::Failed(reason.to_owned()));
             }
             Some("cancelled") => return Ok(Ended::Cancelled),
-            _ if Instant::now() > deadline => bail!("not over in {within:?}: {info}"),
+            _ if deadline.is_over() => bail!("not over in {:?}: {info}", deadline.limit),
             _ => std::thread::sleep(POLL),
         }
     }

@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use qmp::Qmp;
@@ -28,6 +28,7 @@ pub(crate) use watch::{Watch, driver_ready, failures, refusal, sessions, state};
 use guest::Orders;
 
 use crate::control;
+use crate::patience::Deadline;
 use crate::sysfs::{self, Function};
 use crate::vfio::Kind;
 
@@ -193,13 +194,13 @@ impl Vmm {
 
     /// Waits until the guest is in that state.
     pub(crate) fn reaches(&mut self, wanted: &str, within: Duration) -> Result<()> {
-        let deadline = Instant::now() + within;
+        let deadline = Deadline::after(within);
         loop {
             let status = self.status()?;
             if status == wanted {
                 return Ok(());
             }
-            if Instant::now() > deadline {
+            if deadline.is_over() {
                 bail!("{}: {wanted} was to come, it is {status}", self.name);
             }
             std::thread::sleep(POLL);
@@ -231,13 +232,13 @@ impl Vmm {
 
     /// Waits until QEMU has ended by itself.
     pub(crate) fn wait(&mut self, timeout: Duration) -> Result<()> {
-        let deadline = Instant::now() + timeout;
+        let deadline = Deadline::after(timeout);
         loop {
             match self.child.try_wait()? {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => bail!("{}: {status}: {}", self.name, last_words(&self.log)),
-                None if Instant::now() > deadline => {
-                    bail!("{} has not ended in {timeout:?}", self.name)
+                None if deadline.is_over() => {
+                    bail!("{} has not ended in {:?}", self.name, deadline.limit)
                 }
                 None => std::thread::sleep(POLL),
             }
@@ -255,7 +256,7 @@ impl Drop for Vmm {
 
 fn connect(listener: &UnixListener, child: &mut Child, log: &Path) -> Result<Qmp> {
     listener.set_nonblocking(true)?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Deadline::after(PATIENCE);
     loop {
         match listener.accept() {
             Ok((stream, _)) => {
@@ -266,8 +267,8 @@ fn connect(listener: &UnixListener, child: &mut Child, log: &Path) -> Result<Qmp
                 if let Some(status) = child.try_wait()? {
                     bail!("{status}: {}", last_words(log));
                 }
-                if Instant::now() > deadline {
-                    bail!("not a word in {PATIENCE:?}");
+                if deadline.is_over() {
+                    bail!("not a word in {:?}", deadline.limit);
                 }
                 std::thread::sleep(POLL);
             }

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How long to wait for what has to come. Limits are written down as they are with the normal
+//! kernel; with one that checks itself everything takes longer.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::Options;
+
+static SLOWNESS: OnceLock<u32> = OnceLock::new();
+
+/// Takes over `slowness=` from the command line: the test host knows the kernel.
+pub(crate) fn take_over(options: &Options) -> Result<()> {
+    let times = options.get("slowness");
+    let times = times.context("no slowness= on the kernel command line")?;
+    let times = times.parse().context("slowness= is no number")?;
+    ensure!(SLOWNESS.set(times).is_ok(), "slowness= is known already");
+    Ok(())
+}
+
+/// How many times longer than with the normal kernel everything takes.
+pub(crate) fn slowness() -> u32 {
+    *SLOWNESS.get().unwrap_or(&1)
+}
+
+/// The end of a limit.
+pub(crate) struct Deadline {
+    /// How long it is on this machine.
+    pub(crate) limit: Duration,
+    at: Instant,
+}
+
+impl Deadline {
+    /// The end of a limit that begins now.
+    pub(crate) fn after(limit: Duration) -> Self {
+        let limit = limit * slowness();
+        let at = Instant::now() + limit;
+        Deadline { limit, at }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() > self.at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_longer_on_a_slower_machine() {
+        let limit = Duration::from_secs(10);
+        assert_eq!(Deadline::after(limit).limit, limit);
+        take_over(&Options::parse("slowness=8 scenario=uapi")).unwrap();
+        assert_eq!(Deadline::after(limit).limit, 8 * limit);
+        assert!(take_over(&Options::parse("scenario=uapi")).is_err());
+    }
+}
