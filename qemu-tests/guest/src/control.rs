@@ -66,6 +66,11 @@ pub(crate) fn line(text: &str) {
     }
 }
 
+/// Tells the test host that the scenario fails because the one on the other host has failed.
+pub(crate) fn fails_with_other() {
+    line("@consequence");
+}
+
 /// Sends a line from a panic, when any lock may be held.
 pub(crate) fn last_words(text: &str) {
     if let Ok(mut port) = OpenOptions::new().write(true).open(PORT) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A second emulated host, and the network to it: the hosts' programs pass each other words, one
-//! JSON value a line, by which each knows how far the other one is.
+//! JSON value a line, by which each knows how far the other one is, or that it has failed.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::time::{ClockId, Timespec, clock_settime};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 
 use crate::Options;
 use crate::control;
@@ -29,12 +29,25 @@ const MEETING: Duration = Duration::from_secs(600);
 /// The clocks begin at 0, and none can be set to a time before its machine was started.
 const LATER: Duration = Duration::from_secs(3600);
 const PAUSE: Duration = Duration::from_millis(50);
+/// For a word that is on its way.
+const SOON: Duration = Duration::from_secs(1);
+
+/// What the programs pass each other.
+#[derive(Serialize, Deserialize)]
+enum Word<T> {
+    /// What the scenario has to say.
+    Says(T),
+    /// The scenario ends for this reason.
+    Fails(String),
+}
 
 /// The connection to the other host's program.
 pub(crate) struct OtherHost {
     is_first: bool,
     reader: BufReader<TcpStream>,
     writer: TcpStream,
+    /// Whether the other host has said that it has failed.
+    has_failed: bool,
 }
 
 impl OtherHost {
@@ -55,6 +68,7 @@ impl OtherHost {
             is_first,
             reader: BufReader::new(stream.try_clone()?),
             writer: stream,
+            has_failed: false,
         };
         other.agree_on_time()?;
         Ok(other)
@@ -87,24 +101,46 @@ impl OtherHost {
         uri(addresses(self.is_first)[1])
     }
 
-    /// Tells the other host something.
-    pub(crate) fn say(&mut self, word: &impl Serialize) -> Result<()> {
+    fn send<T: Serialize>(&mut self, word: &Word<T>) -> Result<()> {
         let line = serde_json::to_string(word)? + "\n";
         let said = self.writer.write_all(line.as_bytes());
         said.context("the other host does not listen")
     }
 
-    /// Waits for what the other host tells. It fails at once if the other host has given up.
+    /// Tells the other host something.
+    pub(crate) fn say(&mut self, word: &impl Serialize) -> Result<()> {
+        self.send(&Word::Says(word))
+    }
+
+    /// Waits for what the other host tells. It fails at once if the other host has failed.
     pub(crate) fn hear<T: DeserializeOwned>(&mut self, within: Duration) -> Result<T> {
         let limit = within * slowness();
         self.reader.get_ref().set_read_timeout(Some(limit))?;
         let mut line = String::new();
         let heard = self.reader.read_line(&mut line);
-        ensure!(
-            heard.context("the other host says nothing")? > 0,
-            "the other host has given up"
-        );
-        serde_json::from_str(&line).with_context(|| format!("the other host says {line:?}"))
+        let word = match heard.with_context(|| format!("no word in {limit:?}"))? {
+            0 => Word::Fails("it is gone without a word".to_owned()),
+            _ => serde_json::from_str(&line).with_context(|| format!("it says {line:?}"))?,
+        };
+        match word {
+            Word::Says(word) => Ok(word),
+            Word::Fails(reason) => {
+                self.has_failed = true;
+                control::fails_with_other();
+                bail!("the other host has failed: {reason}")
+            }
+        }
+    }
+
+    /// The scenario ends here, for this reason: tells the other host, which may wait for a word,
+    /// unless that has failed before.
+    pub(crate) fn fail(&mut self, reason: &str) {
+        // What it says besides does not matter any more.
+        while !self.has_failed && self.hear::<IgnoredAny>(SOON).is_ok() {}
+        if !self.has_failed {
+            // If that fails, the test host tells.
+            let _ = self.send(&Word::<()>::Fails(reason.to_owned()));
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! - `@show <text>`, for the person who watches;
 //! - `@guest <text>`, the kernel log of a guest of the machine;
 //! - `@dump <text>`, for the test to compare;
+//! - `@consequence`, for a scenario that fails because the one on another machine has failed;
 //! - `@host get <device> <property>`, `@host set <device> <property> <json>`,
 //!   `@host error <device> <name>` for an error on the bus, `@host link <card> <up>` for
 //!   a network cable, and `@host end`, each answered by one line `ok <json>` or
@@ -18,7 +19,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -54,6 +55,21 @@ pub struct Scenario {
     deadline: Duration,
 }
 
+/// How long after another machine has failed this one may still say something: its program may know
+/// of it, and more of the cause.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// What a machine that runs has to react to.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// The guest program says something.
+    Line(String),
+    /// The guest program is gone.
+    Closed,
+    /// Another machine, without which this one is of no use, has failed, by name and with what.
+    OtherFailed(String),
+}
+
 /// How it went.
 #[derive(Debug)]
 pub struct Outcome {
@@ -65,6 +81,8 @@ pub struct Outcome {
     pub violations: Vec<(String, Value)>,
     /// Whether the guest came to its `@host end`.
     pub ended: bool,
+    /// Whether it failed because another machine did.
+    pub is_consequence: bool,
     /// The kernel's log.
     pub console: PathBuf,
     /// The control channel's lines.
@@ -269,12 +287,23 @@ impl Scenario {
     /// `show` gets the lines meant for a person. Errors are those of the surroundings:
     /// QEMU that does not start, a machine that does not end in time.
     pub fn run(&self, artifacts: &Artifacts, show: impl FnMut(&str)) -> Result<Outcome> {
+        self.run_with(artifacts, mpsc::channel(), show)
+    }
+
+    /// As [`Self::run`], with a channel of the caller's for all that comes in.
+    pub(crate) fn run_with(
+        &self,
+        artifacts: &Artifacts,
+        channel: (Sender<Input>, Receiver<Input>),
+        show: impl FnMut(&str),
+    ) -> Result<Outcome> {
         let console = artifacts.logs.join(format!("{}.console.log", self.label));
         let _ = std::fs::remove_file(&console);
         self.run_on(
             artifacts,
             &format!("file:{}", console.display()),
             console,
+            channel,
             show,
         )
     }
@@ -283,7 +312,9 @@ impl Scenario {
     pub fn run_interactive(&self, artifacts: &Artifacts) -> Result<Outcome> {
         let console = artifacts.logs.join(format!("{}.console.log", self.label));
         File::create(&console)?;
-        self.run_on(artifacts, "mon:stdio", console, |line| println!("{line}"))
+        self.run_on(artifacts, "mon:stdio", console, mpsc::channel(), |line| {
+            println!("{line}")
+        })
     }
 
     fn run_on(
@@ -291,6 +322,7 @@ impl Scenario {
         artifacts: &Artifacts,
         console_chardev: &str,
         console: PathBuf,
+        (sender, inputs): (Sender<Input>, Receiver<Input>),
         show: impl FnMut(&str),
     ) -> Result<Outcome> {
         let interactive = console_chardev == "mon:stdio";
@@ -318,7 +350,8 @@ impl Scenario {
         let control = running.accept(&control, &stderr_path)?;
         let qmp = Qmp::connect(running.accept(&qmp, &stderr_path)?)?;
         let limit = self.deadline * artifacts.slowness();
-        let deadline = (!interactive).then(|| Instant::now() + limit);
+        let mut deadline = (!interactive).then(|| Instant::now() + limit);
+        let mut other_failed = None;
 
         let guest_console = self
             .monitor
@@ -334,29 +367,40 @@ impl Scenario {
                 dump: Vec::new(),
                 violations: Vec::new(),
                 ended: false,
+                is_consequence: false,
                 console,
                 control: control_log,
                 guest_console,
             },
             show,
         };
-        let lines = lines_of(control);
+        read_lines(control, sender);
         loop {
-            let line = match deadline {
-                None => lines
-                    .recv()
-                    .map_err(|_| mpsc::RecvTimeoutError::Disconnected),
-                Some(at) => lines.recv_timeout(at.saturating_duration_since(Instant::now())),
+            let input = match deadline {
+                None => inputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => inputs.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
-            match line {
-                Ok(line) => session.line(&line)?,
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) => bail!(
-                    "{}: not done after {limit:?}; the end of {}:\n{}",
-                    self.label,
-                    session.outcome.console.display(),
-                    tail(&session.outcome.console, 25)
-                ),
+            match input {
+                Ok(Input::Line(line)) => session.line(&line)?,
+                Ok(Input::Closed) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(Input::OtherFailed(how)) => {
+                    let end = Instant::now() + LAST_WORDS * artifacts.slowness();
+                    deadline = Some(deadline.map_or(end, |at| at.min(end)));
+                    other_failed = Some(how);
+                }
+                Err(RecvTimeoutError::Timeout) => match other_failed {
+                    Some(how) => {
+                        session.outcome.is_consequence = true;
+                        session.outcome.report.line(&format!("Bail out! {how}"));
+                        return Ok(session.outcome);
+                    }
+                    None => bail!(
+                        "{}: not done after {limit:?}; the end of {}:\n{}",
+                        self.label,
+                        session.outcome.console.display(),
+                        tail(&session.outcome.console, 25)
+                    ),
+                },
             }
         }
         running.0.wait()?;
@@ -418,6 +462,8 @@ impl<S: FnMut(&str)> Session<S> {
         } else if let Some(text) = line.strip_prefix("@dump") {
             let text = text.strip_prefix(' ').unwrap_or(text);
             self.outcome.dump.push(text.to_string());
+        } else if line == "@consequence" {
+            self.outcome.is_consequence = true;
         } else if let Some(request) = line.strip_prefix("@host ") {
             let answer = match self.request(request) {
                 Ok(value) => format!("ok {value}"),
@@ -470,23 +516,22 @@ impl<S: FnMut(&str)> Session<S> {
     }
 }
 
-fn lines_of(stream: UnixStream) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
+/// Sends the lines of a stream as they come, from a thread of their own.
+fn read_lines(stream: UnixStream, sender: Sender<Input>) {
     std::thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut bytes = Vec::new();
         while matches!(reader.read_until(b'\n', &mut bytes), Ok(n) if n > 0) {
             let line = String::from_utf8_lossy(&bytes);
-            if sender
-                .send(line.trim_end_matches(['\r', '\n']).to_string())
-                .is_err()
-            {
-                break;
+            let line = line.trim_end_matches(['\r', '\n']).to_owned();
+            if sender.send(Input::Line(line)).is_err() {
+                return;
             }
             bytes.clear();
         }
+        // Nobody needs it when the test has ended before.
+        let _ = sender.send(Input::Closed);
     });
-    receiver
 }
 
 fn read_log(path: &Path) -> Result<String> {

@@ -55,12 +55,10 @@ pub fn run(artifacts: &Artifacts, parameters: &[String]) -> Result<()> {
 
 /// Whether all went well. Of the C driver, the scenario itself knows what it does to the model.
 pub fn judge(outcomes: &[Outcome], summary: &Summary, choices: &Choices) -> Result<()> {
-    outcomes
-        .iter()
-        .try_for_each(|outcome| match choices.has_c() {
-            true => outcome.expect_passed(),
-            false => outcome.expect_clean(),
-        })?;
+    pair::judge(outcomes, |outcome| match choices.has_c() {
+        true => outcome.expect_passed(),
+        false => outcome.expect_clean(),
+    })?;
     ensure!(!summary.legs.is_empty(), "the guest has not moved");
     ensure!(!summary.loads.is_empty(), "the guest has not worked");
     for (engine, load) in &summary.loads {

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Two machines with a network between them, each with a scenario of its own.
 //!
-//! The programs in the machines agree by that network on what they do when; the test host
-//! only starts both and collects what both report.
+//! The programs in the machines agree by that network on what they do when, and tell each other when
+//! they fail. The test host starts both, collects what both report, and ends a machine without which
+//! the other one has no more to do, for those that fail without being able to tell.
 
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 
+use crate::machine::Input;
 use crate::{Artifacts, Outcome, Scenario};
 
 /// The machines' names, which their programs get as `host=`.
@@ -49,20 +52,121 @@ impl Pair {
         });
         let show = &show;
         let outcomes = thread::scope(|scope| {
-            let runs: [_; 2] = std::array::from_fn(|n| {
+            let start = |n: usize, channel, other: Sender<Input>| {
                 let machine = &machines[n];
-                let name = NAMES[n];
-                scope.spawn(move || machine.run(artifacts, |line| show(&format!("{name}: {line}"))))
-            });
-            runs.map(|run| {
+                scope.spawn(move || {
+                    let name = NAMES[n];
+                    let outcome = machine
+                        .run_with(artifacts, channel, |line| show(&format!("{name}: {line}")));
+                    if let Some(how) = how_failed(name, &outcome) {
+                        // It may have ended before.
+                        let _ = other.send(Input::OtherFailed(how));
+                    }
+                    outcome
+                })
+            };
+            let [first, second] = [mpsc::channel(), mpsc::channel()];
+            let (to_first, to_second) = (first.0.clone(), second.0.clone());
+            [start(0, first, to_second), start(1, second, to_first)].map(|run| {
                 run.join()
                     .unwrap_or_else(|_| Err(anyhow!("a machine's thread has panicked")))
             })
         });
-        let [first, second] = outcomes;
-        match (first, second) {
-            (Err(first), Err(second)) => Err(first.context(format!("{second:#}"))),
-            (first, second) => Ok([first?, second?]),
+        match outcomes {
+            [Ok(first), Ok(second)] => Ok([first, second]),
+            outcomes => {
+                let named = NAMES.iter().zip(&outcomes);
+                let failures = named.filter_map(|(name, outcome)| {
+                    let is_consequence = outcome.as_ref().is_ok_and(|one| one.is_consequence);
+                    Some((is_consequence, how_failed(name, outcome)?))
+                });
+                Err(anyhow!(causes_first(failures.collect())))
+            }
         }
+    }
+}
+
+/// What is wrong with a machine, and its name.
+fn how_failed(name: &str, outcome: &Result<Outcome>) -> Option<String> {
+    let failure = match outcome {
+        Ok(outcome) => outcome.expect_passed().err()?,
+        Err(error) => return Some(format!("machine {name}: {error:#}")),
+    };
+    Some(format!("machine {name}: {failure:#}"))
+}
+
+/// Texts of what failed; those come first that are no consequence of others.
+fn causes_first(mut failures: Vec<(bool, String)>) -> String {
+    failures.sort_by_key(|(is_consequence, _)| *is_consequence);
+    let texts = failures.into_iter().map(|(_, text)| text);
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+/// Fails with all that `each` finds wrong with the machines of a run, one or two: first with what
+/// is the cause of other failures.
+pub fn judge(outcomes: &[Outcome], each: impl Fn(&Outcome) -> Result<()>) -> Result<()> {
+    if let [alone] = outcomes {
+        return each(alone);
+    }
+    let named = NAMES.iter().zip(outcomes);
+    let failures = named.filter_map(|(name, outcome)| {
+        let error = each(outcome).err()?;
+        Some((outcome.is_consequence, format!("machine {name}: {error:#}")))
+    });
+    let failures: Vec<_> = failures.collect();
+    ensure!(failures.is_empty(), "{}", causes_first(failures));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::ktap;
+
+    fn outcome(console: &Path, lines: &[&str], is_consequence: bool) -> Outcome {
+        let mut report = ktap::Report::default();
+        lines.iter().for_each(|line| report.line(line));
+        Outcome {
+            report,
+            dump: Vec::new(),
+            violations: Vec::new(),
+            ended: true,
+            is_consequence,
+            console: console.to_owned(),
+            control: console.to_owned(),
+            guest_console: None,
+        }
+    }
+
+    #[test]
+    fn the_cause_is_told_first_on_whichever_machine_it_is() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let sound = || outcome(log.path(), &["ok 1 leg", "1..1"], false);
+        let cause = || outcome(log.path(), &["# no VF", "not ok 1 leg", "1..1"], false);
+        let caused = || outcome(log.path(), &["not ok 1 leg", "1..1"], true);
+        let judged = |outcomes: [Outcome; 2]| {
+            let result = judge(&outcomes, Outcome::expect_passed);
+            result.map_err(|error| format!("{error:#}"))
+        };
+        judged([sound(), sound()]).unwrap();
+        for (outcomes, first, second) in [
+            ([cause(), caused()], "machine a", "machine b"),
+            ([caused(), cause()], "machine b", "machine a"),
+        ] {
+            let told = judged(outcomes).unwrap_err();
+            let (cause, rest) = told.split_once(second).unwrap();
+            assert!(
+                cause.starts_with(first) && cause.contains("no VF"),
+                "{told}"
+            );
+            assert!(
+                rest.contains("not ok: leg") && !rest.contains("no VF"),
+                "{told}"
+            );
+        }
+        let told = judged([sound(), cause()]).unwrap_err();
+        assert!(!told.contains("machine a"), "{told}");
     }
 }

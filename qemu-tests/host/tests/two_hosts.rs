@@ -3,19 +3,20 @@
 
 #![forbid(unsafe_code)]
 
-use anyhow::Result;
-use host::{Artifacts, Pair};
+use anyhow::{Context, Result, ensure};
+use host::{Artifacts, Outcome, Pair, pair};
 
 /// A guest's way to the other host and back.
 fn round_trip() -> Pair {
     Pair::new("guest-between").both(|host| host.with("rounds", "1").within(1800))
 }
 
+fn run(pair: Pair) -> Result<[Outcome; 2]> {
+    pair.run(&Artifacts::load()?, |line| println!("{line}"))
+}
+
 fn run_clean(pair: Pair) -> Result<()> {
-    let outcomes = pair.run(&Artifacts::load()?, |line| println!("{line}"))?;
-    outcomes
-        .iter()
-        .try_for_each(|outcome| outcome.expect_clean())
+    pair::judge(&run(pair)?, Outcome::expect_clean)
 }
 
 #[test]
@@ -35,4 +36,43 @@ fn migrates_from_the_c_driver_and_back() -> Result<()> {
         .with_each("driver", ["c", "rust"])
         .with_each("vfio", ["c", "rust"]);
     run_clean(pair)
+}
+
+/// What is told of two hosts of which some fail on purpose: of the first machine that is named, and
+/// of `second`.
+fn told(fails: [&str; 2], second: &str) -> Result<(String, String)> {
+    let pair = Pair::new("host-fails").with_each("fails", fails);
+    let failed = run_clean(pair.both(|host| host.within(400)));
+    let told = format!("{:#}", failed.err().context("neither has failed")?);
+    let (cause, rest) = told.split_once(second).with_context(|| told.clone())?;
+    Ok((cause.to_owned(), rest.to_owned()))
+}
+
+#[test]
+fn a_host_ends_when_the_other_one_fails() -> Result<()> {
+    let (cause, rest) = told(["tells", "no"], "machine b")?;
+    let expected = "machine a: bailed out";
+    ensure!(
+        cause.starts_with(expected) && cause.contains("on purpose"),
+        "{cause}"
+    );
+    let expected = "the other host has failed: the guest moves: on purpose";
+    ensure!(rest.contains(expected), "{rest}");
+    Ok(())
+}
+
+/// Nothing in its network says so.
+#[test]
+fn a_host_ends_when_the_other_one_dies() -> Result<()> {
+    let (cause, rest) = told(["no", "dies"], "machine a")?;
+    let expected = "the machine stopped before its scenario ended";
+    ensure!(
+        cause.starts_with("machine b") && cause.contains(expected),
+        "{cause}"
+    );
+    ensure!(
+        rest.contains(expected) && rest.contains("machine b"),
+        "{rest}"
+    );
+    Ok(())
 }

@@ -3,9 +3,9 @@
 //! A guest with VFs, at work, migrates from one host to another and back, several times. Both hosts
 //! run this.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
-use super::guest_at_work::{rounds, show};
+use super::guest_at_work::rounds;
 use super::two_hosts::Site;
 use crate::Options;
 use crate::control::Report;
@@ -19,12 +19,10 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         let leaves = site.other.is_first() == (number % 2 == 1);
         let way = if leaves { "leaves" } else { "comes" };
         let name = format!("leg {number}: the guest {way}");
-        show(&name);
-        let done = report.point(&name, || match leaves {
+        site.part(report, &name, |site| match leaves {
             true => site.give(number),
             false => site.take(),
-        });
-        ensure!(done, "the guest is nowhere");
+        })?;
     }
     site.end(report)
 }

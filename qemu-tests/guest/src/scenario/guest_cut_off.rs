@@ -59,28 +59,20 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     site.boot(report)?;
     let is_first = site.other.is_first();
     for cut in &CUTS {
-        show(cut.name);
-        let done = report.point(cut.name, || match is_first {
-            true => is_cut_off(&mut site, cut),
-            false => waits_in_vain(&mut site),
-        });
-        ensure!(
-            done,
-            "the hosts do not know of one another how far they are"
-        );
+        site.part(report, cut.name, |site| match is_first {
+            true => is_cut_off(site, cut),
+            false => waits_in_vain(site),
+        })?;
     }
     let name = "the network fails for a while, and the guest migrates all the same";
-    show(name);
-    let done = report.point(name, || match is_first {
-        true => is_late(&mut site),
+    site.part(report, name, |site| match is_first {
+        true => is_late(site),
         false => site.take(),
-    });
-    ensure!(done, "the guest is nowhere");
-    let done = report.point("it comes back", || match is_first {
+    })?;
+    site.part(report, "it comes back", |site| match is_first {
         true => site.take(),
         false => site.give(2),
-    });
-    ensure!(done, "the guest is nowhere");
+    })?;
     site.end(report)
 }
 
@@ -98,8 +90,9 @@ fn is_cut_off(site: &mut Site, cut: &Cut) -> Result<()> {
 
 /// The destination's part: nothing tells it that there is no source any more.
 fn waits_in_vain(site: &mut Site) -> Result<()> {
-    let mut vmm = site.wait_for_guest()?;
+    site.wait_for_guest()?;
     let _: String = site.other.hear(WITHIN)?;
+    let mut vmm = site.leave_vmm()?;
     match vmm.status() {
         Ok(status) => {
             show(&format!("the destination is {status}"));

@@ -21,6 +21,7 @@ mod guest_pauses;
 mod guest_refused;
 mod guest_stage;
 mod guest_stays;
+mod host_fails;
 mod install;
 mod judge;
 mod kunit;
@@ -70,6 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "guest-pauses" => guest_pauses::run,
         "guest-refused" => guest_refused::run,
         "guest-stays" => guest_stays::run,
+        "host-fails" => host_fails::run,
         "at-work" => at_work::run,
         "together" => together::run,
         "debugfs-tree" => debugfs_tree::run,

@@ -51,7 +51,7 @@ pub(super) struct Site {
     pub(super) guest: Guest,
     watch: Watch,
     pub(super) other: OtherHost,
-    /// Who has the guest, if it is here.
+    /// Who has the guest or waits for it. When something fails it lives until the other host knows.
     vmm: Option<Vmm>,
     /// How many monitors there were.
     monitors: u32,
@@ -59,26 +59,37 @@ pub(super) struct Site {
 
 impl Site {
     pub(super) fn prepare(options: &Options) -> Result<Self> {
-        let accelerators = engine::chosen(options)?;
-        let hosts: Vec<Host> = accelerators
-            .iter()
-            .map(|accelerator| Host::with(options, accelerator, 1))
-            .collect::<Result<_>>()?;
-        for host in &hosts {
-            control::set_latency_of(host.accelerator.id, LATENCY)?;
-        }
+        // First of all: it sets the clock, and is told of all that fails.
+        let mut other = OtherHost::meet(options)?;
+        let (hosts, guest) =
+            prepare(options).inspect_err(|error| other.fail(&format!("{error:#}")))?;
         let place = Place::of(&hosts, 0);
-        // The clock is right only then.
-        let other = OtherHost::meet(options)?;
         Ok(Site {
             watch: Watch::start(&place.vfs),
             place,
-            guest: Guest::new(&accelerators)?,
+            guest,
             other,
             hosts,
             vmm: None,
             monitors: 0,
         })
+    }
+
+    /// Does this host's part of something as a test point. If it fails, the scenario ends on both
+    /// hosts: neither knows how far the other one is.
+    pub(super) fn part(
+        &mut self,
+        report: &mut Report,
+        name: &str,
+        act: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        show(name);
+        let done = report.point(name, || {
+            let result = act(self);
+            result.inspect_err(|error| self.other.fail(&format!("{name}: {error:#}")))
+        });
+        ensure!(done, "the hosts cannot go on after that");
+        Ok(())
     }
 
     fn start(&mut self, role: Role) -> Result<Vmm> {
@@ -93,18 +104,20 @@ impl Site {
         if !self.other.is_first() {
             return Ok(());
         }
-        let up = report.point("a guest boots and works", || {
-            show("a guest boots");
-            self.vmm = Some(self.start(Role::Boots)?);
-            self.guest.does(WORK, WITHIN)
-        });
-        ensure!(up, "nothing to migrate");
-        Ok(())
+        self.part(report, "a guest boots and works", |site| {
+            site.vmm = Some(site.start(Role::Boots)?);
+            site.guest.does(WORK, WITHIN)
+        })
     }
 
-    /// The monitor that has the guest.
+    /// The monitor that has the guest or waits for it.
     pub(super) fn vmm(&mut self) -> Result<&mut Vmm> {
         self.vmm.as_mut().context("the guest is not here")
+    }
+
+    /// As [`Self::vmm`], which then is the site's no more.
+    pub(super) fn leave_vmm(&mut self) -> Result<Vmm> {
+        self.vmm.take().context("the guest is not here")
     }
 
     /// Waits until the VFs are in that state.
@@ -114,12 +127,12 @@ impl Site {
     }
 
     /// Has a monitor wait for the guest, and tells the other host.
-    pub(super) fn wait_for_guest(&mut self) -> Result<Vmm> {
+    pub(super) fn wait_for_guest(&mut self) -> Result<()> {
         let mut vmm = self.start(Role::Waits)?;
         vmm::listen(&mut vmm, &self.other.here(), Limits::GENEROUS)?;
+        self.vmm = Some(vmm);
         let vfs = self.place.names();
-        self.other.say(&Ready { vfs })?;
-        Ok(vmm)
+        self.other.say(&Ready { vfs })
     }
 
     /// Begins to move the guest, when the other host is ready and the guest works.
@@ -140,8 +153,7 @@ impl Site {
         let Arrived { load } = self.other.hear(WITHIN)?;
         // Closing the VFs makes their history a thing of the past.
         self.place.tell_sessions()?;
-        let source = self.vmm.take().context("the guest was not here")?;
-        source.quit()?;
+        self.leave_vmm()?.quit()?;
         let requests = load.done - begun.before.done;
         tell_leg(figures.leg(number, self.place.names(), begun.to, requests));
         Ok(())
@@ -158,17 +170,18 @@ impl Site {
     /// Lets the guest come from the other host.
     pub(super) fn take(&mut self) -> Result<()> {
         self.forget_states();
-        let vmm = self.wait_for_guest()?;
-        self.receive(vmm)?;
+        self.wait_for_guest()?;
+        self.receive()?;
         were_seen(&self.watch, &self.place.vfs, &DESTINATION)
     }
 
     /// The guest, which is on its way, goes on here.
-    pub(super) fn receive(&mut self, mut vmm: Vmm) -> Result<()> {
-        let Sent { luggage } = self.other.hear(WITHIN).with_context(|| vmm.messages())?;
+    fn receive(&mut self) -> Result<()> {
+        let sent = self.other.hear(WITHIN);
+        let vmm = self.vmm()?;
+        let Sent { luggage } = sent.with_context(|| format!("QEMU here: {}", vmm.messages()))?;
         self.guest.arrives(luggage);
-        vmm::go_on(&mut vmm, WITHIN)?;
-        self.vmm = Some(vmm);
+        vmm::go_on(self.vmm()?, WITHIN)?;
         let load = self.guest.load();
         self.place.tell_sessions()?;
         self.other.say(&Arrived { load })?;
@@ -198,4 +211,17 @@ impl Site {
             self.watch.seen(vf);
         }
     }
+}
+
+/// The VFs and what listens to the guest.
+fn prepare(options: &Options) -> Result<(Vec<Host>, Guest)> {
+    let accelerators = engine::chosen(options)?;
+    let hosts: Vec<Host> = accelerators
+        .iter()
+        .map(|accelerator| Host::with(options, accelerator, 1))
+        .collect::<Result<_>>()?;
+    for host in &hosts {
+        control::set_latency_of(host.accelerator.id, LATENCY)?;
+    }
+    Ok((hosts, Guest::new(&accelerators)?))
 }
