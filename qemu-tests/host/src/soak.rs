@@ -60,21 +60,28 @@ impl Draw {
             _ => one_of(&["zip", "sec", "hpre"]),
         };
         let suites = Suite::ALL.map(|suite| suite.to_string());
+        let container = one_of(&["type1", "iommufd"]);
+        let revision = one_of(&["V3", "V4", "V5"]);
+        let qemu = one_of(&suites.each_ref().map(String::as_str));
+        let cancel = one_of(&["no", "running", "stopped"]);
+        let rounds = one_of(&["1", "2", "3"]);
+        // What is drawn last leaves the rest as it was for a seed.
+        let hosts = match cancel.as_str() {
+            "no" => one_of(&["1", "2"]),
+            _ => "1".to_owned(),
+        };
         let parameters = [
             ("engines", engines),
-            ("container", one_of(&["type1", "iommufd"])),
+            ("container", container),
+            ("hosts", hosts),
             ("driver", driver),
-            ("revision", one_of(&["V3", "V4", "V5"])),
-            ("qemu", one_of(&suites.each_ref().map(String::as_str))),
-            ("cancel", one_of(&["no", "running", "stopped"])),
-            ("rounds", one_of(&["1", "2", "3"])),
+            ("revision", revision),
+            ("qemu", qemu),
+            ("cancel", cancel),
+            ("rounds", rounds),
         ];
-        Draw(
-            parameters
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect(),
-        )
+        let parameters = parameters.into_iter();
+        Draw(parameters.map(|(k, v)| (k.to_owned(), v)).collect())
     }
 
     /// Runs the machine; how often the guest migrated, and its work.
@@ -87,10 +94,12 @@ impl Draw {
     }
 }
 
+/// The command that does the same.
 impl Display for Draw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = self.0.iter().map(|(key, value)| format!("{key}={value}"));
-        f.write_str(&words.collect::<Vec<_>>().join(" "))
+        f.write_str("make migrate")?;
+        let mut parameters = self.0.iter();
+        parameters.try_for_each(|(key, value)| write!(f, " {}={value}", key.to_uppercase()))
     }
 }
 
@@ -181,7 +190,28 @@ mod tests {
             Choices::parse(&parameters).unwrap();
             seen.extend(parameters);
         }
-        // Engines, containers, drivers, revisions, suites, cancellations, rounds
-        assert_eq!(seen.len(), 7 + 2 + 4 + 3 + 2 + 3 + 3);
+        // Engines, containers, hosts, drivers, revisions, suites, cancellations, rounds
+        assert_eq!(seen.len(), 7 + 2 + 2 + 4 + 3 + 2 + 3 + 3);
+    }
+
+    #[test]
+    fn what_is_told_is_what_make_migrate_takes() {
+        let target = include_str!("../../../Makefile").split_once("-- migrate");
+        let (_, given) = target.unwrap().1.split_once("given,").unwrap();
+        let (names, _) = given.split_once(')').unwrap();
+        let names: HashSet<&str> = names.split(' ').collect();
+        let draw = Draw::of(1, 0);
+        let told = draw.to_string();
+        let words: Vec<&str> = told
+            .strip_prefix("make migrate ")
+            .unwrap()
+            .split(' ')
+            .collect();
+        let taken = words.iter().map(|word| {
+            let (name, value) = word.split_once('=').unwrap();
+            assert!(names.contains(name), "{name}");
+            (name.to_lowercase(), value.to_owned())
+        });
+        assert_eq!(draw, Draw(taken.collect()));
     }
 }
