@@ -12,6 +12,7 @@ mod engine;
 mod expect;
 mod ffi;
 mod host;
+mod leaks;
 mod modules;
 mod other_host;
 mod patience;

@@ -235,6 +235,18 @@ mod driver {
         run(Scenario::new("demo"))?.expect_clean()
     }
 
+    /// By kmemleak, which the debug kernel has.
+    #[test]
+    fn what_was_allocated_can_be_freed() -> Result<()> {
+        let artifacts = Artifacts::load()?;
+        if !artifacts.debug || artifacts.kcsan {
+            println!("skipped: for KERNEL=debug");
+            return Ok(());
+        }
+        let scenario = Scenario::new("uapi").with("driver", "rust");
+        run(scenario.with("kmemleak", "on"))?.expect_clean()
+    }
+
     fn uapi(container: &str) -> Result<()> {
         let scenario = Scenario::new("uapi").with("driver", "rust");
         run(scenario.with("container", container).with("vfio", "rust"))?.expect_clean()

@@ -44,6 +44,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::Options;
 use crate::control::Report;
+use crate::leaks;
 
 /// Runs the scenario the command line names.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -86,6 +87,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let mut report = Report::new();
     tested(options, &mut report)?;
+    leaks::judge(options, &mut report);
     report.end();
     Ok(())
 }

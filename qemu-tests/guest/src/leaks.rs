@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory that nobody can free any more, by the kernel's kmemleak.
+//!
+//! It records every allocation and is slow, so that only machines with `kmemleak=on` on their
+//! command line have it. The kernel reads that word itself.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::Options;
+use crate::control::Report;
+
+const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
+
+/// What is younger is not told: its pointer can still be in a register.
+const MIN_AGE: Duration = Duration::from_secs(5);
+
+/// Modules whose allocations are judged: VFIO's with ours, as an object of the core that we should
+/// have put is not allocated by us.
+const JUDGED: [&str; 2] = ["[vfio", "[hisi_acc_vfio_pci"];
+
+/// Reports whether everything that was allocated can still be freed, if the machine can tell.
+pub(crate) fn judge(options: &Options, report: &mut Report) {
+    if options.get("kmemleak") == Some("on") {
+        report.point("nothing that VFIO has allocated is lost", || {
+            let found = scan()?;
+            let lost = judged(&found);
+            ensure!(lost.is_empty(), "{}", lost.join("\n"));
+            Ok(())
+        });
+    }
+}
+
+/// Those of kmemleak's reports that are of judged modules.
+fn judged(found: &str) -> Vec<&str> {
+    let is_judged = |report: &&str| JUDGED.iter().any(|module| report.contains(module));
+    found
+        .split("unreferenced object")
+        .filter(is_judged)
+        .collect()
+}
+
+/// The reports of all that has no pointer to it.
+fn scan() -> Result<String> {
+    thread::sleep(MIN_AGE);
+    // What has changed since the last look is not told; after the second one nothing changes.
+    for _ in 0..2 {
+        fs::write(KMEMLEAK, "scan").with_context(|| format!("{KMEMLEAK} does not scan"))?;
+    }
+    fs::read_to_string(KMEMLEAK).with_context(|| format!("cannot read {KMEMLEAK}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judged;
+
+    #[test]
+    fn only_reports_with_a_judged_module_are_faults() {
+        let found = "unreferenced object 0xffff000006f37100 (size 128):\n\
+                     \x20 comm \"guest\", pid 1, jiffies 4294937396\n\
+                     \x20 backtrace (crc 5b3fb1c2):\n\
+                     \x20   __kmalloc_noprof+0x3a4/0x4c8\n\
+                     \x20   really_probe+0x188/0x580\n\
+                     unreferenced object 0xffff000006f37200 (size 1048):\n\
+                     \x20 backtrace (crc 0):\n\
+                     \x20   anon_inode_getfile+0x50/0x120\n\
+                     \x20   _RNvXs_NtCs_9migration+0x54/0x1f0 [hisi_acc_vfio_pci_rs]\n";
+        assert_eq!(judged(found).len(), 1);
+        assert!(judged(found)[0].starts_with(" 0xffff000006f37200"));
+        assert!(judged("").is_empty());
+    }
+}
