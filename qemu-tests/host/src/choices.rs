@@ -55,7 +55,7 @@ impl Choices {
             revision: None,
             others: Vec::new(),
         };
-        let mut cancels = false;
+        let mut cancelled = "no";
         for (key, value) in parameters {
             match key.as_str() {
                 "hosts" => choices.two_hosts = known(key, value, &HOSTS)?,
@@ -64,7 +64,9 @@ impl Choices {
                 "revision" => choices.revision = Some(known(key, value, &REVISIONS)?),
                 "qemu" => choices.suite = value.parse()?,
                 "container" | "cancel" | "rounds" => {
-                    cancels |= key == "cancel" && value != "no";
+                    if key == "cancel" {
+                        cancelled = value;
+                    }
                     choices.others.push((key.clone(), value.clone()));
                 }
                 _ => bail!("{key}={value}: there is no such parameter"),
@@ -77,8 +79,13 @@ impl Choices {
             choices.engines
         );
         ensure!(
-            !(cancels && choices.two_hosts),
+            cancelled == "no" || !choices.two_hosts,
             "a first migration that is cancelled is for one host alone"
+        );
+        ensure!(
+            cancelled != "stopped" || choices.drivers[0] != "c",
+            "the C driver does not start a VF that was stopped in vain, so that the guest's \
+             requests would never complete (D-16b in Documentation/weaknesses.rst)"
         );
         Ok(choices)
     }
@@ -159,6 +166,14 @@ mod tests {
         ] {
             told(wrong).unwrap_err();
         }
+    }
+
+    #[test]
+    fn the_c_driver_is_not_stopped_in_vain() {
+        told("driver=c cancel=running").unwrap();
+        told("driver=rust,c cancel=stopped").unwrap();
+        told("driver=c cancel=stopped").unwrap_err();
+        told("cancel=stopped driver=c,rust").unwrap_err();
     }
 
     #[test]
