@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the kernel calls for a data file, and the way of its bytes from and to user memory.
+//!
+//! C headers: `include/linux/anon_inodes.h`, `include/linux/fs.h`, `include/uapi/linux/vfio.h`
+
+use super::{
+    Readable,
+    Sink,
+    Source, //
+};
+use crate::bindings;
+use core::marker::PhantomData;
+use kernel::{
+    error::from_err_ptr,
+    fs::File,
+    module::this_module,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        poll::PollTable,
+        Arc,
+        ArcBorrow, //
+    },
+    types::ForeignOwnable,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    },
+    ModuleMetadata, //
+};
+
+/// Bytes that pass from the user to a session in one step.
+const CHUNK: usize = 256;
+
+/// Size of `struct vfio_precopy_info` up to and including `dirty_bytes`.
+const PRECOPY_INFO_SIZE: usize = 24;
+
+fn open<T: Send + Sync + 'static>(
+    name: &CStr,
+    private: Arc<T>,
+    ops: &'static kernel::bindings::file_operations,
+    flags: u32,
+) -> Result<ARef<File>> {
+    let private = private.into_foreign();
+
+    // SAFETY: `ops` expect what `private` is, and own it from here on if the call succeeds.
+    let file = from_err_ptr(unsafe {
+        // CAST: the flags are small.
+        bindings::anon_inode_getfile(name.as_char_ptr(), ops, private, flags as c_int)
+    });
+    let file = match file {
+        Ok(file) => file,
+        Err(e) => {
+            // SAFETY: `private` comes from `into_foreign()` above, and no file has it.
+            drop(unsafe { Arc::<T>::from_foreign(private) });
+            return Err(e);
+        }
+    };
+
+    // SAFETY: the file is new and nobody else's; making it a stream always succeeds.
+    unsafe { bindings::stream_open((*file).f_inode, file) };
+
+    let file = core::ptr::NonNull::new(file).ok_or(ENOMEM)?;
+    // SAFETY: the file comes with one reference, which passes to the `ARef`. It is in no file
+    // table yet, so nobody uses its position.
+    Ok(unsafe { ARef::from_raw(file.cast()) })
+}
+
+/// # Safety
+///
+/// `file` must have been made by [`open`] for a `T`, and live for `'a`.
+unsafe fn private<'a, T: 'static>(file: *mut kernel::bindings::file) -> ArcBorrow<'a, T> {
+    // SAFETY: by the safety requirements; only `release` takes the reference back.
+    unsafe { Arc::<T>::borrow((*file).private_data) }
+}
+
+/// # Safety
+///
+/// `file` must have been made by [`open`] for a `T`, and be in release.
+unsafe extern "C" fn release<T: 'static>(
+    _inode: *mut kernel::bindings::inode,
+    file: *mut kernel::bindings::file,
+) -> c_int {
+    // SAFETY: by the safety requirements nobody borrows the reference any more.
+    drop(unsafe { Arc::<T>::from_foreign((*file).private_data) });
+    0
+}
+
+fn user_slice(buf: *const c_char, len: usize) -> UserSlice {
+    UserSlice::new(UserPtr::from_ptr(buf.cast_mut().cast()), len)
+}
+
+fn to_ssize(result: Result<usize>) -> isize {
+    match result {
+        // CAST: a count is at most what the user asked for, which fits.
+        Ok(count) => count as isize,
+        Err(e) => e.to_errno() as isize,
+    }
+}
+
+/// The operations of a file that is read from. `M` is the module `S` is in.
+pub(super) struct SourceOps<S: Source, M: ModuleMetadata>(PhantomData<(S, M)>);
+
+impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
+    const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
+        owner: this_module::<M>().as_ptr(),
+        read: Some(Self::read),
+        poll: Some(Self::poll),
+        unlocked_ioctl: Some(Self::ioctl),
+        #[cfg(CONFIG_COMPAT)]
+        compat_ioctl: kernel::bindings::compat_ptr_ioctl,
+        release: Some(release::<Readable<S>>),
+        ..pin_init::zeroed()
+    };
+
+    /// Makes the file of `session`, named `name`.
+    pub(super) fn open(name: &CStr, session: Arc<Readable<S>>) -> Result<ARef<File>> {
+        open(name, session, &Self::OPS, kernel::bindings::O_RDONLY)
+    }
+
+    /// # Safety
+    ///
+    /// `file` must have been made by [`SourceOps::open`] for `S`.
+    unsafe extern "C" fn read(
+        file: *mut kernel::bindings::file,
+        buf: *mut c_char,
+        len: usize,
+        _pos: *mut kernel::bindings::loff_t,
+    ) -> isize {
+        // SAFETY: by the safety requirements.
+        let readable = unsafe { private::<Readable<S>>(file) };
+        to_ssize(Self::copy_out(&readable, user_slice(buf, len)))
+    }
+
+    fn copy_out(readable: &Readable<S>, user: UserSlice) -> Result<usize> {
+        let mut writer = user.writer();
+        let mut position = readable.position.lock();
+        let mut done = 0;
+
+        loop {
+            let step = readable.ahead(*position).and_then(|bytes| {
+                let count = bytes.len().min(writer.len());
+                writer.write_slice(&bytes[..count])?;
+                Ok(count)
+            });
+            match step {
+                Ok(count) => {
+                    *position += count;
+                    done += count;
+                    if count == 0 || writer.is_empty() {
+                        return Ok(done);
+                    }
+                }
+                Err(_) if done > 0 => return Ok(done),
+                // Who asks for nothing misses nothing.
+                Err(e) if e == ENOMSG && writer.is_empty() => return Ok(0),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` must have been made by [`SourceOps::open`] for `S`; `table` must be null or valid.
+    unsafe extern "C" fn poll(
+        file: *mut kernel::bindings::file,
+        table: *mut kernel::bindings::poll_table_struct,
+    ) -> kernel::bindings::__poll_t {
+        // SAFETY: by the safety requirements.
+        let readable = unsafe { private::<Readable<S>>(file) };
+        // SAFETY: the file lives as long as this call. It is a stream, whose position nobody
+        // uses, and the reference does not leave this thread.
+        let file = unsafe { File::from_raw_file(file) };
+        // SAFETY: by the safety requirements.
+        let table = unsafe { PollTable::from_raw(table) };
+
+        // First, so that a change after the look is not missed.
+        match readable.waiters().register(file, &table) {
+            Ok(()) => readable.readiness().events(),
+            Err(_) => bindings::VFIO_RUST_POLL_ERROR,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `file` must have been made by [`SourceOps::open`] for `S`.
+    unsafe extern "C" fn ioctl(
+        file: *mut kernel::bindings::file,
+        cmd: c_uint,
+        arg: c_ulong,
+    ) -> c_long {
+        if cmd != bindings::VFIO_RUST_IOCTL_PRECOPY_INFO {
+            return ENOTTY.to_errno() as c_long;
+        }
+        // SAFETY: by the safety requirements.
+        let readable = unsafe { private::<Readable<S>>(file) };
+        match Self::precopy_info(&readable, UserPtr::from_addr(arg)) {
+            Ok(()) => 0,
+            Err(e) => e.to_errno() as c_long,
+        }
+    }
+
+    fn precopy_info(readable: &Readable<S>, arg: UserPtr) -> Result {
+        let (mut reader, mut writer) = UserSlice::new(arg, PRECOPY_INFO_SIZE).reader_writer();
+        let mut raw = [0; PRECOPY_INFO_SIZE];
+        reader.read_slice(&mut raw)?;
+
+        let (argsz, rest) = raw.split_at_mut(4);
+        let (flags, rest) = rest.split_at_mut(4);
+        let (initial, dirty) = rest.split_at_mut(8);
+        if (u32::from_ne_bytes([argsz[0], argsz[1], argsz[2], argsz[3]]) as usize)
+            < PRECOPY_INFO_SIZE
+        {
+            return Err(EINVAL);
+        }
+
+        let position = *readable.position.lock();
+        let info = readable.session.precopy_info(position)?;
+        // Output in the second version, and reserved in the first: the user may ask for the second
+        // one at any time, and what a session could say of it would be stale.
+        flags.fill(0);
+        initial.copy_from_slice(&info.initial.to_ne_bytes());
+        dirty.copy_from_slice(&info.dirty.to_ne_bytes());
+        writer.write_slice(&raw)
+    }
+}
+
+/// The operations of a file that is written to. `M` is the module `S` is in.
+pub(super) struct SinkOps<S: Sink, M: ModuleMetadata>(PhantomData<(S, M)>);
+
+impl<S: Sink, M: ModuleMetadata> SinkOps<S, M> {
+    const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
+        owner: this_module::<M>().as_ptr(),
+        write: Some(Self::write),
+        release: Some(release::<S>),
+        ..pin_init::zeroed()
+    };
+
+    /// Makes the file of `session`, named `name`.
+    pub(super) fn open(name: &CStr, session: Arc<S>) -> Result<ARef<File>> {
+        open(name, session, &Self::OPS, kernel::bindings::O_WRONLY)
+    }
+
+    /// # Safety
+    ///
+    /// `file` must have been made by [`SinkOps::open`] for `S`.
+    unsafe extern "C" fn write(
+        file: *mut kernel::bindings::file,
+        buf: *const c_char,
+        len: usize,
+        _pos: *mut kernel::bindings::loff_t,
+    ) -> isize {
+        // SAFETY: by the safety requirements.
+        let session = unsafe { private::<S>(file) };
+        to_ssize(Self::copy_in(&session, user_slice(buf, len)))
+    }
+
+    fn copy_in(session: &S, user: UserSlice) -> Result<usize> {
+        let mut reader = user.reader();
+        let mut chunk = [0; CHUNK];
+        let mut done = 0;
+
+        // A write of nothing fails as well if the session takes nothing any more.
+        loop {
+            let count = reader.len().min(CHUNK);
+            let step = reader
+                .read_slice(&mut chunk[..count])
+                .and_then(|()| session.append(&chunk[..count], reader.len()));
+            match step {
+                Ok(()) => done += count,
+                Err(_) if done > 0 => return Ok(done),
+                Err(e) => return Err(e),
+            }
+            if reader.is_empty() {
+                return Ok(done);
+            }
+        }
+    }
+}
