@@ -5,8 +5,8 @@
 //! What is general about a VFIO driver is in the crate `vfio`. From the outside in, this driver
 //! is `device` (callbacks), `mig` (who owns what, and what the state machine asks), `open` (an
 //! open device), `qm` (what is done to the hardware), `hal` (where its registers are), `ffi`
-//! (hisi_qm); beside them `matching` and `wire` (the stream), `reset`, `debugfs`, `history`,
-//! `record`, `symptoms` and `trace`.
+//! (hisi_qm); beside them `matching`, `reject` and `wire` (the stream), `reset`, and what is told:
+//! `debugfs`, `history`, `record`, `symptoms` and `trace`.
 
 // Some of what the debug files show is for them alone.
 #![cfg_attr(not(CONFIG_VFIO_DEBUGFS), allow(dead_code))]
@@ -27,6 +27,7 @@ mod open;
 mod qm;
 mod record;
 mod regs;
+mod reject;
 mod reset;
 mod symptoms;
 mod trace;

@@ -6,14 +6,12 @@
 //! session before it ended, to where the device is in RUNNING again or the next session begins.
 
 use crate::{
-    matching::{
-        Expected,
-        Reject, //
-    },
+    matching::Expected,
     record::{
         Origin,
         Record, //
     },
+    reject::Reject,
     symptoms::Symptoms,
     trace,
 };

@@ -10,7 +10,6 @@ use crate::{
     history::History,
     matching::{
         Expected,
-        Reject,
         Verified, //
     },
     open::{
@@ -18,6 +17,7 @@ use crate::{
         Open, //
     },
     record::Origin,
+    reject::Reject,
     symptoms::Symptoms,
     trace,
     wire::{

@@ -9,7 +9,7 @@ use crate::{
         Id,
         Step, //
     },
-    matching::Reject, //
+    reject::Reject, //
 };
 use kernel::{
     pci,

@@ -5,7 +5,6 @@
 use crate::{
     device::HisiAcc,
     history::History,
-    matching::Reject,
     mig::{
         Mig,
         Vf, //
@@ -14,7 +13,8 @@ use crate::{
     record::{
         role_name,
         Record, //
-    }, //
+    },
+    reject::Reject, //
 };
 use kernel::{
     fmt,
