@@ -6,7 +6,7 @@
 //! is `device` (callbacks), `mig` (who owns what, and what the state machine asks), `open` (an
 //! open device), `qm` (what is done to the hardware), `hal` (where its registers are), `ffi`
 //! (hisi_qm); beside them `matching`, `reject` and `wire` (the stream), `reset`, and what is told:
-//! `debugfs`, `history`, `record`, `symptoms` and `trace`.
+//! `debugfs`, `history`, `last`, `record`, `symptoms` and `trace`.
 
 // Some of what the debug files show is for them alone.
 #![cfg_attr(not(CONFIG_VFIO_DEBUGFS), allow(dead_code))]
@@ -21,6 +21,7 @@ mod engine;
 mod ffi;
 mod hal;
 mod history;
+mod last;
 mod matching;
 mod mig;
 mod open;

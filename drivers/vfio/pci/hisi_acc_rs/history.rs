@@ -5,7 +5,11 @@
 //! A session has its own arcs and those around it: from where the device left RUNNING, or the
 //! session before it ended, to where the device is in RUNNING again or the next session begins.
 
+#[cfg(CONFIG_KUNIT = "y")]
+mod tests;
+
 use crate::{
+    last::Last,
     matching::Expected,
     record::{
         Origin,
@@ -34,40 +38,6 @@ const SESSIONS: usize = 4;
 const STEPS: usize = 8;
 /// Arcs that failed, which are remembered whether they belong to a session or not.
 const FAILURES: usize = 4;
-
-/// The last `N` of what was pushed.
-#[derive(Clone, Copy)]
-pub(crate) struct Last<T, const N: usize> {
-    items: [Option<T>; N],
-    /// How many were pushed, the forgotten ones among them.
-    count: u32,
-}
-
-impl<T: Copy, const N: usize> Last<T, N> {
-    const EMPTY: Self = Self {
-        items: [None; N],
-        count: 0,
-    };
-
-    pub(crate) fn push(&mut self, item: T) {
-        self.items[self.count as usize % N] = Some(item);
-        self.count += 1;
-    }
-
-    fn newest_mut(&mut self) -> Option<&mut T> {
-        self.items[self.count.checked_sub(1)? as usize % N].as_mut()
-    }
-
-    fn clear(&mut self) {
-        self.count = 0;
-    }
-
-    /// All there are, oldest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        let count = self.count as usize;
-        (count.saturating_sub(N)..count).filter_map(|n| self.items[n % N].as_ref())
-    }
-}
 
 /// An arc that was walked, or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,79 +234,5 @@ impl History {
             last_id: self.last_id,
             ..Self::EMPTY
         };
-    }
-}
-
-#[kernel::prelude::kunit_tests(rust_hisi_acc_history)]
-mod tests {
-    use super::*;
-    use crate::wire::Data;
-
-    fn step(history: &mut History, arc: MigArc) {
-        history.start(arc);
-        history.step(arc, Ok(()));
-    }
-
-    fn end(history: &mut History) -> Result {
-        history.end(Session::saved(&Data::empty())?);
-        Ok(())
-    }
-
-    #[test]
-    fn only_the_last_are_kept() {
-        let mut last = Last::<u32, 4>::EMPTY;
-        assert_eq!(last.iter().count(), 0);
-        last.push(1);
-        assert!(last.iter().eq([1].iter()));
-        for n in 2..=6 {
-            last.push(n);
-        }
-        assert!(last.iter().eq([3, 4, 5, 6].iter()));
-        assert_eq!(last.newest_mut(), Some(&mut 6));
-        last.clear();
-        assert_eq!(last.newest_mut(), None);
-        last.push(7);
-        assert!(last.iter().eq([7].iter()));
-    }
-
-    #[test]
-    fn session_has_the_arcs_around_it() -> Result {
-        let mut history = History::EMPTY;
-        step(&mut history, MigArc::RunningP2pToStop);
-        history.begin(Role::Save, Origin::User);
-        step(&mut history, MigArc::StopToStopCopy);
-        assert_eq!(history.current(), Some(1));
-        end(&mut history)?;
-        assert_eq!(history.current(), None);
-        step(&mut history, MigArc::StopCopyToStop);
-        step(&mut history, MigArc::StopToRunningP2p);
-        history.settle();
-        step(&mut history, MigArc::RunningToRunningP2p);
-
-        let arcs = history
-            .sessions
-            .iter()
-            .flat_map(|entry| entry.steps.iter().map(|step| step.arc));
-        assert!(arcs.eq([
-            MigArc::RunningP2pToStop,
-            MigArc::StopToStopCopy,
-            MigArc::StopCopyToStop,
-            MigArc::StopToRunningP2p,
-        ]));
-        assert_eq!(history.pending.iter().count(), 1);
-        Ok(())
-    }
-
-    #[test]
-    fn next_owner_sees_nothing_but_the_numbering() -> Result {
-        let mut history = History::EMPTY;
-        history.begin(Role::Resume, Origin::User);
-        end(&mut history)?;
-        history.forget();
-        assert_eq!(history.sessions.iter().count(), 0);
-        assert!(!history.attached);
-        history.begin(Role::Resume, Origin::User);
-        assert_eq!(history.current(), Some(2));
-        Ok(())
     }
 }

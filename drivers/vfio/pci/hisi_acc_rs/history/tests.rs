@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Unit tests of which session an arc belongs to, and of what the next owner sees.
+
+#[kernel::prelude::kunit_tests(rust_hisi_acc_history)]
+mod suite {
+    use super::super::*;
+    use crate::wire::Data;
+
+    fn step(history: &mut History, arc: MigArc) {
+        history.start(arc);
+        history.step(arc, Ok(()));
+    }
+
+    fn end(history: &mut History) -> Result {
+        history.end(Session::saved(&Data::empty())?);
+        Ok(())
+    }
+
+    #[test]
+    fn session_has_the_arcs_around_it() -> Result {
+        let mut history = History::EMPTY;
+        step(&mut history, MigArc::RunningP2pToStop);
+        history.begin(Role::Save, Origin::User);
+        step(&mut history, MigArc::StopToStopCopy);
+        assert_eq!(history.current(), Some(1));
+        end(&mut history)?;
+        assert_eq!(history.current(), None);
+        step(&mut history, MigArc::StopCopyToStop);
+        step(&mut history, MigArc::StopToRunningP2p);
+        history.settle();
+        step(&mut history, MigArc::RunningToRunningP2p);
+
+        let arcs = history
+            .sessions
+            .iter()
+            .flat_map(|entry| entry.steps.iter().map(|step| step.arc));
+        assert!(arcs.eq([
+            MigArc::RunningP2pToStop,
+            MigArc::StopToStopCopy,
+            MigArc::StopCopyToStop,
+            MigArc::StopToRunningP2p,
+        ]));
+        assert_eq!(history.pending.iter().count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn next_owner_sees_nothing_but_the_numbering() -> Result {
+        let mut history = History::EMPTY;
+        history.begin(Role::Resume, Origin::User);
+        end(&mut history)?;
+        history.forget();
+        assert_eq!(history.sessions.iter().count(), 0);
+        assert!(!history.attached);
+        history.begin(Role::Resume, Origin::User);
+        assert_eq!(history.current(), Some(2));
+        Ok(())
+    }
+}

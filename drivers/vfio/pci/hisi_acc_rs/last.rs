@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The last few of something.
+
+/// The last `N` of what was pushed.
+#[derive(Clone, Copy)]
+pub(crate) struct Last<T, const N: usize> {
+    items: [Option<T>; N],
+    /// How many were pushed, the forgotten ones among them.
+    count: u32,
+}
+
+impl<T: Copy, const N: usize> Last<T, N> {
+    /// Nothing was pushed.
+    pub(crate) const EMPTY: Self = Self {
+        items: [None; N],
+        count: 0,
+    };
+
+    /// Pushes `item`; the oldest is forgotten if there are `N`.
+    pub(crate) fn push(&mut self, item: T) {
+        self.items[self.count as usize % N] = Some(item);
+        self.count += 1;
+    }
+
+    /// What was pushed last.
+    pub(crate) fn newest_mut(&mut self) -> Option<&mut T> {
+        self.items[self.count.checked_sub(1)? as usize % N].as_mut()
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.count = 0;
+    }
+
+    /// All there are, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        let count = self.count as usize;
+        (count.saturating_sub(N)..count).filter_map(|n| self.items[n % N].as_ref())
+    }
+}
+
+#[kernel::prelude::kunit_tests(rust_hisi_acc_last)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_are_kept() {
+        let mut last = Last::<u32, 4>::EMPTY;
+        assert_eq!(last.iter().count(), 0);
+        last.push(1);
+        assert!(last.iter().eq([1].iter()));
+        for n in 2..=6 {
+            last.push(n);
+        }
+        assert!(last.iter().eq([3, 4, 5, 6].iter()));
+        assert_eq!(last.newest_mut(), Some(&mut 6));
+        last.clear();
+        assert_eq!(last.newest_mut(), None);
+        last.push(7);
+        assert!(last.iter().eq([7].iter()));
+    }
+}
