@@ -8,7 +8,6 @@
 
 #include <crypto/acompress.h>
 #include <linux/sizes.h>
-#include <linux/slab.h>
 
 #include "judge.h"
 
@@ -50,10 +49,8 @@ static int side_init(struct side *side, const char *name, struct judge *device)
 		return PTR_ERR(side->tfm);
 
 	side->req = acomp_request_alloc(side->tfm);
-	if (!side->req) {
-		crypto_free_acomp(side->tfm);
+	if (!side->req)
 		return -ENOMEM;
-	}
 	acomp_request_set_callback(side->req, CRYPTO_TFM_REQ_MAY_SLEEP,
 				   crypto_req_done, &side->wait);
 	return 0;
@@ -163,38 +160,20 @@ static void acomp_end(void *data)
 	side_exit(&run->sw);
 	side_exit(&run->hw);
 	judge_free(run->buffers, NR_BUFFERS, buffer_size());
-	kfree(run);
 }
 
-static void *acomp_begin(struct rnd_state *rnd)
+static int acomp_begin(void *data, struct rnd_state *rnd)
 {
-	struct run *run = kzalloc_obj(*run);
-	int err;
+	struct run *run = data;
 
-	if (!run)
-		return ERR_PTR(-ENOMEM);
-
-	err = judge_alloc(run->buffers, NR_BUFFERS, buffer_size());
-	if (err)
-		goto free;
-	err = side_init(&run->hw, HARDWARE, &acomp_judge);
-	if (err)
-		goto free;
-	err = side_init(&run->sw, SOFTWARE, NULL);
-	if (err)
-		goto exit_hw;
-	return run;
-
-exit_hw:
-	side_exit(&run->hw);
-free:
-	judge_free(run->buffers, NR_BUFFERS, buffer_size());
-	kfree(run);
-	return ERR_PTR(err);
+	return judge_alloc(run->buffers, NR_BUFFERS, buffer_size()) ?:
+	       side_init(&run->hw, HARDWARE, &acomp_judge) ?:
+	       side_init(&run->sw, SOFTWARE, NULL);
 }
 
 struct judge acomp_judge = {
 	.name = "acomp",
+	.run_size = sizeof(struct run),
 	.begin = acomp_begin,
 	.one = acomp_one,
 	.end = acomp_end,

@@ -9,7 +9,6 @@
 #include <crypto/akcipher.h>
 #include <linux/gfp.h>
 #include <linux/scatterlist.h>
-#include <linux/slab.h>
 
 #include "judge.h"
 #include "rsa_key.h"
@@ -48,19 +47,14 @@ static int side_init(struct side *side, const char *name, struct judge *device)
 
 	err = crypto_akcipher_set_priv_key(side->tfm, rsa_key, sizeof(rsa_key));
 	if (err)
-		goto free;
+		return err;
 	side->req = akcipher_request_alloc(side->tfm, GFP_KERNEL);
-	err = -ENOMEM;
 	if (!side->req)
-		goto free;
+		return -ENOMEM;
 	akcipher_request_set_callback(side->req, CRYPTO_TFM_REQ_MAY_SLEEP |
 				      CRYPTO_TFM_REQ_MAY_BACKLOG,
 				      crypto_req_done, &side->wait);
 	return 0;
-
-free:
-	crypto_free_akcipher(side->tfm);
-	return err;
 }
 
 static int side_do(struct side *side, int (*op)(struct akcipher_request *req),
@@ -103,34 +97,19 @@ static void akcipher_end(void *data)
 
 	side_exit(&run->sw);
 	side_exit(&run->hw);
-	kfree(run);
 }
 
-static void *akcipher_begin(struct rnd_state *rnd)
+static int akcipher_begin(void *data, struct rnd_state *rnd)
 {
-	struct run *run = kzalloc_obj(*run);
-	int err;
+	struct run *run = data;
 
-	if (!run)
-		return ERR_PTR(-ENOMEM);
-
-	err = side_init(&run->hw, "hpre-rsa", &akcipher_judge);
-	if (err)
-		goto free;
-	err = side_init(&run->sw, "rsa-generic", NULL);
-	if (err)
-		goto exit_hw;
-	return run;
-
-exit_hw:
-	side_exit(&run->hw);
-free:
-	kfree(run);
-	return ERR_PTR(err);
+	return side_init(&run->hw, "hpre-rsa", &akcipher_judge) ?:
+	       side_init(&run->sw, "rsa-generic", NULL);
 }
 
 struct judge akcipher_judge = {
 	.name = "akcipher",
+	.run_size = sizeof(struct run),
 	.begin = akcipher_begin,
 	.one = akcipher_one,
 	.end = akcipher_end,

@@ -15,6 +15,7 @@
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "judge.h"
@@ -78,16 +79,16 @@ unsigned int draw_len(struct rnd_state *rnd)
 
 static int judge_run(struct judge *judge, unsigned int count, u64 seed)
 {
+	void *run = kzalloc(judge->run_size, GFP_KERNEL);
 	struct rnd_state rnd;
 	unsigned int n;
-	int err = 0;
-	void *run;
+	int err;
+
+	if (!run)
+		return -ENOMEM;
 
 	prandom_seed_state(&rnd, seed);
-	run = judge->begin(&rnd);
-	if (IS_ERR(run))
-		return PTR_ERR(run);
-
+	err = judge->begin(run, &rnd);
 	for (n = 0; n < count && !err; n++) {
 		atomic64_add(judge->one(run, &rnd), &judge->bytes);
 		atomic64_inc(&judge->buffers);
@@ -97,6 +98,7 @@ static int judge_run(struct judge *judge, unsigned int count, u64 seed)
 	}
 
 	judge->end(run);
+	kfree(run);
 	return err;
 }
 

@@ -13,10 +13,13 @@
 struct judge {
 	/* Its folder in debugfs */
 	const char *name;
-	/* Transforms and memory for a run, or an error pointer */
-	void *(*begin)(struct rnd_state *rnd);
+	/* What it keeps for a run, all zero before begin */
+	size_t run_size;
+	/* Makes transforms and memory; 0 or an error */
+	int (*begin)(void *run, struct rnd_state *rnd);
 	/* Judges one buffer; its length */
 	unsigned int (*one)(void *run, struct rnd_state *rnd);
+	/* Frees what begin has made, also if it has failed */
 	void (*end)(void *run);
 
 	atomic64_t buffers;

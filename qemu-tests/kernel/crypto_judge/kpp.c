@@ -10,7 +10,6 @@
 #include <crypto/kpp.h>
 #include <linux/gfp.h>
 #include <linux/scatterlist.h>
-#include <linux/slab.h>
 
 #include "judge.h"
 
@@ -49,10 +48,8 @@ static int side_init(struct side *side, const char *name, struct judge *device)
 		return PTR_ERR(side->tfm);
 
 	side->req = kpp_request_alloc(side->tfm, GFP_KERNEL);
-	if (!side->req) {
-		crypto_free_kpp(side->tfm);
+	if (!side->req)
 		return -ENOMEM;
-	}
 	kpp_request_set_callback(side->req, CRYPTO_TFM_REQ_MAY_SLEEP |
 				 CRYPTO_TFM_REQ_MAY_BACKLOG,
 				 crypto_req_done, &side->wait);
@@ -111,34 +108,19 @@ static void kpp_end(void *data)
 
 	side_exit(&run->sw);
 	side_exit(&run->hw);
-	kfree(run);
 }
 
-static void *kpp_begin(struct rnd_state *rnd)
+static int kpp_begin(void *data, struct rnd_state *rnd)
 {
-	struct run *run = kzalloc_obj(*run);
-	int err;
+	struct run *run = data;
 
-	if (!run)
-		return ERR_PTR(-ENOMEM);
-
-	err = side_init(&run->hw, "hpre-ecdh-nist-p256", &kpp_judge);
-	if (err)
-		goto free;
-	err = side_init(&run->sw, "ecdh-nist-p256-generic", NULL);
-	if (err)
-		goto exit_hw;
-	return run;
-
-exit_hw:
-	side_exit(&run->hw);
-free:
-	kfree(run);
-	return ERR_PTR(err);
+	return side_init(&run->hw, "hpre-ecdh-nist-p256", &kpp_judge) ?:
+	       side_init(&run->sw, "ecdh-nist-p256-generic", NULL);
 }
 
 struct judge kpp_judge = {
 	.name = "kpp",
+	.run_size = sizeof(struct run),
 	.begin = kpp_begin,
 	.one = kpp_one,
 	.end = kpp_end,

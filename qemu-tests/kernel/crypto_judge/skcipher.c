@@ -10,7 +10,6 @@
 #include <crypto/skcipher.h>
 #include <linux/gfp.h>
 #include <linux/scatterlist.h>
-#include <linux/slab.h>
 
 #include "judge.h"
 
@@ -57,10 +56,8 @@ static int side_init(struct side *side, const char *name, u32 without,
 		return PTR_ERR(side->tfm);
 
 	side->req = skcipher_request_alloc(side->tfm, GFP_KERNEL);
-	if (!side->req) {
-		crypto_free_skcipher(side->tfm);
+	if (!side->req)
 		return -ENOMEM;
-	}
 	skcipher_request_set_callback(side->req, CRYPTO_TFM_REQ_MAY_SLEEP |
 				      CRYPTO_TFM_REQ_MAY_BACKLOG,
 				      crypto_req_done, &side->wait);
@@ -127,41 +124,23 @@ static void skcipher_end(void *data)
 	side_exit(&run->sw);
 	side_exit(&run->hw);
 	judge_free(run->buffers, NR_BUFFERS, buffer_size());
-	kfree(run);
 }
 
-static void *skcipher_begin(struct rnd_state *rnd)
+static int skcipher_begin(void *data, struct rnd_state *rnd)
 {
 	unsigned int n = draw(rnd, ARRAY_SIZE(ciphers)) - 1;
-	struct run *run = kzalloc_obj(*run);
-	int err;
-
-	if (!run)
-		return ERR_PTR(-ENOMEM);
+	struct run *run = data;
 
 	run->key_size = ciphers[n].key_size;
-	err = judge_alloc(run->buffers, NR_BUFFERS, buffer_size());
-	if (err)
-		goto free;
-	err = side_init(&run->hw, ciphers[n].hardware, 0, &skcipher_judge);
-	if (err)
-		goto free;
-	err = side_init(&run->sw, ciphers[n].name,
-			CRYPTO_ALG_ASYNC | CRYPTO_ALG_NEED_FALLBACK, NULL);
-	if (err)
-		goto exit_hw;
-	return run;
-
-exit_hw:
-	side_exit(&run->hw);
-free:
-	judge_free(run->buffers, NR_BUFFERS, buffer_size());
-	kfree(run);
-	return ERR_PTR(err);
+	return judge_alloc(run->buffers, NR_BUFFERS, buffer_size()) ?:
+	       side_init(&run->hw, ciphers[n].hardware, 0, &skcipher_judge) ?:
+	       side_init(&run->sw, ciphers[n].name,
+			 CRYPTO_ALG_ASYNC | CRYPTO_ALG_NEED_FALLBACK, NULL);
 }
 
 struct judge skcipher_judge = {
 	.name = "skcipher",
+	.run_size = sizeof(struct run),
 	.begin = skcipher_begin,
 	.one = skcipher_one,
 	.end = skcipher_end,
