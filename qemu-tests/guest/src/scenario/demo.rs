@@ -141,9 +141,7 @@ impl Demo {
         let device = self.vm.open(Kind::Iommufd, &self.stage.vf1)?;
         self.vm.attach(device);
         self.vm.bring_up()?;
-        self.vm.submit(64)?;
-        self.vm.finish()?;
-        self.vm.verify()?;
+        self.vm.work(64)?;
         show(&format!(
             "(VM: {} requests done, all right)",
             self.vm.counts().completed
@@ -167,9 +165,7 @@ impl Demo {
             types(&format!("echo {command} > {folder}/debug"))?;
             types(&format!("cat {folder}/debug"))?;
         }
-        self.vm.submit(64)?;
-        self.vm.finish()?;
-        self.vm.verify()?;
+        self.vm.work(64)?;
         show(&format!(
             "(VM: {} requests done, all right)",
             self.vm.counts().completed
@@ -239,9 +235,7 @@ impl Demo {
         drop(source);
         control::set_latency(FAST)?;
         self.vm.finish()?;
-        self.vm.submit(64)?;
-        self.vm.finish()?;
-        self.vm.verify()?;
+        self.vm.work(64)?;
         show(&format!(
             "(VM on VF2: {} requests done, each once, all right)",
             self.vm.counts().completed,

@@ -37,9 +37,7 @@ impl Bench {
         let device = self.open()?;
         self.vm.attach(device);
         let queues = self.vm.bring_up()?;
-        self.vm.submit(8)?;
-        self.vm.finish()?;
-        self.vm.verify()?;
+        self.vm.work(8)?;
         Ok(queues)
     }
 

@@ -186,7 +186,7 @@ impl<'p> End<'p> {
         let device = vm.open(host.kind, self.function())?;
         vm.attach(device);
         vm.bring_up()?;
-        work(&mut vm)?;
+        vm.work(REQUESTS)?;
         Ok(vm)
     }
 
@@ -198,12 +198,6 @@ impl<'p> End<'p> {
         let file = device.set_state_with_file(State::PreCopy)?;
         file.read_available(STREAM_SIZE)
     }
-}
-
-fn work(vm: &mut Vm) -> Result<()> {
-    vm.submit(REQUESTS)?;
-    vm.finish()?;
-    vm.verify()
 }
 
 /// The VM moves with requests in flight.
@@ -218,7 +212,7 @@ fn go(source: End<'_>, target: End<'_>) -> Result<()> {
     transfer::load(&mut vm, device, &stopped.stream, &chunks)?;
     drop(stopped);
     vm.finish()?;
-    work(&mut vm)
+    vm.work(REQUESTS)
 }
 
 fn number(stream: &[u8], field: &Field) -> Result<u32> {
@@ -259,5 +253,5 @@ fn stay(source: End<'_>, target: End<'_>, field: &Field) -> Result<()> {
     drop(device);
 
     vm.device()?.set_state(State::Running)?;
-    work(&mut vm)
+    vm.work(REQUESTS)
 }

@@ -139,8 +139,6 @@ impl<'b> Lane<'b> {
         })?;
         // Not measured: whether it still works.
         self.barrier.wait();
-        vm.submit(4)?;
-        vm.finish()?;
-        vm.verify()
+        vm.work(4)
     }
 }

@@ -53,9 +53,7 @@ pub(super) fn io_test(bench: &mut Bench) -> Result<()> {
         told(bench, "io_test", "OK")?;
     }
     bench.files().no_data()?;
-    bench.vm.submit(16)?;
-    bench.vm.finish()?;
-    bench.vm.verify()
+    bench.vm.work(16)
 }
 
 /// Runs commands while requests are in flight; all must complete, once.
@@ -68,9 +66,7 @@ fn under_work(bench: &mut Bench, commands: &[&str]) -> Result<()> {
     control::set_latency(FAST)?;
     result?;
     bench.vm.finish()?;
-    bench.vm.submit(16)?;
-    bench.vm.finish()?;
-    bench.vm.verify()
+    bench.vm.work(16)
 }
 
 pub(super) fn save_and_resume(bench: &mut Bench) -> Result<()> {
@@ -103,9 +99,7 @@ pub(super) fn save_and_resume(bench: &mut Bench) -> Result<()> {
             bench.vm.device()?.state()?,
             State::Running,
         )?;
-        bench.vm.submit(32)?;
-        bench.vm.finish()?;
-        bench.vm.verify()?;
+        bench.vm.work(32)?;
     }
     Ok(())
 }
@@ -133,9 +127,7 @@ pub(super) fn unknown(bench: &mut Bench) -> Result<()> {
     bench.files().refuses(&"9".repeat(5000), Errno::INVAL)?;
     told(bench, "io_test", "OK")?;
     bench.files().no_data()?;
-    bench.vm.submit(16)?;
-    bench.vm.finish()?;
-    bench.vm.verify()
+    bench.vm.work(16)
 }
 
 /// Every errno that a command can fail with, and what is left of the device.
@@ -157,9 +149,7 @@ pub(super) fn failures(bench: &mut Bench) -> Result<()> {
             bench.vm.device()?.reset()?;
             bench.vm.start_over()?;
         }
-        bench.vm.submit(16)?;
-        bench.vm.finish()?;
-        bench.vm.verify()?;
+        bench.vm.work(16)?;
         bench.close()?;
     }
     // A load that fails in the middle leaves nothing to go on from.
@@ -178,9 +168,7 @@ pub(super) fn failures(bench: &mut Bench) -> Result<()> {
     bench.vm.start_over()?;
     bench.files().refuses("resume", Errno::INVAL)?;
     told(bench, "resume", "EINVAL")?;
-    bench.vm.submit(16)?;
-    bench.vm.finish()?;
-    bench.vm.verify()
+    bench.vm.work(16)
 }
 
 pub(super) fn busy(bench: &mut Bench) -> Result<()> {

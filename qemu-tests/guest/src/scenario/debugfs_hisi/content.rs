@@ -121,9 +121,7 @@ pub(super) fn both_sides(bench: &mut Bench) -> Result<()> {
     let mut expected = dump("Mig Data:", &stopped.stream);
     expected.push(format!("migrate data length: {STREAM_SIZE}"));
     equal("data", lines(&source), expected)?;
-    bench.vm.submit(16)?;
-    bench.vm.finish()?;
-    bench.vm.verify()
+    bench.vm.work(16)
 }
 
 /// Data stay when the device is closed, and are gone for the next owner.

@@ -147,9 +147,7 @@ fn leave(bench: &mut Bench, way: Way, state: State) -> Result<()> {
     match &file {
         Some(file) => go_on(file, state, &stream)?,
         None => {
-            bench.vm.submit(8)?;
-            bench.vm.finish()?;
-            bench.vm.verify()?;
+            bench.vm.work(8)?;
         }
     }
     waits(&task)?;
@@ -202,9 +200,7 @@ fn untold(bench: &mut Bench) -> Result<()> {
     let vf = bench.host.vfs[0].clone();
     let task = Task::start(move || vf.unbind())?;
     debug_files_go(bench)?;
-    bench.vm.submit(8)?;
-    bench.vm.finish()?;
-    bench.vm.verify()?;
+    bench.vm.work(8)?;
     waits(&task)?;
     bench.close()?;
     ends(&task)?;

@@ -91,9 +91,7 @@ fn enter(device: &Device, state: State, stream: &[u8]) -> Result<Option<DataFile
 /// The VM starts anew on a device that was reset, and works.
 fn starts_over(bench: &mut Bench) -> Result<()> {
     bench.vm.start_over()?;
-    bench.vm.submit(8)?;
-    bench.vm.finish()?;
-    bench.vm.verify()
+    bench.vm.work(8)
 }
 
 pub(super) fn pf_reset(options: &Options, report: &mut Report) -> Result<()> {
@@ -225,9 +223,7 @@ pub(super) fn bus_error(options: &Options, report: &mut Report) -> Result<()> {
             equal("state after it", device.state()?, state)?;
             drop(file);
             if state == State::Running {
-                bench.vm.submit(8)?;
-                bench.vm.finish()?;
-                bench.vm.verify()?;
+                bench.vm.work(8)?;
             }
             bench.close()?;
             bench.migrates().context("afterwards")

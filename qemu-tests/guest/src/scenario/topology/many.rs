@@ -148,9 +148,7 @@ fn do_not_move(host: &Host, vm: &mut Vm, to: usize, numbers: (u64, u64)) -> Resu
     drop(device);
     // The source goes on as if nothing had been.
     vm.device()?.set_state(State::Running)?;
-    vm.submit(8)?;
-    vm.finish()?;
-    vm.verify()
+    vm.work(8)
 }
 
 /// A VM and where it is.

@@ -28,9 +28,7 @@ fn under_work(bench: &mut Bench, stop: impl FnOnce(&mut Bench) -> Result<()>) ->
     control::set_latency(FAST)?;
     let result = result.and_then(|()| {
         bench.vm.finish()?;
-        bench.vm.submit(16)?;
-        bench.vm.finish()?;
-        bench.vm.verify()
+        bench.vm.work(16)
     });
     drop(bench.vm.detach()?);
     bench.vm.forget();
