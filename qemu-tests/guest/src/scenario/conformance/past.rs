@@ -37,8 +37,9 @@ pub(super) struct Past {
     /// The C driver has found a match since the device was opened.
     pub(super) matched: bool,
     pub(super) resuming: Option<Resuming>,
-    /// Bytes that were read of the newest session.
+    /// Bytes that were read of the newest session, of the C driver and of ours.
     pub(super) position: usize,
+    pub(super) our_position: usize,
     /// The device was stopped since it was opened or reset, or somebody has tried to.
     pub(super) stopped: bool,
     /// A state was saved or loaded since the device was opened or reset, or somebody has tried to
@@ -72,6 +73,7 @@ impl Default for Past {
             matched: false,
             resuming: None,
             position: 0,
+            our_position: 0,
             stopped: false,
             transferred: false,
             ours: None,
@@ -131,9 +133,12 @@ impl Past {
             Step::ResetPf => self.table_stuck = false,
             Step::SetState(_) => self.set_state(c),
             Step::Read(Which::Newest, _) => {
-                if let Ok(Value::Bytes(bytes)) = &c.answer {
-                    self.position += bytes.len();
-                }
+                let read = |side: &Observation| match &side.answer {
+                    Ok(Value::Bytes(bytes)) => bytes.len(),
+                    _ => 0,
+                };
+                self.position += read(c);
+                self.our_position += read(ours);
             }
             Step::Write {
                 which: Which::Newest,
@@ -170,6 +175,7 @@ impl Past {
         if matches!(c.answer, Ok(Value::Text(_))) {
             // A data file, and so a new session.
             self.position = 0;
+            self.our_position = 0;
             self.sessions += 1;
             self.resuming = (state == State::Resuming).then(Resuming::default);
             self.promise = if state == State::PreCopy && ready {

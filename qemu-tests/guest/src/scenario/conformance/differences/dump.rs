@@ -30,6 +30,14 @@ pub(super) fn dumps_of_session<'a>(case: &Case<'a>) -> Option<(Dump<'a>, Dump<'a
     dump(&case.c.answer, "Mig Data:").zip(dump(&case.ours.answer, "Mig Data:"))
 }
 
+/// The number of bytes that the session had, of the last lines of its dump.
+pub(super) fn length(rest: &[&str]) -> Option<usize> {
+    let [line] = rest else {
+        return None;
+    };
+    line.strip_prefix("migrate data length: ")?.parse().ok()
+}
+
 /// Whether two streams of bytes differ in these fields only.
 pub(super) fn differ_in<T: PartialEq>(
     one: &[T],

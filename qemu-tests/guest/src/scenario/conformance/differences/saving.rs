@@ -5,33 +5,40 @@
 use rustix::io::Errno;
 
 use super::Case;
-use super::dump::{differ_in, dumps_of_session};
+use super::dump::{differ_in, dumps_of_session, length};
 use crate::scenario::conformance::observation::Value;
-use crate::scenario::conformance::past::Promise;
+use crate::scenario::conformance::past::{Past, Promise};
 use crate::scenario::conformance::step::{Step, Which};
 use crate::scenario::conformance::stream::Field;
-use crate::scenario::transfer::MATCH_SIZE;
+use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::vfio::State;
 
 /// Where the streams of the two drivers differ.
 const EXTENSION: [Field; 3] = [Field::Minor, Field::Follows, Field::VfState];
 
-/// D-10: ours has promised the rest and keeps to it, though the driver in the VM has gone.
+/// D-10: ours has promised the rest and keeps to it, though the driver in the VM has gone. Where
+/// the C driver's stream ends, ours goes on with zeros.
 pub(super) fn promise(case: &Case<'_>) -> bool {
-    let more = match (&case.c.answer, &case.ours.answer) {
-        (Ok(Value::Bytes(c)), Ok(Value::Bytes(ours))) => c.len() < ours.len(),
-        (Ok(Value::Number(0)), Err(Errno::FAULT)) => true,
+    let Past {
+        position,
+        our_position,
+        ..
+    } = *case.past;
+    let kept = case.past.promise == Promise::Kept && our_position < STREAM_SIZE;
+    match (case.step, &case.c.answer, &case.ours.answer) {
+        (Step::Read(Which::Newest, _), Ok(Value::Bytes(c)), Ok(Value::Bytes(ours))) => {
+            kept && position + c.len() == MATCH_SIZE
+                && ours.split_at_checked(c.len()).is_some_and(|(same, more)| {
+                    differ_in(c, same, position, &EXTENSION) && more.iter().all(|byte| *byte == 0)
+                })
+        }
+        (Step::ReadToNowhere(Which::Newest, _), Ok(Value::Number(0)), Err(Errno::FAULT)) => {
+            kept && position == MATCH_SIZE
+        }
+        (Step::Debug(_), ..) => {
+            case.past.promised && zeros_behind_head(case, [MATCH_SIZE, STREAM_SIZE])
+        }
         _ => false,
-    };
-    match case.step {
-        Step::Read(Which::Newest, _) | Step::ReadToNowhere(Which::Newest, _) => {
-            more && case.past.promise == Promise::Kept
-        }
-        _ => {
-            case.past.promised
-                && matches!(dumps_of_session(case), Some(((_, c), (_, ours)))
-                    if c == ["migrate data length: 40"] && ours == ["migrate data length: 176"])
-        }
     }
 }
 
@@ -70,6 +77,12 @@ pub(super) fn stream_extension(case: &Case<'_>) -> bool {
 /// D-33: the C driver's dump does not end where the data end, and shows what a save had read when
 /// it failed.
 pub(super) fn half_saved(case: &Case<'_>) -> bool {
+    case.past.half_saved && zeros_behind_head(case, [MATCH_SIZE, MATCH_SIZE])
+}
+
+/// The dumps of sessions of these lengths have the same head, and in ours there are zeros behind
+/// it.
+fn zeros_behind_head(case: &Case<'_>, lengths: [usize; 2]) -> bool {
     let Some(((c, c_rest), (ours, our_rest))) = dumps_of_session(case) else {
         return false;
     };
@@ -79,9 +92,7 @@ pub(super) fn half_saved(case: &Case<'_>) -> bool {
     ) else {
         return false;
     };
-    case.past.half_saved
-        && c_rest == our_rest
-        && our_rest == ["migrate data length: 40"]
+    [length(&c_rest), length(&our_rest)] == lengths.map(Some)
         && differ_in(c, ours, 0, &EXTENSION)
         && behind.iter().all(|byte| *byte == "00")
 }
