@@ -12,7 +12,7 @@ SHELL := /bin/bash
 
 .PHONY: help
 help:
-	@echo 'Nothing is needed beforehand but Debian, root for its packages, and Rust:'
+	@echo 'Nothing is needed beforehand but Debian, make, and root for its packages:'
 	@echo '  demo       step a VF through migration on an emulated Kunpeng host'
 	@echo '  test       everything: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...;'
 	@echo '             KERNEL=kcsan: with the detector of data races)'
