@@ -6,10 +6,13 @@
 //! reports on the control port and powers the machine off. It is also the VFIO client of the
 //! scenarios: it holds the memory of a VM and does what a VM's driver does.
 
+#![deny(unsafe_code)]
+
 mod control;
 mod crypto_judge;
 mod engine;
 mod expect;
+#[allow(unsafe_code, reason = "it is what this module is for")]
 mod ffi;
 mod host;
 mod leaks;
