@@ -10,6 +10,7 @@ mod content;
 mod files;
 mod history;
 mod lifetime;
+mod owners;
 mod reading;
 mod refusals;
 
@@ -78,7 +79,7 @@ const CHECKS: [(&str, Check); 25] = [
     ),
     (
         "R10: sessions, owners and binds under readers",
-        reading::under_readers,
+        owners::under_readers,
     ),
 ];
 
