@@ -60,7 +60,9 @@ impl Waiters {
         Self(SetOnce::new())
     }
 
-    /// Lets all who wait look again; to be called after what [`Source::ahead`](super::Source::ahead) says has changed.
+    /// Lets all who wait look again; to be called after what [`Source::ahead`] says has changed.
+    ///
+    /// [`Source::ahead`]: super::Source::ahead
     pub fn wake(&self) {
         if let Some(queue) = self.0.as_ref() {
             queue.notify_all();
