@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What a machine has, and what it is to do.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::artifacts::{Artifacts, Suite};
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    name: String,
+    /// What the logs are named by; the scenario and its parameters.
+    pub(super) label: String,
+    parameters: Vec<String>,
+    /// Id, and what comes after `-device`.
+    pub(super) accelerators: Vec<(&'static str, String)>,
+    /// What comes after `-device`.
+    functions: Vec<String>,
+    /// What comes after `-netdev`.
+    network: Option<String>,
+    /// A module that takes the place of ours of its name.
+    pub(super) module: Option<PathBuf>,
+    /// As QEMU takes it, if it is not what the machine needs in any case.
+    memory: Option<&'static str>,
+    /// Whether the machine's time is counted in instructions.
+    counted: bool,
+    /// Whose QEMU it has, if it can have guests of its own.
+    pub(super) monitor: Option<Suite>,
+    pub(super) deadline: Duration,
+}
+
+impl Scenario {
+    /// The scenario the guest program knows by this name, on a machine with one ZIP accelerator
+    /// of hardware V3.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            label: name.into(),
+            parameters: Vec::new(),
+            accelerators: vec![("zip0", "hisi-zip".into())],
+            functions: Vec::new(),
+            network: None,
+            module: None,
+            memory: None,
+            counted: false,
+            monitor: None,
+            deadline: Duration::from_secs(240),
+        }
+    }
+
+    /// A parameter for the guest program, by way of the kernel's command line.
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.parameters.push(format!("{key}={value}"));
+        // No commas: QEMU takes them for the end of a file's name.
+        self.label = format!("{}-{}", self.label, value.replace(',', "+"));
+        self
+    }
+
+    /// One more accelerator: its id, and what comes after `-device`.
+    pub fn accelerator(mut self, id: &'static str, device: &str) -> Self {
+        self.accelerators.push((id, device.into()));
+        self
+    }
+
+    /// One accelerator of each engine: `zip0`, `sec0` and `hpre0`.
+    pub fn all_engines(self) -> Self {
+        self.accelerator("sec0", "hisi-sec")
+            .accelerator("hpre0", "hisi-hpre")
+    }
+
+    /// The engines that the scenario is about, with commas between them: `zip`, `sec`, `hpre`. The
+    /// machine has them.
+    pub fn engines(self, names: &str) -> Self {
+        let more = [("sec", "sec0", "hisi-sec"), ("hpre", "hpre0", "hisi-hpre")];
+        more.into_iter()
+            .filter(|(name, ..)| names.split(',').any(|wanted| wanted == *name))
+            .fold(self.with("engines", names), |scenario, (_, id, device)| {
+                scenario.accelerator(id, device)
+            })
+    }
+
+    /// A PCI function that is no accelerator: what comes after `-device`.
+    pub fn function(mut self, device: &str) -> Self {
+        self.functions.push(device.into());
+        self
+    }
+
+    /// A network card, `nic`, with a cable to another machine: the network's end, as it comes after
+    /// `-netdev` but for the id, and the card's address.
+    pub fn network(mut self, end: &str, mac: &str) -> Self {
+        self.network = Some(format!("{end},id=cable"));
+        // Frames as long as between real hosts, and no firmware to boot from.
+        self.function(&format!(
+            "virtio-net-pci,id=nic,netdev=cable,mac={mac},host_mtu=9000,romfile="
+        ))
+    }
+
+    /// A property of the accelerators so far.
+    pub fn property(mut self, name: &str, value: &str) -> Self {
+        for (_, device) in &mut self.accelerators {
+            *device = format!("{device},{name}={value}");
+        }
+        self
+    }
+
+    /// The accelerators' PCI revision: 0x21 is hardware V2, 0x30 V3, 0x50 V4, 0x51 V5.
+    pub fn revision(mut self, revision: u8) -> Self {
+        self.label = format!("{}-rev{revision:x}", self.label);
+        self.property("revision", &revision.to_string())
+    }
+
+    /// A module of ours is this one, with the same name.
+    pub fn module(mut self, module: &Path) -> Self {
+        self.module = Some(module.to_owned());
+        self
+    }
+
+    /// How much memory the machine has, as QEMU takes it.
+    pub fn memory(mut self, size: &'static str) -> Self {
+        self.memory = Some(size);
+        self
+    }
+
+    /// The machine's time is a nanosecond for each instruction, and what it waits for comes at once:
+    /// times measured in it do not depend on this machine. One CPU, and slower.
+    pub fn counted(mut self) -> Self {
+        self.counted = true;
+        self
+    }
+
+    /// The machine has EL2, for KVM, and all that guests need: a VM monitor and what they boot.
+    pub fn hypervisor(self) -> Self {
+        self.monitor(Suite::Trixie)
+    }
+
+    /// As [`Self::hypervisor`], with the VM monitor of that suite of Debian.
+    pub fn monitor(mut self, suite: Suite) -> Self {
+        if suite != Suite::Trixie {
+            self.label = format!("{}-{suite}", self.label);
+        }
+        self.monitor = Some(suite);
+        self
+    }
+
+    /// How long the machine may take with the normal kernel, in seconds (240 if not said).
+    pub fn within(mut self, seconds: u64) -> Self {
+        self.deadline = Duration::from_secs(seconds);
+        self
+    }
+
+    /// The command that boots it, with the sockets in that folder and the console where it says.
+    pub(super) fn qemu(&self, artifacts: &Artifacts, sockets: &Path, console: &str) -> Command {
+        let mut command = Command::new(&artifacts.qemu);
+        command
+            .arg("-M")
+            .arg(format!(
+                "virt,gic-version=3,iommu=smmuv3,its=on,virtualization={}",
+                if self.monitor.is_some() { "on" } else { "off" }
+            ))
+            .arg("-cpu")
+            // A counter that counts each nanosecond, where each is an instruction.
+            .arg(if self.counted {
+                "cortex-a76,cntfrq=1000000000"
+            } else {
+                "cortex-a76"
+            })
+            .arg("-m")
+            .arg(match self.memory {
+                Some(size) => size,
+                None if self.monitor.is_some() => "3G",
+                None if artifacts.debug => "2G",
+                None => "1G",
+            })
+            .args(if self.counted {
+                ["-smp", "1", "-icount", "shift=0,sleep=off"]
+            } else {
+                ["-smp", "2", "-accel", "tcg,thread=multi,tb-size=128"]
+            })
+            .args(["-nodefaults", "-nographic", "-no-reboot"])
+            .args(["-serial", console])
+            .args(["-serial", "chardev:control"])
+            .arg("-chardev")
+            .arg(format!(
+                "socket,id=control,path={}/control",
+                sockets.display()
+            ))
+            .arg("-chardev")
+            .arg(format!("socket,id=qmp,path={}/qmp", sockets.display()))
+            .args(["-mon", "chardev=qmp,mode=control"])
+            .arg("-kernel")
+            .arg(&artifacts.image)
+            .arg("-initrd")
+            .arg(match self.monitor {
+                Some(suite) => artifacts.initrd_vmm(suite),
+                None => &artifacts.initrd,
+            })
+            .arg("-append")
+            .arg(format!(
+                "console=ttyAMA0 panic=-1 slowness={} scenario={} {}",
+                artifacts.slowness(),
+                self.name,
+                self.parameters.join(" ")
+            ));
+        if let Some(network) = &self.network {
+            command.args(["-netdev", network]);
+        }
+        let accelerators = self
+            .accelerators
+            .iter()
+            .map(|(id, device)| format!("{device},id={id}"));
+        for (n, device) in accelerators.chain(self.functions.clone()).enumerate() {
+            command
+                .arg("-device")
+                .arg(format!(
+                    "pcie-root-port,id=port{n},bus=pcie.0,chassis={}",
+                    n + 1
+                ))
+                .arg("-device")
+                .arg(format!("{device},bus=port{n}"));
+        }
+        command
+    }
+}
