@@ -96,6 +96,11 @@ impl Choices {
         self.drivers.contains(&"c")
     }
 
+    /// The drivers of the place that the guest begins at, and of the other one: `rust` or `c`.
+    pub fn drivers(&self) -> [&'static str; 2] {
+        self.drivers
+    }
+
     fn machine(&self, scenario: Scenario) -> Scenario {
         let scenario = scenario.within(WITHIN).monitor(self.suite);
         let scenario = (self.others.iter())

@@ -4,12 +4,8 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, Result, ensure};
+use host::migrate::{Summary, events};
 use host::{Artifacts, Outcome, Pair, pair};
-
-/// A guest's way to the other host and back.
-fn round_trip() -> Pair {
-    Pair::new("guest-between").both(|host| host.with("rounds", "1").within(1800))
-}
 
 fn run(pair: Pair) -> Result<[Outcome; 2]> {
     pair.run(&Artifacts::load()?, |line| println!("{line}"))
@@ -19,9 +15,19 @@ fn run_clean(pair: Pair) -> Result<()> {
     pair::judge(&run(pair)?, Outcome::expect_clean)
 }
 
+/// A guest's way to the other host and back, with these drivers and those of VFIO.
+fn round_trip(drivers: [&str; 2], vfio: [&str; 2]) -> Result<[Outcome; 2]> {
+    let pair = Pair::new("guest-between").both(|host| host.with("rounds", "1").within(1800));
+    let pair = pair.with_each("driver", drivers).with_each("vfio", vfio);
+    let outcomes = run(pair)?;
+    pair::judge(&outcomes, Outcome::expect_clean)?;
+    Summary::of(&events(&outcomes)?).judge(drivers)?;
+    Ok(outcomes)
+}
+
 #[test]
 fn migrates_to_another_host_and_back() -> Result<()> {
-    run_clean(round_trip())
+    round_trip(["rust"; 2], ["rust"; 2]).map(drop)
 }
 
 #[test]
@@ -32,10 +38,13 @@ fn stays_at_work_where_it_is_when_the_network_fails() -> Result<()> {
 /// From a host with all of Linux's own, to one with ours, and back.
 #[test]
 fn migrates_from_the_c_driver_and_back() -> Result<()> {
-    let pair = round_trip()
-        .with_each("driver", ["c", "rust"])
-        .with_each("vfio", ["c", "rust"]);
-    run_clean(pair)
+    let outcomes = round_trip(["c", "rust"], ["c", "rust"])?;
+    for (outcome, ours) in outcomes.iter().zip([false, true]) {
+        let log = outcome.kernel_log()?;
+        let told = log.contains("loading out-of-tree module");
+        ensure!(told == ours, "modules that are not of the tree: {told}");
+    }
+    Ok(())
 }
 
 /// What is told of two hosts of which some fail on purpose: of the first machine that is named, and

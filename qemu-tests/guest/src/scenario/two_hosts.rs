@@ -154,7 +154,8 @@ impl Site {
         // Closing the VFs makes their history a thing of the past.
         self.place.tell_sessions()?;
         self.leave_vmm()?.quit()?;
-        let requests = load.done - begun.before.done;
+        let requests = load.done.checked_sub(begun.before.done);
+        let requests = requests.context("requests that were done are forgotten")?;
         tell_leg(figures.leg(number, self.place.names(), begun.to, requests));
         Ok(())
     }

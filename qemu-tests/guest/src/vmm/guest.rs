@@ -5,7 +5,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -153,24 +153,24 @@ impl Guest {
         words.into_iter().chain(more).map(str::to_owned).collect()
     }
 
-    /// The guest has gone to another host, or to a file.
+    /// The guest has gone to another host, or to a file. Nothing of what it has told is left here.
     pub(crate) fn leaves(&self) -> Result<Luggage> {
         let begun = [self.console.begun()?, self.control.begun()?];
-        let heard = self.heard(Heard::clone);
+        let heard = std::mem::take(&mut *lock(&self.heard));
         Ok(Luggage { heard, begun })
     }
 
     /// The guest comes from another host, or from a file; it has not gone on yet.
     pub(crate) fn arrives(&self, luggage: Luggage) {
         let Luggage { heard, begun } = luggage;
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = heard;
+        *lock(&self.heard) = heard;
         let [console, control] = begun;
         self.console.begin(console);
         self.control.begin(control);
     }
 
     fn heard<T>(&self, look: impl FnOnce(&Heard) -> T) -> T {
-        look(&self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&lock(&self.heard))
     }
 
     /// What the guest has done, by engine.
@@ -254,17 +254,36 @@ impl Guest {
         // It waits for an answer before it powers off.
         vmm.orders().send("ok null")?;
         let results = self.heard(|heard| heard.results.clone());
-        let wrong = results
-            .iter()
-            .any(|line| line.starts_with("not ok") || line.starts_with("Bail out!"));
-        let planned = results.iter().any(|line| line.starts_with("1.."));
-        ensure!(planned && !wrong, "{}", results.join("\n"));
+        judge(&results).with_context(|| results.join("\n"))?;
         Ok(self.load())
     }
 }
 
+/// The results must be good, and all of them there, as they were written: whoever had the guest then.
+fn judge(results: &[String]) -> Result<()> {
+    let (mut good, mut planned) = (0, None);
+    for line in results {
+        if line.starts_with("ok ") {
+            good += 1;
+        } else if let Some(plan) = line.strip_prefix("1..") {
+            planned = Some(plan.parse()?);
+        } else {
+            ensure!(line.starts_with('#'), "the guest says {line:?}");
+        }
+    }
+    ensure!(
+        planned == Some(good),
+        "{planned:?} results were to come, {good} did"
+    );
+    Ok(())
+}
+
+fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn hear(heard: &Mutex<Heard>, line: &str) {
-    let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut heard = lock(heard);
     // What the guest was about to say when it was reset has no end.
     if line.ends_with(BOOTED) {
         *heard = Heard {
@@ -290,5 +309,28 @@ fn hear(heard: &Mutex<Heard>, line: &str) {
         heard.ended = true;
     } else {
         heard.results.push(line.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judge;
+
+    #[test]
+    fn results_that_are_not_good_or_not_there_are_noticed() {
+        let judged = |text: &str| {
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            judge(&lines)
+        };
+        judged("# all went well\nok 1 self-tests\nok 2 zip\n1..2").unwrap();
+        for wrong in [
+            "not ok 1 self-tests\nok 2 zip\n1..2",
+            "ok 2 zip\n1..2",
+            "ok 1 self-tests\nok 2 zip",
+            "ok 1 self-tests\ns\":{\"zip\":{\"done\":7}}}\nok 2 zip\n1..2",
+            "ok 1 self-tests\nok 2 zip\n1..2\nBail out! no work",
+        ] {
+            judged(wrong).unwrap_err();
+        }
     }
 }
