@@ -213,11 +213,10 @@ impl Drop for PfExclusive {
 /// # Invariants
 ///
 /// `raw` is zeroed but for what hisi_qm's mailbox functions use. Its `io_base` is the function
-/// block of `hal` and its `pdev` is `_pdev`; both live as long as `self`.
-#[pin_data]
+/// block of `hal` and its `pdev` is `pdev`; both live as long as `self`.
 pub(crate) struct VfQm {
-    #[pin]
-    raw: Opaque<bindings::hisi_qm>,
+    /// By itself, as its lock must stay where it is.
+    raw: Pin<KBox<Opaque<bindings::hisi_qm>>>,
     hal: KBox<dyn Hal>,
     pdev: ARef<pci::Device>,
 }
@@ -229,29 +228,30 @@ unsafe impl Sync for VfQm {}
 
 impl VfQm {
     /// The queue manager of the VF `pdev` of the PF `pf`, whose registers are reached by `hal`.
-    pub(crate) fn new<'a>(
-        pdev: &'a pci::Device,
-        pf: &'a PfQm,
-        hal: KBox<dyn Hal>,
-    ) -> impl PinInit<Self> + 'a {
-        let io_base = hal.function_ptr();
-        pin_init!(Self {
-            raw <- Opaque::ffi_init(move |slot: *mut bindings::hisi_qm| {
-                // SAFETY: `slot` is valid for writes, and all zeroes is a valid `hisi_qm`. The
-                // lock's name and class are static.
-                unsafe {
-                    slot.write_bytes(0, 1);
-                    (*slot).fun_type = bindings::qm_fun_type_QM_HW_VF;
-                    (*slot).ver = pf.version();
-                    (*slot).pdev = core::ptr::from_ref(pdev).cast_mut().cast();
-                    (*slot).io_base = io_base;
-                    kernel::bindings::__mutex_init(
-                        &raw mut (*slot).mailbox_lock,
-                        c"hisi_acc_vfio_pci_rs::mailbox".as_char_ptr(),
-                        static_lock_class!().as_ptr(),
-                    );
-                }
-            }),
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
+    pub(crate) fn new(pdev: &pci::Device, pf: &PfQm, hal: KBox<dyn Hal>) -> Result<Self> {
+        let raw = Opaque::ffi_init(|slot: *mut bindings::hisi_qm| {
+            // SAFETY: `slot` is valid for writes, and all zeroes is a valid `hisi_qm`. The lock's
+            // name and class are static.
+            unsafe {
+                slot.write_bytes(0, 1);
+                (*slot).fun_type = bindings::qm_fun_type_QM_HW_VF;
+                (*slot).ver = pf.version();
+                (*slot).pdev = core::ptr::from_ref(pdev).cast_mut().cast();
+                (*slot).io_base = hal.function_ptr();
+                kernel::bindings::__mutex_init(
+                    &raw mut (*slot).mailbox_lock,
+                    c"hisi_acc_vfio_pci_rs::mailbox".as_char_ptr(),
+                    static_lock_class!().as_ptr(),
+                );
+            }
+        });
+        // INVARIANT: as initialised above; `hal` and `pdev` are kept.
+        Ok(Self {
+            raw: KBox::pin_init(raw, GFP_KERNEL)?,
             hal,
             pdev: pdev.into(),
         })

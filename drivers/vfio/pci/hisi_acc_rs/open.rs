@@ -57,7 +57,7 @@ impl Identity {
 
 /// An open device.
 pub(crate) struct Open {
-    pub(crate) vf: Pin<KBox<VfQm>>,
+    pub(crate) vf: VfQm,
     pub(crate) identity: Identity,
     /// Whether the guest's driver has set the function up, if that is known since it was stopped.
     ready: Option<bool>,
@@ -72,7 +72,7 @@ impl Open {
     ///
     /// # Errors
     ///
-    /// Those of [`Mode::connect`] and of [`VfQm::queues`].
+    /// Those of [`Mode::connect`], of [`VfQm::new`] and of [`VfQm::queues`].
     pub(crate) fn new(
         pdev: &pci::Device,
         hw: &Hardware,
@@ -80,7 +80,7 @@ impl Open {
         known: Option<Identity>,
     ) -> Result<Self> {
         let hal = mode.connect(pdev, &hw.pf, hw.function)?;
-        let vf = KBox::pin_init(VfQm::new(pdev, &hw.pf, hal), GFP_KERNEL)?;
+        let vf = VfQm::new(pdev, &hw.pf, hal)?;
         let identity = match known {
             Some(identity) => identity,
             None => Identity::ask(&vf, hw)?,
