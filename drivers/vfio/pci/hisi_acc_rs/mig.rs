@@ -83,6 +83,14 @@ impl Vf {
         }
     }
 
+    /// Remembers how the arc that was begun last has ended, and tells it.
+    fn ended(&mut self, arc: MigArc, result: Result) {
+        let step = self.history.step(arc, result);
+        if let Some(open) = &self.open {
+            trace::arc(open.vf.pdev(), &step);
+        }
+    }
+
     /// Remembers why the session's data are refused; tells it once.
     fn refuse(&mut self, reject: Reject) {
         if let (Some(id), Some(open)) = (self.history.refuse(reject), &self.open) {
@@ -172,21 +180,17 @@ impl Migrate for Vf {
         self.history.start(arc);
     }
 
-    fn arc_ended(&mut self, arc: MigArc, result: Result<(), Failure>) {
-        if let Err(failure) = result {
-            self.note(arc, failure.into());
+    fn arc_walked(&mut self, arc: MigArc) {
+        self.ended(arc, Ok(()));
+        if arc.ends().1 == State::Running {
+            self.history.settle();
         }
-        let step = self.history.step(arc, result.map_err(Error::from));
-        if let Some(open) = &self.open {
-            trace::arc(open.vf.pdev(), &step);
-        }
-        let (from, to) = arc.ends();
-        let now = match result {
-            Ok(()) => to,
-            Err(Failure::Kept(_)) => from,
-            Err(Failure::Broken(_)) => State::Error,
-        };
-        if now == State::Running {
+    }
+
+    fn arc_failed(&mut self, arc: MigArc, failure: Failure) {
+        self.note(arc, failure.into());
+        self.ended(arc, Err(failure.into()));
+        if arc.ends().0 == State::Running && matches!(failure, Failure::Kept(_)) {
             self.history.settle();
         }
     }

@@ -154,7 +154,7 @@ impl<M: Migrate> Owner<M> {
         self.driver.arc_begins(arc);
         match self.try_walk(core, arc) {
             Ok(file) => {
-                self.driver.arc_ended(arc, Ok(()));
+                self.driver.arc_walked(arc);
                 Ok(file)
             }
             Err(failure) => Err(self.fail(arc, failure)),
@@ -163,7 +163,7 @@ impl<M: Migrate> Owner<M> {
 
     /// `arc` has failed.
     fn fail(&mut self, arc: MigArc, failure: Failure) -> Error {
-        self.driver.arc_ended(arc, Err(failure));
+        self.driver.arc_failed(arc, failure);
         if let Failure::Broken(error) = failure {
             self.enter(Doing::Failed(arc, error));
         }

@@ -111,11 +111,11 @@ pub trait Migrate: Send + Unpin + 'static {
     /// `arc` is about to be walked.
     fn arc_begins(&mut self, _arc: MigArc) {}
 
-    /// `arc` was walked, or was not. Of an arc that leads to [`State::Error`] this comes before
-    /// the end of the session, of others after it.
-    ///
-    /// [`State::Error`]: super::State::Error
-    fn arc_ended(&mut self, _arc: MigArc, _result: Result<(), Failure>) {}
+    /// `arc` was walked. A session that it ends has ended.
+    fn arc_walked(&mut self, _arc: MigArc) {}
+
+    /// `arc` was not walked. A session that ends by [`Failure::Broken`] has not ended yet.
+    fn arc_failed(&mut self, _arc: MigArc, _failure: Failure) {}
 
     /// A session has begun, on the arc that is being walked. There is one at a time.
     fn session_begun(&mut self, _role: Role) {}

@@ -136,8 +136,12 @@ mod suite {
             self.tell(Told::Begins(arc));
         }
 
-        fn arc_ended(&mut self, arc: MigArc, result: Result<(), Failure>) {
-            self.tell(Told::Ended(arc, result));
+        fn arc_walked(&mut self, arc: MigArc) {
+            self.tell(Told::Ended(arc, Ok(())));
+        }
+
+        fn arc_failed(&mut self, arc: MigArc, failure: Failure) {
+            self.tell(Told::Ended(arc, Err(failure)));
         }
 
         fn session_begun(&mut self, role: Role) {
