@@ -58,43 +58,38 @@ type Source<M> = Arc<Readable<Saving<ImageOf<M>>>>;
 /// A session that the user writes to.
 type Sink<M> = Arc<Resuming<<M as Migrate>::Expected>>;
 
-/// What a device is doing, one value for each state of the protocol.
+/// What a device is doing: one value for each state of the protocol, in the order of their numbers.
 enum Doing<M: Migrate> {
-    Running {
-        p2p: bool,
-    },
-    PreCopy {
-        session: Source<M>,
-        p2p: bool,
-    },
-    Stop,
-    StopCopy(Source<M>),
-    Resuming(Sink<M>),
     /// Only a reset leads out. The arc that ended here, and what went wrong.
     Failed(MigArc, Error),
+    Stop,
+    Running,
+    StopCopy(Source<M>),
+    Resuming(Sink<M>),
+    RunningP2p,
+    PreCopy(Source<M>),
+    PreCopyP2p(Source<M>),
 }
 
 impl<M: Migrate> Doing<M> {
-    /// As after a reset.
-    const RUNNING: Self = Self::Running { p2p: false };
-
     fn state(&self) -> State {
         match self {
-            Self::Running { p2p: false } => State::Running,
-            Self::Running { p2p: true } => State::RunningP2p,
-            Self::PreCopy { p2p: false, .. } => State::PreCopy,
-            Self::PreCopy { p2p: true, .. } => State::PreCopyP2p,
+            Self::Failed(..) => State::Error,
             Self::Stop => State::Stop,
+            Self::Running => State::Running,
             Self::StopCopy(_) => State::StopCopy,
             Self::Resuming(_) => State::Resuming,
-            Self::Failed(..) => State::Error,
+            Self::RunningP2p => State::RunningP2p,
+            Self::PreCopy(_) => State::PreCopy,
+            Self::PreCopyP2p(_) => State::PreCopyP2p,
         }
     }
 
-    /// Enters or leaves the P2P state of what goes on otherwise unchanged.
-    fn set_p2p(&mut self, now: bool) {
-        if let Self::Running { p2p } | Self::PreCopy { p2p, .. } = self {
-            *p2p = now;
+    /// The session that begins before the device stops, in the states in which it does.
+    fn begun(&self) -> Result<&Source<M>> {
+        match self {
+            Self::PreCopy(session) | Self::PreCopyP2p(session) => Ok(session),
+            _ => Err(EINVAL),
         }
     }
 }
@@ -133,9 +128,11 @@ impl<M: Migrate> Owner<M> {
     /// Enters a state; the session of the one that is left is over.
     fn enter(&mut self, next: Doing<M>) {
         let session = match core::mem::replace(&mut self.doing, next) {
-            Doing::PreCopy { session, .. } | Doing::StopCopy(session) => Session::save(session),
+            Doing::PreCopy(session) | Doing::PreCopyP2p(session) | Doing::StopCopy(session) => {
+                Session::save(session)
+            }
             Doing::Resuming(session) => Session::resume(session),
-            Doing::Running { .. } | Doing::Stop | Doing::Failed(..) => return,
+            Doing::Failed(..) | Doing::Stop | Doing::Running | Doing::RunningP2p => return,
         };
         self.driver.session_ended(session);
     }
@@ -173,15 +170,23 @@ impl<M: Migrate> Owner<M> {
     fn try_walk(&mut self, core: &Core, arc: MigArc) -> Result<Option<ARef<File>>, Failure> {
         let driver = &mut self.driver;
         let (next, file) = match arc {
-            // Where what goes on goes on, nothing ends.
-            MigArc::RunningToRunningP2p | MigArc::PreCopyToPreCopyP2p => {
+            MigArc::RunningToRunningP2p => {
                 driver.quiesce(core)?;
-                self.doing.set_p2p(true);
+                (Doing::RunningP2p, None)
+            }
+            MigArc::RunningP2pToRunning => {
+                driver.unquiesce(core)?;
+                (Doing::Running, None)
+            }
+            // The session goes on, so the state that it was in is not left by `enter()`.
+            MigArc::PreCopyToPreCopyP2p => {
+                driver.quiesce(core)?;
+                self.doing = Doing::PreCopyP2p(self.doing.begun()?.clone());
                 return Ok(None);
             }
-            MigArc::RunningP2pToRunning | MigArc::PreCopyP2pToPreCopy => {
+            MigArc::PreCopyP2pToPreCopy => {
                 driver.unquiesce(core)?;
-                self.doing.set_p2p(false);
+                self.doing = Doing::PreCopy(self.doing.begun()?.clone());
                 return Ok(None);
             }
             MigArc::PreCopyToStopCopy | MigArc::PreCopyP2pToStopCopy => {
@@ -192,19 +197,25 @@ impl<M: Migrate> Owner<M> {
                 driver.stop(core)?;
                 (Doing::Stop, None)
             }
-            MigArc::StopToRunning | MigArc::StopToRunningP2p => {
+            MigArc::StopToRunning => {
                 driver.start(core)?;
-                let p2p = arc == MigArc::StopToRunningP2p;
-                (Doing::Running { p2p }, None)
+                (Doing::Running, None)
+            }
+            MigArc::StopToRunningP2p => {
+                driver.start(core)?;
+                (Doing::RunningP2p, None)
             }
             MigArc::RunningToPreCopy | MigArc::RunningP2pToPreCopyP2p => {
                 let head = Data::head(driver.save_head(core)?, M::Expected::HEAD);
                 let (session, file) = self.begin_saving(Saving::pre_copy(&head)?)?;
-                let p2p = arc == MigArc::RunningP2pToPreCopyP2p;
-                (Doing::PreCopy { session, p2p }, Some(file))
+                let next = match arc {
+                    MigArc::RunningToPreCopy => Doing::PreCopy(session),
+                    _ => Doing::PreCopyP2p(session),
+                };
+                (next, Some(file))
             }
-            MigArc::PreCopyToRunning => (Doing::RUNNING, None),
-            MigArc::PreCopyP2pToRunningP2p => (Doing::Running { p2p: true }, None),
+            MigArc::PreCopyToRunning => (Doing::Running, None),
+            MigArc::PreCopyP2pToRunningP2p => (Doing::RunningP2p, None),
             MigArc::StopToStopCopy => {
                 let data = driver.save(core, None)?;
                 let (session, file) = self.begin_saving(Saving::stop_copy(&data)?)?;
@@ -243,9 +254,7 @@ impl<M: Migrate> Owner<M> {
 
     /// Stops the device and completes the session that has begun before.
     fn stop_and_copy(&mut self, core: &Core) -> Result<Doing<M>, Failure> {
-        let Doing::PreCopy { session, .. } = &self.doing else {
-            return Err(EINVAL.into());
-        };
+        let session = self.doing.begun()?;
         let driver = &mut self.driver;
         driver.stop(core)?;
         let saved = driver
@@ -307,7 +316,7 @@ impl<M: Migrate> DerefMut for Owner<M> {
 
 impl<M: Migrate> Reset for Owner<M> {
     fn reset(&mut self) {
-        self.enter(Doing::RUNNING);
+        self.enter(Doing::Running);
         self.driver.reset();
     }
 }
@@ -337,7 +346,7 @@ impl<M: Migrate> Machine<M> {
         pin_init!(Self {
             owner <- Guarded::new(Owner {
                 driver,
-                doing: Doing::RUNNING,
+                doing: Doing::Running,
             }),
         })
     }
@@ -409,7 +418,7 @@ impl<M: Migrate> Migration for Machine<M> {
 
     fn closed(&self) {
         self.with(|owner| {
-            owner.enter(Doing::RUNNING);
+            owner.enter(Doing::Running);
             owner.driver.closed();
         });
     }
