@@ -46,7 +46,8 @@ pub struct PrecopyInfo {
 ///
 /// No method waits for anything that can wait for user memory.
 pub trait Source: Send + Sync + 'static {
-    /// The data from `position` on, or a first part of them; nothing at their end.
+    /// The data from `position` on, or a first part of them, which is what a read gets; nothing at
+    /// their end.
     ///
     /// # Errors
     ///

@@ -136,28 +136,15 @@ impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
     fn copy_out(readable: &Readable<S>, user: UserSlice) -> Result<usize> {
         let mut writer = user.writer();
         let mut position = readable.position.lock();
-        let mut done = 0;
 
-        loop {
-            let step = readable.ahead(*position).and_then(|bytes| {
-                let count = bytes.len().min(writer.len());
-                writer.write_slice(&bytes[..count])?;
-                Ok(count)
-            });
-            match step {
-                Ok(count) => {
-                    *position += count;
-                    done += count;
-                    if count == 0 || writer.is_empty() {
-                        return Ok(done);
-                    }
-                }
-                Err(_) if done > 0 => return Ok(done),
-                // Who asks for nothing misses nothing.
-                Err(e) if e == ENOMSG && writer.is_empty() => return Ok(0),
-                Err(e) => return Err(e),
-            }
-        }
+        let bytes = match readable.ahead(*position) {
+            // Who asks for nothing misses nothing.
+            Err(e) if e == ENOMSG && writer.is_empty() => &[],
+            ahead => ahead?,
+        };
+        let count = writer.write_slice_partial(bytes, 0)?;
+        *position += count;
+        Ok(count)
     }
 
     /// # Safety
