@@ -19,11 +19,13 @@ pub struct Moment(bindings::ktime_t);
 
 impl Moment {
     /// What the clock says.
+    #[inline]
     pub fn now() -> Self {
         Self(Monotonic::ktime_get())
     }
 
     /// The time that has passed since then.
+    #[inline]
     pub fn elapsed(self) -> Delta {
         Delta::from_nanos(Monotonic::ktime_get() - self.0)
     }

@@ -266,6 +266,7 @@ impl<T: device::Operations> VTable<T> {
 
 impl Core {
     /// The next state on the core's path from `current` to `target`.
+    #[inline]
     fn next_state(&self, current: State, target: State) -> Result<State> {
         // The core takes it for a driver's fault to be asked for a way out of ERROR, and warns;
         // but any user can ask.
@@ -289,6 +290,7 @@ impl Core {
     /// never is.
     ///
     /// C: `vfio_mig_get_next_state()`
+    #[inline]
     pub fn next_arc(&self, current: State, target: State) -> Result<MigArc> {
         let next = self.next_state(current, target)?;
         MigArc::between(current, next).ok_or(EINVAL)

@@ -54,14 +54,18 @@ impl<T: Reset + Unpin> Guarded<T> {
     /// `f` finds the data as the last reset that is done has left them.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let mut data = self.data.lock();
-        self.catch_up(&mut data);
+        if self.is_pending() {
+            self.catch_up(&mut data);
+        }
         let result = f(&mut data);
         drop(data);
 
         // Orders the unlocking before the look at `apply`: a reset that found the mutex taken is
         // seen here. `reset_end()` has the other half.
         smp_mb(Full);
-        self.apply_pending();
+        if self.is_pending() {
+            self.apply_pending();
+        }
         result
     }
 
@@ -83,10 +87,17 @@ impl<T: Reset + Unpin> Guarded<T> {
         self.apply_pending();
     }
 
+    /// Whether a reset has happened that the data do not know of. Mostly there was none.
+    #[inline]
+    fn is_pending(&self) -> bool {
+        self.apply.load(Relaxed)
+    }
+
     /// Has the data learn of a reset, unless another has their lock: that one looks again when it
     /// has given it back.
+    #[cold]
     fn apply_pending(&self) {
-        while self.apply.load(Relaxed) {
+        while self.is_pending() {
             let Some(mut data) = self.data.try_lock() else {
                 return;
             };
@@ -96,8 +107,10 @@ impl<T: Reset + Unpin> Guarded<T> {
         }
     }
 
+    /// Has the data learn of a reset, unless they know of it by now.
+    #[cold]
     fn catch_up(&self, data: &mut T) {
-        if self.apply.load(Relaxed) && self.apply.xchg(false, Full) {
+        if self.apply.xchg(false, Full) {
             data.reset();
         }
     }

@@ -204,6 +204,7 @@ impl History {
     }
 
     /// The arc that was begun last was walked, or not. Returns what is kept of it.
+    #[inline]
     pub(crate) fn step(&mut self, arc: MigArc, result: Result) -> Step {
         let step = Step {
             arc,
@@ -214,10 +215,12 @@ impl History {
             // CAST: an errno is less than 4096.
             errno: result.map_or_else(|error| -error.to_errno() as u16, |()| 0),
         };
-        let steps = match self.sessions.newest_mut() {
-            Some(entry) if self.attached => &mut entry.steps,
-            _ => &mut self.pending,
+        let session = if self.attached {
+            self.sessions.newest_mut()
+        } else {
+            None
         };
+        let steps = session.map_or(&mut self.pending, |entry| &mut entry.steps);
         steps.push(step);
         step
     }

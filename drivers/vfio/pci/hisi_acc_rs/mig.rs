@@ -84,6 +84,7 @@ impl Vf {
     }
 
     /// Remembers how the arc that was begun last has ended, and tells it.
+    #[inline]
     fn ended(&mut self, arc: MigArc, result: Result) {
         let step = self.history.step(arc, result);
         if let Some(open) = &self.open {
@@ -180,6 +181,7 @@ impl Migrate for Vf {
         self.history.start(arc);
     }
 
+    #[inline]
     fn arc_walked(&mut self, arc: MigArc) {
         self.ended(arc, Ok(()));
         if arc.ends().1 == State::Running {

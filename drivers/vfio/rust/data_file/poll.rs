@@ -56,6 +56,7 @@ pub struct Waiters(SetOnce<PollCondVarBox>);
 
 impl Waiters {
     /// Nobody yet.
+    #[inline]
     pub const fn new() -> Self {
         Self(SetOnce::new())
     }
@@ -63,6 +64,7 @@ impl Waiters {
     /// Lets all who wait look again; to be called after what [`Source::ahead`] says has changed.
     ///
     /// [`Source::ahead`]: super::Source::ahead
+    #[inline]
     pub fn wake(&self) {
         if let Some(queue) = self.0.as_ref() {
             queue.notify_all();

@@ -126,6 +126,7 @@ impl<M: Migrate> Owner<M> {
     }
 
     /// Enters a state; the session of the one that is left is over.
+    #[inline]
     fn enter(&mut self, next: Doing<M>) {
         let session = match core::mem::replace(&mut self.doing, next) {
             Doing::PreCopy(session) | Doing::PreCopyP2p(session) | Doing::StopCopy(session) => {
@@ -159,6 +160,7 @@ impl<M: Migrate> Owner<M> {
     }
 
     /// `arc` has failed.
+    #[cold]
     fn fail(&mut self, arc: MigArc, failure: Failure) -> Error {
         self.driver.arc_failed(arc, failure);
         if let Failure::Broken(error) = failure {
@@ -287,6 +289,7 @@ impl<M: Migrate> Owner<M> {
     /// Leaves a P2P state that was entered on the way from `origin`, which is none, to where the
     /// device could not be brought: a user who does not know these states must not end in one.
     /// If that fails, too, he does.
+    #[cold]
     fn turn_back(&mut self, core: &Core, origin: State) {
         if matches!(origin, State::RunningP2p | State::PreCopyP2p) {
             return;
@@ -404,6 +407,7 @@ impl<M: Migrate> Migration for Machine<M> {
         features
     }
 
+    #[inline]
     fn set_state(&self, core: &Core, target: State) -> Result<Option<ARef<File>>> {
         self.with(|owner| self.go(owner, core, target))
     }

@@ -172,11 +172,11 @@ impl<E: Expect> Resuming<E> {
             pin_init!(Self {
                 expected,
                 inner <- new_generic_mutex!(
-                    Resume {
+                    init!(Resume {
                         over: false,
                         progress: Progress::Filling,
                         data: Data::empty(),
-                    },
+                    }),
                     c"vfio::Resuming::inner"
                 ),
             }),
