@@ -82,7 +82,7 @@ fn several_vfs_of_the_c_driver_are_refused() -> Result<()> {
 }
 
 // What does not go smoothly was tried with both containers and with both QEMUs, and differs in what
-// QEMU says at most. Here each has one of them: some iommufd, one the QEMU of backports.
+// QEMU says at most. Here each has one of them: one iommufd, one the QEMU of backports.
 
 /// Refused, cancelled, killed. With a VF of SEC as well, which is of no use to a guest with ZIP's.
 #[test]
@@ -99,8 +99,7 @@ fn loads_unloads_and_reboots_while_it_migrates() -> Result<()> {
 
 #[test]
 fn pauses_and_is_restored_from_a_file() -> Result<()> {
-    let scenario = Scenario::new("guest-pauses").with("container", "iommufd");
-    run_clean(scenario.hypervisor().within(1800))
+    run_clean(Scenario::new("guest-pauses").hypervisor().within(1800))
 }
 
 #[test]
