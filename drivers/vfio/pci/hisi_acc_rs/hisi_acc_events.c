@@ -11,6 +11,11 @@ void hisi_acc_rs_trace_arc(struct device *dev, u32 from, u32 to, u32 duration,
 	trace_hisi_acc_vfio_arc(dev, from, to, duration, ret);
 }
 
+bool hisi_acc_rs_trace_mailbox_enabled(void)
+{
+	return trace_hisi_acc_vfio_mailbox_enabled();
+}
+
 void hisi_acc_rs_trace_mailbox(struct device *dev, u8 command, u32 duration,
 			       int ret)
 {

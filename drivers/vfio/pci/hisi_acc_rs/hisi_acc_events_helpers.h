@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The trace events as functions, for Rust, and the tracepoints of those that
- * are asked about beforehand.
+ * The trace events as functions, for Rust.
  */
 #ifndef HISI_ACC_EVENTS_HELPERS_H
 #define HISI_ACC_EVENTS_HELPERS_H
 
 #include <linux/device.h>
-#include <linux/tracepoint-defs.h>
 #include <linux/types.h>
-
-DECLARE_TRACEPOINT(hisi_acc_vfio_arc);
-DECLARE_TRACEPOINT(hisi_acc_vfio_mailbox);
 
 void hisi_acc_rs_trace_arc(struct device *dev, u32 from, u32 to, u32 duration,
 			   int ret);
+bool hisi_acc_rs_trace_mailbox_enabled(void);
 void hisi_acc_rs_trace_mailbox(struct device *dev, u8 command, u32 duration,
 			       int ret);
 void hisi_acc_rs_trace_refuse(struct device *dev, u64 session,

@@ -27,11 +27,7 @@ fn errno(result: Result) -> i32 {
 }
 
 /// An arc was walked, or not.
-#[inline]
 pub(crate) fn arc(pdev: &pci::Device, step: &Step) {
-    if !ffi::arc_has_listeners() {
-        return;
-    }
     let (from, to) = step.arc.ends();
     ffi::arc(
         pdev,
@@ -43,9 +39,8 @@ pub(crate) fn arc(pdev: &pci::Device, step: &Step) {
 }
 
 /// Whether anybody wants to know of mailbox commands.
-#[inline]
 pub(crate) fn listens_to_mailbox() -> bool {
-    ffi::mailbox_has_listeners()
+    ffi::mailbox_enabled()
 }
 
 /// A mailbox command has ended.

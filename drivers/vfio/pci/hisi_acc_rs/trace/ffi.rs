@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The functions behind which C has the trace events, and who listens to them.
+//! The functions behind which C has the trace events.
 //!
-//! C headers: `hisi_acc_events_helpers.h`, `include/linux/tracepoint-defs.h`
+//! C header: `hisi_acc_events_helpers.h`
 
 use kernel::{
     device,
@@ -10,32 +10,6 @@ use kernel::{
     prelude::*, //
 };
 use vfio::bindings;
-
-/// Whether anybody listens to a tracepoint: a branch that the kernel patches, as C's have it.
-macro_rules! has_listeners {
-    ($tracepoint:ident) => {{
-        #[cfg(CONFIG_TRACEPOINTS)]
-        {
-            // SAFETY: the key is that of a tracepoint, which C defines.
-            unsafe {
-                kernel::jump_label::static_branch_unlikely!(
-                    bindings::$tracepoint,
-                    kernel::bindings::tracepoint,
-                    key
-                )
-            }
-        }
-        #[cfg(not(CONFIG_TRACEPOINTS))]
-        {
-            false
-        }
-    }};
-}
-
-#[inline]
-pub(super) fn arc_has_listeners() -> bool {
-    has_listeners!(__tracepoint_hisi_acc_vfio_arc)
-}
 
 fn raw(pdev: &pci::Device) -> *mut kernel::bindings::device {
     let dev: &device::Device = pdev.as_ref();
@@ -47,9 +21,9 @@ pub(super) fn arc(pdev: &pci::Device, from: u32, to: u32, duration: u32, ret: c_
     unsafe { bindings::hisi_acc_rs_trace_arc(raw(pdev), from, to, duration, ret) };
 }
 
-#[inline]
-pub(super) fn mailbox_has_listeners() -> bool {
-    has_listeners!(__tracepoint_hisi_acc_vfio_mailbox)
+pub(super) fn mailbox_enabled() -> bool {
+    // SAFETY: the function has no preconditions.
+    unsafe { bindings::hisi_acc_rs_trace_mailbox_enabled() }
 }
 
 pub(super) fn mailbox(pdev: &pci::Device, command: u8, duration: u32, ret: c_int) {
