@@ -56,6 +56,7 @@ impl Choices {
             others: Vec::new(),
         };
         let mut cancelled = "no";
+        let mut container = "type1";
         for (key, value) in parameters {
             match key.as_str() {
                 "hosts" => choices.two_hosts = known(key, value, &HOSTS)?,
@@ -64,8 +65,10 @@ impl Choices {
                 "revision" => choices.revision = Some(known(key, value, &REVISIONS)?),
                 "qemu" => choices.suite = value.parse()?,
                 "container" | "cancel" | "rounds" => {
-                    if key == "cancel" {
-                        cancelled = value;
+                    match key.as_str() {
+                        "cancel" => cancelled = value,
+                        "container" => container = value,
+                        _ => {}
                     }
                     choices.others.push((key.clone(), value.clone()));
                 }
@@ -81,6 +84,11 @@ impl Choices {
         ensure!(
             cancelled == "no" || !choices.two_hosts,
             "a first migration that is cancelled is for one host alone"
+        );
+        ensure!(
+            cancelled == "no" || container != "iommufd",
+            "a first migration is cancelled of a guest that runs, and with iommufd it is stopped \
+             (Documentation/admin-guide/migrating-a-guest.rst)"
         );
         ensure!(
             cancelled != "stopped" || choices.drivers[0] != "c",
@@ -179,6 +187,13 @@ mod tests {
         told("driver=rust,c cancel=stopped").unwrap();
         told("driver=c cancel=stopped").unwrap_err();
         told("cancel=stopped driver=c,rust").unwrap_err();
+    }
+
+    #[test]
+    fn with_iommufd_nothing_is_cancelled_first() {
+        told("container=iommufd cancel=no").unwrap();
+        told("cancel=running container=type1").unwrap();
+        told("cancel=running container=iommufd").unwrap_err();
     }
 
     #[test]

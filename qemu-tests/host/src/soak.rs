@@ -63,8 +63,9 @@ impl Draw {
         let container = one_of(&["type1", "iommufd"]);
         let revision = one_of(&["V3", "V4", "V5"]);
         let qemu = one_of(&suites.each_ref().map(String::as_str));
-        let cancel = match driver.as_str() {
-            "c" | "c,rust" => one_of(&["no", "running"]),
+        let cancel = match (container.as_str(), driver.as_str()) {
+            ("iommufd", _) => one_of(&["no"]),
+            (_, "c" | "c,rust") => one_of(&["no", "running"]),
             _ => one_of(&["no", "running", "stopped"]),
         };
         let rounds = one_of(&["1", "2", "3"]);

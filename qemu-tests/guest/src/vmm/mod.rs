@@ -60,6 +60,8 @@ pub(crate) enum Role {
 /// A QEMU process. It ends with this.
 pub(crate) struct Vmm {
     name: String,
+    /// How it has the VFs.
+    kind: Kind,
     child: Child,
     qmp: Qmp,
     orders: Orders,
@@ -124,6 +126,7 @@ impl Vmm {
         match qmp {
             Ok(qmp) => Ok(Vmm {
                 name: name.into(),
+                kind,
                 child,
                 qmp,
                 orders,
