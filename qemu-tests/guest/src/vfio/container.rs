@@ -11,8 +11,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use vfio_bindings::bindings::vfio::*;
 
+use super::ffi;
 use crate::Options;
-use crate::ffi::{self, Mapping};
+use crate::ffi::Mapping;
 use crate::sysfs::Function;
 
 /// How a device is opened.

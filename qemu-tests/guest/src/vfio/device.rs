@@ -15,7 +15,8 @@ use rustix::event::{EventfdFlags, eventfd};
 use vfio_bindings::bindings::vfio::*;
 
 use super::container::{self, Container, Kind, Memory};
-use crate::ffi::{self, Mapping};
+use super::ffi;
+use crate::ffi::Mapping;
 use crate::sysfs::Function;
 
 /// The region of BAR 0.

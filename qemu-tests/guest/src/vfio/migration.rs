@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vfio_bindings::bindings::vfio::*;
 
 use super::Device;
-use crate::ffi;
+use super::ffi;
 
 /// `enum vfio_device_mig_state`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,6 +4,8 @@
 
 mod container;
 mod device;
+#[allow(unsafe_code, reason = "it is what this module is for")]
+pub(crate) mod ffi;
 mod migration;
 
 pub(crate) use container::{Container, Kind, Memory};

@@ -10,8 +10,8 @@ use vfio_bindings::bindings::vfio::*;
 
 use super::Bench;
 use crate::expect::{equal, refused};
-use crate::ffi;
 use crate::scenario::transfer::STREAM_SIZE;
+use crate::vfio::ffi;
 use crate::vfio::{BAR2, Device, Features, MSI, REGION_MMAP};
 
 /// Size of the VF's BAR2.

@@ -9,8 +9,8 @@ use rustix::io::Errno;
 
 use super::Bench;
 use crate::expect::{equal, refused};
-use crate::ffi;
 use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::vfio::ffi;
 use crate::vfio::{DataFile, Device, State};
 
 /// Fields of the stream's match part: name, offset, length.

@@ -11,8 +11,8 @@ use rustix::io::Errno;
 use super::{Bench, go_to};
 use crate::engine::ZIP;
 use crate::expect::{equal, refused};
-use crate::ffi;
 use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::vfio::ffi;
 use crate::vfio::{DataFile, PrecopyInfo, State};
 
 const PRECOPY_INFO_SIZE: u32 = 24;

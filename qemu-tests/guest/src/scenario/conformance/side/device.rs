@@ -8,10 +8,10 @@ use std::os::fd::AsFd;
 use vfio_bindings::bindings::vfio::*;
 
 use super::Side;
-use crate::ffi;
 use crate::scenario::conformance::observation::{Answer, Value, answer};
 use crate::scenario::conformance::step::{Reset, Step};
 use crate::vfio::BAR2;
+use crate::vfio::ffi;
 
 /// Data files that are kept.
 const FILES: usize = 2;

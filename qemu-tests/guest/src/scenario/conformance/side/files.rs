@@ -10,11 +10,11 @@ use rustix::event::PollFlags;
 
 use super::Side;
 use crate::expect::errno;
-use crate::ffi;
 use crate::scenario::conformance::observation::{Answer, Value, answer};
 use crate::scenario::conformance::step::{Step, Which};
 use crate::scenario::conformance::stream::Bases;
 use crate::vfio::DataFile;
+use crate::vfio::ffi;
 
 impl Side {
     fn file(&self, which: Which) -> Option<&DataFile> {

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ioctls of VFIO and iommufd.
+//!
+//! What is exported is safe to call: a request is a constant that carries the type the
+//! kernel's header gives it, and whoever starts DMA into a mapping has to hand over a reference
+//! count of it.
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::ptr;
+use std::sync::Arc;
+
+use vfio_bindings::bindings::vfio::*;
+
+use crate::ffi::Mapping;
+
+/// `VFIO_TYPE` and `VFIO_BASE` of the kernel's `linux/vfio.h`; iommufd shares the type.
+const TYPE: u32 = (b';' as u32) << 8;
+const BASE: u32 = 100;
+
+/// An ioctl whose argument is a pointer to a `T`.
+pub(crate) struct Request<T> {
+    number: u32,
+    argument: PhantomData<fn(&mut T)>,
+}
+
+impl<T> Request<T> {
+    const fn vfio(number: u32) -> Self {
+        Request {
+            number: TYPE | (BASE + number),
+            argument: PhantomData,
+        }
+    }
+
+    const fn iommufd(number: u32) -> Self {
+        Request {
+            number: TYPE | number,
+            argument: PhantomData,
+        }
+    }
+}
+
+/// `struct iommu_ioas_alloc` of the kernel's `linux/iommufd.h`.
+#[repr(C)]
+pub(crate) struct IoasAlloc {
+    pub(crate) size: u32,
+    pub(crate) flags: u32,
+    pub(crate) out_ioas_id: u32,
+}
+
+/// `struct iommu_ioas_map` of the kernel's `linux/iommufd.h`.
+#[repr(C)]
+struct IoasMap {
+    size: u32,
+    flags: u32,
+    ioas_id: u32,
+    reserved: u32,
+    user_va: u64,
+    length: u64,
+    iova: u64,
+}
+
+/// `IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE`.
+const IOAS_MAP_FIXED_READ_WRITE: u32 = 7;
+
+pub(crate) const GROUP_GET_STATUS: Request<vfio_group_status> = Request::vfio(3);
+pub(crate) const GROUP_SET_CONTAINER: Request<i32> = Request::vfio(4);
+const DEVICE_GET_INFO: Request<vfio_device_info> = Request::vfio(7);
+const DEVICE_GET_REGION_INFO: Request<vfio_region_info> = Request::vfio(8);
+const DEVICE_GET_IRQ_INFO: Request<vfio_irq_info> = Request::vfio(9);
+pub(crate) const DEVICE_IOEVENTFD: Request<vfio_device_ioeventfd> = Request::vfio(16);
+pub(crate) const DEVICE_BIND_IOMMUFD: Request<vfio_device_bind_iommufd> = Request::vfio(18);
+pub(crate) const DEVICE_ATTACH_IOMMUFD_PT: Request<vfio_device_attach_iommufd_pt> =
+    Request::vfio(19);
+pub(crate) const MIG_GET_PRECOPY_INFO: Request<vfio_precopy_info> = Request::vfio(21);
+/// A number no VFIO file knows, with the argument of the one above.
+pub(crate) const NO_SUCH_REQUEST: Request<vfio_precopy_info> = Request::vfio(99);
+pub(crate) const IOAS_ALLOC: Request<IoasAlloc> = Request::iommufd(0x81);
+
+const DEVICE_FEATURE: u32 = TYPE | (BASE + 17);
+const DEVICE_SET_IRQS: u32 = TYPE | (BASE + 10);
+const DEVICE_RESET: u32 = TYPE | (BASE + 11);
+const CHECK_EXTENSION: u32 = TYPE | (BASE + 1);
+const SET_IOMMU: u32 = TYPE | (BASE + 2);
+const GROUP_GET_DEVICE_FD: u32 = TYPE | (BASE + 6);
+const IOMMU_MAP_DMA: u32 = TYPE | (BASE + 13);
+const IOAS_MAP: u32 = TYPE | 0x85;
+
+fn checked(result: libc::c_int) -> io::Result<i32> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// # Safety
+///
+/// `argument` must be what `request` expects: a value, or a pointer to memory that is valid for
+/// as many bytes as the kernel reads and writes there.
+unsafe fn raw(fd: impl AsFd, request: u32, argument: usize) -> io::Result<i32> {
+    // SAFETY: the caller vouches for the argument; the descriptor is borrowed for the call.
+    checked(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), request as _, argument) })
+}
+
+/// Calls an ioctl whose argument is one fixed structure.
+pub(crate) fn ioctl<T>(fd: impl AsFd, request: &Request<T>, argument: &mut T) -> io::Result<i32> {
+    // SAFETY: `T` is the structure the kernel's header gives for this number (the constants above
+    // are the only `Request`s). The kernel touches no more than that structure, whatever it says
+    // of its own size: those that can have data appended are private to this file, and set it.
+    unsafe { raw(fd, request.number, ptr::from_mut(argument) as usize) }
+}
+
+/// `VFIO_DEVICE_GET_INFO`, without capabilities. `argsz` stands in for the right size, if it is
+/// smaller.
+pub(crate) fn device_info(device: impl AsFd, argsz: Option<u32>) -> io::Result<vfio_device_info> {
+    let size = size_of::<vfio_device_info>() as u32;
+    let mut info = vfio_device_info {
+        argsz: argsz.unwrap_or(size).min(size),
+        ..Default::default()
+    };
+    ioctl(device, &DEVICE_GET_INFO, &mut info)?;
+    Ok(info)
+}
+
+/// `VFIO_DEVICE_GET_REGION_INFO`, without capabilities. `argsz` stands in for the right size, if it is
+/// smaller.
+pub(crate) fn region_info(
+    device: impl AsFd,
+    index: u32,
+    argsz: Option<u32>,
+) -> io::Result<vfio_region_info> {
+    let size = size_of::<vfio_region_info>() as u32;
+    let mut info = vfio_region_info {
+        argsz: argsz.unwrap_or(size).min(size),
+        index,
+        ..Default::default()
+    };
+    ioctl(device, &DEVICE_GET_REGION_INFO, &mut info)?;
+    Ok(info)
+}
+
+/// `VFIO_DEVICE_GET_IRQ_INFO`. `argsz` stands in for the right size, if it is
+/// smaller.
+pub(crate) fn irq_info(
+    device: impl AsFd,
+    index: u32,
+    argsz: Option<u32>,
+) -> io::Result<vfio_irq_info> {
+    let size = size_of::<vfio_irq_info>() as u32;
+    let mut info = vfio_irq_info {
+        argsz: argsz.unwrap_or(size).min(size),
+        index,
+        ..Default::default()
+    };
+    ioctl(device, &DEVICE_GET_IRQ_INFO, &mut info)?;
+    Ok(info)
+}
+
+/// `VFIO_CHECK_EXTENSION`: 0 or 1.
+pub(crate) fn check_extension(container: impl AsFd, extension: u32) -> io::Result<i32> {
+    // SAFETY: the argument is a plain number.
+    unsafe { raw(container, CHECK_EXTENSION, extension as usize) }
+}
+
+/// `VFIO_SET_IOMMU`.
+pub(crate) fn set_iommu(container: impl AsFd, kind: u32) -> io::Result<()> {
+    // SAFETY: the argument is a plain number.
+    unsafe { raw(container, SET_IOMMU, kind as usize) }.map(drop)
+}
+
+/// `VFIO_DEVICE_RESET`.
+pub(crate) fn device_reset(device: impl AsFd) -> io::Result<()> {
+    // SAFETY: the request has no argument.
+    unsafe { raw(device, DEVICE_RESET, 0) }.map(drop)
+}
+
+/// `VFIO_GROUP_GET_DEVICE_FD`.
+pub(crate) fn group_device(group: impl AsFd, name: &std::ffi::CStr) -> io::Result<OwnedFd> {
+    // SAFETY: the argument is a zero-terminated string that outlives the call.
+    let fd = unsafe { raw(group, GROUP_GET_DEVICE_FD, name.as_ptr() as usize) }?;
+    // SAFETY: the kernel just installed this descriptor and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A feature's payload: plain old data whose every bit pattern is valid.
+pub(crate) trait Payload: Copy {}
+impl Payload for () {}
+impl Payload for [u8; 16] {}
+impl Payload for vfio_device_feature_migration {}
+impl Payload for vfio_device_feature_mig_state {}
+impl Payload for vfio_device_feature_mig_data_size {}
+
+#[repr(C, align(8))]
+struct Feature<T> {
+    argsz: u32,
+    flags: u32,
+    data: T,
+}
+
+/// `VFIO_DEVICE_FEATURE`. `argsz` stands in for the right size, if it is smaller.
+pub(crate) fn device_feature<T: Payload>(
+    device: impl AsFd,
+    flags: u32,
+    argsz: Option<u32>,
+    data: &mut T,
+) -> io::Result<i32> {
+    let size = (8 + size_of::<T>()) as u32;
+    let mut feature = Feature {
+        argsz: argsz.unwrap_or(size).min(size),
+        flags,
+        data: *data,
+    };
+    // SAFETY: the kernel reads and writes at most `argsz` bytes, no more than the structure has.
+    let result = unsafe { raw(device, DEVICE_FEATURE, ptr::from_mut(&mut feature) as usize) };
+    *data = feature.data;
+    result
+}
+
+/// Sets `VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE`; returns the data file, if the arc made one.
+pub(crate) fn set_mig_state(device: impl AsFd, state: u32) -> io::Result<Option<File>> {
+    let mut data = vfio_device_feature_mig_state {
+        device_state: state,
+        data_fd: -1,
+    };
+    let flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
+    device_feature(device, flags, None, &mut data)?;
+    // SAFETY: the kernel just installed this descriptor and nobody else knows it.
+    Ok((data.data_fd >= 0).then(|| unsafe { File::from_raw_fd(data.data_fd) }))
+}
+
+/// `VFIO_DEVICE_SET_IRQS` with one eventfd for each vector from 0; without any, all are disabled.
+pub(crate) fn set_irqs(device: impl AsFd, index: u32, vectors: &[OwnedFd]) -> io::Result<()> {
+    let data = if vectors.is_empty() {
+        VFIO_IRQ_SET_DATA_NONE
+    } else {
+        VFIO_IRQ_SET_DATA_EVENTFD
+    };
+    let mut words = vec![
+        (20 + 4 * vectors.len()) as u32,
+        data | VFIO_IRQ_SET_ACTION_TRIGGER,
+        index,
+        0,
+        vectors.len() as u32,
+    ];
+    words.extend(vectors.iter().map(|fd| fd.as_raw_fd() as u32));
+    // SAFETY: the words are a `struct vfio_irq_set` with `count` descriptors behind it, and
+    // `argsz` is their size.
+    unsafe { raw(device, DEVICE_SET_IRQS, words.as_mut_ptr() as usize) }.map(drop)
+}
+
+/// `VFIO_IOMMU_MAP_DMA`: the whole of `memory` at `iova`. The caller keeps `memory` for as long as
+/// the container lives; taking an `Arc` makes that hard to forget.
+pub(crate) fn map_dma(container: impl AsFd, memory: &Arc<Mapping>, iova: u64) -> io::Result<()> {
+    let mut map = vfio_iommu_type1_dma_map {
+        argsz: size_of::<vfio_iommu_type1_dma_map>() as u32,
+        flags: VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+        vaddr: memory.address(),
+        iova,
+        size: memory.len() as u64,
+    };
+    // SAFETY: the structure is the request's own, and the addresses in it are a live mapping that
+    // is only ever accessed as memory that changes under the program's feet.
+    unsafe { raw(container, IOMMU_MAP_DMA, ptr::from_mut(&mut map) as usize) }.map(drop)
+}
+
+/// `IOMMU_IOAS_MAP`, otherwise as [`map_dma`].
+pub(crate) fn ioas_map(
+    iommufd: impl AsFd,
+    ioas: u32,
+    memory: &Arc<Mapping>,
+    iova: u64,
+) -> io::Result<()> {
+    let mut map = IoasMap {
+        size: size_of::<IoasMap>() as u32,
+        flags: IOAS_MAP_FIXED_READ_WRITE,
+        ioas_id: ioas,
+        reserved: 0,
+        user_va: memory.address(),
+        length: memory.len() as u64,
+        iova,
+    };
+    // SAFETY: as in `map_dma`.
+    unsafe { raw(iommufd, IOAS_MAP, ptr::from_mut(&mut map) as usize) }.map(drop)
+}
+
+/// An address that no process has mapped.
+const NOWHERE: usize = 8;
+
+/// `read` into an address that is not mapped.
+pub(crate) fn read_to_nowhere(fd: impl AsFd, length: usize) -> io::Result<usize> {
+    // SAFETY: nothing is ever mapped at this address (the kernel keeps the first pages free), so
+    // the kernel can only refuse the copy.
+    let done = unsafe { libc::read(fd.as_fd().as_raw_fd(), NOWHERE as *mut c_void, length) };
+    usize::try_from(done).map_err(|_| io::Error::last_os_error())
+}
+
+/// `write` from an address that is not mapped.
+pub(crate) fn write_from_nowhere(fd: impl AsFd, length: usize) -> io::Result<usize> {
+    // SAFETY: as in `read_to_nowhere`.
+    let done = unsafe { libc::write(fd.as_fd().as_raw_fd(), NOWHERE as *const c_void, length) };
+    usize::try_from(done).map_err(|_| io::Error::last_os_error())
+}
