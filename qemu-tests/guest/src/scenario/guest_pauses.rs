@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Guests at work that are paused and go on, without a migration; that migrate while they are
-//! paused; and that are saved to a file and restored from it.
+//! paused, or late; and that are saved to a file and restored from it.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -19,9 +19,10 @@ use crate::vmm::{self, Guest};
 const PAUSES: u32 = 5;
 const FILE: &str = "/tmp/guest.state";
 
-const TESTS: [Test; 3] = [
+const TESTS: [Test; 4] = [
     ("paused and continued, several times", paused),
     ("it migrates while it is paused", moves_paused),
+    ("what its VF has written last comes with it", moves_late),
     ("saved to a file, and restored twice", saved),
 ];
 
@@ -64,6 +65,13 @@ fn moves_paused(stage: &mut Stage) -> Result<()> {
     let after = stage.guest.load();
     ensure!(after.done >= before.done, "{before:?}, then {after:?}");
     Ok(())
+}
+
+/// Its queues are in memory that was sent before.
+fn moves_late(stage: &mut Stage) -> Result<()> {
+    let (place, mut other) = stage.other_place("late")?;
+    vmm::migrate_late(&mut stage.vmm, &mut other, WITHIN)?;
+    stage.takes_over(other, place)
 }
 
 fn saved(stage: &mut Stage) -> Result<()> {

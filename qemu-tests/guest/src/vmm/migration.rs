@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use timeline::Leg;
 
 use super::{POLL, Vmm};
+use crate::expect;
 use crate::patience::Deadline;
 use crate::vfio::Kind;
 
@@ -75,6 +76,12 @@ impl Limits {
     pub(crate) const ENDLESS: Self = Limits {
         downtime: 1,
         bandwidth: 4 << 20,
+    };
+
+    /// The guest seems not to be able to stop for so short a time, but all of its memory is sent.
+    const UNHURRIED: Self = Limits {
+        downtime: 1,
+        bandwidth: 64 << 20,
     };
 
     /// Sets them, also while a migration is under way.
@@ -224,4 +231,23 @@ pub(crate) fn migrate(
     let figures = completes(source, within)?;
     go_on(destination, within)?;
     Ok(figures)
+}
+
+/// As [`migrate`], but the guest is stopped only when all of its memory was sent: what is written
+/// after that must be sent again.
+pub(crate) fn migrate_late(
+    source: &mut Vmm,
+    destination: &mut Vmm,
+    within: Duration,
+) -> Result<()> {
+    begin(source, destination, Limits::UNHURRIED)?;
+    expect::eventually("a second pass over the memory", within, || {
+        let info = source.execute("query-migrate", json!({}))?;
+        let passes = info["ram"]["dirty-sync-count"].as_u64();
+        // A guest that is stopped already has nothing to be sent again.
+        Ok(passes >= Some(3) || info["status"] != "active" && info["status"] != "setup")
+    })?;
+    Limits::GENEROUS.set(source)?;
+    completes(source, within)?;
+    go_on(destination, within)
 }

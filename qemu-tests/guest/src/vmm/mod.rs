@@ -20,8 +20,8 @@ use timeline::{Event, What};
 
 pub(crate) use guest::{Guest, Luggage, Order};
 pub(crate) use migration::{
-    Limits, begin, cancel, completes, fails, go_on, is_cancelled, listen, migrate, restore, save,
-    send,
+    Limits, begin, cancel, completes, fails, go_on, is_cancelled, listen, migrate, migrate_late,
+    restore, save, send,
 };
 pub(crate) use watch::{Watch, driver_ready, failures, refusal, sessions, state};
 
