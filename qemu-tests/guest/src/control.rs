@@ -170,6 +170,14 @@ pub(crate) fn set_latency_of(id: &str, latency: Duration) -> Result<()> {
     set_of(id, "latency-ns", latency.as_nanos() as u64)
 }
 
+/// What the emulated device `id` has counted by this name, of all its functions.
+pub(crate) fn counter_of(id: &str, name: &str) -> Result<u64> {
+    get_of(id, "counters")?
+        .get(name)
+        .and_then(Value::as_u64)
+        .with_context(|| format!("counters has no number of {name}"))
+}
+
 /// What the ZIP device's violation counters say, those above zero.
 pub(crate) fn violations() -> Result<Vec<(String, u64)>> {
     violations_of("zip0")

@@ -4,7 +4,6 @@
 //! work that is compared with software's.
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 
 use super::judge::flawless;
 use crate::Options;
@@ -18,13 +17,6 @@ const BUFFERS: u64 = 40;
 /// How many algorithms the driver of each registers.
 const ALGORITHMS: [(&Accelerator, usize); 3] = [(&ZIP, 2), (&SEC, 16), (&HPRE, 5)];
 
-fn requests_done(device: &str) -> Result<u64> {
-    control::get_of(device, "counters")?
-        .get("requests_done")
-        .and_then(Value::as_u64)
-        .context("counters has no requests_done")
-}
-
 fn judge(accelerator: &Accelerator, expected: usize) -> Result<()> {
     host::end_of_self_tests(accelerator.module)?;
     let found = host::algorithms(accelerator.module)?;
@@ -32,7 +24,7 @@ fn judge(accelerator: &Accelerator, expected: usize) -> Result<()> {
     for (driver, result) in found {
         ensure!(result == "passed", "{driver}: self-test {result}");
     }
-    let done = requests_done(accelerator.id)?;
+    let done = control::counter_of(accelerator.id, "requests_done")?;
     ensure!(
         done >= expected as u64,
         "the device did {done} requests for {expected} algorithms"
