@@ -85,6 +85,12 @@ impl Artifacts {
         if self.debug { 8 } else { 1 }
     }
 
+    /// Whether the kernel is that of `debug.config`: KASAN, and other checks that the one with KCSAN
+    /// does without.
+    pub fn kasan(&self) -> bool {
+        self.debug && !self.kcsan
+    }
+
     /// The initramfs with the VM monitor of that suite.
     pub fn initrd_vmm(&self, suite: Suite) -> &Path {
         match suite {

@@ -66,6 +66,12 @@ const KNOWN: &[Known] = &[
         title: "WARNING: at pci_stop_and_remove_bus_device+",
         names: &["pci_iov_remove_virtfn", "hisi_qm_sriov_disable"],
     },
+    // hisi_zip completes a request and then looks for its context once more, which who asked for
+    // the request may have freed (drivers/crypto/hisilicon/zip/zip_crypto.c).
+    Known {
+        title: "BUG: KASAN: ",
+        names: &[" in hisi_zip_acomp_cb+", "qm_work_process+"],
+    },
 ];
 
 /// How functions of ours are to be known in a stack: by their module, or as Rust.
@@ -156,6 +162,24 @@ mod tests {
         let log = log + "[ 3.0] BUG: sleeping function called\n";
         assert_eq!(find(&log).len(), 1);
         assert_eq!(find(&log.replace("&migf->lock", "&vdev->igate")).len(), 3);
+    }
+
+    #[test]
+    fn knows_a_use_after_free_by_where_it_is() {
+        let log = "[ 3.1] ==================================================================\n\
+                   [ 3.1] BUG: KASAN: use-after-free in hisi_zip_acomp_cb+0x3fc/0x4cc [hisi_zip]\n\
+                   [ 3.1] Read of size 2 at addr ffff00000ac20030 by task kworker/u13:0/53\n\
+                   [ 3.1] Call trace:\n\
+                   [ 3.1]  show_stack+0x14/0x1c (C)\n\
+                   [ 3.1]  hisi_zip_acomp_cb+0x3fc/0x4cc [hisi_zip]\n\
+                   [ 3.1]  qm_work_process+0x2ac/0x724 [hisi_qm]\n\
+                   [ 3.1]  ret_from_fork+0x10/0x20\n\
+                   [ 3.1] \n\
+                   [ 3.1] The buggy address belongs to the physical page:\n";
+        assert_eq!(find(log), []);
+        // The same callback, but another function is at fault.
+        let other = log.replace("in hisi_zip_acomp_cb+", "in hisi_acc_sg_buf_unmap+");
+        assert_eq!(find(&other).len(), 2);
     }
 
     #[test]

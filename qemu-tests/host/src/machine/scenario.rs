@@ -198,7 +198,13 @@ impl Scenario {
             })
             .arg("-append")
             .arg(format!(
-                "console=ttyAMA0 panic=-1 slowness={} scenario={} {}",
+                "console=ttyAMA0 panic=-1{} slowness={} scenario={} {}",
+                // Else KASAN reports once, and that may be a fault of another driver.
+                if artifacts.kasan() {
+                    " kasan_multi_shot"
+                } else {
+                    ""
+                },
                 artifacts.slowness(),
                 self.name,
                 self.parameters.join(" ")
