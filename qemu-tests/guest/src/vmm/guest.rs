@@ -22,6 +22,10 @@ use crate::patience::{Deadline, slowness};
 const CONSOLE: &str = "/tmp/guest.console";
 const CONTROL: &str = "/tmp/guest.control";
 
+/// For how long a CPU of it may not pass through a quiescent state of RCU, on a normal host; in s,
+/// as its kernel has it (`CONFIG_RCU_CPU_STALL_TIMEOUT`). What that kernel takes is 3 to 300.
+const RCU_STALL_S: u32 = 21;
+
 /// The first line of a guest's program.
 const BOOTED: &str = "KTAP version 1";
 
@@ -136,9 +140,11 @@ impl Guest {
     pub(super) fn command_line(&self) -> String {
         let (engines, begin) = (self.engines.join(","), self.begins.name());
         let scenario = format!("vfio=c scenario=at-work engines={engines} begin={begin}");
+        let slowness = slowness();
+        let stall = slowness * RCU_STALL_S;
         format!(
-            "console=ttyAMA0 panic=-1 slowness={} {scenario}",
-            slowness()
+            "console=ttyAMA0 panic=-1 slowness={slowness} \
+             rcupdate.rcu_cpu_stall_timeout={stall} {scenario}"
         )
     }
 
