@@ -56,7 +56,7 @@ impl Comparison {
                 says(&c, self.splat)?;
             }
             self.expect(&c, "shown")?;
-        } else if self.has_checkers(&artifacts) {
+        } else if artifacts.kasan() && !self.checkers.is_empty() {
             // They come before what the steps wait for, and may keep it from happening.
             says(&self.machine(&artifacts, "c")?, self.checkers)?;
         }
@@ -64,16 +64,6 @@ impl Comparison {
         let rust = self.machine(&artifacts, "rust")?;
         rust.expect_clean()?;
         self.expect(&rust, "absent")
-    }
-
-    /// Whether the kernel has the checkers that are to speak: KCSAN excludes KASAN.
-    fn has_checkers(&self, artifacts: &Artifacts) -> bool {
-        let mut kasan = self
-            .checkers
-            .iter()
-            .filter(|text| text.starts_with("KASAN"));
-        let is_missing = artifacts.kcsan && kasan.next().is_some();
-        !self.checkers.is_empty() && !is_missing
     }
 
     fn machine(&self, artifacts: &Artifacts, driver: &str) -> Result<Outcome> {
