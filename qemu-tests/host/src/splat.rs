@@ -70,7 +70,7 @@ const KNOWN: &[Known] = &[
     // the request may have freed (drivers/crypto/hisilicon/zip/zip_crypto.c).
     Known {
         title: "BUG: KASAN: ",
-        names: &[" in hisi_zip_acomp_cb+", "qm_work_process+"],
+        names: &["use-after-free in hisi_zip_acomp_cb+", "qm_work_process+"],
     },
 ];
 
@@ -179,6 +179,8 @@ mod tests {
         assert_eq!(find(log), []);
         // The same callback, but another function is at fault.
         let other = log.replace("in hisi_zip_acomp_cb+", "in hisi_acc_sg_buf_unmap+");
+        assert_eq!(find(&other).len(), 2);
+        let other = log.replace("use-after-free", "slab-out-of-bounds");
         assert_eq!(find(&other).len(), 2);
     }
 
