@@ -6,8 +6,13 @@ use rustix::io::Errno;
 
 use super::observation::{Image, Observation, Value};
 use super::step::{Fault, Step, Which};
-use super::stream::Bases;
+use super::stream::{Bases, Field};
+use crate::scenario::transfer::STREAM_SIZE;
 use crate::vfio::State;
+
+/// More queues than any function has. The C driver rings as many doorbells as a stream says, when
+/// it has checked another one before (D-8, D-9).
+pub(super) const TOO_MANY_QUEUES: u64 = 2048;
 
 /// A session in RESUMING.
 #[derive(Default)]
@@ -99,6 +104,17 @@ impl Past {
             table_stuck: self.table_stuck,
             ..Past::default()
         };
+    }
+
+    /// Whether `step` would have the C driver load a number of queues for which it rings doorbells
+    /// for hours. Pieces that do not follow one another can have any number where that one is.
+    pub(super) fn is_endless(&self, step: &Step) -> bool {
+        let Some(Resuming { written, .. }) = &self.resuming else {
+            return false;
+        };
+        matches!(step, Step::SetState(_))
+            && written.len() >= STREAM_SIZE
+            && Field::QueueCount.of(written) >= Some(TOO_MANY_QUEUES)
     }
 
     fn reset(&mut self) {
@@ -208,5 +224,33 @@ impl Past {
         stopped
             && matches!(c.answer, Err(Errno::IO | Errno::TIMEDOUT))
             && (self.fault.fails("sqc-bt") || self.fault.fails("cqc-bt"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endless_is_what_is_loaded_with_too_many_queues() {
+        let load = Step::SetState(State::Stop as u32);
+        let past = |queues, length| {
+            let mut written = vec![0; STREAM_SIZE];
+            Field::QueueCount.set(&mut written, queues);
+            written.truncate(length);
+            Past {
+                resuming: Some(Resuming {
+                    written,
+                    refused: true,
+                }),
+                ..Past::default()
+            }
+        };
+        assert!(past(TOO_MANY_QUEUES, STREAM_SIZE).is_endless(&load));
+        assert!(!past(TOO_MANY_QUEUES, STREAM_SIZE).is_endless(&Step::Close));
+        assert!(!past(TOO_MANY_QUEUES - 1, STREAM_SIZE).is_endless(&load));
+        // Of a stream that is not complete nothing is loaded.
+        assert!(!past(TOO_MANY_QUEUES, STREAM_SIZE - 1).is_endless(&load));
+        assert!(!Past::default().is_endless(&load));
     }
 }

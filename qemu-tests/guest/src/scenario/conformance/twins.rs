@@ -195,6 +195,8 @@ impl Twins {
             && self.past.fault != Fault::None;
         // The PF's driver would not come through it.
         let idle = idle || *step == Step::ResetPf && self.past.fault != Fault::None;
+        // The C driver would not come back from it.
+        let idle = idle || self.past.is_endless(step);
         if idle {
             return Ok(None);
         }

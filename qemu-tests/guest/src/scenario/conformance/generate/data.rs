@@ -5,6 +5,7 @@
 use vfio_bindings::bindings::vfio::vfio_precopy_info;
 
 use super::Generator;
+use crate::scenario::conformance::past::TOO_MANY_QUEUES;
 use crate::scenario::conformance::step::{Fault, Step, Which};
 use crate::scenario::conformance::stream::{Base, Field, Stream};
 use crate::vfio::State;
@@ -35,7 +36,7 @@ impl Generator {
     fn field_value(&mut self, field: Field) -> u64 {
         match field {
             // So many doorbells does the C driver ring.
-            Field::QueueCount => self.rng.u64(0..2048),
+            Field::QueueCount => self.rng.u64(0..TOO_MANY_QUEUES),
             Field::EqcBase | Field::AeqcBase | Field::EqcDepth => self.rng.u64(..) & 0xffff_f000,
             _ => match self.rng.u32(..4) {
                 0 => 0,

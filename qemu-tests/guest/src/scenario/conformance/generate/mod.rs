@@ -152,6 +152,7 @@ impl Generator {
 
 #[cfg(test)]
 mod tests {
+    use super::super::past::TOO_MANY_QUEUES;
     use super::super::stream::Field;
     use super::*;
 
@@ -176,7 +177,7 @@ mod tests {
             if let Step::Write { stream, .. } = step
                 && let Some((Field::QueueCount, count)) = stream.change
             {
-                assert!(count < 2048, "{count} doorbells");
+                assert!(count < TOO_MANY_QUEUES, "{count} doorbells");
             }
         }
         // All but those that the twins add.
