@@ -5,8 +5,8 @@
 //! Each is run before the random ones, so that what it shows is seen whatever the seed is.
 
 use super::step::{DebugFile, Fault, Step, Which};
-use super::stream::{Base, Stream};
-use crate::scenario::transfer::STREAM_SIZE;
+use super::stream::{Base, Field, Stream};
+use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::vfio::State;
 
 /// A VM's driver says that it is there, and has set up nothing.
@@ -21,6 +21,15 @@ const NO_TABLES: Step = Step::Fault(Fault::MailboxStatus(7, Some("sqc-bt")));
 
 fn to(state: State) -> Step {
     Step::SetState(state as u32)
+}
+
+fn write(base: Base, change: Option<(Field, u64)>, length: usize) -> Step {
+    Step::Write {
+        which: Which::Newest,
+        stream: Stream { base, change },
+        from: 0,
+        length,
+    }
 }
 
 pub(super) fn sequences() -> Vec<Vec<Step>> {
@@ -50,19 +59,29 @@ pub(super) fn sequences() -> Vec<Vec<Step>> {
             Step::BringUp,
             Step::Work,
             to(State::Resuming),
-            Step::Write {
-                which: Which::Newest,
-                stream: Stream {
-                    base: Base::CFull,
-                    change: None,
-                },
-                from: 0,
-                length: STREAM_SIZE,
-            },
+            write(Base::CFull, None, STREAM_SIZE),
             Step::Fault(Fault::Abnormal(512)),
             to(State::Running),
             to(State::StopCopy),
             Step::Work,
+        ],
+        // A stream that only ours refuses, and a write of nothing after it.
+        vec![
+            Step::Open,
+            to(State::Resuming),
+            write(Base::CFull, None, STREAM_SIZE),
+            to(State::Stop),
+            to(State::Resuming),
+            write(Base::Version1, Some((Field::Isolation, 0x5151)), MATCH_SIZE),
+            Step::WriteFromNowhere(Which::Newest, 0),
+        ],
+        // The C driver cannot check a stream, and is asked again by a write of nothing.
+        vec![
+            Step::Open,
+            to(State::Resuming),
+            Step::Fault(Fault::MailboxStatus(1, Some("sqc-vft"))),
+            write(Base::OursFull, None, STREAM_SIZE),
+            Step::WriteFromNowhere(Which::Newest, 0),
         ],
     ]
 }

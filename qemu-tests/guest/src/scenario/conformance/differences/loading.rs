@@ -21,7 +21,8 @@ pub(super) fn refused_yet_loaded(case: &Case<'_>) -> bool {
         Step::Write {
             which: Which::Newest,
             ..
-        } => {
+        }
+        | Step::WriteFromNowhere(Which::Newest, 0) => {
             let taken = case.c_ok() || matches!(case.c.answer, Err(Errno::FAULT | Errno::NOMEM));
             case.aspect == Aspect::Answer
                 && case.past.resuming.as_ref().is_some_and(refused)
@@ -117,9 +118,9 @@ pub(super) fn half_loaded(case: &Case<'_>) -> bool {
         && case.ours.state == Some(Ok(State::Error))
 }
 
-/// D-27: the check of a stream needs the mailbox.
+/// D-27: the check of a stream needs the mailbox, that by a write of nothing as well.
 pub(super) fn check_in_write(case: &Case<'_>) -> bool {
-    matches!(case.step, Step::Write { .. })
+    matches!(case.step, Step::Write { .. } | Step::WriteFromNowhere(_, 0))
         && case.past.fault.fails("sqc-vft")
         && case.c.answer == Err(Errno::FAULT)
         && case.ours_ok()
