@@ -10,8 +10,8 @@ use super::stream::{Bases, Field};
 use crate::scenario::transfer::STREAM_SIZE;
 use crate::vfio::State;
 
-/// More queues than any function has. The C driver rings as many doorbells as a stream says, when
-/// it has checked another one before (D-8, D-9).
+/// More queues than any function has. The C driver rings as many doorbells as a stream says that
+/// it has loaded unchecked, or in spite of its check (D-7 to D-9).
 pub(super) const TOO_MANY_QUEUES: u64 = 2048;
 
 /// A session in RESUMING.
