@@ -70,8 +70,9 @@ impl Migrate for Edu {
             Ok(io.read(STATUS).computing() || io.read(DMA_COMMAND).run())
         };
         let (interval, patience) = (Delta::from_millis(1), Delta::from_secs(2));
-        read_poll_timeout(busy, |busy| !busy, interval, patience)?;
-        Ok(())
+        read_poll_timeout(busy, |busy| !busy, interval, patience)
+            .map(drop)
+            .map_err(Failure::Kept)
     }
 
     fn save_head(&mut self, core: &Core) -> Result<Image> {

@@ -3,6 +3,7 @@
 #include <linux/dcache.h>
 #include <linux/err.h>
 #include <linux/pm_runtime.h>
+#include <linux/sched/signal.h>
 
 #include "helpers.h"
 
@@ -14,6 +15,11 @@ void __weak vfio_rust_helper_put_device(struct vfio_device *vdev)
 void __weak vfio_rust_helper_get_device(struct vfio_device *vdev)
 {
 	get_device(&vdev->device);
+}
+
+bool __weak vfio_rust_helper_fatal_signal_pending(void)
+{
+	return fatal_signal_pending(current);
 }
 
 /* Below 0: no runtime PM for this device. 0: it sleeps. 1: awake, and held. */

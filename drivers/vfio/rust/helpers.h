@@ -33,6 +33,8 @@ enum {
 void vfio_rust_helper_put_device(struct vfio_device *vdev);
 void vfio_rust_helper_get_device(struct vfio_device *vdev);
 
+bool vfio_rust_helper_fatal_signal_pending(void);
+
 int vfio_rust_helper_pm_get_if_active(struct device *dev);
 void vfio_rust_helper_pm_put(struct device *dev);
 int vfio_rust_helper_memory_lock(struct vfio_pci_core_device *vdev, u16 *cmd);

@@ -168,7 +168,16 @@ pub trait Migration: Send + Sync {
     /// The device's last user has gone: sessions are over, and the next user finds it running.
     fn closed(&self);
 
-    /// The function is about to be reset. The locks are those of
+    /// Called when a reset of the function was requested, before
+    /// [`Operations::reset_prepare`](device::Operations::reset_prepare), which may wait. From now
+    /// on until [`Migration::reset_done`] the device lock is held.
+    ///
+    /// A VMM that fails to set a state asks for a reset, which fails with [`EAGAIN`] while another
+    /// one holds the device lock; QEMU then ends the VM. So [`Migration::set_state`] should wait
+    /// for the end of a reset rather than fail because of it.
+    fn reset_announced(&self) {}
+
+    /// Called when the function is about to be reset. The locks are those of
     /// [`Operations::reset_prepare`](device::Operations::reset_prepare): nothing may be waited for.
     fn reset_prepare(&self);
 

@@ -205,6 +205,10 @@ impl<T: Operations> Adapter<T> {
         // SAFETY: by the safety requirements.
         let dev = unsafe { Self::device(pdev) };
 
+        if let Some(migration) = dev.migration() {
+            migration.reset_announced();
+        }
+        // May wait for the reset of another function.
         T::reset_prepare(dev);
         if let Some(migration) = dev.migration() {
             migration.reset_prepare();

@@ -2,12 +2,14 @@
 
 //! A lock that resets do not wait for.
 //!
-//! A reset arrives with the device lock held, and possibly with the core's memory lock, which
-//! page faults on the device's memory wait for. It must therefore wait for nobody who talks to
-//! the hardware. [`Guarded`] is a lock whose next or present holder does what a reset has left for
-//! it; a reset only ever tries to take it.
+//! A reset is called with the device lock held, and possibly with the core's memory lock, which
+//! page faults on the device's memory wait for. It must therefore not wait for a thread that talks
+//! to the hardware. [`Guarded`] is a mutex whose present or next holder applies the reset to the
+//! protected data; the reset itself only ever tries to take the mutex.
 
+use crate::bindings;
 use kernel::{
+    io::poll::read_poll_timeout,
     prelude::*,
     sync::{
         atomic::{
@@ -19,12 +21,17 @@ use kernel::{
         },
         barrier::smp_mb,
         Mutex, //
-    }, //
+    },
+    time::Delta, //
 };
 
-/// Something that a reset brings back to where it started.
+/// How often [`Guarded::wait_for_reset`] looks.
+const WAIT_INTERVAL: Delta = Delta::from_millis(1);
+
+/// Data that a reset of the function brings back to their initial state.
 pub trait Reset: Send {
-    /// The function has been reset. Must not sleep for long.
+    /// Called after the function has been reset. Must not sleep for long, and must not access the
+    /// function: the next reset may have begun.
     fn reset(&mut self);
 }
 
@@ -33,9 +40,11 @@ pub trait Reset: Send {
 pub struct Guarded<T: Reset> {
     #[pin]
     data: Mutex<T>,
-    /// A reset is on the way: the hardware is not to be touched.
+    /// A reset was requested and has not ended. The function still works until `running` is set.
+    announced: Atomic<bool>,
+    /// The function is being reset.
     running: Atomic<bool>,
-    /// A reset has happened that the protected data do not know of.
+    /// A reset has ended that `data` have not been updated for.
     apply: Atomic<bool>,
 }
 
@@ -44,59 +53,101 @@ impl<T: Reset + Unpin> Guarded<T> {
     pub fn new(data: T) -> impl PinInit<Self> {
         pin_init!(Self {
             data <- new_generic_mutex!(data, c"vfio::Guarded::data"),
+            announced: Atomic::new(false),
             running: Atomic::new(false),
             apply: Atomic::new(false),
         })
     }
 
-    /// Runs `f` with the lock held. Another holder may be talking to the hardware meanwhile.
+    /// Runs `f` with the mutex held.
     ///
-    /// `f` finds the data as the last reset that is done has left them.
+    /// `f` sees the effect of every reset that ended before. A reset that ends while `f` runs is
+    /// applied when `f` returns, or when `f` calls [`Guarded::apply_reset`].
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let mut data = self.data.lock();
-        if self.is_pending() {
-            self.catch_up(&mut data);
-        }
+        self.apply_reset(&mut data);
         let result = f(&mut data);
         drop(data);
 
-        // Orders the unlocking before the look at `apply`: a reset that found the mutex taken is
-        // seen here. `reset_end()` has the other half.
+        // Orders the unlocking before the load of `apply`: a reset that failed to get the mutex is
+        // seen here. Pairs with the exchange in `reset_end()`.
         smp_mb(Full);
-        if self.is_pending() {
-            self.apply_pending();
-        }
+        self.try_apply_reset();
         result
     }
 
-    /// Whether the hardware may not be touched because of a reset.
+    /// Applies a reset that has ended to `data`, which are the protected data. Returns whether
+    /// there was one.
+    #[inline]
+    pub(crate) fn apply_reset(&self, data: &mut T) -> bool {
+        self.is_pending() && self.catch_up(data)
+    }
+
+    /// Returns whether the function is being reset: its registers must not be accessed.
     pub fn in_reset(&self) -> bool {
         self.running.load(Acquire)
     }
 
-    /// A reset begins.
+    /// Returns whether a reset was requested and has not ended.
+    pub fn reset_expected(&self) -> bool {
+        self.announced.load(Acquire) || self.in_reset()
+    }
+
+    /// Waits until no reset is expected any more. Must not be called with a lock held that a reset
+    /// needs.
+    ///
+    /// # Errors
+    ///
+    /// [`EINTR`] if the thread is being killed, [`ETIMEDOUT`] after `patience`.
+    pub fn wait_for_reset(&self, patience: Delta) -> Result {
+        read_poll_timeout(
+            || {
+                // SAFETY: The function has no requirements; it looks at the current task.
+                if unsafe { bindings::vfio_rust_helper_fatal_signal_pending() } {
+                    return Err(EINTR);
+                }
+                Ok(self.reset_expected())
+            },
+            |expected| !expected,
+            WAIT_INTERVAL,
+            patience,
+        )
+        .map(drop)
+    }
+
+    /// Called when a reset was requested, before anything waits for it.
+    pub fn reset_announced(&self) {
+        self.announced.store(true, Relaxed);
+    }
+
+    /// Called when the function is about to be reset.
     pub fn reset_begin(&self) {
         self.running.store(true, Relaxed);
+        // Orders the store before the reset of the hardware: a thread whose access failed because
+        // of the reset must see it.
+        smp_mb(Full);
     }
 
-    /// A reset is done: the protected data learn of it now, or from who has their lock.
+    /// Called when the function has been reset.
     pub fn reset_end(&self) {
-        self.running.store(false, Release);
-        // Fully ordered: it comes before the attempt to get the mutex.
+        // Before `running` is cleared: a thread that sees that no reset is running must also see
+        // that one has ended. Fully ordered, and so also before the attempt to get the mutex.
         self.apply.xchg(true, Full);
-        self.apply_pending();
+        self.running.store(false, Release);
+        self.announced.store(false, Release);
+        self.try_apply_reset();
     }
 
-    /// Whether a reset has happened that the data do not know of. Mostly there was none.
+    /// Returns whether a reset has ended that the data have not been updated for.
     #[inline]
     fn is_pending(&self) -> bool {
         self.apply.load(Relaxed)
     }
 
-    /// Has the data learn of a reset, unless another has their lock: that one looks again when it
-    /// has given it back.
-    #[cold]
-    fn apply_pending(&self) {
+    /// Applies a reset, unless another thread holds the mutex: that one looks again when it has
+    /// unlocked it.
+    #[inline]
+    fn try_apply_reset(&self) {
         while self.is_pending() {
             let Some(mut data) = self.data.try_lock() else {
                 return;
@@ -107,12 +158,14 @@ impl<T: Reset + Unpin> Guarded<T> {
         }
     }
 
-    /// Has the data learn of a reset, unless they know of it by now.
+    /// Updates the data for a reset, unless another thread was faster. Returns whether it did.
     #[cold]
-    fn catch_up(&self, data: &mut T) {
-        if self.apply.xchg(false, Full) {
+    fn catch_up(&self, data: &mut T) -> bool {
+        let pending = self.apply.xchg(false, Full);
+        if pending {
             data.reset();
         }
+        pending
     }
 }
 
@@ -129,27 +182,45 @@ mod tests {
     }
 
     #[test]
-    fn reset_is_applied_at_once_if_nobody_is_busy() -> Result {
+    fn reset_is_applied_at_once_if_the_mutex_is_free() -> Result {
         let guarded = KBox::pin_init(Guarded::new(Count(0)), GFP_KERNEL)?;
+        guarded.reset_announced();
+        assert!(!guarded.in_reset());
+        assert!(guarded.reset_expected());
         guarded.reset_begin();
         assert!(guarded.in_reset());
         assert_eq!(guarded.with(|count| count.0), 0);
         guarded.reset_end();
-        assert!(!guarded.in_reset());
+        assert!(!guarded.reset_expected());
         assert_eq!(guarded.with(|count| count.0), 1);
         Ok(())
     }
 
     #[test]
-    fn reset_does_not_wait_for_who_is_busy() -> Result {
+    fn reset_does_not_wait_for_the_mutex() -> Result {
         let guarded = KBox::pin_init(Guarded::new(Count(0)), GFP_KERNEL)?;
-        let during = guarded.with(|count| {
+        let (before, after) = guarded.with(|count| {
             guarded.reset_begin();
             guarded.reset_end();
-            count.0
+            let before = count.0;
+            guarded.apply_reset(count);
+            (before, count.0)
         });
-        assert_eq!(during, 0);
+        assert_eq!((before, after), (0, 1));
         assert_eq!(guarded.with(|count| count.0), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn wait_ends_with_the_reset_or_with_the_patience() -> Result {
+        let guarded = KBox::pin_init(Guarded::new(Count(0)), GFP_KERNEL)?;
+        assert_eq!(guarded.wait_for_reset(Delta::ZERO), Ok(()));
+        guarded.reset_announced();
+        let patience = Delta::from_millis(3);
+        assert_eq!(guarded.wait_for_reset(patience), Err(ETIMEDOUT));
+        guarded.reset_begin();
+        guarded.reset_end();
+        assert_eq!(guarded.wait_for_reset(patience), Ok(()));
         Ok(())
     }
 }

@@ -131,11 +131,12 @@ impl Migrate for Vf {
 
     fn stop(&mut self, _core: &Core) -> Result<(), Failure> {
         let hw = self.hw;
-        self.opened()?.stop(&hw)
+        self.opened().map_err(Failure::Kept)?.stop(&hw)
     }
 
     fn start(&mut self, _core: &Core) -> Result<(), Failure> {
-        Ok(self.opened()?.start()?)
+        let open = self.opened().map_err(Failure::Kept)?;
+        open.start().map_err(Failure::Kept)
     }
 
     /// The accelerators are integrated endpoints without a path to one another, so there is

@@ -47,8 +47,13 @@ use kernel::{
     sync::{
         aref::ARef,
         Arc, //
-    }, //
+    },
+    time::Delta, //
 };
+
+/// How long setting a state waits for the end of a reset, which can itself wait for the reset of
+/// another function.
+const RESET_PATIENCE: Delta = Delta::from_secs(300);
 
 /// Longest image of a [`Machine`], in bytes: it is passed on the stack.
 pub const IMAGE_MAX: usize = 1024;
@@ -86,45 +91,37 @@ impl<M: Migrate> Doing<M> {
     }
 
     /// The session that begins before the device stops, in the states in which it does.
-    fn begun(&self) -> Result<&Source<M>> {
+    fn begun(&self) -> Result<&Source<M>, Failure> {
         match self {
             Self::PreCopy(session) | Self::PreCopyP2p(session) => Ok(session),
-            _ => Err(EINVAL),
+            _ => Err(Failure::Kept(EINVAL)),
         }
     }
 }
 
-/// The device, and what it is doing.
-///
-/// It is what [`Machine::with`] gives access to. Dereferences to the driver's part.
-pub struct Owner<M: Migrate> {
+/// The data that the lock of a [`Machine`] protects.
+struct Inner<M: Migrate> {
     driver: M,
     doing: Doing<M>,
 }
 
-impl<M: Migrate> Owner<M> {
-    /// The state that the device is in.
-    pub fn state(&self) -> State {
-        self.doing.state()
-    }
+/// The outcome of a walk.
+enum Walk {
+    /// The target was reached; the data file of its state, if it has one.
+    Reached(Option<ARef<File>>),
+    /// A reset is expected: the walk has to wait until it has ended.
+    InReset,
+}
 
-    /// In [`State::Error`], the arc that led there, and what went wrong.
-    pub fn failed(&self) -> Option<(MigArc, Error)> {
-        match self.doing {
-            Doing::Failed(arc, error) => Some((arc, error)),
-            _ => None,
-        }
-    }
+/// Exclusive access to a device that can migrate, see [`Machine::with`].
+///
+/// Dereferences to the driver's part.
+pub struct Owner<'a, M: Migrate> {
+    machine: &'a Machine<M>,
+    inner: &'a mut Inner<M>,
+}
 
-    /// Why [`Expect::check`] has refused what came in since [`State::Resuming`] was entered, if it
-    /// has.
-    pub fn reject(&self) -> Option<RejectOf<M>> {
-        match &self.doing {
-            Doing::Resuming(session) => session.reject(),
-            _ => None,
-        }
-    }
-
+impl<M: Migrate> Inner<M> {
     /// Enters a state; the session of the one that is left is over.
     #[inline]
     fn enter(&mut self, next: Doing<M>) {
@@ -138,28 +135,7 @@ impl<M: Migrate> Owner<M> {
         self.driver.session_ended(session);
     }
 
-    /// Walks `arc`. A failure leaves the device in its state, or in [`State::Error`].
-    ///
-    /// Returns the data file, if the arc makes one.
-    ///
-    /// # Errors
-    ///
-    /// [`EINVAL`] if the arc does not begin where the device is, and those of the driver.
-    pub fn walk(&mut self, core: &Core, arc: MigArc) -> Result<Option<ARef<File>>> {
-        if arc.ends().0 != self.state() {
-            return Err(EINVAL);
-        }
-        self.driver.arc_begins(arc);
-        match self.try_walk(core, arc) {
-            Ok(file) => {
-                self.driver.arc_walked(arc);
-                Ok(file)
-            }
-            Err(failure) => Err(self.fail(arc, failure)),
-        }
-    }
-
-    /// `arc` has failed.
+    /// Called when `arc` has failed.
     #[cold]
     fn fail(&mut self, arc: MigArc, failure: Failure) -> Error {
         self.driver.arc_failed(arc, failure);
@@ -168,9 +144,99 @@ impl<M: Migrate> Owner<M> {
         }
         failure.into()
     }
+}
+
+impl<M: Migrate> Reset for Inner<M> {
+    fn reset(&mut self) {
+        self.enter(Doing::Running);
+        self.driver.reset();
+    }
+}
+
+impl<M: Migrate> Owner<'_, M> {
+    /// Returns the state that the device is in.
+    pub fn state(&self) -> State {
+        self.inner.doing.state()
+    }
+
+    /// In [`State::Error`], returns the arc that led there, and the error.
+    pub fn failed(&self) -> Option<(MigArc, Error)> {
+        match self.inner.doing {
+            Doing::Failed(arc, error) => Some((arc, error)),
+            _ => None,
+        }
+    }
+
+    /// Returns why [`Expect::check`] has refused what was written since [`State::Resuming`] was
+    /// entered, if it has.
+    pub fn reject(&self) -> Option<RejectOf<M>> {
+        match &self.inner.doing {
+            Doing::Resuming(session) => session.reject(),
+            _ => None,
+        }
+    }
+
+    /// Takes the device to `target`, arc by arc.
+    ///
+    /// # Errors
+    ///
+    /// [`EBUSY`] if the function is being reset, or was when an arc failed. [`EINVAL`] if there is
+    /// no path, and the errors of the driver. The device is in the last state that it reached,
+    /// except that it leaves a P2P state for the one that the walk began in if the target is no
+    /// P2P state.
+    pub fn go(&mut self, core: &Core, target: State) -> Result {
+        match self.walk_to(core, target)? {
+            Walk::Reached(_) => Ok(()),
+            Walk::InReset => Err(EBUSY),
+        }
+    }
+
+    /// As [`Owner::go`], but a walk that a reset is in the way of is no failure.
+    fn walk_to(&mut self, core: &Core, target: State) -> Result<Walk> {
+        let origin = self.state();
+        let mut file = None;
+        loop {
+            // A reset that has ended meanwhile puts the device into RUNNING, wherever it was, and
+            // the walk goes on from there.
+            self.machine.inner.apply_reset(self.inner);
+            if self.state() == target {
+                return Ok(Walk::Reached(file));
+            }
+            if self.machine.in_reset() {
+                return Ok(Walk::InReset);
+            }
+            let walked = core
+                .next_arc(self.state(), target)
+                .and_then(|arc| self.walk(core, arc));
+            match walked {
+                Ok(made) => file = made,
+                // What failed because of a reset, or is undone by one, is no error of the device.
+                Err(_) if self.machine.inner.reset_expected() => return Ok(Walk::InReset),
+                Err(_) if self.machine.inner.apply_reset(self.inner) => {}
+                Err(e) => {
+                    self.turn_back(core, origin, target);
+                    return Err(e);
+                }
+            }
+        }
+    }
+
+    /// Walks `arc`. A failure leaves the device in its state, or in [`State::Error`].
+    ///
+    /// Returns the data file, if the arc makes one.
+    fn walk(&mut self, core: &Core, arc: MigArc) -> Result<Option<ARef<File>>> {
+        self.inner.driver.arc_begins(arc);
+        match self.try_walk(core, arc) {
+            Ok(file) => {
+                self.inner.driver.arc_walked(arc);
+                Ok(file)
+            }
+            Err(failure) => Err(self.inner.fail(arc, failure)),
+        }
+    }
 
     fn try_walk(&mut self, core: &Core, arc: MigArc) -> Result<Option<ARef<File>>, Failure> {
-        let driver = &mut self.driver;
+        let Inner { driver, doing } = &mut *self.inner;
         let (next, file) = match arc {
             MigArc::RunningToRunningP2p => {
                 driver.quiesce(core)?;
@@ -183,16 +249,16 @@ impl<M: Migrate> Owner<M> {
             // The session goes on, so the state that it was in is not left by `enter()`.
             MigArc::PreCopyToPreCopyP2p => {
                 driver.quiesce(core)?;
-                self.doing = Doing::PreCopyP2p(self.doing.begun()?.clone());
+                *doing = Doing::PreCopyP2p(doing.begun()?.clone());
                 return Ok(None);
             }
             MigArc::PreCopyP2pToPreCopy => {
                 driver.unquiesce(core)?;
-                self.doing = Doing::PreCopy(self.doing.begun()?.clone());
+                *doing = Doing::PreCopy(doing.begun()?.clone());
                 return Ok(None);
             }
             MigArc::PreCopyToStopCopy | MigArc::PreCopyP2pToStopCopy => {
-                self.doing = self.stop_and_copy(core)?;
+                self.inner.doing = self.stop_and_copy(core)?;
                 return Ok(None);
             }
             MigArc::RunningToStop | MigArc::RunningP2pToStop => {
@@ -208,8 +274,9 @@ impl<M: Migrate> Owner<M> {
                 (Doing::RunningP2p, None)
             }
             MigArc::RunningToPreCopy | MigArc::RunningP2pToPreCopyP2p => {
-                let head = Data::head(driver.save_head(core)?, M::Expected::HEAD);
-                let (session, file) = self.begin_saving(Saving::pre_copy(&head)?)?;
+                let head = driver.save_head(core).map_err(Failure::Kept)?;
+                let head = Data::head(head, M::Expected::HEAD);
+                let (session, file) = Self::begin_saving(driver, Saving::pre_copy(&head))?;
                 let next = match arc {
                     MigArc::RunningToPreCopy => Doing::PreCopy(session),
                     _ => Doing::PreCopyP2p(session),
@@ -219,56 +286,72 @@ impl<M: Migrate> Owner<M> {
             MigArc::PreCopyToRunning => (Doing::Running, None),
             MigArc::PreCopyP2pToRunningP2p => (Doing::RunningP2p, None),
             MigArc::StopToStopCopy => {
-                let data = driver.save(core, None)?;
-                let (session, file) = self.begin_saving(Saving::stop_copy(&data)?)?;
+                let data = driver.save(core, None).map_err(Failure::Kept)?;
+                let (session, file) = Self::begin_saving(driver, Saving::stop_copy(&data))?;
                 (Doing::StopCopy(session), Some(file))
             }
             MigArc::StopCopyToStop => (Doing::Stop, None),
             MigArc::StopToResuming => {
-                let session = Resuming::new(driver.expected(core)?)?;
-                let file = data_file::sink::<_, M::OwnerModule>(M::FILE, session.clone())?;
-                driver.session_begun(Role::Resume);
+                let (session, file) = Self::begin_resuming(driver, core).map_err(Failure::Kept)?;
                 (Doing::Resuming(session), Some(file))
             }
             MigArc::ResumingToStop => {
-                let Doing::Resuming(session) = &self.doing else {
-                    return Err(EINVAL.into());
+                let Doing::Resuming(session) = doing else {
+                    return Err(Failure::Kept(EINVAL));
                 };
                 let state = session.verify().map_err(|reject| {
                     driver.session_refused(reject);
-                    reject.into()
+                    Failure::Kept(reject.into())
                 })?;
                 driver.load(core, state).map_err(Failure::Broken)?;
                 (Doing::Stop, None)
             }
         };
 
-        self.enter(next);
+        self.inner.enter(next);
         Ok(file)
     }
 
     /// Makes the file of a new session.
-    fn begin_saving(&mut self, session: Source<M>) -> Result<(Source<M>, ARef<File>)> {
-        let file = data_file::source::<_, M::OwnerModule>(M::FILE, session.clone())?;
-        self.driver.session_begun(Role::Save);
+    fn begin_saving(
+        driver: &mut M,
+        session: Result<Source<M>>,
+    ) -> Result<(Source<M>, ARef<File>), Failure> {
+        let session = session.map_err(Failure::Kept)?;
+        let file = data_file::source::<_, M::OwnerModule>(M::FILE, session.clone())
+            .map_err(Failure::Kept)?;
+        driver.session_begun(Role::Save);
+        Ok((session, file))
+    }
+
+    /// Makes the session and the file of [`State::Resuming`].
+    fn begin_resuming(driver: &mut M, core: &Core) -> Result<(Sink<M>, ARef<File>)> {
+        let session = Resuming::new(driver.expected(core)?)?;
+        let file = data_file::sink::<_, M::OwnerModule>(M::FILE, session.clone())?;
+        driver.session_begun(Role::Resume);
         Ok((session, file))
     }
 
     /// Stops the device and completes the session that has begun before.
     fn stop_and_copy(&mut self, core: &Core) -> Result<Doing<M>, Failure> {
-        let session = self.doing.begun()?;
-        let driver = &mut self.driver;
+        let Inner { driver, doing } = &mut *self.inner;
+        let session = doing.begun()?;
         driver.stop(core)?;
-        let saved = driver
-            .save(core, Some(&session.data()))
-            .and_then(|data| session.go_on(&data));
-        match saved {
-            Ok(()) => Ok(Doing::StopCopy(session.clone())),
-            // It was stopped in vain, and runs again.
-            Err(error) => Err(match driver.start(core) {
-                Ok(()) => Failure::Kept(error),
-                Err(_) => Failure::Broken(error),
-            }),
+        let saved = if self.machine.in_reset() {
+            Err(EBUSY)
+        } else {
+            driver
+                .save(core, Some(&session.data()))
+                .and_then(|data| session.go_on(&data))
+        };
+        let Err(error) = saved else {
+            return Ok(Doing::StopCopy(session.clone()));
+        };
+        // The device must not stay stopped in a state in which it runs. A reset starts it anyway.
+        if !self.machine.in_reset() && driver.start(core).is_ok() {
+            Err(Failure::Kept(error))
+        } else {
+            Err(Failure::Broken(error))
         }
     }
 
@@ -276,64 +359,67 @@ impl<M: Migrate> Owner<M> {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if the device is not in [`State::Stop`]. Those of [`Migrate::load`]; the device
-    /// is in [`State::Error`] then.
+    /// [`EINVAL`] if the device is not in [`State::Stop`], [`EBUSY`] if the function is being
+    /// reset. Those of [`Migrate::load`]; the device is in [`State::Error`] then.
     pub fn load(&mut self, core: &Core, state: VerifiedOf<M>) -> Result {
+        self.machine.inner.apply_reset(self.inner);
         if self.state() != State::Stop {
             return Err(EINVAL);
         }
-        let loaded = self.driver.load(core, state);
-        loaded.map_err(|error| self.fail(MigArc::ResumingToStop, Failure::Broken(error)))
+        if self.machine.in_reset() {
+            return Err(EBUSY);
+        }
+        let loaded = self.inner.driver.load(core, state);
+        loaded.map_err(|error| {
+            self.inner
+                .fail(MigArc::ResumingToStop, Failure::Broken(error))
+        })
     }
 
-    /// Leaves a P2P state that was entered on the way from `origin`, which is none, to where the
-    /// device could not be brought: a user who does not know these states must not end in one.
-    /// If that fails, too, he does.
+    /// Leaves a P2P state that was entered on a failed walk from `origin`, where the device ran
+    /// without restriction, to `target`. A user that does not know the P2P states would otherwise
+    /// find the device in one.
+    ///
+    /// The uAPI allows only the original state or one on the path to the target, so there is no
+    /// way back from where another state was the origin.
     #[cold]
-    fn turn_back(&mut self, core: &Core, origin: State) {
-        if matches!(origin, State::RunningP2p | State::PreCopyP2p) {
+    fn turn_back(&mut self, core: &Core, origin: State, target: State) {
+        if self.machine.in_reset() || matches!(target, State::RunningP2p | State::PreCopyP2p) {
             return;
         }
-        let arc = match self.state() {
-            State::RunningP2p => MigArc::RunningP2pToRunning,
-            State::PreCopyP2p => MigArc::PreCopyP2pToPreCopy,
+        let arc = match (origin, self.state()) {
+            (State::Running, State::RunningP2p) => MigArc::RunningP2pToRunning,
+            (State::PreCopy, State::PreCopyP2p) => MigArc::PreCopyP2pToPreCopy,
             _ => return,
         };
+        // If this fails as well, the device stays where it is.
         let _ = self.walk(core, arc);
     }
 }
 
-impl<M: Migrate> Deref for Owner<M> {
+impl<M: Migrate> Deref for Owner<'_, M> {
     type Target = M;
 
     fn deref(&self) -> &M {
-        &self.driver
+        &self.inner.driver
     }
 }
 
-impl<M: Migrate> DerefMut for Owner<M> {
+impl<M: Migrate> DerefMut for Owner<'_, M> {
     fn deref_mut(&mut self) -> &mut M {
-        &mut self.driver
-    }
-}
-
-impl<M: Migrate> Reset for Owner<M> {
-    fn reset(&mut self) {
-        self.enter(Doing::Running);
-        self.driver.reset();
+        &mut self.inner.driver
     }
 }
 
 /// The migration of a device whose state is one structure of at most [`IMAGE_MAX`] bytes.
 ///
-/// It is the one owner of all that changes about the device, behind a lock that resets do not
-/// wait for. Data files end with the state that they belong to; a device that could not be
-/// brought to a state is in the one it was in, or in one on the way that it can go on from, or in
-/// [`State::Error`].
+/// It owns everything that changes about the device, behind a lock that resets do not wait for. Data
+/// files end with the state that they belong to. A device that could not be brought to a state is in
+/// its original state, in one on the way that it can go on from, or in [`State::Error`].
 #[pin_data]
 pub struct Machine<M: Migrate> {
     #[pin]
-    owner: Guarded<Owner<M>>,
+    inner: Guarded<Inner<M>>,
 }
 
 impl<M: Migrate> Machine<M> {
@@ -347,51 +433,27 @@ impl<M: Migrate> Machine<M> {
         };
 
         pin_init!(Self {
-            owner <- Guarded::new(Owner {
+            inner <- Guarded::new(Inner {
                 driver,
                 doing: Doing::Running,
             }),
         })
     }
 
-    /// Runs `f` while nothing else is done to the device but resets; those it must ask for, by
+    /// Runs `f` with exclusive access to the device. Only a reset can happen meanwhile, see
     /// [`Machine::in_reset`].
-    pub fn with<R>(&self, f: impl FnOnce(&mut Owner<M>) -> R) -> R {
-        self.owner.with(f)
+    pub fn with<R>(&self, f: impl FnOnce(&mut Owner<'_, M>) -> R) -> R {
+        self.inner.with(|inner| {
+            f(&mut Owner {
+                machine: self,
+                inner,
+            })
+        })
     }
 
-    /// Whether the function is being reset: its registers are not to be touched.
+    /// Returns whether the function is being reset: its registers must not be accessed.
     pub fn in_reset(&self) -> bool {
-        self.owner.in_reset()
-    }
-
-    /// Takes the device to `target`, arc by arc. `owner` is what [`Machine::with`] has given.
-    ///
-    /// Returns the data file of the state that was entered, if it has one.
-    ///
-    /// # Errors
-    ///
-    /// [`EBUSY`] if the function is being reset, [`EINVAL`] if there is no way, and those of
-    /// [`Owner::walk`]. The device is in the last state that it reached, except that it leaves a
-    /// P2P state, unless it was in one before.
-    pub fn go(
-        &self,
-        owner: &mut Owner<M>,
-        core: &Core,
-        target: State,
-    ) -> Result<Option<ARef<File>>> {
-        let origin = owner.state();
-        let mut file = None;
-        while owner.state() != target {
-            if self.in_reset() {
-                return Err(EBUSY);
-            }
-            let arc = core.next_arc(owner.state(), target)?;
-            file = owner
-                .walk(core, arc)
-                .inspect_err(|_| owner.turn_back(core, origin))?;
-        }
-        Ok(file)
+        self.inner.in_reset()
     }
 }
 
@@ -407,9 +469,16 @@ impl<M: Migrate> Migration for Machine<M> {
         features
     }
 
-    #[inline]
+    /// Waits for the end of a reset, instead of failing because of it: after an error QEMU asks for
+    /// a reset, which the kernel refuses while another one is under way, and ends the VM.
     fn set_state(&self, core: &Core, target: State) -> Result<Option<ARef<File>>> {
-        self.with(|owner| self.go(owner, core, target))
+        loop {
+            match self.with(|owner| owner.walk_to(core, target))? {
+                Walk::Reached(file) => return Ok(file),
+                // Without the lock, for which a reader of the state waits as well.
+                Walk::InReset => self.inner.wait_for_reset(RESET_PATIENCE)?,
+            }
+        }
     }
 
     fn state(&self) -> State {
@@ -422,16 +491,20 @@ impl<M: Migrate> Migration for Machine<M> {
 
     fn closed(&self) {
         self.with(|owner| {
-            owner.enter(Doing::Running);
-            owner.driver.closed();
+            owner.inner.enter(Doing::Running);
+            owner.inner.driver.closed();
         });
     }
 
+    fn reset_announced(&self) {
+        self.inner.reset_announced();
+    }
+
     fn reset_prepare(&self) {
-        self.owner.reset_begin();
+        self.inner.reset_begin();
     }
 
     fn reset_done(&self) {
-        self.owner.reset_end();
+        self.inner.reset_end();
     }
 }

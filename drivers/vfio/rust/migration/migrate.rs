@@ -21,21 +21,18 @@ pub(super) type RejectOf<M> = <<M as Migrate>::Expected as Expect>::Reject;
 /// What of an image can be loaded, see [`Expect::Verified`].
 pub(super) type VerifiedOf<M> = <<M as Migrate>::Expected as Expect>::Verified;
 
-/// A failed step, and where it leaves the device.
+/// A failed step, and the state that it leaves the device in.
+///
+/// There is no conversion from [`Error`]: only the driver knows whether a command that failed has
+/// changed the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// In the state it was in.
+    /// The device is in the state that it was in before.
     Kept(Error),
-    /// In no state that it could go on from: it is in [`State::Error`] until it is reset.
+    /// The state of the device is not known: it is in [`State::Error`] until it is reset.
     ///
     /// [`State::Error`]: super::State::Error
     Broken(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(e: Error) -> Self {
-        Self::Kept(e)
-    }
 }
 
 impl From<Failure> for Error {
@@ -49,9 +46,15 @@ impl From<Failure> for Error {
 /// What only the driver can do on the way from one state to another.
 ///
 /// The implementing type is the driver's part of an open device. Every callback may sleep, but not
-/// for long: the user waits for it, and so does who looks at the state in debugfs. None runs while
-/// another one does, and none begins while the function is being reset. None may wait for user
-/// memory, or for a page fault on the device's own.
+/// for long: the user waits for it, and so does a reader of the state in debugfs. Callbacks do not
+/// run concurrently. None may wait for user memory, or for a page fault on the device's own.
+///
+/// No callback that gets a [`Core`] is called when the function is known to be in reset. As a reset
+/// waits for no callback, it can still begin while one runs: a callback must end by itself
+/// whatever the registers read as. What it returns then does not matter, as the device is in
+/// [`State::Running`] after the reset.
+///
+/// [`State::Running`]: super::State::Running
 #[vtable]
 pub trait Migrate: Send + Unpin + 'static {
     /// What the device expects of the data that it is to load.
@@ -102,10 +105,14 @@ pub trait Migrate: Send + Unpin + 'static {
     /// [`State::Error`]: super::State::Error
     fn load(&mut self, core: &Core, state: VerifiedOf<Self>) -> Result;
 
-    /// The device has been reset. The function's registers must not be waited for.
+    /// Called after the device was reset, as soon as no other callback runs. Must not access the
+    /// function, as the next reset may have begun; [`Operations::reset_done`] can.
+    ///
+    /// [`Operations::reset_done`]: crate::device::Operations::reset_done
     fn reset(&mut self) {}
 
-    /// The device's last user has gone; its session is over, if there was one.
+    /// Called when the device's last user has closed it, after the end of its session. Must not
+    /// access the function.
     fn closed(&mut self) {}
 
     /// `arc` is about to be walked.

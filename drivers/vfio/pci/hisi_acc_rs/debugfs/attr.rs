@@ -80,7 +80,7 @@ fn print_queues(m: &SeqFile, open: Option<&Open>, driver_ready: Option<bool>) {
     seq_print!(m, "driver ready: {}\n", Maybe(driver_ready.map(yes_no)));
 }
 
-fn print_state(m: &SeqFile, owner: &Owner<Vf>) {
+fn print_state(m: &SeqFile, owner: &Owner<'_, Vf>) {
     if owner.open.is_none() {
         seq_print!(m, "device state: closed\n");
         return;

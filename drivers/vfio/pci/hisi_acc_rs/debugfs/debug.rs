@@ -6,10 +6,7 @@
 
 use crate::{
     device::HisiAcc,
-    mig::{
-        Mig,
-        Vf, //
-    }, //
+    mig::Vf, //
 };
 use kernel::{
     prelude::*,
@@ -102,9 +99,9 @@ impl Command {
     }
 
     /// Runs the command on the open device `dev` in RUNNING or STOP, which `vf` owns.
-    fn run(self, dev: &Device<HisiAcc>, mig: &Mig, vf: &mut Owner<Vf>) -> Result {
+    fn run(self, dev: &Device<HisiAcc>, vf: &mut Owner<'_, Vf>) -> Result {
         let running = vf.state() == State::Running;
-        let go = |vf: &mut _, target| mig.machine.go(vf, dev.core(), target).map(drop);
+        let go = |vf: &mut Owner<'_, Vf>, target| vf.go(dev.core(), target);
 
         match self {
             Self::IoTest => {
@@ -164,7 +161,7 @@ fn errno_name(error: Error) -> &'static str {
 }
 
 /// Whether a command may run now.
-fn admit(vf: &Owner<Vf>, in_reset: bool) -> Result {
+fn admit(vf: &Owner<'_, Vf>, in_reset: bool) -> Result {
     if vf.open.is_none() {
         return Err(ENODEV);
     }
@@ -214,7 +211,7 @@ impl File for Debug {
             let start = Instant::<Monotonic>::now();
             let result = admit(vf, mig.machine.in_reset()).and_then(|()| {
                 let _awake = dev.core().awake().ok_or(EBUSY)?;
-                command.run(dev, mig, vf)
+                command.run(dev, vf)
             });
             vf.outcome = Some(Outcome {
                 command,

@@ -37,8 +37,14 @@ mod suite {
         calls: KVec<Call>,
         told: KVec<Told>,
         fails: fn(Call) -> Option<Failure>,
+        /// A call during which the device of this machine is reset, and whether the reset ends by
+        /// the end of the call.
+        resets: Option<(Call, bool, *const Machine<Toy>)>,
         state: [u8; 2],
     }
+
+    // SAFETY: The pointer is used only while the test that has set it has the machine.
+    unsafe impl Send for Toy {}
 
     /// Takes two bytes, the first below 9 and the second not 0.
     struct NotZero;
@@ -69,7 +75,17 @@ mod suite {
 
     impl Toy {
         fn call(&mut self, call: Call) -> Result<(), Failure> {
-            self.calls.push(call, GFP_KERNEL).map_err(Error::from)?;
+            // A call that cannot be noted is missed by the test.
+            let _ = self.calls.push(call, GFP_KERNEL);
+            if let Some((_, ends, machine)) = self.resets.take_if(|(when, ..)| *when == call) {
+                // SAFETY: As above. The machine is used by shared references only.
+                let machine = unsafe { &*machine };
+                machine.reset_announced();
+                machine.reset_prepare();
+                if ends {
+                    machine.reset_done();
+                }
+            }
             (self.fails)(call).map_or(Ok(()), Err)
         }
 
@@ -172,6 +188,7 @@ mod suite {
                 calls: KVec::new(),
                 told: KVec::new(),
                 fails,
+                resets: None,
                 state: [1, 2],
             };
             let machine = KBox::pin_init(Machine::new(toy), GFP_KERNEL)?;
@@ -197,7 +214,7 @@ mod suite {
 
         /// As a write to the data file.
         fn write(&self, bytes: &[u8]) -> Result {
-            self.machine.with(|owner| match &owner.doing {
+            self.machine.with(|owner| match &owner.inner.doing {
                 Doing::Resuming(session) => session.append(bytes, 0),
                 _ => Err(ENODEV),
             })
@@ -260,21 +277,36 @@ mod suite {
     }
 
     #[test]
-    fn failure_on_the_way_does_not_end_in_a_p2p_state() -> Result {
+    fn failed_walk_ends_on_its_path() -> Result {
         use Call::*;
 
-        let fails = |call| (call == Call::SaveHead).then_some(Failure::Kept(EIO));
+        let fails = |call| (call == SaveHead).then_some(Failure::Kept(EIO));
         let bench = Bench::new(fails)?;
+        let fails_by = |target, calls: &[Call], end| {
+            let (result, called, state) = bench.go(target);
+            assert_eq!(result, Err(EIO));
+            assert_eq!(called.as_slice(), calls);
+            assert_eq!(state, end);
+        };
+        // RUNNING is on neither path.
         let _ = bench.go(State::Stop);
-        let (result, called, state) = bench.go(State::PreCopyP2p);
-        assert_eq!(result, Err(EIO));
-        assert_eq!(called.as_slice(), &[Start, SaveHead, Unquiesce]);
-        assert_eq!(state, State::Running);
+        fails_by(State::PreCopyP2p, &[Start, SaveHead], State::RunningP2p);
+        fails_by(State::PreCopyP2p, &[SaveHead], State::RunningP2p);
+        let _ = bench.go(State::Running);
+        fails_by(State::PreCopy, &[SaveHead], State::Running);
+        Ok(())
+    }
 
+    #[test]
+    fn user_that_asks_for_a_p2p_state_may_end_in_one() -> Result {
+        use Call::*;
+
+        let fails = |call| (call == Stop).then_some(Failure::Kept(EIO));
+        let bench = Bench::new(fails)?;
         let _ = bench.go(State::RunningP2p);
-        let (result, called, state) = bench.go(State::PreCopyP2p);
+        let (result, called, state) = bench.go(State::Stop);
         assert_eq!(result, Err(EIO));
-        assert_eq!(called.as_slice(), &[SaveHead]);
+        assert_eq!(called.as_slice(), &[Stop]);
         assert_eq!(state, State::RunningP2p);
         Ok(())
     }
@@ -370,12 +402,76 @@ mod suite {
     }
 
     #[test]
-    fn nothing_is_begun_during_a_reset() -> Result {
+    fn no_callback_is_called_during_a_reset() -> Result {
         let bench = Bench::new(never)?;
+        let _ = bench.go(State::Stop);
+        bench.machine.reset_announced();
+        // The function still works.
+        let _ = bench.go(State::Running);
+        let _ = bench.go(State::Stop);
         bench.machine.reset_prepare();
-        let (result, called, _) = bench.go(State::Stop);
+        bench.machine.with(|owner| {
+            assert_eq!(owner.go(&bench.core, State::Running), Err(EBUSY));
+            assert_eq!(owner.load(&bench.core, [3, 4]), Err(EBUSY));
+            assert!(owner.calls.is_empty());
+        });
+        bench.machine.reset_done();
+        assert_eq!(bench.go(State::Stop).2, State::Stop);
+        Ok(())
+    }
+
+    /// A bench whose device is reset while it is asked to do `when`, or is by the end of it.
+    fn overtaken(when: Call, target: State, ends: bool) -> Result<(Result, KVec<Call>, State)> {
+        let bench = Bench::new(never)?;
+        let _ = bench.go(State::PreCopy);
+        let result = bench.machine.with(|owner| {
+            owner.resets = Some((when, ends, &raw const *bench.machine));
+            owner.go(&bench.core, target)
+        });
+        if !ends {
+            bench.machine.reset_done();
+        }
+        Ok((
+            result,
+            bench.machine.with(|owner| owner.take()),
+            bench.machine.state(),
+        ))
+    }
+
+    #[test]
+    fn reset_during_an_arc_stops_the_walk() -> Result {
+        use Call::*;
+
+        let (result, called, state) = overtaken(Stop, State::StopCopy, false)?;
         assert_eq!(result, Err(EBUSY));
-        assert!(called.is_empty());
+        assert_eq!(called.as_slice(), &[Quiesce, Stop, Reset]);
+        assert_eq!(state, State::Running);
+        Ok(())
+    }
+
+    #[test]
+    fn walk_goes_on_from_running_after_a_reset() -> Result {
+        use Call::*;
+
+        let (result, called, state) = overtaken(Quiesce, State::PreCopyP2p, true)?;
+        assert_eq!(result, Ok(()));
+        assert_eq!(called.as_slice(), &[Quiesce, Reset, Quiesce, SaveHead]);
+        assert_eq!(state, State::PreCopyP2p);
+        Ok(())
+    }
+
+    #[test]
+    fn error_of_an_arc_that_a_reset_undoes_is_no_error() -> Result {
+        use Call::*;
+
+        let bench = Bench::new(|call| (call == Stop).then_some(Failure::Broken(EIO)))?;
+        bench.machine.reset_announced();
+        bench.machine.with(|owner| {
+            assert_eq!(owner.go(&bench.core, State::Stop), Err(EBUSY));
+            assert_eq!(owner.state(), State::Error);
+            owner.fails = never;
+        });
+        bench.machine.reset_prepare();
         bench.machine.reset_done();
         assert_eq!(bench.go(State::Stop).2, State::Stop);
         Ok(())
@@ -385,7 +481,7 @@ mod suite {
     fn last_close_ends_the_session() -> Result {
         let bench = Bench::new(never)?;
         let _ = bench.go(State::Resuming);
-        let session = bench.machine.with(|owner| match &owner.doing {
+        let session = bench.machine.with(|owner| match &owner.inner.doing {
             Doing::Resuming(session) => Ok(session.clone()),
             _ => Err(EINVAL),
         })?;
@@ -506,7 +602,7 @@ mod suite {
     fn stopped_device_can_be_loaded_without_a_session() -> Result {
         let bench = Bench::new(never)?;
         let load = || {
-            let load = |owner: &mut Owner<Toy>| owner.load(&bench.core, [3, 4]);
+            let load = |owner: &mut Owner<'_, Toy>| owner.load(&bench.core, [3, 4]);
             bench.machine.with(load)
         };
         assert_eq!(load(), Err(EINVAL));
