@@ -55,7 +55,7 @@ pub trait Source: Send + Sync + 'static {
     /// session.
     fn ahead(&self, position: usize) -> Result<&[u8]>;
 
-    /// Who is to be woken when [`Source::ahead`] says something else.
+    /// The threads to wake when [`Source::ahead`] returns something else than before.
     fn waiters(&self) -> &Waiters;
 
     /// What is left in pre-copy for a reader at `position`.

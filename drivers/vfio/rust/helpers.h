@@ -27,7 +27,6 @@ enum {
 enum {
 	VFIO_RUST_POLL_READABLE = (__force unsigned int)(EPOLLIN | EPOLLRDNORM),
 	VFIO_RUST_POLL_OVER = (__force unsigned int)EPOLLRDHUP,
-	VFIO_RUST_POLL_ERROR = (__force unsigned int)EPOLLERR,
 };
 
 void vfio_rust_helper_put_device(struct vfio_device *vdev);

@@ -162,11 +162,9 @@ impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
         // SAFETY: by the safety requirements.
         let table = unsafe { PollTable::from_raw(table) };
 
-        // First, so that a change after the look is not missed.
-        match readable.waiters().register(file, &table) {
-            Ok(()) => readable.readiness().events(),
-            Err(_) => bindings::VFIO_RUST_POLL_ERROR,
-        }
+        // In this order, so that a change after the look wakes the thread.
+        readable.waiters().register(file, &table);
+        readable.readiness().events()
     }
 
     /// # Safety

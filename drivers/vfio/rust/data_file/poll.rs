@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who waits for the data of a session, and what `poll()` says to them.
+//! The wait queue of a session, and the events that `poll()` reports.
 //!
 //! C header: `include/linux/poll.h`
 
@@ -9,12 +9,9 @@ use kernel::{
     fs::File,
     prelude::*,
     static_lock_class,
-    sync::{
-        poll::{
-            PollCondVarBox,
-            PollTable, //
-        },
-        SetOnce, //
+    sync::poll::{
+        PollCondVarBox,
+        PollTable, //
     }, //
 };
 
@@ -49,48 +46,38 @@ impl Readiness {
     }
 }
 
-/// Who waits by `poll()` for the data of a session.
+/// The threads that wait by `poll()` for the data of a session.
 ///
-/// Few users ever do, so that what is needed for it is made for the first one.
-pub struct Waiters(SetOnce<PollCondVarBox>);
+/// It is a box of its own because the memory of a wait queue that `epoll` has seen may be given
+/// back only after an RCU grace period. [`PollCondVarBox`] leaves that to `kfree_rcu()`, where a
+/// [`PollCondVar`](kernel::sync::poll::PollCondVar) within the session would have the last user of
+/// the session wait for it.
+pub struct Waiters(PollCondVarBox);
 
 impl Waiters {
-    /// Nobody yet.
-    #[inline]
-    pub const fn new() -> Self {
-        Self(SetOnce::new())
-    }
-
-    /// Lets all who wait look again; to be called after what [`Source::ahead`] says has changed.
-    ///
-    /// [`Source::ahead`]: super::Source::ahead
-    #[inline]
-    pub fn wake(&self) {
-        if let Some(queue) = self.0.as_ref() {
-            queue.notify_all();
-        }
-    }
-
-    /// Has `table` wait as well, for the poll of `file`.
+    /// Makes an empty queue.
     ///
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub(super) fn register(&self, file: &File, table: &PollTable<'_>) -> Result {
-        if self.0.as_ref().is_none() {
-            let queue = PollCondVarBox::new(c"vfio::data_file::Waiters", static_lock_class!())?;
-            // Another one may have been faster; then this one is not needed.
-            self.0.populate(queue);
-        }
-        let queue = self.0.as_ref().ok_or(ENOMEM)?;
-        table.register_wait(file, queue);
-        Ok(())
+    pub fn new() -> Result<Self> {
+        let queue = PollCondVarBox::new(c"vfio::data_file::Waiters", static_lock_class!())?;
+        Ok(Self(queue))
     }
-}
 
-impl Default for Waiters {
-    fn default() -> Self {
-        Self::new()
+    /// Wakes all threads that wait. Call it after a change of what [`Source::ahead`] returns.
+    ///
+    /// The queue's lock orders the change before the wakeup: a thread that is not in the queue
+    /// yet sees the change when it calls [`Source::ahead`] after [`Waiters::register`].
+    ///
+    /// [`Source::ahead`]: super::Source::ahead
+    pub fn wake(&self) {
+        self.0.notify_all();
+    }
+
+    /// Puts the thread that polls `file` into the queue, as `table` says.
+    pub(super) fn register(&self, file: &File, table: &PollTable<'_>) {
+        table.register_wait(file, &self.0);
     }
 }
 

@@ -67,10 +67,11 @@ pub(super) struct Saving<I: Image> {
 
 impl<I: Image> Saving<I> {
     fn new(data: Growing<I>) -> Result<Arc<Readable<Self>>> {
+        let waiters = Waiters::new()?;
         Readable::new(init!(Self {
             over: Atomic::new(false),
             data,
-            waiters: Waiters::new(),
+            waiters,
         }))
     }
 
