@@ -185,14 +185,19 @@ impl<E: Expect> Resuming<E> {
         )
     }
 
-    /// Parses what has come in. The session goes on: on a failure more may come, unless it is
-    /// poisoned.
+    /// Parses the data that were written so far.
+    ///
+    /// Success ends the session in the same critical section, so that the returned state is made
+    /// of every byte that a `write()` has succeeded with. After a failure the session goes on, and
+    /// takes more data unless [`Expect::check`] has refused the head.
     pub(super) fn verify(&self) -> Result<E::Verified, E::Reject> {
-        let resume = self.inner.lock();
-        match resume.progress {
+        let mut resume = self.inner.lock();
+        let verified = match resume.progress {
             Progress::Poisoned(reject) => Err(reject),
             _ => self.expected.verify(&resume.data),
-        }
+        }?;
+        resume.over = true;
+        Ok(verified)
     }
 
     /// Why the session is poisoned, if it is.
@@ -403,6 +408,32 @@ mod tests {
             session.append(piece, 0)?;
         }
         assert_eq!(session.verify(), Ok(IMAGE));
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_is_written_after_the_data_are_verified() -> Result {
+        /// Takes streams of every length from `HEAD` on.
+        struct Any;
+
+        impl Expect for Any {
+            type Image = Ten;
+            type Verified = usize;
+            type Reject = Error;
+
+            fn verify(&self, data: &Data<Ten>) -> Result<usize> {
+                let len = data.as_slice().len();
+                (len >= HEAD).then_some(len).ok_or(ENODATA)
+            }
+        }
+
+        let session = Resuming::new(Any)?;
+        session.append(&IMAGE.0[..HEAD - 1], 0)?;
+        assert_eq!(session.verify(), Err(ENODATA));
+        session.append(&IMAGE.0[HEAD - 1..HEAD], 0)?;
+        assert_eq!(session.verify(), Ok(HEAD));
+        assert_eq!(session.append(&IMAGE.0[HEAD..], 0), Err(ENODEV));
+        assert_eq!(session.data(), Data::head(IMAGE, HEAD));
         Ok(())
     }
 
