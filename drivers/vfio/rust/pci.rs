@@ -22,10 +22,7 @@ use core::{
 };
 use kernel::{
     device,
-    device_id::{
-        RawDeviceId,
-        RawDeviceIdIndex, //
-    },
+    device_id::RawDeviceId,
     driver,
     error::to_result,
     pci,
@@ -65,21 +62,17 @@ unsafe impl RawDeviceId for DeviceId {
     type RawType = kernel::bindings::pci_device_id;
 }
 
-// SAFETY: `DRIVER_DATA_OFFSET` is the offset of `driver_data`.
-unsafe impl RawDeviceIdIndex for DeviceId {
-    const DRIVER_DATA_OFFSET: usize = offset_of!(kernel::bindings::pci_device_id, driver_data);
-}
-
 /// A table of device ids.
 pub type IdTable = &'static dyn kernel::device_id::IdTable<DeviceId, ()>;
 
 /// Declares a table of device ids and the module aliases that go with it.
+///
+/// `driver_data` is 0 in all entries. The PCI core takes an id that is written to `new_id` only if
+/// its `driver_data`, 0 if none is given, is that of an entry.
 #[macro_export]
 macro_rules! vfio_device_table {
     ($table:ident, [$($id:expr),* $(,)?]) => {
-        ::kernel::module_device_table!(
-            "pci", $crate::pci::DeviceId, $table, (), [$(($id, ())),*]
-        );
+        ::kernel::module_device_table!("pci", $crate::pci::DeviceId, $table, @none, [$($id),*]);
     };
 }
 

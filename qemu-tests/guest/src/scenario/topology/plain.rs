@@ -2,6 +2,8 @@
 
 //! Functions that cannot migrate: they work as with vfio-pci, and nothing of them is hidden.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use vfio_bindings::bindings::vfio::VFIO_DEVICE_FLAGS_RESET;
@@ -58,10 +60,12 @@ pub(super) fn pf_itself(options: &Options, report: &mut Report) -> Result<()> {
     let bench = Bench::new(options, pf, PF_BAR2_SIZE)?;
     // The only function of its bus is reset by its bus when it is closed, if in no other way.
     if bench.driver.is_rust() {
-        bench.judge(report, |pf| vm.open(kind, pf))
+        bench.judge(report, |pf| vm.open(kind, pf))?;
     } else {
-        bench.judge_closed(report)
+        bench.judge_closed(report)?;
     }
+    report.point("it is bound by an id in new_id", || bench.bind_by_new_id());
+    Ok(())
 }
 
 /// A function and its driver.
@@ -97,6 +101,22 @@ impl Bench {
             self.function.bind(&self.name)
         });
         control::report_violations(report, true);
+    }
+
+    /// Unbinds the function and binds it again by its id alone, without `driver_override`.
+    fn bind_by_new_id(&self) -> Result<()> {
+        let driver = Path::new("/sys/bus/pci/drivers").join(&self.name);
+        let number = |file| self.function.number(file);
+        let id = format!("{:x} {:x}", number("vendor")?, number("device")?);
+        self.function.unbind()?;
+        sysfs::write(self.function.path("driver_override"), "\n")?;
+        sysfs::write(driver.join("new_id"), &id)?;
+        equal("driver", self.function.driver().as_ref(), Some(&self.name))?;
+        self.function.unbind()?;
+        sysfs::write(driver.join("remove_id"), &id)?;
+        let bound = sysfs::write(driver.join("bind"), self.function.name());
+        ensure!(bound.is_err(), "bound without the id that was removed");
+        Ok(())
     }
 
     /// What can be seen without opening the device.
