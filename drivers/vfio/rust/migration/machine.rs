@@ -429,7 +429,15 @@ impl<M: Migrate> Machine<M> {
             assert!(
                 size_of::<ImageOf<M>>() <= IMAGE_MAX,
                 "the image is too long for the stack"
-            )
+            );
+            assert!(
+                M::Expected::HEAD <= size_of::<ImageOf<M>>(),
+                "the head is longer than the image"
+            );
+            assert!(
+                M::HAS_QUIESCE == M::HAS_UNQUIESCE,
+                "quiesce and unquiesce come together"
+            );
         };
 
         pin_init!(Self {

@@ -72,7 +72,7 @@ pub trait Migrate: Send + Unpin + 'static {
     }
 
     /// Has the device access no other device any more. A driver that has this offers the P2P
-    /// states.
+    /// states, and must have [`Migrate::unquiesce`] as well.
     fn quiesce(&mut self, _core: &Core) -> Result<(), Failure> {
         Ok(())
     }

@@ -43,17 +43,21 @@ pub trait Expect: Send + Sync + 'static {
     type Reject: Copy + Send + Unpin + Into<Error>;
 
     /// Bytes at the start of the image that can be judged without the rest. They travel ahead
-    /// where there is pre-copy; 0 if there are none.
+    /// where there is pre-copy; 0 if there are none. More than the image has does not compile.
     const HEAD: usize = 0;
 
-    /// Judges the first [`Expect::HEAD`] bytes as soon as they are there. A refusal fails the
-    /// write, and nothing of the session is loaded any more.
+    /// Judges the first [`Expect::HEAD`] bytes as soon as all of them were written.
+    ///
+    /// Nothing of a refused session is loaded. The refusal's error is that of the `write()`, or of
+    /// the next one where this one had bytes accepted before, and of all later ones.
     fn check(&self, _head: &Self::Image) -> Result<(), Self::Reject> {
         Ok(())
     }
 
-    /// Parses what has come; [`Data::complete`] says whether it is all. What there is of the
-    /// head has passed [`Expect::check`].
+    /// Parses the data that were written; [`Data::complete`] says whether they are a whole image.
+    ///
+    /// Data of [`Expect::HEAD`] bytes or more have passed [`Expect::check`]. Shorter ones have not
+    /// been looked at.
     fn verify(&self, data: &Data<Self::Image>) -> Result<Self::Verified, Self::Reject>;
 }
 
@@ -232,7 +236,7 @@ impl<E: Expect> Sink for Resuming<E> {
         }
         match progress {
             Progress::Filling | Progress::Matched => data.append(chunk, rest)?,
-            Progress::Poisoned(_) => return Err(EINVAL),
+            Progress::Poisoned(reject) => return Err((*reject).into()),
         }
 
         if matches!(progress, Progress::Filling) && data.as_slice().len() >= E::HEAD {
@@ -443,8 +447,9 @@ mod tests {
         session.append(&IMAGE.0[..HEAD - 1], 0)?;
         assert_eq!(session.verify(), Err(ENODATA));
         assert_eq!(session.reject(), None);
-        assert_eq!(session.append(&IMAGE.0[..1], 0), Err(EPERM));
-        assert_eq!(session.append(&IMAGE.0[..1], 0), Err(EINVAL));
+        for _ in 0..2 {
+            assert_eq!(session.append(&IMAGE.0[..1], 0), Err(EPERM));
+        }
         assert_eq!(session.verify(), Err(EPERM));
         assert_eq!(session.reject(), Some(EPERM));
         Ok(())
