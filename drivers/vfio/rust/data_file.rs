@@ -85,7 +85,8 @@ pub struct Readable<S> {
 }
 
 impl<S> Readable<S> {
-    /// A reader at the start of `session`.
+    /// A reader at the start of `session`. As the user can keep the file, the memory is charged to
+    /// the user's memory cgroup.
     ///
     /// # Errors
     ///
@@ -96,7 +97,7 @@ impl<S> Readable<S> {
                 session <- session,
                 position <- new_generic_mutex!(0, c"vfio::Readable::position"),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 }

@@ -185,7 +185,7 @@ impl<E: Expect> Resuming<E> {
                     c"vfio::Resuming::inner"
                 ),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 
