@@ -37,6 +37,7 @@ struct Image {
 /// What a device of this identification expects.
 struct Peer(u32);
 
+#[vtable]
 impl Expect for Peer {
     type Image = Image;
     type Verified = (Image, u32);

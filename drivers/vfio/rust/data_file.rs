@@ -29,8 +29,7 @@ use kernel::{
         aref::ARef,
         Arc,
         Mutex, //
-    },
-    ModuleMetadata, //
+    }, //
 };
 
 /// What `VFIO_MIG_GET_PRECOPY_INFO` reports, in bytes.
@@ -44,7 +43,9 @@ pub struct PrecopyInfo {
 
 /// A session that migration data are read from. What it has given out once it never changes.
 ///
-/// No method waits for anything that can wait for user memory.
+/// No method waits for anything that can wait for user memory. The file keeps the module that
+/// implements this.
+#[vtable]
 pub trait Source: Send + Sync + 'static {
     /// The data from `position` on, or a first part of them, which is what a read gets; nothing at
     /// their end.
@@ -66,7 +67,8 @@ pub trait Source: Send + Sync + 'static {
     fn precopy_info(&self, position: usize) -> Result<PrecopyInfo>;
 }
 
-/// A session that migration data are written to.
+/// A session that migration data are written to. The file keeps the module that implements this.
+#[vtable]
 pub trait Sink: Send + Sync + 'static {
     /// Appends `chunk`; `rest` bytes of the same `write()` are to follow. Chunks of two `write()`
     /// calls at the same time can alternate.
@@ -117,23 +119,20 @@ impl<S> Deref for Readable<S> {
     }
 }
 
-/// Makes the file of a session that is read from. `M` is the module `S` is in.
+/// Makes the file of a session that is read from.
 ///
 /// # Errors
 ///
 /// Those of `anon_inode_getfile()`.
-pub fn source<S: Source, M: ModuleMetadata>(
-    name: &CStr,
-    session: Arc<Readable<S>>,
-) -> Result<ARef<File>> {
-    SourceOps::<S, M>::open(name, session)
+pub fn source<S: Source>(name: &CStr, session: Arc<Readable<S>>) -> Result<ARef<File>> {
+    SourceOps::<S>::open(name, session)
 }
 
-/// Makes the file of a session that is written to. `M` is the module `S` is in.
+/// Makes the file of a session that is written to.
 ///
 /// # Errors
 ///
 /// Those of `anon_inode_getfile()`.
-pub fn sink<S: Sink, M: ModuleMetadata>(name: &CStr, session: Arc<S>) -> Result<ARef<File>> {
-    SinkOps::<S, M>::open(name, session)
+pub fn sink<S: Sink>(name: &CStr, session: Arc<S>) -> Result<ARef<File>> {
+    SinkOps::<S>::open(name, session)
 }

@@ -23,6 +23,7 @@ use crate::{
     },
 };
 use core::num::NonZero;
+use kernel::prelude::*;
 use vfio::migration::Expect;
 use zerocopy::byteorder::little_endian::U32;
 
@@ -50,6 +51,7 @@ impl Expected {
     }
 }
 
+#[vtable]
 impl Expect for Expected {
     type Image = Image;
     type Verified = Verified;

@@ -26,8 +26,7 @@ use kernel::{
     uaccess::{
         UserPtr,
         UserSlice, //
-    },
-    ModuleMetadata, //
+    }, //
 };
 
 /// Bytes that pass from the user to a session in one step.
@@ -99,12 +98,12 @@ fn to_ssize(result: Result<usize>) -> isize {
     }
 }
 
-/// The operations of a file that is read from. `M` is the module `S` is in.
-pub(super) struct SourceOps<S: Source, M: ModuleMetadata>(PhantomData<(S, M)>);
+/// The operations of a file that is read from.
+pub(super) struct SourceOps<S: Source>(PhantomData<S>);
 
-impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
+impl<S: Source> SourceOps<S> {
     const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
-        owner: this_module::<M>().as_ptr(),
+        owner: this_module::<S::OwnerModule>().as_ptr(),
         read: Some(Self::read),
         poll: Some(Self::poll),
         unlocked_ioctl: Some(Self::ioctl),
@@ -211,12 +210,12 @@ impl<S: Source, M: ModuleMetadata> SourceOps<S, M> {
     }
 }
 
-/// The operations of a file that is written to. `M` is the module `S` is in.
-pub(super) struct SinkOps<S: Sink, M: ModuleMetadata>(PhantomData<(S, M)>);
+/// The operations of a file that is written to.
+pub(super) struct SinkOps<S: Sink>(PhantomData<S>);
 
-impl<S: Sink, M: ModuleMetadata> SinkOps<S, M> {
+impl<S: Sink> SinkOps<S> {
     const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
-        owner: this_module::<M>().as_ptr(),
+        owner: this_module::<S::OwnerModule>().as_ptr(),
         write: Some(Self::write),
         release: Some(release::<S>),
         ..pin_init::zeroed()

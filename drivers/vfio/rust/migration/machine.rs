@@ -59,7 +59,7 @@ const RESET_PATIENCE: Delta = Delta::from_secs(300);
 pub const IMAGE_MAX: usize = 1024;
 
 /// A session that the user reads from.
-type Source<M> = Arc<Readable<Saving<ImageOf<M>>>>;
+type Source<M> = Arc<Readable<Saving<<M as Migrate>::Expected>>>;
 /// A session that the user writes to.
 type Sink<M> = Arc<Resuming<<M as Migrate>::Expected>>;
 
@@ -318,8 +318,7 @@ impl<M: Migrate> Owner<'_, M> {
         session: Result<Source<M>>,
     ) -> Result<(Source<M>, ARef<File>), Failure> {
         let session = session.map_err(Failure::Kept)?;
-        let file = data_file::source::<_, M::OwnerModule>(M::FILE, session.clone())
-            .map_err(Failure::Kept)?;
+        let file = data_file::source(M::FILE, session.clone()).map_err(Failure::Kept)?;
         driver.session_begun(Role::Save);
         Ok((session, file))
     }
@@ -327,7 +326,7 @@ impl<M: Migrate> Owner<'_, M> {
     /// Makes the session and the file of [`State::Resuming`].
     fn begin_resuming(driver: &mut M, core: &Core) -> Result<(Sink<M>, ARef<File>)> {
         let session = Resuming::new(driver.expected(core)?)?;
-        let file = data_file::sink::<_, M::OwnerModule>(M::FILE, session.clone())?;
+        let file = data_file::sink(M::FILE, session.clone())?;
         driver.session_begun(Role::Resume);
         Ok((session, file))
     }

@@ -34,6 +34,7 @@ use kernel::{
 ///
 /// It is asked while data come in, when the device must not be, so it holds what there is to
 /// compare with.
+#[vtable]
 pub trait Expect: Send + Sync + 'static {
     /// What travels.
     type Image: Image;
@@ -62,15 +63,15 @@ pub trait Expect: Send + Sync + 'static {
 }
 
 /// A session that the user reads from. It only ever gets more data.
-pub(super) struct Saving<I: Image> {
+pub(super) struct Saving<E: Expect> {
     /// The state that the session belongs to is left.
     over: Atomic<bool>,
-    data: Growing<I>,
+    data: Growing<E::Image>,
     waiters: Waiters,
 }
 
-impl<I: Image> Saving<I> {
-    fn new(data: Growing<I>) -> Result<Arc<Readable<Self>>> {
+impl<E: Expect> Saving<E> {
+    fn new(data: Growing<E::Image>) -> Result<Arc<Readable<Self>>> {
         let waiters = Waiters::new()?;
         Readable::new(init!(Self {
             over: Atomic::new(false),
@@ -80,17 +81,17 @@ impl<I: Image> Saving<I> {
     }
 
     /// A session that starts while the device runs, with what is known by then.
-    pub(super) fn pre_copy(data: &Data<I>) -> Result<Arc<Readable<Self>>> {
+    pub(super) fn pre_copy(data: &Data<E::Image>) -> Result<Arc<Readable<Self>>> {
         Self::new(Growing::new(data))
     }
 
     /// A session that starts with all there is.
-    pub(super) fn stop_copy(data: &Data<I>) -> Result<Arc<Readable<Self>>> {
+    pub(super) fn stop_copy(data: &Data<E::Image>) -> Result<Arc<Readable<Self>>> {
         Self::new(Growing::whole(data))
     }
 
     /// What there is so far.
-    pub(super) fn data(&self) -> Data<I> {
+    pub(super) fn data(&self) -> Data<E::Image> {
         self.data.data()
     }
 
@@ -99,7 +100,7 @@ impl<I: Image> Saving<I> {
     /// # Errors
     ///
     /// Those of [`Growing::complete`].
-    pub(super) fn go_on(&self, data: &Data<I>) -> Result {
+    pub(super) fn go_on(&self, data: &Data<E::Image>) -> Result {
         self.data.complete(data)?;
         self.waiters.wake();
         Ok(())
@@ -116,7 +117,10 @@ impl<I: Image> Saving<I> {
     }
 }
 
-impl<I: Image> Source for Saving<I> {
+#[vtable]
+impl<E: Expect> Source for Saving<E> {
+    type OwnerModule = E::OwnerModule;
+
     fn ahead(&self, position: usize) -> Result<&[u8]> {
         if self.is_over() {
             return Err(ENODEV);
@@ -223,7 +227,10 @@ impl<E: Expect> Resuming<E> {
     }
 }
 
+#[vtable]
 impl<E: Expect> Sink for Resuming<E> {
+    type OwnerModule = E::OwnerModule;
+
     fn append(&self, chunk: &[u8], rest: usize) -> Result {
         let mut resume = self.inner.lock();
         let Resume {
@@ -265,7 +272,7 @@ pub enum Role {
 pub struct Session<E: Expect>(Kind<E>);
 
 enum Kind<E: Expect> {
-    Save(Arc<Readable<Saving<E::Image>>>),
+    Save(Arc<Readable<Saving<E>>>),
     Resume(Arc<Resuming<E>>),
 }
 
@@ -280,7 +287,7 @@ impl<E: Expect> Session<E> {
     }
 
     /// Ends `session`.
-    pub(super) fn save(session: Arc<Readable<Saving<E::Image>>>) -> Self {
+    pub(super) fn save(session: Arc<Readable<Saving<E>>>) -> Self {
         session.close();
         Self(Kind::Save(session))
     }
@@ -342,6 +349,7 @@ mod tests {
     /// A device that wants heads that start with this byte.
     struct First(u8);
 
+    #[vtable]
     impl Expect for First {
         type Image = Ten;
         type Verified = Ten;
@@ -366,7 +374,7 @@ mod tests {
 
     #[test]
     fn pre_copy_ends_with_enomsg_and_stop_copy_with_0() -> Result {
-        let session = Saving::pre_copy(&Data::head(IMAGE, HEAD))?;
+        let session = Saving::<First>::pre_copy(&Data::head(IMAGE, HEAD))?;
 
         assert_eq!(session.ahead(0)?.len(), HEAD);
         assert_eq!(session.precopy_info(0)?.initial, HEAD as u64);
@@ -386,7 +394,7 @@ mod tests {
 
     #[test]
     fn head_alone_can_be_all() -> Result {
-        let session = Saving::stop_copy(&Data::head(IMAGE, HEAD))?;
+        let session = Saving::<First>::stop_copy(&Data::head(IMAGE, HEAD))?;
         assert_eq!(session.ahead(1)?.len(), HEAD - 1);
         assert_eq!(session.ahead(HEAD)?.len(), 0);
         assert_eq!(session.precopy_info(0), Err(EINVAL));
@@ -395,7 +403,7 @@ mod tests {
 
     #[test]
     fn what_was_read_ahead_stays_true() -> Result {
-        let session = Saving::pre_copy(&Data::head(IMAGE, HEAD))?;
+        let session = Saving::<First>::pre_copy(&Data::head(IMAGE, HEAD))?;
         let mut other = IMAGE;
         other.0[HEAD - 1] = 0;
         assert_eq!(session.go_on(&Data::whole(other)), Err(EIO));
@@ -420,6 +428,7 @@ mod tests {
         /// Takes streams of every length from `HEAD` on.
         struct Any;
 
+        #[vtable]
         impl Expect for Any {
             type Image = Ten;
             type Verified = usize;

@@ -49,6 +49,7 @@ mod suite {
     /// Takes two bytes, the first below 9 and the second not 0.
     struct NotZero;
 
+    #[vtable]
     impl Expect for NotZero {
         type Image = [u8; 2];
         type Verified = [u8; 2];
