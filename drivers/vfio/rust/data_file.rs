@@ -21,24 +21,35 @@ use self::{
     },
     poll::Readiness, //
 };
+use crate::device::Core;
 use core::ops::Deref;
 use kernel::{
     fs::File,
     prelude::*,
     sync::{
         aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     }, //
 };
 
-/// What `VFIO_MIG_GET_PRECOPY_INFO` reports, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What `VFIO_MIG_GET_PRECOPY_INFO` reports, `struct vfio_precopy_info`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrecopyInfo {
-    /// What is left of the data that was there when pre-copy began.
+    /// Bytes left of the data that was there when pre-copy began, or when there was new initial
+    /// data last.
     pub initial: u64,
-    /// What has changed since.
+    /// Bytes that have changed since.
     pub dirty: u64,
+    /// There is new initial data since the user asked last. Needs [`Core::precopy_info_v2`]; a
+    /// user who did not ask for that is not told.
+    ///
+    /// C: `VFIO_PRECOPY_INFO_REINIT`
+    pub reinit: bool,
 }
 
 /// A session that migration data are read from. What it has given out once it never changes.
@@ -84,6 +95,8 @@ pub struct Readable<S> {
     /// User memory is touched with this lock held.
     #[pin]
     position: Mutex<usize>,
+    /// The user had asked for the second version of the precopy info when the file was made.
+    info_v2: Atomic<bool>,
 }
 
 impl<S> Readable<S> {
@@ -98,6 +111,7 @@ impl<S> Readable<S> {
             pin_init!(Self {
                 session <- session,
                 position <- new_generic_mutex!(0, c"vfio::Readable::position"),
+                info_v2: Atomic::new(false),
             }),
             GFP_KERNEL_ACCOUNT,
         )
@@ -119,12 +133,17 @@ impl<S> Deref for Readable<S> {
     }
 }
 
-/// Makes the file of a session that is read from.
+/// Makes the file of a session of the open device `core` that is read from.
 ///
 /// # Errors
 ///
 /// Those of `anon_inode_getfile()`.
-pub fn source<S: Source>(name: &CStr, session: Arc<Readable<S>>) -> Result<ARef<File>> {
+pub fn source<S: Source>(
+    core: &Core,
+    name: &CStr,
+    session: Arc<Readable<S>>,
+) -> Result<ARef<File>> {
+    session.info_v2.store(core.precopy_info_v2(), Relaxed);
     SourceOps::<S>::open(name, session)
 }
 

@@ -18,10 +18,12 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
+        atomic::Relaxed,
         poll::PollTable,
         Arc,
         ArcBorrow, //
     },
+    transmute,
     types::ForeignOwnable,
     uaccess::{
         UserPtr,
@@ -32,8 +34,10 @@ use kernel::{
 /// Bytes that pass from the user to a session in one step.
 const CHUNK: usize = 256;
 
-/// Size of `struct vfio_precopy_info` up to and including `dirty_bytes`.
-const PRECOPY_INFO_SIZE: usize = 24;
+// SAFETY: The structure consists of integers, for which all bytes are valid.
+unsafe impl transmute::FromBytes for bindings::vfio_precopy_info {}
+// SAFETY: The structure consists of integers and has no padding: two of 4 bytes and two of 8.
+unsafe impl transmute::AsBytes for bindings::vfio_precopy_info {}
 
 fn open<T: Send + Sync + 'static>(
     name: &CStr,
@@ -186,27 +190,26 @@ impl<S: Source> SourceOps<S> {
     }
 
     fn precopy_info(readable: &Readable<S>, arg: UserPtr) -> Result {
-        let (mut reader, mut writer) = UserSlice::new(arg, PRECOPY_INFO_SIZE).reader_writer();
-        let mut raw = [0; PRECOPY_INFO_SIZE];
-        reader.read_slice(&mut raw)?;
+        const SIZE: usize = size_of::<bindings::vfio_precopy_info>();
 
-        let (argsz, rest) = raw.split_at_mut(4);
-        let (flags, rest) = rest.split_at_mut(4);
-        let (initial, dirty) = rest.split_at_mut(8);
-        if (u32::from_ne_bytes([argsz[0], argsz[1], argsz[2], argsz[3]]) as usize)
-            < PRECOPY_INFO_SIZE
-        {
+        let (mut reader, mut writer) = UserSlice::new(arg, SIZE).reader_writer();
+        let mut raw: bindings::vfio_precopy_info = reader.read()?;
+        if (raw.argsz as usize) < SIZE {
             return Err(EINVAL);
         }
 
         let position = *readable.position.lock();
         let info = readable.session.precopy_info(position)?;
-        // Output in the second version, and reserved in the first: the user may ask for the second
-        // one at any time, and what a session could say of it would be stale.
-        flags.fill(0);
-        initial.copy_from_slice(&info.initial.to_ne_bytes());
-        dirty.copy_from_slice(&info.dirty.to_ne_bytes());
-        writer.write_slice(&raw)
+        // Output in the second version, and reserved in the first, where C drivers leave what the
+        // user has passed. The user may change to the second one while the session goes on, which
+        // a session does not learn, as it has no way to the device. So clear it in both.
+        raw.flags = 0;
+        if info.reinit && readable.info_v2.load(Relaxed) {
+            raw.flags = bindings::VFIO_PRECOPY_INFO_REINIT;
+        }
+        raw.initial_bytes = info.initial;
+        raw.dirty_bytes = info.dirty;
+        writer.write(&raw)
     }
 }
 

@@ -43,6 +43,16 @@ impl Core {
         unsafe { &*(*self.as_ptr()).pdev.cast() }
     }
 
+    /// Whether the user of the open device has asked for the second version of the precopy info,
+    /// in which [`PrecopyInfo::reinit`](crate::data_file::PrecopyInfo::reinit) is reported.
+    ///
+    /// C: `VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2`
+    pub fn precopy_info_v2(&self) -> bool {
+        // SAFETY: The device is valid. The core writes the byte without a lock, so that it may
+        // change at any time; a volatile read has either value.
+        unsafe { (&raw const (*self.vdev()).precopy_info_v2).read_volatile() != 0 }
+    }
+
     /// Keeps the function out of runtime suspend, or returns `None` if it sleeps.
     pub fn awake(&self) -> Option<Awake<'_>> {
         // SAFETY: `pdev` is a valid device.

@@ -276,7 +276,7 @@ impl<M: Migrate> Owner<'_, M> {
             MigArc::RunningToPreCopy | MigArc::RunningP2pToPreCopyP2p => {
                 let head = driver.save_head(core).map_err(Failure::Kept)?;
                 let head = Data::head(head, M::Expected::HEAD);
-                let (session, file) = Self::begin_saving(driver, Saving::pre_copy(&head))?;
+                let (session, file) = Self::begin_saving(driver, core, Saving::pre_copy(&head))?;
                 let next = match arc {
                     MigArc::RunningToPreCopy => Doing::PreCopy(session),
                     _ => Doing::PreCopyP2p(session),
@@ -287,7 +287,7 @@ impl<M: Migrate> Owner<'_, M> {
             MigArc::PreCopyP2pToRunningP2p => (Doing::RunningP2p, None),
             MigArc::StopToStopCopy => {
                 let data = driver.save(core, None).map_err(Failure::Kept)?;
-                let (session, file) = Self::begin_saving(driver, Saving::stop_copy(&data))?;
+                let (session, file) = Self::begin_saving(driver, core, Saving::stop_copy(&data))?;
                 (Doing::StopCopy(session), Some(file))
             }
             MigArc::StopCopyToStop => (Doing::Stop, None),
@@ -315,10 +315,11 @@ impl<M: Migrate> Owner<'_, M> {
     /// Makes the file of a new session.
     fn begin_saving(
         driver: &mut M,
+        core: &Core,
         session: Result<Source<M>>,
     ) -> Result<(Source<M>, ARef<File>), Failure> {
         let session = session.map_err(Failure::Kept)?;
-        let file = data_file::source(M::FILE, session.clone()).map_err(Failure::Kept)?;
+        let file = data_file::source(core, M::FILE, session.clone()).map_err(Failure::Kept)?;
         driver.session_begun(Role::Save);
         Ok((session, file))
     }

@@ -144,7 +144,7 @@ impl<E: Expect> Source for Saving<E> {
         }
         Ok(PrecopyInfo {
             initial: self.data.begun().saturating_sub(position) as u64,
-            dirty: 0,
+            ..PrecopyInfo::default()
         })
     }
 }
