@@ -3,9 +3,9 @@
 //! The file through which migration data leave or enter a device.
 //!
 //! The file holds a session and never the device: it can outlive the device's last user and the
-//! driver's binding. User memory is touched while at most the reader's own lock is held, which
-//! nothing but reads of the same session ever waits for; a page fault on the device's own memory
-//! may therefore wait for a reset, and a reset for the session.
+//! driver's binding. User memory is touched while at most the file's own lock is held, which
+//! nothing but reads and writes of the same file ever waits for; a page fault on the device's own
+//! memory may therefore wait for a reset, and a reset for the session.
 //!
 //! C headers: `include/linux/anon_inodes.h`, `include/uapi/linux/vfio.h`
 
@@ -82,9 +82,10 @@ pub trait Source: Send + Sync + 'static {
 #[vtable]
 pub trait Sink: Send + Sync + 'static {
     /// Appends `chunk`; `rest` bytes of the same `write()` are to follow. Chunks of two `write()`
-    /// calls at the same time can alternate.
+    /// calls never alternate.
     ///
-    /// An error after the first chunk makes the `write()` a short one.
+    /// An error after the first chunk makes the `write()` a short one, and so does a signal that
+    /// kills the writer.
     fn append(&self, chunk: &[u8], rest: usize) -> Result;
 }
 
@@ -133,6 +134,42 @@ impl<S> Deref for Readable<S> {
     }
 }
 
+/// A session together with what keeps its writers apart.
+#[pin_data]
+pub struct Writable<S> {
+    #[pin]
+    session: S,
+    /// Held for all of a `write()`. User memory is touched with this lock held.
+    #[pin]
+    writing: Mutex<()>,
+}
+
+impl<S> Writable<S> {
+    /// A writer for `session`. As the user can keep the file, the memory is charged to the user's
+    /// memory cgroup.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`].
+    pub fn new(session: impl PinInit<S>) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                session <- session,
+                writing <- new_generic_mutex!((), c"vfio::Writable::writing"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )
+    }
+}
+
+impl<S> Deref for Writable<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.session
+    }
+}
+
 /// Makes the file of a session of the open device `core` that is read from.
 ///
 /// # Errors
@@ -152,6 +189,6 @@ pub fn source<S: Source>(
 /// # Errors
 ///
 /// Those of `anon_inode_getfile()`.
-pub fn sink<S: Sink>(name: &CStr, session: Arc<S>) -> Result<ARef<File>> {
+pub fn sink<S: Sink>(name: &CStr, session: Arc<Writable<S>>) -> Result<ARef<File>> {
     SinkOps::<S>::open(name, session)
 }

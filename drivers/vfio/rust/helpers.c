@@ -3,9 +3,15 @@
 #include <linux/dcache.h>
 #include <linux/err.h>
 #include <linux/pm_runtime.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
 
 #include "helpers.h"
+
+void __weak vfio_rust_helper_cond_resched(void)
+{
+	cond_resched();
+}
 
 void __weak vfio_rust_helper_put_device(struct vfio_device *vdev)
 {

@@ -29,6 +29,8 @@ enum {
 	VFIO_RUST_POLL_OVER = (__force unsigned int)EPOLLRDHUP,
 };
 
+void vfio_rust_helper_cond_resched(void);
+
 void vfio_rust_helper_put_device(struct vfio_device *vdev);
 void vfio_rust_helper_get_device(struct vfio_device *vdev);
 

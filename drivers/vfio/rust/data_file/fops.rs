@@ -7,7 +7,8 @@
 use super::{
     Readable,
     Sink,
-    Source, //
+    Source,
+    Writable, //
 };
 use crate::bindings;
 use core::marker::PhantomData;
@@ -220,12 +221,12 @@ impl<S: Sink> SinkOps<S> {
     const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
         owner: this_module::<S::OwnerModule>().as_ptr(),
         write: Some(Self::write),
-        release: Some(release::<S>),
+        release: Some(release::<Writable<S>>),
         ..pin_init::zeroed()
     };
 
     /// Makes the file of `session`, named `name`.
-    pub(super) fn open(name: &CStr, session: Arc<S>) -> Result<ARef<File>> {
+    pub(super) fn open(name: &CStr, session: Arc<Writable<S>>) -> Result<ARef<File>> {
         open(name, session, &Self::OPS, kernel::bindings::O_WRONLY)
     }
 
@@ -239,29 +240,34 @@ impl<S: Sink> SinkOps<S> {
         _pos: *mut kernel::bindings::loff_t,
     ) -> isize {
         // SAFETY: by the safety requirements.
-        let session = unsafe { private::<S>(file) };
-        to_ssize(Self::copy_in(&session, user_slice(buf, len)))
+        let writable = unsafe { private::<Writable<S>>(file) };
+        to_ssize(Self::copy_in(&writable, user_slice(buf, len)))
     }
 
-    fn copy_in(session: &S, user: UserSlice) -> Result<usize> {
+    fn copy_in(writable: &Writable<S>, user: UserSlice) -> Result<usize> {
         let mut reader = user.reader();
         let mut chunk = [0; CHUNK];
         let mut done = 0;
+        let _writing = writable.writing.lock();
 
         // A write of nothing fails as well if the session takes nothing any more.
         loop {
             let count = reader.len().min(CHUNK);
             let step = reader
                 .read_slice(&mut chunk[..count])
-                .and_then(|()| session.append(&chunk[..count], reader.len()));
+                .and_then(|()| writable.append(&chunk[..count], reader.len()));
             match step {
                 Ok(()) => done += count,
                 Err(_) if done > 0 => return Ok(done),
                 Err(e) => return Err(e),
             }
-            if reader.is_empty() {
+            // SAFETY: The function has no requirements.
+            let killed = unsafe { bindings::vfio_rust_helper_fatal_signal_pending() };
+            if reader.is_empty() || killed {
                 return Ok(done);
             }
+            // SAFETY: This is process context, and no spinlock is held.
+            unsafe { bindings::vfio_rust_helper_cond_resched() };
         }
     }
 }

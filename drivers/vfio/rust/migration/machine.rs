@@ -29,7 +29,8 @@ use super::{
 use crate::{
     data_file::{
         self,
-        Readable, //
+        Readable,
+        Writable, //
     },
     device::Core,
     reset::{
@@ -61,7 +62,7 @@ pub const IMAGE_MAX: usize = 1024;
 /// A session that the user reads from.
 type Source<M> = Arc<Readable<Saving<<M as Migrate>::Expected>>>;
 /// A session that the user writes to.
-type Sink<M> = Arc<Resuming<<M as Migrate>::Expected>>;
+type Sink<M> = Arc<Writable<Resuming<<M as Migrate>::Expected>>>;
 
 /// What a device is doing: one value for each state of the protocol, in the order of their numbers.
 enum Doing<M: Migrate> {

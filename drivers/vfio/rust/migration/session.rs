@@ -15,7 +15,8 @@ use crate::data_file::{
     Readable,
     Sink,
     Source,
-    Waiters, //
+    Waiters,
+    Writable, //
 };
 use kernel::{
     prelude::*,
@@ -176,21 +177,18 @@ pub(super) struct Resuming<E: Expect> {
 
 impl<E: Expect> Resuming<E> {
     /// A session for a device that expects what `expected` says.
-    pub(super) fn new(expected: E) -> Result<Arc<Self>> {
-        Arc::pin_init(
-            pin_init!(Self {
-                expected,
-                inner <- new_generic_mutex!(
-                    init!(Resume {
-                        over: false,
-                        progress: Progress::Filling,
-                        data: Data::empty(),
-                    }),
-                    c"vfio::Resuming::inner"
-                ),
-            }),
-            GFP_KERNEL_ACCOUNT,
-        )
+    pub(super) fn new(expected: E) -> Result<Arc<Writable<Self>>> {
+        Writable::new(pin_init!(Self {
+            expected,
+            inner <- new_generic_mutex!(
+                init!(Resume {
+                    over: false,
+                    progress: Progress::Filling,
+                    data: Data::empty(),
+                }),
+                c"vfio::Resuming::inner"
+            ),
+        }))
     }
 
     /// Parses the data that were written so far.
@@ -273,7 +271,7 @@ pub struct Session<E: Expect>(Kind<E>);
 
 enum Kind<E: Expect> {
     Save(Arc<Readable<Saving<E>>>),
-    Resume(Arc<Resuming<E>>),
+    Resume(Arc<Writable<Resuming<E>>>),
 }
 
 impl<E: Expect> Session<E> {
@@ -293,7 +291,7 @@ impl<E: Expect> Session<E> {
     }
 
     /// Ends `session`.
-    pub(super) fn resume(session: Arc<Resuming<E>>) -> Self {
+    pub(super) fn resume(session: Arc<Writable<Resuming<E>>>) -> Self {
         session.close();
         Self(Kind::Resume(session))
     }
