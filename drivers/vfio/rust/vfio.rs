@@ -9,7 +9,8 @@
 //! # What a driver consists of
 //!
 //! - [`device::Operations`], for the driver's data of one device. All but its making has defaults,
-//!   with which the device is what it is under vfio-pci.
+//!   with which the device is what it is under vfio-pci, but for what is listed under
+//!   [Limits](#limits).
 //! - For a device that can migrate: a [`migration::Migration`], which the device returns a
 //!   reference to. Where the state is one structure, that is a [`migration::Machine`], and the
 //!   driver writes a [`migration::Migrate`] (how the device is stopped, saved and loaded) and a
@@ -30,8 +31,13 @@
 //!
 //! # Limits
 //!
-//! There is no dirty page tracking (`struct vfio_log_ops`); the VMM takes the IOMMU's. The SR-IOV
-//! of a physical function is not configured through the driver.
+//! - There is no dirty page tracking (`struct vfio_log_ops`); the VMM takes the IOMMU's.
+//! - The SR-IOV of a physical function is not configured through the driver.
+//! - `VFIO_DEVICE_FEATURE_DMA_BUF` is not supported (`struct vfio_pci_device_ops`): other devices
+//!   could access a BAR by it, and the core knows nothing of what [`device::Operations::visible`]
+//!   keeps from the user.
+//! - vfio-pci's module parameters `nointxmask`, `disable_idle_d3` and `disable_vga` have no
+//!   counterpart; the core's defaults hold.
 //!
 //! # Building
 //!

@@ -52,6 +52,10 @@ impl<T: Operations> VTable<T> {
         attach_ioas: Some(bindings::vfio_iommufd_physical_attach_ioas),
         #[cfg(CONFIG_IOMMUFD)]
         detach_ioas: Some(bindings::vfio_iommufd_physical_detach_ioas),
+        #[cfg(CONFIG_IOMMUFD)]
+        pasid_attach_ioas: Some(bindings::vfio_iommufd_physical_pasid_attach_ioas),
+        #[cfg(CONFIG_IOMMUFD)]
+        pasid_detach_ioas: Some(bindings::vfio_iommufd_physical_pasid_detach_ioas),
         ..pin_init::zeroed()
     };
 

@@ -12,7 +12,7 @@ use super::Bench;
 use crate::expect::{equal, refused};
 use crate::scenario::transfer::STREAM_SIZE;
 use crate::vfio::ffi;
-use crate::vfio::{BAR2, Device, Features, MSI, REGION_MMAP};
+use crate::vfio::{BAR2, Device, Features, Kind, MSI, REGION_MMAP};
 
 /// Size of the VF's BAR2.
 const BAR2_SIZE: u64 = 0x1_0000;
@@ -113,6 +113,28 @@ pub(super) fn refuse_features(bench: &mut Bench) -> Result<()> {
         feature(0xfff0 | GET, None),
         Errno::NOTTY,
     )
+}
+
+pub(super) fn attach_pasid(bench: &mut Bench) -> Result<()> {
+    // Only a device that was opened through iommufd knows the ioctl.
+    if bench.host.kind != Kind::Iommufd {
+        return Ok(());
+    }
+    let device = bench.open()?;
+    let mut attach = vfio_device_attach_iommufd_pt {
+        argsz: size_of::<vfio_device_attach_iommufd_pt>() as u32,
+        flags: VFIO_DEVICE_ATTACH_PASID,
+        pt_id: 0,
+        pasid: 1,
+    };
+    // vfio-pci can do it, and ours, but not the C driver. There is no page table 0.
+    let errno = if bench.is_rust() {
+        Errno::NOENT
+    } else {
+        Errno::OPNOTSUPP
+    };
+    let attached = ffi::ioctl(&device, &ffi::DEVICE_ATTACH_IOMMUFD_PT, &mut attach);
+    refused("a PASID for a page table that is none", attached, errno)
 }
 
 pub(super) fn migration_flags(bench: &mut Bench) -> Result<()> {

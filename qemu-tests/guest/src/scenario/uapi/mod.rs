@@ -47,10 +47,11 @@ impl Bench {
 
 type Check = fn(&mut Bench) -> Result<()>;
 
-const CHECKS: [(&str, Check); 25] = [
+const CHECKS: [(&str, Check); 26] = [
     ("device, regions and interrupts", device::device_info),
     ("features can be probed", device::probe_features),
     ("features refuse what is wrong", device::refuse_features),
+    ("attaching a PASID", device::attach_pasid),
     ("migration flags", device::migration_flags),
     ("data size", device::data_size),
     ("BAR2 hides the migration block", device::bar2),
