@@ -65,8 +65,9 @@ pub trait Operations: Sized + Send + Sync + 'static {
 
     /// Bytes of region `index` that the user may reach, or `None` for all of them.
     ///
-    /// The answer must not change while the device is open. It holds for region information, read,
-    /// write, mmap and ioeventfds.
+    /// The answer must not change while the device is open. It holds for regions of all kinds, as
+    /// far as they can be accessed: region information, read, write, mmap and ioeventfds. A region
+    /// that does not end with a page cannot be mapped.
     fn visible(_dev: &Device<Self>, _index: u32) -> Option<u64> {
         None
     }

@@ -6,7 +6,10 @@
 //! C header: `include/linux/vfio_pci_core.h`
 
 use crate::bindings;
-use kernel::prelude::*;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
 
 const SHIFT: u32 = bindings::VFIO_RUST_PCI_OFFSET_SHIFT;
 
@@ -60,6 +63,22 @@ pub fn within(offset: u64, len: u64, limit: u64) -> Result {
     }
 }
 
+/// Makes a region that the core describes by `info` end at `limit`, if it is longer.
+///
+/// A region without bytes has no flags, as the core has it for a BAR that is not there. One that
+/// does not end with a page cannot be mapped: a mapping of its size would not be allowed.
+pub(crate) fn shorten(info: &mut bindings::vfio_region_info, limit: u64) {
+    if info.size <= limit {
+        return;
+    }
+    info.size = limit;
+    if limit == 0 {
+        info.flags = 0;
+    } else if !limit.is_multiple_of(PAGE_SIZE as u64) {
+        info.flags &= !bindings::VFIO_REGION_INFO_FLAG_MMAP;
+    }
+}
+
 #[kernel::prelude::kunit_tests(rust_vfio_region)]
 mod tests {
     use super::*;
@@ -79,6 +98,30 @@ mod tests {
         assert_eq!(clip(0x7ff8, 16, 0x8000), Ok(8));
         assert_eq!(clip(0x8000, 4, 0x8000), Err(EINVAL));
         assert_eq!(clip(u64::MAX, 4, 0x8000), Err(EINVAL));
+    }
+
+    #[test]
+    fn region_ends_at_the_limit() {
+        const MMAP: u32 = bindings::VFIO_REGION_INFO_FLAG_MMAP;
+        const READ: u32 = bindings::VFIO_REGION_INFO_FLAG_READ;
+        const PAGE: u64 = PAGE_SIZE as u64;
+
+        for (limit, size, flags) in [
+            (4 * PAGE, 2 * PAGE, READ | MMAP),
+            (2 * PAGE, 2 * PAGE, READ | MMAP),
+            (PAGE, PAGE, READ | MMAP),
+            (PAGE + 4, PAGE + 4, READ),
+            (4, 4, READ),
+            (0, 0, 0),
+        ] {
+            let mut info = bindings::vfio_region_info {
+                size: 2 * PAGE,
+                flags: READ | MMAP,
+                ..Default::default()
+            };
+            shorten(&mut info, limit);
+            assert_eq!((info.size, info.flags), (size, flags));
+        }
     }
 
     #[test]

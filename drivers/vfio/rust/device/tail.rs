@@ -55,6 +55,17 @@ impl<T: Operations> Device<T> {
         }
     }
 
+    /// Whether the core of the open device has the tail of region `index` in the place of an MSI-X
+    /// table.
+    pub(super) fn lends_msix(&self, index: u32) -> bool {
+        // SAFETY: The device is open, and what was found when it was opened does not change.
+        let (bar, capability) = unsafe {
+            let core = self.core.as_ptr();
+            ((*core).msix_bar, (*(*core).pdev).msix_cap)
+        };
+        index < BARS && u32::from(bar) == index && capability == 0
+    }
+
     /// Whether the core keeps the user of the open device from every tail.
     pub(super) fn tails_are_excluded(&self) -> bool {
         // SAFETY: the device is open, and the fields do not change until it is closed.

@@ -177,7 +177,8 @@ impl<T: Operations> VTable<T> {
 
     /// # Safety
     ///
-    /// `vdev` must be embedded in an open [`Device<T>`]; `info` and `caps` must be valid.
+    /// `vdev` must be embedded in an open [`Device<T>`]; `info` and `caps` must be valid, and `caps`
+    /// empty.
     unsafe extern "C" fn region_info(
         vdev: *mut bindings::vfio_device,
         info: *mut bindings::vfio_region_info,
@@ -186,22 +187,22 @@ impl<T: Operations> VTable<T> {
         // SAFETY: by the safety requirements.
         let dev = unsafe { Device::<T>::from_raw(vdev) };
 
-        // SAFETY: by the safety requirements.
-        let index = unsafe { (*info).index };
-        let Some((bar, limit)) = dev.tail(index) else {
-            // SAFETY: the arguments are passed on as they came.
-            return unsafe { bindings::vfio_pci_ioctl_get_region_info(vdev, info, caps) };
-        };
+        // SAFETY: The arguments are passed on as they came.
+        let ret = unsafe { bindings::vfio_pci_ioctl_get_region_info(vdev, info, caps) };
+        if ret != 0 {
+            return ret;
+        }
 
-        // SAFETY: by the safety requirements, and nobody else has a pointer to it.
+        // SAFETY: By the safety requirements, and nobody else has a pointer to it.
         let info = unsafe { &mut *info };
-        // SAFETY: the device is open, and what was found when it was opened does not change.
-        let can_map = unsafe { (*dev.core.as_ptr()).bar_mmap_supported[bar] };
-        info.offset = Position { index, offset: 0 }.to_file();
-        info.size = limit;
-        info.flags = bindings::VFIO_REGION_INFO_FLAG_READ | bindings::VFIO_REGION_INFO_FLAG_WRITE;
-        if can_map && limit >= PAGE_SIZE as u64 {
-            info.flags |= bindings::VFIO_REGION_INFO_FLAG_MMAP;
+        if let Some(limit) = T::visible(dev, info.index) {
+            region::shorten(info, limit);
+        }
+        if dev.lends_msix(info.index) {
+            // The core has said that the MSI-X table can be mapped, and there is none.
+            //
+            // SAFETY: By the safety requirements. The core frees the buffer, whatever its size.
+            unsafe { (*caps).size = 0 };
         }
         0
     }
