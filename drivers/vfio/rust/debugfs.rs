@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files of a variant driver below the folder that the VFIO core made for the device.
+//! Files of a variant driver below the directory that the VFIO core makes for the device.
 //!
-//! Differences to [`kernel::debugfs`]: the parent is borrowed, a file's `show` can fail with an
+//! A driver lists its files in [`Operations::DEBUGFS`]. The crate creates them when the device was
+//! registered, and removes them before it is unregistered: the core removes its own directory when
+//! the device can still be in use, and a driver that held on to a file would remove it again.
+//!
+//! Differences to [`kernel::debugfs`]: the parent is the core's, a file's `show` can fail with an
 //! errno, and readable files have the mode 0444 that VFIO's files have.
 //!
 //! C headers: `include/linux/debugfs.h`, `include/linux/seq_file.h`
@@ -19,7 +23,6 @@ use kernel::{
     module::this_module,
     prelude::*,
     seq_file::SeqFile,
-    sync::aref::ARef,
     uaccess::{
         UserPtr,
         UserSlice, //
@@ -59,85 +62,102 @@ pub trait File: 'static {
     }
 }
 
-/// A folder of files. Dropping it removes them and waits for callbacks that still run.
-///
-/// # Invariants
-///
-/// - `dir` is what `debugfs_create_dir()` returned, and is removed in `drop` and nowhere else.
-/// - The private data of all files in it is `dev`, which outlives them.
-pub struct Folder<T: Operations> {
-    dir: *mut kernel::bindings::dentry,
-    dev: ARef<Device<T>>,
+/// An entry of a [`Directory`].
+pub struct Entry<T: Operations> {
+    name: &'static CStr,
+    mode: u16,
+    /// Operations that expect a `Device<T>` as the file's private data.
+    ops: &'static kernel::bindings::file_operations,
+    _device: PhantomData<fn(&Device<T>)>,
 }
 
-// SAFETY: debugfs takes its own locks.
-unsafe impl<T: Operations> Send for Folder<T> {}
-// SAFETY: debugfs takes its own locks.
-unsafe impl<T: Operations> Sync for Folder<T> {}
-
-impl<T: Operations> Folder<T> {
-    /// Makes a folder in the `migration` folder of `dev`.
-    ///
-    /// Returns `None` if there is no such folder: no debugfs, not configured, or a device that
-    /// cannot migrate. To be called from [`Operations::registered`] and dropped in
-    /// [`Operations::unregistering`], as the core removes its folders later.
-    pub fn in_migration(dev: &ARef<Device<T>>, name: &CStr) -> Option<Self> {
-        if !CONFIGURED {
-            return None;
+impl<T: Operations> Entry<T> {
+    /// The entry of the file `F`.
+    pub const fn file<F: File<Ops = T>>() -> Self {
+        Self {
+            name: F::NAME,
+            mode: if F::HAS_WRITE {
+                MODE_READ_WRITE
+            } else {
+                MODE_READ
+            },
+            ops: &FileOps::<F>::OPS,
+            _device: PhantomData,
         }
-        // SAFETY: the device is valid.
+    }
+}
+
+/// A driver's directory in the core's `vfio/<device>/migration/`, with the files in it.
+pub struct Directory<T: Operations> {
+    name: &'static CStr,
+    entries: &'static [Entry<T>],
+}
+
+impl<T: Operations> Directory<T> {
+    /// A directory. The core has the names `state` and `features` itself.
+    pub const fn new(name: &'static CStr, entries: &'static [Entry<T>]) -> Self {
+        Self { name, entries }
+    }
+
+    /// Creates the directory of `dev` and its files, unless there is no `migration` directory:
+    /// without debugfs, and for a device that cannot migrate. As everywhere in debugfs, nothing
+    /// depends on whether that works.
+    ///
+    /// # Safety
+    ///
+    /// `dev` must be registered, and its unregistration must not begin before this returns.
+    /// [`Directory::remove`] must be called before it does, and before the last reference to `dev`
+    /// is dropped.
+    pub(crate) unsafe fn create(&self, dev: &Device<T>) {
+        if !CONFIGURED {
+            return;
+        }
+        // SAFETY: By the safety requirements the device is registered, and the core does not
+        // remove its directory meanwhile.
         let parent = unsafe { bindings::vfio_rust_helper_debugfs_migration(dev.core().vdev()) };
         if parent.is_null() {
-            return None;
-        }
-
-        // SAFETY: `parent` is a folder with a reference of ours, which is given back.
-        let dir = unsafe {
-            let dir = bindings::vfio_rust_helper_debugfs_dir(name.as_char_ptr(), parent);
-            bindings::vfio_rust_helper_dput(parent);
-            dir
-        };
-
-        // INVARIANT: the folder was just made and is empty.
-        Some(Self {
-            dir,
-            dev: dev.clone(),
-        })
-    }
-
-    /// Adds a file. As everywhere in debugfs, nothing depends on whether that worked.
-    pub fn add<F: File<Ops = T>>(&self) {
-        if !CONFIGURED {
             return;
         }
-        let mode = if F::HAS_WRITE {
-            MODE_READ_WRITE
-        } else {
-            MODE_READ
-        };
-        let data: *const Device<T> = &*self.dev;
 
-        // SAFETY: `dir` is a folder or an error, which is passed through. The operations expect
-        // a `Device<T>` as private data, and by the type invariants it outlives the file.
+        // SAFETY: `parent` is a directory with a reference of ours, which is given back. What
+        // `debugfs_create_dir()` returns, an error too, may be passed on as a parent. The
+        // operations expect a `Device<T>` as private data; by the safety requirements the files
+        // are removed while `dev` is there, which waits for operations that still run.
         unsafe {
-            bindings::vfio_rust_helper_debugfs_file(
-                F::NAME.as_char_ptr(),
-                mode,
-                self.dir,
-                data.cast_mut().cast(),
-                &FileOps::<F>::OPS,
-            )
-        };
+            let dir = bindings::vfio_rust_helper_debugfs_dir(self.name.as_char_ptr(), parent);
+            bindings::vfio_rust_helper_dput(parent);
+            for entry in self.entries {
+                bindings::vfio_rust_helper_debugfs_file(
+                    entry.name.as_char_ptr(),
+                    entry.mode,
+                    dir,
+                    core::ptr::from_ref(dev).cast_mut().cast(),
+                    entry.ops,
+                );
+            }
+        }
     }
-}
 
-impl<T: Operations> Drop for Folder<T> {
-    fn drop(&mut self) {
+    /// Removes what [`Directory::create`] has created, and waits for callbacks that still run.
+    ///
+    /// # Safety
+    ///
+    /// `dev` must be registered, and its unregistration must not begin before this returns.
+    pub(crate) unsafe fn remove(&self, dev: &Device<T>) {
         if !CONFIGURED {
             return;
         }
-        // SAFETY: `dir` is a folder, which nobody else removes, or an error, which is ignored.
-        unsafe { bindings::vfio_rust_helper_debugfs_remove(self.dir) };
+        // SAFETY: As in `create`; the reference to the core's directory is given back.
+        unsafe {
+            let parent = bindings::vfio_rust_helper_debugfs_migration(dev.core().vdev());
+            if !parent.is_null() {
+                bindings::vfio_rust_helper_debugfs_lookup_and_remove(
+                    self.name.as_char_ptr(),
+                    parent,
+                );
+                bindings::vfio_rust_helper_dput(parent);
+            }
+        }
     }
 }
 
@@ -160,7 +180,7 @@ impl<F: File> FileOps<F> {
 
     /// # Safety
     ///
-    /// `inode` must be that of a file made by [`Folder::add`], `file` one that is being opened.
+    /// `inode` must be that of a file of [`Directory::create`], `file` one that is being opened.
     unsafe extern "C" fn open(
         inode: *mut kernel::bindings::inode,
         file: *mut kernel::bindings::file,

@@ -17,6 +17,7 @@ pub use self::part::{
 use self::vtable::VTable;
 use crate::{
     bindings,
+    debugfs,
     migration::Migration,
     pci::IdTable, //
 };
@@ -47,6 +48,9 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// The devices it can be bound to.
     const ID_TABLE: IdTable;
 
+    /// The driver's files in debugfs, for devices that can migrate.
+    const DEBUGFS: Option<debugfs::Directory<Self>> = None;
+
     /// Makes the driver's data for `pdev`, while it is being probed.
     fn init(pdev: &pci::Device<device::Bound>) -> impl PinInit<Self, Error>;
 
@@ -72,10 +76,11 @@ pub trait Operations: Sized + Send + Sync + 'static {
         None
     }
 
-    /// The device is registered, its folder in debugfs exists.
-    fn registered(_dev: &ARef<Device<Self>>) {}
+    /// Called when the device was registered, before its files in debugfs are created.
+    fn registered(_dev: &Device<Self>) {}
 
-    /// The device is about to be unregistered and its folder in debugfs to be removed.
+    /// Called before the device is unregistered, when its files in debugfs have been removed. A
+    /// user may have it open.
     fn unregistering(_dev: &Device<Self>) {}
 
     /// The function is about to be reset. The device lock is held, and the core's memory lock

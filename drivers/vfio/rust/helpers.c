@@ -66,7 +66,7 @@ void __weak vfio_rust_helper_memory_unlock(struct vfio_pci_core_device *vdev, u1
 
 #ifdef CONFIG_VFIO_DEBUGFS
 /*
- * The core's "migration" folder of @vdev, with a reference, or NULL where
+ * The core's "migration" directory of @vdev, with a reference, or NULL where
  * there is none. A lookup under a NULL parent would search debugfs' root.
  */
 struct dentry *__weak vfio_rust_helper_debugfs_migration(struct vfio_device *vdev)
@@ -90,9 +90,10 @@ struct dentry *__weak vfio_rust_helper_debugfs_file(const char *name, umode_t mo
 	return debugfs_create_file(name, mode, parent, data, fops);
 }
 
-void __weak vfio_rust_helper_debugfs_remove(struct dentry *dentry)
+void __weak vfio_rust_helper_debugfs_lookup_and_remove(const char *name,
+						       struct dentry *parent)
 {
-	debugfs_remove(dentry);
+	debugfs_lookup_and_remove(name, parent);
 }
 
 void __weak vfio_rust_helper_dput(struct dentry *dentry)

@@ -47,7 +47,8 @@ struct dentry *vfio_rust_helper_debugfs_dir(const char *name,
 struct dentry *vfio_rust_helper_debugfs_file(const char *name, umode_t mode,
 					     struct dentry *parent, void *data,
 					     const struct file_operations *fops);
-void vfio_rust_helper_debugfs_remove(struct dentry *dentry);
+void vfio_rust_helper_debugfs_lookup_and_remove(const char *name,
+						struct dentry *parent);
 void vfio_rust_helper_dput(struct dentry *dentry);
 
 #endif

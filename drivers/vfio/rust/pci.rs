@@ -151,17 +151,27 @@ impl<T: Operations> Adapter<T> {
         // reference behind the pointer is given back in `remove`.
         unsafe { kernel::bindings::dev_set_drvdata(raw_device(pdev), dev.core().as_ptr().cast()) };
 
-        // SAFETY: the core's part is initialised and is the device's driver data.
-        let ret =
-            to_result(unsafe { bindings::vfio_pci_core_register_device(dev.core().as_ptr()) });
-        if let Err(e) = ret {
-            // SAFETY: as above.
+        if let Err(e) = Self::register(&dev) {
+            // SAFETY: The device is still being probed, its driver data is ours.
             unsafe { kernel::bindings::dev_set_drvdata(raw_device(pdev), core::ptr::null_mut()) };
             return Err(e);
         }
-
-        T::registered(&dev);
         let _ = ARef::into_raw(dev);
+        Ok(())
+    }
+
+    /// Registers `dev`, whose function is being probed and has it as its driver data.
+    fn register(dev: &Device<T>) -> Result {
+        let core = dev.core().as_ptr();
+
+        // SAFETY: The core's part is initialised and is the function's driver data.
+        to_result(unsafe { bindings::vfio_pci_core_register_device(core) })?;
+        T::registered(dev);
+        if let Some(directory) = T::DEBUGFS {
+            // SAFETY: The device is registered. `remove`, in which the directory is removed and the
+            // last reference dropped, is not called before the probe callback returns.
+            unsafe { directory.create(dev) };
+        }
         Ok(())
     }
 
@@ -180,6 +190,10 @@ impl<T: Operations> Adapter<T> {
         // SAFETY: by the safety requirements.
         let dev = unsafe { Self::device(pdev) };
 
+        if let Some(directory) = T::DEBUGFS {
+            // SAFETY: The device is registered, and is unregistered only below.
+            unsafe { directory.remove(dev) };
+        }
         T::unregistering(dev);
         // SAFETY: the device is registered, and it is not used by anybody when this returns.
         unsafe { bindings::vfio_pci_core_unregister_device(dev.core().as_ptr()) };

@@ -19,27 +19,27 @@ use crate::{
     device::HisiAcc,
     open::Open, //
 };
-use kernel::{
-    prelude::*,
-    sync::aref::ARef, //
+use kernel::prelude::*;
+use vfio::{
+    debugfs::{
+        Directory,
+        Entry, //
+    },
+    device::Device, //
 };
-use vfio::device::Device;
 
-/// The folder of a device.
-pub(crate) type Folder = vfio::debugfs::Folder<HisiAcc>;
+/// The directory of a device, and the files in it.
+pub(crate) const DIRECTORY: Option<Directory<HisiAcc>> = Some(Directory::new(c"hisi_acc", FILES));
 
-/// Makes the folder of `dev` and the files in it.
-pub(crate) fn create(dev: &ARef<Device<HisiAcc>>) -> Option<Folder> {
-    let folder = Folder::in_migration(dev, c"hisi_acc")?;
-    folder.add::<attr::Attr>();
-    folder.add::<cmd_state::CmdState>();
-    folder.add::<data::Data>();
-    folder.add::<debug::Debug>();
-    folder.add::<dev_data::DevData>();
-    folder.add::<match_data::Match>();
-    folder.add::<data::MigfData>();
-    Some(folder)
-}
+const FILES: &[Entry<HisiAcc>] = &[
+    Entry::file::<attr::Attr>(),
+    Entry::file::<cmd_state::CmdState>(),
+    Entry::file::<data::Data>(),
+    Entry::file::<debug::Debug>(),
+    Entry::file::<dev_data::DevData>(),
+    Entry::file::<match_data::Match>(),
+    Entry::file::<data::MigfData>(),
+];
 
 /// Runs `read` on the open device `dev`, which it may read registers of.
 ///

@@ -25,15 +25,11 @@ use crate::{
 };
 use kernel::{
     device::Bound,
-    new_mutex,
     pci,
-    prelude::*,
-    sync::{
-        aref::ARef,
-        Mutex, //
-    }, //
+    prelude::*, //
 };
 use vfio::{
+    debugfs::Directory,
     device::{
         Device,
         Operations, //
@@ -68,8 +64,6 @@ pub(crate) struct HisiAcc {
     kind: Kind,
     #[pin]
     exclusion: Exclusion,
-    #[pin]
-    folder: Mutex<Option<debugfs::Folder>>,
 }
 
 impl HisiAcc {
@@ -96,6 +90,7 @@ impl HisiAcc {
 impl Operations for HisiAcc {
     const NAME: &'static CStr = c"hisi-acc-vfio-pci-rs";
     const ID_TABLE: IdTable = &PCI_TABLE;
+    const DEBUGFS: Option<Directory<Self>> = debugfs::DIRECTORY;
 
     fn init(pdev: &pci::Device<Bound>) -> impl PinInit<Self, Error> {
         let engine = Engine::from_device_id(pdev.device_id());
@@ -108,7 +103,6 @@ impl Operations for HisiAcc {
                 None => Kind::Plain,
             },
             exclusion <- Exclusion::new(pf),
-            folder <- new_mutex!(None, "HisiAcc::folder"),
         })
     }
 
@@ -127,17 +121,6 @@ impl Operations for HisiAcc {
         // The upper half has the migration registers, unless the PF has them.
         let hidden = index == BAR2 && dev.mig().is_some_and(|mig| mig.mode() == Mode::VfCtrl);
         hidden.then(|| dev.pdev().resource_len(BAR2).map_or(0, |len| len / 2))
-    }
-
-    fn registered(dev: &ARef<Device<Self>>) {
-        if dev.mig().is_some() {
-            *dev.folder.lock() = debugfs::create(dev);
-        }
-    }
-
-    fn unregistering(dev: &Device<Self>) {
-        // Dropped when the lock is not held any more: it waits for readers.
-        let _folder = dev.folder.lock().take();
     }
 
     fn reset_prepare(dev: &Device<Self>) {

@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What stands for `debugfs` where the VFIO core has none: no folder, no files, no commands.
+//! What stands for `debugfs` where the VFIO core has none: no directory, no files, no commands.
 
 use crate::device::HisiAcc;
-use kernel::sync::aref::ARef;
-use vfio::device::Device;
+use vfio::debugfs::Directory;
 
-/// The folder of a device: there is none.
-pub(crate) enum Folder {}
+/// The directory of a device: there is none.
+pub(crate) const DIRECTORY: Option<Directory<HisiAcc>> = None;
 
 /// How a command went: there are none.
 pub(crate) enum Outcome {}
-
-/// Makes no folder.
-pub(crate) fn create(_dev: &ARef<Device<HisiAcc>>) -> Option<Folder> {
-    None
-}
