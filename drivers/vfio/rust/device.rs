@@ -59,7 +59,11 @@ pub trait Operations: Sized + Send + Sync + 'static {
         None
     }
 
-    /// The device's first user came. vfio-pci-core has enabled and reset it.
+    /// Called when the device gets its first user, after vfio-pci-core has enabled and reset it: of
+    /// that reset [`Operations::reset_prepare`] and [`Operations::reset_done`] are called before.
+    ///
+    /// It can be called as soon as the device is registered, also before
+    /// [`Operations::registered`].
     fn open(_dev: &Device<Self>) -> Result {
         Ok(())
     }
@@ -77,7 +81,16 @@ pub trait Operations: Sized + Send + Sync + 'static {
     }
 
     /// Called when the device was registered, before its files in debugfs are created.
-    fn registered(_dev: &Device<Self>) {}
+    ///
+    /// A user can have opened the device by then, and used and closed it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the driver from binding to the device. It is unregistered then, as if it were
+    /// unbound, but without [`Operations::unregistering`].
+    fn registered(_dev: &Device<Self>) -> Result {
+        Ok(())
+    }
 
     /// Called before the device is unregistered, when its files in debugfs have been removed. A
     /// user may have it open.

@@ -166,7 +166,10 @@ impl<T: Operations> Adapter<T> {
 
         // SAFETY: The core's part is initialised and is the function's driver data.
         to_result(unsafe { bindings::vfio_pci_core_register_device(core) })?;
-        T::registered(dev);
+        T::registered(dev).inspect_err(|_| {
+            // SAFETY: The device was registered above.
+            unsafe { bindings::vfio_pci_core_unregister_device(core) }
+        })?;
         if let Some(directory) = T::DEBUGFS {
             // SAFETY: The device is registered. `remove`, in which the directory is removed and the
             // last reference dropped, is not called before the probe callback returns.
