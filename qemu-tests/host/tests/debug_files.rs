@@ -16,9 +16,11 @@ const CORE: &str = include_str!("../../../Documentation/ABI/testing/debugfs-vfio
 const EVENTS: &str = include_str!("../../../Documentation/trace/events-hisi-acc-vfio.rst");
 
 /// What is documented and does not come here, and why.
-const UNSEEN: [(&str, &str); 3] = [
+const UNSEEN: [(&str, &str); 4] = [
     // KUnit: versions_have_their_names_and_others_their_number
     ("attr hardware version: <hex>", "not modelled"),
+    // topology: hardware_error_of_the_pf
+    ("attr registers=unknown", "the PF is not reset here"),
     // KUnit: other_values_are_invalid
     ("state Invalid", "no driver here has a state of its own"),
     ("state EINVAL", "no driver here cannot tell its state"),

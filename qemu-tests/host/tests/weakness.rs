@@ -164,7 +164,7 @@ fn d13_doorbells_outside_the_window() -> Result<()> {
 
 #[test]
 fn d14_to_d20_hardware() -> Result<()> {
-    Comparison::of(&["d14", "d15", "d16", "d16b", "d17", "d20"]).run()
+    Comparison::of(&["d14", "d15", "d16", "d16b", "d16c", "d17", "d20"]).run()
 }
 
 #[test]

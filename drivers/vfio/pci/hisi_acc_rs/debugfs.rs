@@ -17,6 +17,7 @@ pub(crate) use self::debug::Outcome;
 
 use crate::{
     device::HisiAcc,
+    mig::Vf,
     open::Open, //
 };
 use kernel::prelude::*;
@@ -45,16 +46,19 @@ const FILES: &[Entry<HisiAcc>] = &[
 ///
 /// # Errors
 ///
-/// [`ENODEV`] if nobody has the device open, [`EBUSY`] if it sleeps or is being reset, and those
-/// of `read`.
-fn with_registers<R>(dev: &Device<HisiAcc>, read: impl FnOnce(&Open) -> Result<R>) -> Result<R> {
+/// [`ENODEV`] if nobody has the device open, [`EBUSY`] if it sleeps or if it or its PF is being
+/// reset, and those of `read`.
+fn with_registers<R>(
+    dev: &Device<HisiAcc>,
+    read: impl FnOnce(&Vf, &Open) -> Result<R>,
+) -> Result<R> {
     let mig = dev.mig().ok_or(ENODEV)?;
     mig.machine.with(|vf| {
         let open = vf.open.as_ref().ok_or(ENODEV)?;
-        if mig.machine.in_reset() {
+        if mig.machine.in_reset() || vf.hw.pf.is_stopped() {
             return Err(EBUSY);
         }
         let _awake = dev.core().awake().ok_or(EBUSY)?;
-        read(open)
+        read(vf, open)
     })
 }

@@ -16,15 +16,15 @@ use crate::{
         Mode,
         BAR2, //
     },
-    mig::{
-        Hardware,
-        Mig, //
-    },
+    hardware::Hardware,
+    mig::Mig,
     reset::Exclusion,
     trace, //
 };
 use kernel::{
+    dev_info,
     device::Bound,
+    page::PAGE_SIZE,
     pci,
     prelude::*, //
 };
@@ -67,10 +67,20 @@ pub(crate) struct HisiAcc {
 }
 
 impl HisiAcc {
-    /// What the VF needs to migrate, or `None` if it cannot.
+    /// Returns what the VF needs to migrate, or `None` if it cannot.
     fn hardware(pdev: &pci::Device<Bound>, engine: Engine, pf: Option<PfQm>) -> Option<Hardware> {
         let pf = pf.filter(|pf| pf.version() >= V3)?;
         let function = vfio::pci::vf_index(pdev)? + 1;
+        // A guest needs the part of the BAR that it may reach mapped: KVM cannot emulate the 128-bit
+        // accesses of its driver to the mailbox.
+        let half = pdev.resource_len(BAR2).unwrap_or(0) / 2;
+        if Mode::of(&pf) == Mode::VfCtrl && half < PAGE_SIZE as u64 {
+            dev_info!(
+                pdev,
+                "cannot migrate: pages of {PAGE_SIZE} bytes are too large to split BAR 2\n"
+            );
+            return None;
+        }
         Some(Hardware {
             engine,
             pf,
@@ -130,6 +140,9 @@ impl Operations for HisiAcc {
 
     fn reset_done(dev: &Device<Self>) {
         trace::reset_done(dev.pdev());
+        if let Some(mig) = dev.mig() {
+            mig.reset_done();
+        }
         dev.exclusion.end();
     }
 }

@@ -9,8 +9,10 @@ use crate::{
     engine::Engine,
     hal::{
         Hal,
+        VfBar,
         BAR2, //
     },
+    hardware::Hardware,
     regs::{
         pf,
         pf_ctrl, //
@@ -19,6 +21,7 @@ use crate::{
 };
 use core::ptr::NonNull;
 use kernel::{
+    dev_info,
     device,
     error::{
         from_err_ptr,
@@ -33,7 +36,10 @@ use kernel::{
     pci,
     prelude::*,
     static_lock_class,
-    sync::aref::ARef,
+    sync::{
+        aref::ARef,
+        Arc, //
+    },
     time::Delta,
     types::Opaque, //
 };
@@ -44,6 +50,8 @@ use vfio::{
 
 /// The first hardware version whose VFs can migrate.
 pub(crate) const V3: u32 = bindings::qm_hw_ver_QM_HW_V3;
+/// The first hardware version that can drop the doorbells of a function.
+pub(crate) const V5: u32 = bindings::qm_hw_ver_QM_HW_V5;
 
 /// A mailbox command of the queue manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +90,10 @@ unsafe impl Sync for PfQm {}
 impl PfQm {
     /// The queue manager of the PF of `vf`.
     ///
-    /// Returns `None` if `vf` is no VF, or if its PF is not bound to the engine's driver.
-    pub(crate) fn of(vf: &pci::Device<device::Bound>, engine: Engine) -> Option<Self> {
-        let vf = core::ptr::from_ref(vf).cast_mut().cast();
+    /// Returns `None` if `vf` is no VF, if its PF is not bound to the engine's driver, or if the
+    /// PF's BAR 2 is too short.
+    pub(crate) fn of(pdev: &pci::Device<device::Bound>, engine: Engine) -> Option<Self> {
+        let vf = core::ptr::from_ref(pdev).cast_mut().cast();
 
         // SAFETY: these functions return the address of a static structure, or NULL.
         let driver = unsafe {
@@ -107,6 +116,13 @@ impl PfQm {
         // SAFETY: `pci::Device` is a transparent wrapper of the valid `struct pci_dev`.
         let physfn = unsafe { &*physfn.cast::<pci::Device>() };
         let len = usize::try_from(physfn.resource_len(BAR2).ok()?).ok()?;
+        if len < pf::SIZE {
+            dev_info!(
+                pdev,
+                "cannot migrate: BAR 2 of the PF has {len:#x} bytes only\n"
+            );
+            return None;
+        }
 
         // SAFETY: the driver data of the PF's driver is a valid `hisi_qm`, and its `io_base` is
         // constant while the driver is bound.
@@ -122,6 +138,30 @@ impl PfQm {
     pub(crate) fn version(&self) -> u32 {
         // SAFETY: by the type invariants; the version is constant.
         unsafe { (*self.raw.as_ptr()).ver }
+    }
+
+    /// Returns the errors of the QM and of the engine that the PF's driver resets the PF for, as bits
+    /// of their status registers.
+    pub(crate) fn reset_masks(&self) -> (u32, u32) {
+        // SAFETY: By the type invariants `raw` is valid; the masks are constant once the PF's driver
+        // has probed the PF.
+        let info = unsafe { &raw const (*self.raw.as_ptr()).err_info };
+        // SAFETY: As above.
+        unsafe { ((*info).qm_err.reset_mask, (*info).dev_err.reset_mask) }
+    }
+
+    /// Returns whether the PF's driver has stopped the PF, as it does to reset it.
+    ///
+    /// Part of the time memory decoding of the PF and of its VFs is off then, so no register of
+    /// them may be accessed. The PF's driver can stop the PF at any time, so this is no guarantee.
+    pub(crate) fn is_stopped(&self) -> bool {
+        // SAFETY: By the type invariants `raw` is valid. The driver accesses the field by atomic
+        // operations only, as this does.
+        let state = unsafe {
+            bindings::hisi_acc_rs_atomic_read(&raw const (*self.raw.as_ptr()).status.flags)
+        };
+        // CAST: The values of `enum qm_state` are 0 and 1.
+        state == bindings::qm_state_QM_STOP as c_int
     }
 
     /// The PF's registers.
@@ -218,6 +258,8 @@ pub(crate) struct VfQm {
     /// By itself, as its lock must stay where it is.
     raw: Pin<KBox<Opaque<bindings::hisi_qm>>>,
     hal: KBox<dyn Hal>,
+    bar: Arc<VfBar>,
+    hw: Hardware,
     pdev: ARef<pci::Device>,
 }
 
@@ -227,19 +269,25 @@ unsafe impl Send for VfQm {}
 unsafe impl Sync for VfQm {}
 
 impl VfQm {
-    /// The queue manager of the VF `pdev` of the PF `pf`, whose registers are reached by `hal`.
+    /// The queue manager of the VF `pdev`, whose registers are reached by `hal`, and whose doorbells
+    /// by `bar`.
     ///
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub(crate) fn new(pdev: &pci::Device, pf: &PfQm, hal: KBox<dyn Hal>) -> Result<Self> {
+    pub(crate) fn new(
+        pdev: &pci::Device,
+        hw: &Hardware,
+        hal: KBox<dyn Hal>,
+        bar: Arc<VfBar>,
+    ) -> Result<Self> {
         let raw = Opaque::ffi_init(|slot: *mut bindings::hisi_qm| {
             // SAFETY: `slot` is valid for writes, and all zeroes is a valid `hisi_qm`. The lock's
             // name and class are static.
             unsafe {
                 slot.write_bytes(0, 1);
                 (*slot).fun_type = bindings::qm_fun_type_QM_HW_VF;
-                (*slot).ver = pf.version();
+                (*slot).ver = hw.pf.version();
                 (*slot).pdev = core::ptr::from_ref(pdev).cast_mut().cast();
                 (*slot).io_base = hal.function_ptr();
                 kernel::bindings::__mutex_init(
@@ -253,6 +301,8 @@ impl VfQm {
         Ok(Self {
             raw: KBox::pin_init(raw, GFP_KERNEL)?,
             hal,
+            bar,
+            hw: *hw,
             pdev: pdev.into(),
         })
     }
@@ -260,6 +310,16 @@ impl VfQm {
     /// The VF.
     pub(crate) fn pdev(&self) -> &pci::Device {
         &self.pdev
+    }
+
+    /// The VF and its PF.
+    pub(crate) fn hw(&self) -> &Hardware {
+        &self.hw
+    }
+
+    /// The VF's own BAR.
+    pub(crate) fn bar(&self) -> &VfBar {
+        &self.bar
     }
 
     /// The way to the VF's registers.

@@ -44,6 +44,13 @@ macro_rules! event_contexts {
             }
         }
 
+        fn eq_address(&self) -> u64 {
+            let io = self.0.io();
+            let low = io.read($eqc::at(1)).into_raw();
+            let high = io.read($eqc::at(2)).into_raw();
+            u64::from(high) << 32 | u64::from(low)
+        }
+
         fn set_event_contexts(&self, contexts: &EventContexts) {
             let io = self.0.io();
             write_array!(io, $eqc, contexts.eqc);
@@ -62,7 +69,8 @@ use crate::{
     },
     regs::{
         function,
-        pf, //
+        pf,
+        vf_bar, //
     }, //
 };
 use kernel::{
@@ -71,12 +79,16 @@ use kernel::{
         Mmio,
         Region, //
     },
-    pci,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
+use vfio::io::BarMap;
 
 /// Index of the BAR that the registers are in, and of its region.
 pub(crate) const BAR2: u32 = 2;
+
+/// A VF's own BAR 2, all of it.
+pub(crate) type VfBar = BarMap<{ vf_bar::SIZE }>;
 
 /// The contexts of a function's event queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +97,20 @@ pub(crate) struct EventContexts {
     pub(crate) eqc: [u32; 7],
     /// Context of the AEQ.
     pub(crate) aeqc: [u32; 7],
+}
+
+impl EventContexts {
+    /// Returns the index of the first event of the EQ that the guest's driver has not handled.
+    pub(crate) fn eq_head(&self) -> u16 {
+        // CAST: The lower half of the word.
+        self.eqc[0] as u16
+    }
+
+    /// As [`EventContexts::eq_head`], of the AEQ.
+    pub(crate) fn aeq_head(&self) -> u16 {
+        // CAST: The lower half of the word.
+        self.aeqc[0] as u16
+    }
 }
 
 /// A way to reach the registers of one VF.
@@ -98,7 +124,10 @@ pub(crate) trait Hal: Send + Sync + 'static {
     /// Reads the contexts of the event queues.
     fn event_contexts(&self) -> EventContexts;
 
-    /// Writes the contexts of the event queues, which arms their interrupts.
+    /// Reads the address of the EQ from its context; 0 if the function has no EQ.
+    fn eq_address(&self) -> u64;
+
+    /// Writes the contexts of the event queues.
     fn set_event_contexts(&self, contexts: &EventContexts);
 }
 
@@ -130,19 +159,20 @@ impl Mode {
         }
     }
 
-    /// The way to the VF `pdev`, which is `function` in the tables of `pf`.
+    /// Returns the way to the registers of the VF with the BAR `bar`, which is `function` in the
+    /// tables of `pf`.
     ///
     /// # Errors
     ///
-    /// [`EIO`] if the VF's registers cannot be mapped, [`EINVAL`] if the PF has no window for it.
+    /// [`ENOMEM`], and [`EINVAL`] if the PF has no window for the VF.
     pub(crate) fn connect(
         self,
-        pdev: &pci::Device,
+        bar: &Arc<VfBar>,
         pf: &PfQm,
         function: u32,
     ) -> Result<KBox<dyn Hal>> {
         Ok(match self {
-            Self::VfCtrl => KBox::new(vf_ctrl::VfCtrl::new(pdev)?, GFP_KERNEL)?,
+            Self::VfCtrl => KBox::new(vf_ctrl::VfCtrl::new(bar.clone()), GFP_KERNEL)?,
             Self::PfCtrl => KBox::new(pf_ctrl::PfCtrl::new(pf, function)?, GFP_KERNEL)?,
         })
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/atomic.h>
 #include <linux/bitops.h>
 
 #include "hisi_acc_helpers.h"
@@ -17,4 +18,9 @@ bool hisi_acc_rs_test_and_set_bit(unsigned int nr, unsigned long *word)
 void hisi_acc_rs_clear_bit(unsigned int nr, unsigned long *word)
 {
 	clear_bit(nr, word);
+}
+
+int hisi_acc_rs_atomic_read(const atomic_t *value)
+{
+	return atomic_read(value);
 }

@@ -20,6 +20,7 @@ mod device;
 mod engine;
 mod ffi;
 mod hal;
+mod hardware;
 mod history;
 mod last;
 mod matching;

@@ -97,7 +97,8 @@ pub(crate) struct FailedArc {
     pub(crate) session: Option<Id>,
     pub(crate) arc: MigArc,
     pub(crate) error: Error,
-    pub(crate) symptoms: Symptoms,
+    /// What the registers said, if they could be read.
+    pub(crate) symptoms: Option<Symptoms>,
 }
 
 /// What is kept: since the last open, but for the numbering.
@@ -183,6 +184,7 @@ impl History {
                 id: entry.id,
                 origin: entry.origin,
                 session,
+                outdated: false,
             });
         }
     }
@@ -193,7 +195,7 @@ impl History {
     }
 
     /// `arc` has failed just now, and the hardware has these symptoms.
-    pub(crate) fn fail(&mut self, arc: MigArc, error: Error, symptoms: Symptoms) {
+    pub(crate) fn fail(&mut self, arc: MigArc, error: Error, symptoms: Option<Symptoms>) {
         self.failures.push(FailedArc {
             time: Moment::now(),
             session: self.current(),
@@ -229,6 +231,14 @@ impl History {
     pub(crate) fn settle(&mut self) {
         self.pending.clear();
         self.attached = false;
+    }
+
+    /// Called after a reset of the function.
+    pub(crate) fn reset(&mut self) {
+        self.settle();
+        if let Some(last) = &mut self.last {
+            last.outdated = true;
+        }
     }
 
     /// Forgets what the last owner did: the next one must not see it.

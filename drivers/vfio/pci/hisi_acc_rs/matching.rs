@@ -36,17 +36,20 @@ pub(crate) struct Expected {
     pub(crate) queue_count: u16,
     /// Doorbell isolation of the PF.
     pub(crate) isolation: u32,
+    /// Hardware version, `enum qm_hw_ver`.
+    pub(crate) hardware: u16,
 }
 
 impl Expected {
-    /// What the match data must say: the fields that are compared, in that order.
-    pub(crate) fn fields(&self) -> [(Field, u64); 5] {
+    /// Returns what the match data must contain: the fields that are compared, in that order.
+    pub(crate) fn fields(&self) -> [(Field, u64); 6] {
         [
             (Field::Magic, wire::MAGIC_V2),
             (Field::Major, wire::MAJOR.into()),
             (Field::Device, self.device.into()),
             (Field::QueueCount, self.queue_count.into()),
             (Field::Isolation, self.isolation.into()),
+            (Field::Hardware, self.hardware.into()),
         ]
     }
 }
@@ -60,7 +63,7 @@ impl Expect for Expected {
     const HEAD: usize = wire::MATCH_SIZE;
 
     /// Compares the match data of `image` with this device. Version 1 is known by its magic and
-    /// has no number.
+    /// has no number. The C driver does not send the hardware version.
     fn check(&self, image: &Image) -> Result<(), Reject> {
         let got = [
             image.magic.get(),
@@ -68,6 +71,7 @@ impl Expect for Expected {
             image.device.get().into(),
             image.queue_count.get().into(),
             image.isolation.get().into(),
+            image.hardware().unwrap_or(self.hardware).into(),
         ];
         let known = if image.is_v1() { 2 } else { 0 };
         self.fields()

@@ -4,9 +4,12 @@
 
 use crate::{
     debugfs::Outcome,
-    engine::Engine,
-    ffi::PfQm,
-    hal::Mode,
+    hal::{
+        Mode,
+        VfBar,
+        BAR2, //
+    },
+    hardware::Hardware,
     history::History,
     matching::{
         Expected,
@@ -17,6 +20,7 @@ use crate::{
         Open, //
     },
     record::Origin,
+    regs::function::VF_STATE,
     reject::Reject,
     symptoms::Symptoms,
     trace,
@@ -26,11 +30,15 @@ use crate::{
     }, //
 };
 use kernel::{
+    io::Io,
     pci,
     prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
     }, //
 };
 use vfio::{
@@ -47,22 +55,15 @@ use vfio::{
     }, //
 };
 
-/// What does not change about a VF while it is bound.
-#[derive(Clone, Copy)]
-pub(crate) struct Hardware {
-    pub(crate) engine: Engine,
-    pub(crate) pf: PfQm,
-    /// The VF's number in the PF's tables; the PF itself is 0.
-    pub(crate) function: u32,
-}
-
 /// A VF, with all that changes about it but the state it is in.
 pub(crate) struct Vf {
     pub(crate) hw: Hardware,
     /// The device, while it is open.
     pub(crate) open: Option<Open>,
-    /// What the device is, from when it was first asked with success: when it was bound, or opened.
+    /// What the VF has, as soon as it has answered: when it was bound, opened or first stopped.
     pub(crate) identity: Option<Identity>,
+    /// A command in debugfs has stopped the device, behind the back of its user.
+    pub(crate) stopped_by_command: bool,
     /// Sessions, and arcs that failed. Most of what there is of a VF, so it is by itself.
     pub(crate) history: KBox<History>,
     /// How the last command in debugfs went.
@@ -75,11 +76,25 @@ impl Vf {
         self.open.as_mut().ok_or(ENODEV)
     }
 
+    /// What the VF has, which must be known.
+    fn known(&self) -> Result<Identity> {
+        self.identity.ok_or(EIO)
+    }
+
+    /// What the VF has. Asks it if that is not known; its mailbox must be nobody else's then.
+    fn identify(&mut self) -> Result<Identity> {
+        if let Some(identity) = self.identity {
+            return Ok(identity);
+        }
+        let identity = Identity::ask(&self.opened()?.vf)?;
+        self.identity = Some(identity);
+        Ok(identity)
+    }
+
     /// Remembers that `arc` has failed, and what the hardware says now.
     fn note(&mut self, arc: MigArc, error: Error) {
         if let Some(open) = &self.open {
-            let symptoms = Symptoms::of(&open.vf, &self.hw);
-            self.history.fail(arc, error, symptoms);
+            self.history.fail(arc, error, Symptoms::of(&open.vf));
         }
     }
 
@@ -101,9 +116,10 @@ impl Vf {
 
     /// Saves a stopped function for debugfs.
     pub(crate) fn snapshot(&mut self) -> Result {
+        let identity = self.known()?;
         let data = self
             .opened()?
-            .save_all()
+            .save_all(&identity)
             .inspect_err(|e| self.note(MigArc::StopToStopCopy, *e))?;
         let session = Session::saved(&data)?;
         self.history.begin(Role::Save, Origin::Debugfs);
@@ -115,11 +131,17 @@ impl Vf {
     ///
     /// # Errors
     ///
-    /// [`ENODATA`] if there was none, [`EINVAL`] if it cannot be loaded.
+    /// [`ENODATA`] if there is none, if it is older than a reset, or if it is of a function without
+    /// driver; [`EINVAL`] if it cannot be loaded.
     pub(crate) fn last_verified(&self) -> Result<Verified> {
-        let open = self.open.as_ref().ok_or(ENODEV)?;
         let record = self.history.last.as_ref().ok_or(ENODATA)?;
-        Ok(open.identity.expected.verify(&record.data())?)
+        if record.outdated {
+            return Err(ENODATA);
+        }
+        match self.known()?.expected.verify(&record.data())? {
+            Verified::NoDriver => Err(ENODATA),
+            verified => Ok(verified),
+        }
     }
 }
 
@@ -130,13 +152,14 @@ impl Migrate for Vf {
     const FILE: &'static CStr = c"hisi_acc_vf_mig";
 
     fn stop(&mut self, _core: &Core) -> Result<(), Failure> {
-        let hw = self.hw;
-        self.opened().map_err(Failure::Kept)?.stop(&hw)
+        let queues = self.identify().map_err(Failure::Kept)?.queues;
+        self.opened().map_err(Failure::Kept)?.stop(queues)
     }
 
     fn start(&mut self, _core: &Core) -> Result<(), Failure> {
+        let queues = self.known().map_err(Failure::Kept)?.queues;
         let open = self.opened().map_err(Failure::Kept)?;
-        open.start().map_err(Failure::Kept)
+        open.start(queues).map_err(Failure::Kept)
     }
 
     /// The accelerators are integrated endpoints without a path to one another, so there is
@@ -150,19 +173,21 @@ impl Migrate for Vf {
     }
 
     fn save_head(&mut self, _core: &Core) -> Result<Image> {
-        Ok(self.opened()?.match_data())
+        let identity = self.known()?;
+        self.opened()?.match_data(&identity)
     }
 
     fn save(&mut self, _core: &Core, begun: Option<&Data>) -> Result<Data> {
+        let identity = self.known()?;
         let open = self.opened()?;
         match begun {
             Some(begun) => open.save_rest(begun),
-            None => open.save_all(),
+            None => open.save_all(&identity),
         }
     }
 
     fn expected(&mut self, _core: &Core) -> Result<Expected> {
-        Ok(self.opened()?.identity.expected)
+        Ok(self.known()?.expected)
     }
 
     fn load(&mut self, _core: &Core, state: Verified) -> Result {
@@ -170,11 +195,16 @@ impl Migrate for Vf {
     }
 
     fn reset(&mut self) {
-        self.history.settle();
+        self.history.reset();
+        self.stopped_by_command = false;
+        if let Some(open) = &mut self.open {
+            open.reset();
+        }
     }
 
     fn closed(&mut self) {
         self.history.settle();
+        self.stopped_by_command = false;
         self.open = None;
     }
 
@@ -187,6 +217,7 @@ impl Migrate for Vf {
         self.ended(arc, Ok(()));
         if arc.ends().1 == State::Running {
             self.history.settle();
+            self.stopped_by_command = false;
         }
     }
 
@@ -217,6 +248,8 @@ impl Migrate for Vf {
 /// A VF that can migrate.
 #[pin_data]
 pub(crate) struct Mig {
+    hw: Hardware,
+    bar: Arc<VfBar>,
     /// Whether the migration registers are in the PF; does not change while the device is open.
     in_pf: Atomic<bool>,
     #[pin]
@@ -228,27 +261,33 @@ impl Mig {
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`].
-    pub(crate) fn new(pdev: &pci::Device, hw: Hardware) -> impl PinInit<Self, Error> {
-        // Nothing but debugfs needs to know it before the device is opened.
-        let mode = Mode::of(&hw.pf);
-        let identity = Open::new(pdev, &hw, mode, None)
-            .map(|open| open.identity)
-            .ok();
+    /// Those of [`VfBar::new`], and [`ENOMEM`].
+    pub(crate) fn new(pdev: &pci::Device, hw: Hardware) -> impl PinInit<Self, Error> + '_ {
+        pin_init::pin_init_scope(move || {
+            let bar = Arc::new(VfBar::new(pdev, BAR2)?, GFP_KERNEL)?;
+            // Only debugfs needs to know it before the device is opened.
+            let mode = Mode::of(&hw.pf);
+            let identity = Open::new(pdev, &hw, &bar, mode)
+                .and_then(|open| Identity::ask(&open.vf))
+                .ok();
 
-        try_pin_init!(Self {
-            in_pf: Atomic::new(mode == Mode::PfCtrl),
-            machine <- Machine::new(Vf {
+            Ok(try_pin_init!(Self {
                 hw,
-                open: None,
-                identity,
-                history: KBox::new(History::EMPTY, GFP_KERNEL)?,
-                outcome: None,
-            }),
+                bar,
+                in_pf: Atomic::new(mode == Mode::PfCtrl),
+                machine <- Machine::new(Vf {
+                    hw: *hw,
+                    open: None,
+                    identity,
+                    stopped_by_command: false,
+                    history: KBox::new(History::EMPTY, GFP_KERNEL)?,
+                    outcome: None,
+                }),
+            }))
         })
     }
 
-    /// The device's first user came.
+    /// The device's first user came. A VF that does not answer can be used, but not migrated.
     ///
     /// # Errors
     ///
@@ -256,13 +295,27 @@ impl Mig {
     pub(crate) fn open(&self, pdev: &pci::Device) -> Result {
         self.machine.with(|vf| {
             let mode = Mode::of(&vf.hw.pf);
-            let open = Open::new(pdev, &vf.hw, mode, vf.identity)?;
+            let open = Open::new(pdev, &vf.hw, &self.bar, mode)?;
             self.in_pf.store(mode == Mode::PfCtrl, Relaxed);
             vf.history.forget();
-            vf.identity = Some(open.identity);
+            if vf.identity.is_none() {
+                vf.identity = Identity::ask(&open.vf).ok();
+            }
             vf.open = Some(open);
             Ok(())
         })
+    }
+
+    /// Called when the function has been reset, before anybody uses it again.
+    ///
+    /// The reset takes the queues of the function. Whether it also changes `VF_STATE` is not known
+    /// of all hardware: the guest's driver does not when the guest reboots. A register that still
+    /// said that the function is set up would have doorbells rung of queues that are not there.
+    pub(crate) fn reset_done(&self) {
+        if !self.hw.pf.is_stopped() {
+            let not_ready = VF_STATE::zeroed().with_not_ready(true);
+            self.bar.io().write_reg(not_ready);
+        }
     }
 
     /// Where the migration registers are, or were when the device was open last.

@@ -3,33 +3,45 @@
 //! An open device: how it is stopped and started, and its data.
 
 use crate::{
-    ffi::VfQm,
-    hal::Mode,
+    ffi::{
+        VfQm,
+        V3, //
+    },
+    hal::{
+        EventContexts,
+        Mode,
+        VfBar, //
+    },
+    hardware::Hardware,
     matching::{
         Expected,
         Verified, //
     },
-    mig::Hardware,
     qm::{
         PauseError,
-        Queues, //
+        Queues,
+        SettleError, //
     },
     regs::pf,
     wire::{
         self,
         Data,
-        Image, //
+        Image,
+        Promise, //
     }, //
 };
 use kernel::{
+    dev_err,
     io::Io,
     pci,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 use vfio::migration::Failure;
 use zerocopy::FromZeros;
 
-/// What a device is, as it has told itself.
+/// What a VF has, as it reports itself. It does not change while the VF is bound: the PF's driver
+/// assigns the queues before the VF appears, and takes them after it has disappeared.
 #[derive(Clone, Copy)]
 pub(crate) struct Identity {
     pub(crate) queues: Queues,
@@ -37,12 +49,16 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Asks the function `vf`, whose mailbox must be nobody else's.
+    /// Asks the function `vf`, whose mailbox nobody else may use meanwhile.
     ///
     /// # Errors
     ///
-    /// Those of [`VfQm::queues`].
-    fn ask(vf: &VfQm, hw: &Hardware) -> Result<Self> {
+    /// [`EIO`] if the PF is stopped, and those of [`VfQm::queues`].
+    pub(crate) fn ask(vf: &VfQm) -> Result<Self> {
+        let hw = vf.hw();
+        if hw.pf.is_stopped() {
+            return Err(EIO);
+        }
         let queues = vf.queues()?;
         Ok(Self {
             queues,
@@ -50,72 +66,121 @@ impl Identity {
                 device: hw.engine.device_id(),
                 queue_count: queues.count,
                 isolation: hw.pf.io().read(pf::QUE_ISO_CFG).into_raw(),
+                // CAST: The versions of `enum qm_hw_ver` are PCI revision ids.
+                hardware: hw.pf.version() as u16,
             },
         })
     }
 }
 
+/// What was loaded since the function was stopped.
+#[derive(Clone, Copy)]
+enum Loaded {
+    /// Nothing that can be started: the guest has no driver for the function, or the PF is about to
+    /// be reset.
+    Nothing,
+    /// The state of a function that its guest's driver has set up.
+    Driver(EventContexts),
+}
+
 /// An open device.
 pub(crate) struct Open {
     pub(crate) vf: VfQm,
-    pub(crate) identity: Identity,
-    /// Whether the guest's driver has set the function up, if that is known since it was stopped.
-    ready: Option<bool>,
+    mode: Mode,
+    loaded: Option<Loaded>,
 }
 
 impl Open {
-    /// Reaches for the registers of the VF `pdev` and, unless it is known, asks it what it is. Its
-    /// mailbox must be nobody else's.
-    ///
-    /// The answer is good for as long as the VF is bound: its queues are given to it before it
-    /// appears, and it disappears before they are taken.
+    /// Finds the registers of the VF `pdev`, whose own BAR is `bar`.
     ///
     /// # Errors
     ///
-    /// Those of [`Mode::connect`], of [`VfQm::new`] and of [`VfQm::queues`].
+    /// Those of [`Mode::connect`] and of [`VfQm::new`].
     pub(crate) fn new(
         pdev: &pci::Device,
         hw: &Hardware,
+        bar: &Arc<VfBar>,
         mode: Mode,
-        known: Option<Identity>,
     ) -> Result<Self> {
-        let hal = mode.connect(pdev, &hw.pf, hw.function)?;
-        let vf = VfQm::new(pdev, &hw.pf, hal)?;
-        let identity = match known {
-            Some(identity) => identity,
-            None => Identity::ask(&vf, hw)?,
-        };
+        let hal = mode.connect(bar, &hw.pf, hw.function)?;
         Ok(Self {
-            vf,
-            identity,
-            ready: None,
+            vf: VfQm::new(pdev, hw, hal, bar.clone())?,
+            mode,
+            loaded: None,
         })
     }
 
-    /// Stops the function: what it has begun is done, and its contexts are in memory.
-    pub(crate) fn stop(&mut self, hw: &Hardware) -> Result<(), Failure> {
-        let paused = self.vf.pause(self.identity.queues).map_err(|e| match e {
-            PauseError::Runs(e) => Failure::Kept(e),
-            PauseError::Unknown(e) => Failure::Broken(e),
-        })?;
-        match self.vf.settle(&hw.pf, hw.engine) {
-            Ok(()) => paused.commit(),
-            Err(why) => {
-                return Err(match paused.resume() {
-                    Ok(()) => Failure::Kept(why),
-                    Err(_) => Failure::Broken(why),
-                });
-            }
+    /// Checks that the registers can be accessed, and are where they were when the device was
+    /// opened.
+    ///
+    /// # Errors
+    ///
+    /// [`EIO`] if the PF is stopped, or if the registers have moved.
+    pub(crate) fn check_access(&self) -> Result {
+        let hw = self.vf.hw();
+        if hw.pf.is_stopped() {
+            return Err(EIO);
         }
-        self.ready = None;
+        // Nothing sets the mode again after a reset of the PF.
+        if hw.pf.version() > V3 && Mode::of(&hw.pf) != self.mode {
+            dev_err!(
+                self.vf.pdev(),
+                "the PF has lost the setting of its migration registers; open the device again\n"
+            );
+            return Err(EIO);
+        }
         Ok(())
     }
 
-    /// Starts a stopped function, if the guest's driver has set it up.
-    pub(crate) fn start(&self) -> Result {
-        if self.ready.unwrap_or_else(|| self.vf.driver_ready()) {
-            self.vf.start(self.identity.queues)?;
+    /// Stops the function: it finishes what it has begun, and writes its contexts to memory.
+    pub(crate) fn stop(&mut self, queues: Queues) -> Result<(), Failure> {
+        self.check_access().map_err(Failure::Kept)?;
+        let paused = self.vf.pause(queues).map_err(|e| match e {
+            PauseError::Runs(e) => Failure::Kept(e),
+            PauseError::Unknown(e) => Failure::Broken(e),
+        })?;
+        let settled = self.vf.settle();
+        // From here on nothing starts the function but what follows.
+        match settled {
+            Ok(()) => paused.commit(),
+            Err(SettleError::Busy(e)) => {
+                return Err(match paused.resume() {
+                    Ok(()) => Failure::Kept(e),
+                    Err(_) => Failure::Broken(e),
+                });
+            }
+            Err(SettleError::ResetDue(e)) => {
+                paused.commit();
+                return Err(Failure::Broken(e));
+            }
         }
+        self.loaded = None;
+        Ok(())
+    }
+
+    /// Starts a stopped function, if its guest's driver has set it up.
+    ///
+    /// Before and while the PF is reset nothing is started: the reset takes the queues of the
+    /// function, and the guest's driver makes them anew when the PF's driver tells it.
+    pub(crate) fn start(&mut self, queues: Queues) -> Result {
+        let hw = *self.vf.hw();
+        if hw.pf.is_stopped() {
+            return Ok(());
+        }
+        match self.loaded {
+            Some(Loaded::Nothing) => {}
+            Some(Loaded::Driver(events)) => {
+                self.vf.restart_queues(queues)?;
+                self.vf.ring_event_queues(&events)?;
+            }
+            None => {
+                if self.vf.is_set_up() && !hw.pf.reset_is_due(hw.engine) {
+                    self.vf.enable_messages();
+                    self.vf.restart_queues(queues)?;
+                }
+            }
+        }
+        self.loaded = None;
         Ok(())
     }
 
@@ -123,16 +188,28 @@ impl Open {
     ///
     /// # Errors
     ///
-    /// Those of [`VfQm::load`]; the function is in no state that it could go on from.
+    /// Those of [`Open::check_access`] and of [`VfQm::load`]. The function is in no state that it
+    /// could run from.
     pub(crate) fn load(&mut self, state: &Verified) -> Result {
+        self.check_access()?;
+        let hw = *self.vf.hw();
+        let reset_is_due = hw.pf.reset_is_due(hw.engine);
         self.vf.load(state)?;
-        self.ready = Some(matches!(state, Verified::Driver(_)));
+        self.loaded = Some(match state {
+            Verified::Driver(state) if !reset_is_due => Loaded::Driver(state.events),
+            Verified::Driver(_) | Verified::NoDriver => Loaded::Nothing,
+        });
         Ok(())
     }
 
-    /// An image with nothing but the match data.
-    fn header(&self, follows: u32) -> Image {
-        let Identity { queues, expected } = self.identity;
+    /// Called after a reset of the function.
+    pub(crate) fn reset(&mut self) {
+        self.loaded = None;
+    }
+
+    /// Returns an image with nothing but the match data.
+    fn header(identity: &Identity, promise: Promise) -> Image {
+        let Identity { queues, expected } = identity;
         let mut image = Image::new_zeroed();
         image.magic.set(wire::MAGIC_V2);
         image.queue_count.set(queues.count.into());
@@ -142,60 +219,74 @@ impl Open {
         image.vf_state.set(wire::READY);
         image.major.set(wire::MAJOR);
         image.minor.set(wire::MINOR);
-        image.follows.set(follows);
+        image.set_private(promise, expected.hardware);
         image
     }
 
-    /// The match data, of a session that begins before the function stops. The rest is promised if
-    /// there would be one now; a driver that the guest loads later still has it sent.
-    pub(crate) fn match_data(&self) -> Image {
-        self.header(if self.vf.driver_ready() {
-            wire::FOLLOWS_STATE
-        } else {
-            wire::FOLLOWS_NOTHING
-        })
+    /// Returns the match data, for a session that begins before the function stops. They promise the
+    /// rest if there would be one now. If the guest loads its driver later, the rest is sent without
+    /// a promise.
+    ///
+    /// A stop that would fail is refused here, while the guest runs: when a stop fails, QEMU resets
+    /// the device.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Open::check_access`], and [`EBUSY`] if the PF reports an error or does not take a
+    /// message of the function.
+    pub(crate) fn match_data(&self, identity: &Identity) -> Result<Image> {
+        self.check_access()?;
+        self.vf.hw().pf.wait_for_no_error()?;
+        self.vf.wait_for_messages_to_pf()?;
+        Ok(Self::header(
+            identity,
+            if self.vf.driver_ready() {
+                Promise::State
+            } else {
+                Promise::Nothing
+            },
+        ))
     }
 
-    /// All data of a stopped function, of which the match data have been sent: with the rest if
-    /// there is one or it was promised. A rest without queues is that of a function without
+    /// Returns all data of a stopped function, of which the match data have been sent: with the rest
+    /// if there is one or it was promised. A rest without queues is that of a function without
     /// driver.
-    pub(crate) fn save_rest(&mut self, begun: &Data) -> Result<Data> {
+    pub(crate) fn save_rest(&self, begun: &Data) -> Result<Data> {
+        self.check_access()?;
         let mut image = *begun.image();
         let ready = self.vf.save(&mut image)?;
-        self.ready = Some(ready);
-        Ok(if ready || image.follows.get() == wire::FOLLOWS_STATE {
+        Ok(if ready || image.promises_state() {
             Data::whole(image)
         } else {
             Data::head(image, wire::MATCH_SIZE)
         })
     }
 
-    /// All data of a stopped function; of one without driver these are the match data.
-    pub(crate) fn save_all(&mut self) -> Result<Data> {
-        let mut image = self.header(wire::FOLLOWS_STATE);
-        let ready = self.vf.save(&mut image)?;
-        self.ready = Some(ready);
-        Ok(if ready {
+    /// Returns all data of a stopped function; those of one without driver are the match data.
+    pub(crate) fn save_all(&self, identity: &Identity) -> Result<Data> {
+        self.check_access()?;
+        let mut image = Self::header(identity, Promise::State);
+        Ok(if self.vf.save(&mut image)? {
             Data::whole(image)
         } else {
-            self.without_driver()
+            Self::without_driver(identity)
         })
     }
 
-    /// Data of a function without driver.
-    fn without_driver(&self) -> Data {
-        let mut image = self.header(wire::FOLLOWS_NOTHING);
+    /// Returns the data of a function without driver.
+    fn without_driver(identity: &Identity) -> Data {
+        let mut image = Self::header(identity, Promise::Nothing);
         image.vf_state.set(wire::NOT_READY);
         Data::head(image, wire::MATCH_SIZE)
     }
 
-    /// What the function's data would be now, but for the tables of its queues: their addresses
-    /// cannot be had without a command.
-    pub(crate) fn peek(&self) -> Data {
+    /// Returns what the function's data would be now, but for the tables of its queues: their
+    /// addresses cannot be had without a command.
+    pub(crate) fn peek(&self, identity: &Identity) -> Data {
         if !self.vf.driver_ready() {
-            return self.without_driver();
+            return Self::without_driver(identity);
         }
-        let mut image = self.header(wire::FOLLOWS_STATE);
+        let mut image = Self::header(identity, Promise::State);
         self.vf.read_registers(&mut image);
         image.ifc_int_set.set(self.vf.messages_to_pf());
         Data::whole(image)

@@ -12,17 +12,20 @@ use crate::{
         PfQm,
         VfQm, //
     },
+    hal::EventContexts,
     regs::{
         function::{
             CACHE_WB_DONE,
             CACHE_WB_START,
             DOORBELL,
+            IFC_INT_MASK,
             IFC_INT_SET,
             IFC_INT_STATUS,
             MAILBOX,
             VF_STATE, //
         },
-        pf, //
+        pf,
+        vf_bar::EVENT_DOORBELL, //
     },
 };
 use kernel::{
@@ -42,9 +45,13 @@ use kernel::{
 /// How often a bit that the hardware is about to set is looked at, and for how long.
 const BIT_INTERVAL: Delta = Delta::from_micros(10);
 const BIT_PATIENCE: Delta = Delta::from_millis(1);
-/// The same for an interrupt that somebody has to take.
-const IRQ_INTERVAL: Delta = Delta::from_micros(100);
-const IRQ_PATIENCE: Delta = Delta::from_millis(10);
+/// The same for a status that the PF's driver clears.
+///
+/// The C driver waits for 10 ms. Errors of all functions are in the PF's status, and an error of
+/// another one stays there until the PF's driver has handled it. That it takes longer now and then
+/// must not fail the stop: QEMU would reset the function.
+const STATUS_INTERVAL: Delta = Delta::from_millis(1);
+const STATUS_PATIENCE: Delta = Delta::from_millis(200);
 
 /// What the hardware answers where there is none.
 const ALL_ONES: u32 = !0;
@@ -78,6 +85,14 @@ pub(crate) enum PauseError {
     Unknown(Error),
 }
 
+/// Why a paused function did not come to rest.
+pub(crate) enum SettleError {
+    /// The function can run again.
+    Busy(Error),
+    /// The PF's driver is about to reset the PF.
+    ResetDue(Error),
+}
+
 /// A function that was paused. It runs again when this is dropped, unless it is committed.
 ///
 /// What is started starts from its contexts in memory, so they are written back first.
@@ -94,7 +109,7 @@ impl PausedQm<'_> {
         self.committed = true;
     }
 
-    /// Lets the function run again.
+    /// Lets the function run again. The device must not have reported an error.
     ///
     /// # Errors
     ///
@@ -115,7 +130,7 @@ impl Drop for PausedQm<'_> {
 }
 
 impl PfQm {
-    /// What the PF's engine has to say of errors, 0 if nothing.
+    /// Reads the error status of the engine, 0 if there is no error.
     pub(crate) fn core_int_status(&self, engine: Engine) -> u32 {
         let io = self.io();
         match engine {
@@ -123,6 +138,37 @@ impl PfQm {
             Engine::Sec => io.read(pf::SEC_CORE_INT_STATUS).into_raw(),
             Engine::Hpre => io.read(pf::HPRE_HAC_INT_STATUS).into_raw(),
         }
+    }
+
+    /// Returns whether the device reports an error that the PF's driver resets the PF for. All queues
+    /// of all functions are lost by that, and a doorbell could cause more errors.
+    pub(crate) fn reset_is_due(&self, engine: Engine) -> bool {
+        let (qm, core) = self.reset_masks();
+        self.io().read(pf::ABNORMAL_INT_STATUS).into_raw() & qm != 0
+            || self.core_int_status(engine) & core != 0
+    }
+
+    /// Waits until the QM of the PF reports no error.
+    ///
+    /// # Errors
+    ///
+    /// [`EIO`] if the PF does not answer, [`EBUSY`] if it still reports an error after
+    /// [`STATUS_PATIENCE`].
+    pub(crate) fn wait_for_no_error(&self) -> Result {
+        let mut status = 0;
+        wait_until(
+            || {
+                status = self.io().read(pf::ABNORMAL_INT_STATUS).into_raw();
+                matches!(status, 0 | ALL_ONES)
+            },
+            STATUS_INTERVAL,
+            STATUS_PATIENCE,
+        )
+        .map_err(|_| EBUSY)?;
+        if status == ALL_ONES {
+            return Err(EIO);
+        }
+        Ok(())
     }
 }
 
@@ -159,17 +205,37 @@ impl VfQm {
     ///
     /// # Errors
     ///
-    /// [`EBUSY`] if the PF, the engine or a message between PF and VF wants attention,
-    /// [`ETIMEDOUT`] if the write-back does not end.
-    pub(crate) fn settle(&self, pf: &PfQm, engine: Engine) -> Result {
-        let io = self.hal().function();
-        let pf_io = pf.io();
+    /// [`EBUSY`] if the PF or the engine reports an error, or if a message between PF and VF is
+    /// pending; [`ETIMEDOUT`] if the write-back does not end.
+    pub(crate) fn settle(&self) -> Result<(), SettleError> {
+        self.try_settle().map_err(|e| {
+            let hw = self.hw();
+            if hw.pf.reset_is_due(hw.engine) {
+                SettleError::ResetDue(e)
+            } else {
+                SettleError::Busy(e)
+            }
+        })
+    }
 
-        quiet(|| pf_io.read(pf::ABNORMAL_INT_STATUS).into_raw())?;
+    fn try_settle(&self) -> Result {
+        let io = self.hal().function();
+        let hw = self.hw();
+
+        hw.pf.wait_for_no_error()?;
         quiet(|| io.read(IFC_INT_STATUS).into_raw())?;
-        quiet(|| self.messages_to_pf())?;
-        quiet(|| pf.core_int_status(engine))?;
+        self.wait_for_messages_to_pf()?;
+        quiet(|| hw.pf.core_int_status(hw.engine))?;
         self.write_back()
+    }
+
+    /// Waits until the PF has taken all messages of the function.
+    ///
+    /// # Errors
+    ///
+    /// [`EBUSY`] if it has not after [`STATUS_PATIENCE`].
+    pub(crate) fn wait_for_messages_to_pf(&self) -> Result {
+        quiet(|| self.messages_to_pf())
     }
 
     /// Messages to the PF that it has not taken yet, as [`IFC_INT_SET`] has them.
@@ -188,21 +254,28 @@ impl VfQm {
         )
     }
 
-    /// Starts a function whose queue contexts may not be in memory yet.
+    /// Returns whether the guest's driver has set the function up, and its queues are still there.
+    ///
+    /// `VF_STATE` alone does not tell: whether a reset changes it is not known of all hardware, and a
+    /// doorbell of a function without queues is an error of the whole device.
+    pub(crate) fn is_set_up(&self) -> bool {
+        self.driver_ready() && self.hal().eq_address() != 0
+    }
+
+    /// Starts a function that [`VfQm::pause`] has paused and whose queue contexts may not be in
+    /// memory yet.
     fn restart_paused(&self, queues: Queues) -> Result {
-        if self.driver_ready() {
+        if self.is_set_up() {
             self.write_back()?;
-            self.start(queues)?;
+            self.enable_messages();
+            self.restart_queues(queues)?;
         }
         Ok(())
     }
 
-    /// Starts a stopped function, which the guest's driver must have set up: every queue goes on
-    /// from its context in memory.
-    ///
-    /// Messages from the PF are left alone: one may have come in the meantime. A function that
-    /// was loaded has been opened for them by then.
-    pub(crate) fn start(&self, queues: Queues) -> Result {
+    /// Restarts the queues of a stopped function, which must be set up: each goes on from its
+    /// context in memory.
+    pub(crate) fn restart_queues(&self, queues: Queues) -> Result {
         let io = self.hal().function().relaxed();
         // One for all: what the device will read was written before, and the doorbells need no
         // order among themselves.
@@ -216,6 +289,31 @@ impl VfQm {
             )?;
         }
         Ok(())
+    }
+
+    /// Lets messages from the PF through.
+    ///
+    /// The C driver clears a pending message as well. It is left alone here: the PF waits for the
+    /// answer.
+    pub(crate) fn enable_messages(&self) {
+        self.hal().function().write_reg(IFC_INT_MASK::zeroed());
+    }
+
+    /// Rings the doorbells of both event queues with the heads in `events`: the device looks again
+    /// whether there are events that the guest's driver has not handled, and sends the interrupt.
+    ///
+    /// The window of hardware V4 has no such doorbell, so it is the one in the VF's own BAR.
+    pub(crate) fn ring_event_queues(&self, events: &EventContexts) -> Result {
+        let io = self.bar().io();
+        let bell = EVENT_DOORBELL::zeroed();
+        io.try_write_reg(
+            bell.with_const_command::<2>()
+                .with_index(Bounded::<u64, 16>::from_expr(u64::from(events.eq_head()))),
+        )?;
+        io.try_write_reg(
+            bell.with_const_command::<3>()
+                .with_index(Bounded::<u64, 16>::from_expr(u64::from(events.aeq_head()))),
+        )
     }
 
     /// Whether the mailbox can be read, without giving a command.
@@ -268,7 +366,7 @@ fn answer(mailbox: MAILBOX) -> Result {
 
 /// Waits until a status is 0.
 fn quiet(mut status: impl FnMut() -> u32) -> Result {
-    wait_until(|| status() == 0, IRQ_INTERVAL, IRQ_PATIENCE).map_err(|_| EBUSY)
+    wait_until(|| status() == 0, STATUS_INTERVAL, STATUS_PATIENCE).map_err(|_| EBUSY)
 }
 
 /// Waits until `done`, looking every `interval`. Mostly there is nothing to wait for, and no

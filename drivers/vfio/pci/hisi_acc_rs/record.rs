@@ -47,6 +47,9 @@ pub(crate) struct Record {
     pub(crate) id: Id,
     pub(crate) origin: Origin,
     pub(crate) session: Session<Expected>,
+    /// The function was reset after the session. Its guest may use the memory, which the data have
+    /// the addresses of, for something else by now.
+    pub(crate) outdated: bool,
 }
 
 impl Record {

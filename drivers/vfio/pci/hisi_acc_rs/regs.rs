@@ -48,6 +48,10 @@ pub(crate) mod function {
         pub(crate) PAGE_SIZE(u32) @ 0x0034 {
             31:0 value;
         }
+        /// Drops all doorbells of the function; hardware V5 and later.
+        pub(crate) FUN_DB_DROP(u32) @ 0x0038 {
+            0:0     drop_all => bool;
+        }
         /// What the function's driver says of itself.
         pub(crate) VF_STATE(u32) @ 0x0060 {
             /// 0 from when it is loaded and has set the function up.
@@ -83,12 +87,27 @@ pub(crate) mod function {
     }
 }
 
-/// Migration registers in the upper half of a VF's BAR 2.
-pub(crate) mod vf_ctrl {
+/// A VF's own BAR 2: the function block, and the doorbell behind it.
+pub(crate) mod vf_bar {
     use kernel::register;
 
-    /// Bytes of a VF's BAR 2. The upper half is not for the user.
+    /// Bytes of the BAR.
     pub(crate) const SIZE: usize = 0x10000;
+
+    register! {
+        /// Doorbell of the EQ or of the AEQ; 64 bit.
+        pub(crate) EVENT_DOORBELL(u64) @ 0x2000 {
+            /// 2 for the EQ, 3 for the AEQ.
+            15:12   command;
+            /// The first event that the driver has not handled.
+            47:32   index;
+        }
+    }
+}
+
+/// Migration registers in the upper half of a VF's BAR 2, which is not for the user.
+pub(crate) mod vf_ctrl {
+    use kernel::register;
 
     register! {
         /// Context of the EQ.

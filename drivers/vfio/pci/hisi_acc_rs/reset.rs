@@ -19,8 +19,13 @@ use kernel::{
     time::Delta, //
 };
 
-/// How long a reset waits for one of the PF or of another VF. A reset of the PF takes less.
-const PATIENCE: Delta = Delta::from_secs(60);
+/// How long a reset waits for one of the PF or of another VF.
+///
+/// A reset of the PF asks its VFs to stop, and later to start again. Each time it waits 21 s for a
+/// VF to take the message, and 21 s for the answer (`qm_ping_all_vfs()` and
+/// `qm_wait_vf_prepare_finish()` in `drivers/crypto/hisilicon/qm.c`), if there is a VF that no
+/// driver runs, or whose VM is paused. That is 84 s, and the time of the reset itself.
+const PATIENCE: Delta = Delta::from_secs(180);
 
 /// A VF's part in the exclusion of resets.
 #[pin_data]
@@ -39,7 +44,7 @@ impl Exclusion {
         })
     }
 
-    /// Begins a reset. Sleeps until no other is on the way, for a minute at most.
+    /// Begins a reset. Sleeps until no other is under way, for [`PATIENCE`] at most.
     pub(crate) fn begin(&self, pdev: &pci::Device) {
         let Some(pf) = self.pf else { return };
         match pf.exclusive(PATIENCE) {

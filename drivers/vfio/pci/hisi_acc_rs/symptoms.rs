@@ -5,7 +5,6 @@
 
 use crate::{
     ffi::VfQm,
-    mig::Hardware,
     regs::{
         function::{
             CACHE_WB_DONE,
@@ -36,10 +35,14 @@ pub(crate) struct Symptoms {
 }
 
 impl Symptoms {
-    /// Those of the function `vf` of `hw`.
-    pub(crate) fn of(vf: &VfQm, hw: &Hardware) -> Self {
+    /// Reads the registers of the function `vf`, unless the PF is stopped.
+    pub(crate) fn of(vf: &VfQm) -> Option<Self> {
+        let hw = vf.hw();
+        if hw.pf.is_stopped() {
+            return None;
+        }
         let io = vf.hal().function();
-        Self {
+        Some(Self {
             mailbox: io.read(MAILBOX).into_raw(),
             vf_state: io.read(VF_STATE).into_raw(),
             ifc_int_status: io.read(IFC_INT_STATUS).into_raw(),
@@ -47,7 +50,7 @@ impl Symptoms {
             cache_wb_done: io.read(CACHE_WB_DONE).into_raw(),
             abnormal_int_status: hw.pf.io().read(pf::ABNORMAL_INT_STATUS).into_raw(),
             core_int_status: hw.pf.core_int_status(hw.engine),
-        }
+        })
     }
 }
 

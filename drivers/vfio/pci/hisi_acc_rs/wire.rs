@@ -3,16 +3,22 @@
 //! The migration stream: one structure, of which the first [`MATCH_SIZE`] bytes can
 //! travel ahead.
 //!
-//! The layout is that of the C driver `hisi_acc_vfio_pci` on a little endian machine. Two fields
-//! that it sends as 0 and ignores tell a peer of our own what it cannot tell: `minor` is 1, and
-//! the first reserved word says whether the rest of the structure is going to follow. Without
-//! that, a source that dies after the match data looks like one whose guest has no driver. It
-//! still does if the guest loads its driver while the match data are already on their way.
+//! The layout is that of the C driver `hisi_acc_vfio_pci` on a little endian machine, and so is the
+//! version, 1.0: mainline numbers the versions. The C driver sends two reserved words of the match
+//! data as 0 and ignores them. This driver puts a private extension there, which its signature
+//! tells from a field that a later C driver may have in its place:
 //!
-//! Before Linux 6.16 the C driver sent version 1: without a version number behind the magic, and
-//! with addresses of the event queues that are made of the wrong words of their contexts. Such a
-//! stream is taken, and the addresses from the contexts. It is never sent, and the C driver of
-//! that time takes no other: a guest can come from such a host, but not go to it.
+//! - whether the rest of the structure follows the match data. Otherwise a source that dies after
+//!   the match data looks like one whose guest has no driver. It still does if the guest loads its
+//!   driver after the match data were sent.
+//! - the hardware version. A guest's driver talks to the PF in the way of the version that it has
+//!   found when it was loaded.
+//!
+//! Version 1 of the stream, which the C driver sent before Linux 6.16 and before the stable kernels
+//! of June 2025 (6.1, 6.6, 6.12), has another magic, no version number, and addresses of the event
+//! queues that are made of the wrong words of their contexts. Such a stream is accepted, with the
+//! addresses from the contexts. It is never sent, and the C driver of that time accepts no other: a
+//! guest can come from such a host, but not go to it.
 
 use kernel::prelude::*;
 use zerocopy::byteorder::little_endian::{
@@ -38,18 +44,26 @@ pub(crate) const MAGIC_V1: u64 = 0xcdcd_cdcd_feed_aacc;
 pub(crate) const MAGIC_V2: u64 = 0xaacc_feed_deca_dede;
 /// Version that both ends must have.
 pub(crate) const MAJOR: u16 = 1;
-/// Version from which on [`Image::follows`] has a meaning.
-pub(crate) const MINOR: u16 = 1;
+/// Minor version that is sent. That of a peer is ignored, as in the C driver.
+pub(crate) const MINOR: u16 = 0;
+
+/// [`Image::signature`] of the private extension.
+const SIGNATURE: u32 = 0x8ac3_55e1;
 
 /// [`Image::vf_state`]: the guest's driver has set the function up.
 pub(crate) const READY: u32 = 0;
 /// [`Image::vf_state`]: the guest has no driver for the function.
 pub(crate) const NOT_READY: u32 = 1;
 
-/// [`Image::follows`]: nothing follows the match data.
-pub(crate) const FOLLOWS_NOTHING: u32 = 1;
-/// [`Image::follows`]: the rest of the structure follows the match data.
-pub(crate) const FOLLOWS_STATE: u32 = 2;
+/// What a sender says of the rest of the structure, in [`Image::promise`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub(crate) enum Promise {
+    /// The match data are all.
+    Nothing = 1,
+    /// The rest follows the match data.
+    State = 2,
+}
 
 /// The structure as it travels.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -68,9 +82,12 @@ pub(crate) struct Image {
     pub(crate) vf_state: U32,
     pub(crate) major: U16,
     pub(crate) minor: U16,
-    /// What the sender promises; 0 from a peer with a lower `minor`.
-    pub(crate) follows: U32,
-    pub(crate) reserved: U32,
+    /// Private extension: a [`Promise`].
+    promise: U16,
+    /// Private extension: the hardware version, `enum qm_hw_ver`.
+    hardware: U16,
+    /// Private extension: [`SIGNATURE`], where there is one.
+    signature: U32,
 
     pub(crate) aeq_int_mask: U32,
     pub(crate) eq_int_mask: U32,
@@ -116,9 +133,26 @@ impl Image {
         self.magic.get() == MAGIC_V1
     }
 
-    /// Whether the sender has promised that the rest of the structure follows the match data.
+    /// Sets the private extension.
+    pub(crate) fn set_private(&mut self, promise: Promise, hardware: u16) {
+        self.promise.set(promise as u16);
+        self.hardware.set(hardware);
+        self.signature.set(SIGNATURE);
+    }
+
+    fn has_private(&self) -> bool {
+        !self.is_v1() && self.signature.get() == SIGNATURE
+    }
+
+    /// Returns whether the sender has promised that the rest of the structure follows the match
+    /// data.
     pub(crate) fn promises_state(&self) -> bool {
-        !self.is_v1() && self.minor.get() >= MINOR && self.follows.get() == FOLLOWS_STATE
+        self.has_private() && self.promise.get() == Promise::State as u16
+    }
+
+    /// Returns the hardware version of the sender, if it has sent one.
+    pub(crate) fn hardware(&self) -> Option<u16> {
+        self.has_private().then(|| self.hardware.get())
     }
 
     /// Addresses of the EQ and of the AEQ. The contexts must have come.
@@ -160,6 +194,9 @@ mod tests {
         assert_eq!(image.vf_state.get(), 0x1b1a_1918);
         assert_eq!(image.major.get(), 0x1d1c);
         assert_eq!(image.minor.get(), 0x1f1e);
+        assert_eq!(image.promise.get(), 0x2120);
+        assert_eq!(image.hardware.get(), 0x2322);
+        assert_eq!(image.signature.get(), 0x2726_2524);
         assert_eq!(image.aeq_int_mask.get(), 0x2b2a_2928);
         assert_eq!(image.page_size.get(), 0x3f3e_3d3c);
         assert_eq!(image.eqc[6].get(), 0x5b5a_5958);
@@ -186,18 +223,24 @@ mod tests {
     }
 
     #[test]
-    fn promise_needs_a_version_that_can_make_it() {
+    fn extension_needs_its_signature() {
         let mut image = Image::new_zeroed();
         image.magic.set(MAGIC_V2);
-        image.follows.set(FOLLOWS_STATE);
-        assert!(!image.promises_state());
-        image.minor.set(MINOR);
+        image.set_private(Promise::State, 0x30);
         assert!(image.promises_state());
+        assert_eq!(image.hardware(), Some(0x30));
+        image.set_private(Promise::Nothing, 0x30);
+        assert!(!image.promises_state());
+
+        image.set_private(Promise::State, 0x30);
+        image.signature.set(0);
+        assert!(!image.promises_state());
+        assert_eq!(image.hardware(), None);
+
+        image.set_private(Promise::State, 0x30);
         image.magic.set(MAGIC_V1);
         assert!(!image.promises_state());
-        image.magic.set(MAGIC_V2);
-        image.follows.set(FOLLOWS_NOTHING);
-        assert!(!image.promises_state());
+        assert_eq!(image.hardware(), None);
     }
 
     #[test]

@@ -194,12 +194,16 @@ impl<M: Migrate> Owner<'_, M> {
 
     /// As [`Owner::go`], but a walk that a reset is in the way of is no failure.
     fn walk_to(&mut self, core: &Core, target: State) -> Result<Walk> {
-        let origin = self.state();
+        // The last state on the walk in which the device ran without restriction.
+        let mut unrestricted = None;
         let mut file = None;
         loop {
             // A reset that has ended meanwhile puts the device into RUNNING, wherever it was, and
             // the walk goes on from there.
             self.machine.inner.apply_reset(self.inner);
+            if matches!(self.state(), State::Running | State::PreCopy) {
+                unrestricted = Some(self.state());
+            }
             if self.state() == target {
                 return Ok(Walk::Reached(file));
             }
@@ -215,7 +219,7 @@ impl<M: Migrate> Owner<'_, M> {
                 Err(_) if self.machine.inner.reset_expected() => return Ok(Walk::InReset),
                 Err(_) if self.machine.inner.apply_reset(self.inner) => {}
                 Err(e) => {
-                    self.turn_back(core, origin, target);
+                    self.turn_back(core, unrestricted, target);
                     return Err(e);
                 }
             }
@@ -377,20 +381,20 @@ impl<M: Migrate> Owner<'_, M> {
         })
     }
 
-    /// Leaves a P2P state that was entered on a failed walk from `origin`, where the device ran
-    /// without restriction, to `target`. A user that does not know the P2P states would otherwise
-    /// find the device in one.
+    /// Leaves a P2P state in which a walk to `target` has failed, for the state `unrestricted` that
+    /// the walk has passed before. A user that does not know the P2P states would otherwise find
+    /// the device in one.
     ///
     /// The uAPI allows only the original state or one on the path to the target, so there is no
-    /// way back from where another state was the origin.
+    /// way back where the walk has passed no such state.
     #[cold]
-    fn turn_back(&mut self, core: &Core, origin: State, target: State) {
+    fn turn_back(&mut self, core: &Core, unrestricted: Option<State>, target: State) {
         if self.machine.in_reset() || matches!(target, State::RunningP2p | State::PreCopyP2p) {
             return;
         }
-        let arc = match (origin, self.state()) {
-            (State::Running, State::RunningP2p) => MigArc::RunningP2pToRunning,
-            (State::PreCopy, State::PreCopyP2p) => MigArc::PreCopyP2pToPreCopy,
+        let arc = match (unrestricted, self.state()) {
+            (Some(State::Running), State::RunningP2p) => MigArc::RunningP2pToRunning,
+            (Some(State::PreCopy), State::PreCopyP2p) => MigArc::PreCopyP2pToPreCopy,
             _ => return,
         };
         // If this fails as well, the device stays where it is.

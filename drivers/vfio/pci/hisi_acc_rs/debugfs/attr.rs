@@ -9,7 +9,10 @@ use crate::{
         Mig,
         Vf, //
     },
-    open::Open,
+    open::{
+        Identity,
+        Open, //
+    },
     record::{
         role_name,
         Record, //
@@ -68,12 +71,14 @@ fn yes_no(value: bool) -> &'static str {
 /// Whether the guest's driver has set the function up, if the function can be asked now.
 fn driver_ready(dev: &Device<HisiAcc>, mig: &Mig, open: &Open) -> Option<bool> {
     let _awake = dev.core().awake()?;
-    (!mig.machine.in_reset()).then(|| open.vf.driver_ready())
+    let accessible = !mig.machine.in_reset() && !open.vf.hw().pf.is_stopped();
+    accessible.then(|| open.vf.driver_ready())
 }
 
-fn print_queues(m: &SeqFile, open: Option<&Open>, driver_ready: Option<bool>) {
-    let queues = open.map(|open| open.identity.queues);
-    let isolation = open.map(|open| open.identity.expected.isolation);
+/// `identity` is what the VF has, as far as that is known; nothing while it is closed.
+fn print_queues(m: &SeqFile, identity: Option<Identity>, driver_ready: Option<bool>) {
+    let queues = identity.map(|identity| identity.queues);
+    let isolation = identity.map(|identity| identity.expected.isolation);
     seq_print!(m, "queue base: {}\n", Maybe(queues.map(|q| q.base)));
     seq_print!(m, "queue count: {}\n", Maybe(queues.map(|q| q.count)));
     seq_print!(m, "isolation: {}\n", Maybe(isolation));
@@ -106,12 +111,14 @@ fn print_record(m: &SeqFile, record: Option<&Record>) {
             let role = role_name(record.session.role());
             seq_print!(m, "session: {} {}\n", record.id, role);
             seq_print!(m, "source: {}\n", record.origin.name());
+            seq_print!(m, "outdated: {}\n", yes_no(record.outdated));
         }
         None => {
             seq_print!(m, "data valid: no\n");
             seq_print!(m, "data size: 0\n");
             seq_print!(m, "session: none\n");
             seq_print!(m, "source: none\n");
+            seq_print!(m, "outdated: no\n");
         }
     }
 }
@@ -152,7 +159,7 @@ impl File for Attr {
             );
             seq_print!(m, "registers: {}\n", mig.mode().name());
             seq_print!(m, "function: {}\n", owner.hw.function);
-            print_queues(m, open, ready);
+            print_queues(m, open.and(owner.identity), ready);
             print_state(m, owner);
             print_record(m, owner.history.last.as_ref());
             print_history(m, &owner.history, owner.reject());

@@ -24,7 +24,7 @@ impl File for CmdState {
     const NAME: &'static CStr = c"cmd_state";
 
     fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
-        with_registers(dev, |open| open.vf.mailbox_ready())?;
+        with_registers(dev, |_, open| open.vf.mailbox_ready())?;
         seq_print!(m, "mailbox cmd channel ready!\n");
         Ok(())
     }

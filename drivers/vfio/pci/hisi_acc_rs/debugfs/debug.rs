@@ -107,17 +107,26 @@ impl Command {
             Self::IoTest => {
                 let open = vf.open.as_ref().ok_or(ENODEV)?;
                 open.vf.mailbox_answers()?;
-                // A running guest has the mailbox to itself.
-                if running || open.vf.queues()? == open.identity.queues {
+                // The mailbox is the guest's, unless the device's user has stopped both.
+                if running || vf.stopped_by_command {
+                    return Ok(());
+                }
+                let queues = open.vf.queues()?;
+                if vf.identity.is_none_or(|known| known.queues == queues) {
                     Ok(())
                 } else {
                     Err(EIO)
                 }
             }
-            Self::Stop => go(vf, State::Stop),
+            Self::Stop => {
+                go(vf, State::Stop)?;
+                vf.stopped_by_command |= running;
+                Ok(())
+            }
             Self::Start => go(vf, State::Running),
             Self::Save => {
                 go(vf, State::Stop)?;
+                vf.stopped_by_command |= running;
                 let saved = vf.snapshot();
                 if running {
                     go(vf, State::Running)?;
@@ -127,6 +136,7 @@ impl Command {
             Self::Resume => {
                 let verified = vf.last_verified()?;
                 go(vf, State::Stop)?;
+                vf.stopped_by_command |= running;
                 vf.load(dev.core(), verified)?;
                 go(vf, State::Running)
             }
@@ -160,7 +170,7 @@ fn errno_name(error: Error) -> &'static str {
         .map_or("other", |(_, name)| name)
 }
 
-/// Whether a command may run now.
+/// Whether a command may run now. `in_reset`: the function or its PF is being reset.
 fn admit(vf: &Owner<'_, Vf>, in_reset: bool) -> Result {
     if vf.open.is_none() {
         return Err(ENODEV);
@@ -209,10 +219,11 @@ impl File for Debug {
 
         mig.machine.with(|vf| {
             let start = Instant::<Monotonic>::now();
-            let result = admit(vf, mig.machine.in_reset()).and_then(|()| {
-                let _awake = dev.core().awake().ok_or(EBUSY)?;
-                command.run(dev, vf)
-            });
+            let result =
+                admit(vf, mig.machine.in_reset() || vf.hw.pf.is_stopped()).and_then(|()| {
+                    let _awake = dev.core().awake().ok_or(EBUSY)?;
+                    command.run(dev, vf)
+                });
             vf.outcome = Some(Outcome {
                 command,
                 result,

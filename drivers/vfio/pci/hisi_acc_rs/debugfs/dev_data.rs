@@ -5,7 +5,6 @@
 use super::with_registers;
 use crate::{
     device::HisiAcc,
-    open::Open,
     wire, //
 };
 use kernel::{
@@ -31,7 +30,7 @@ impl File for DevData {
     const NAME: &'static CStr = c"dev_data";
 
     fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
-        let data = with_registers(dev, |open: &Open| Ok(open.peek()))?;
+        let data = with_registers(dev, |vf, open| Ok(open.peek(&vf.identity.ok_or(ENODATA)?)))?;
         let loaded = data.image().vf_state.get() == wire::READY;
 
         hex_dump(m, c"Dev Data:", data.image().registers());

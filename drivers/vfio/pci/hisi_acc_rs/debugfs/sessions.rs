@@ -95,12 +95,15 @@ impl fmt::Display for FailedArc {
         }
         let (from, to) = self.arc.ends();
         f.write_fmt(fmt!(
-            " arc={}>{} errno={} {}",
+            " arc={}>{} errno={} ",
             from.name(),
             to.name(),
             -self.error.to_errno(),
-            self.symptoms
-        ))
+        ))?;
+        match &self.symptoms {
+            Some(symptoms) => symptoms.fmt(f),
+            None => f.write_str("registers=unknown"),
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 //! Migration registers in the PF's BAR 2, in a window for each function.
 //!
-//! The window has the function block but for the doorbell of the event queues, which would be
-//! right behind it and thus at the start of the next function's window.
+//! The window has no doorbell of the event queues: that would be right behind the function block,
+//! where the next function's window starts. They are rung through the VF's own BAR.
 
 use super::{
     EventContexts,

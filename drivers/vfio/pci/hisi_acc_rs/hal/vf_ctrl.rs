@@ -5,14 +5,13 @@
 use super::{
     EventContexts,
     Hal,
-    BAR2, //
+    VfBar, //
 };
 use crate::regs::{
     function,
     vf_ctrl::{
         AEQC,
-        EQC,
-        SIZE, //
+        EQC, //
     },
 };
 use kernel::{
@@ -22,22 +21,17 @@ use kernel::{
         Mmio,
         Region, //
     },
-    pci,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
-use vfio::io::BarMap;
 
-/// The VF's BAR 2, all of it.
-pub(super) struct VfCtrl(BarMap<SIZE>);
+/// The VF's BAR 2.
+pub(super) struct VfCtrl(Arc<VfBar>);
 
 impl VfCtrl {
-    /// Maps the registers of the VF `pdev`.
-    ///
-    /// # Errors
-    ///
-    /// [`EIO`] if BAR 2 is too short or cannot be mapped.
-    pub(super) fn new(pdev: &pci::Device) -> Result<Self> {
-        Ok(Self(BarMap::new(pdev, BAR2)?))
+    /// The registers of the VF whose BAR 2 is `bar`.
+    pub(super) fn new(bar: Arc<VfBar>) -> Self {
+        Self(bar)
     }
 }
 

@@ -50,6 +50,7 @@ mod suite {
         let mut history = History::EMPTY;
         history.begin(Role::Resume, Origin::User);
         end(&mut history)?;
+        assert!(history.last.is_none());
         history.forget();
         assert_eq!(history.sessions.iter().count(), 0);
         assert!(!history.attached);

@@ -5,6 +5,7 @@
 #[kernel::prelude::kunit_tests(rust_hisi_acc_matching)]
 mod suite {
     use super::super::*;
+    use crate::wire::Promise;
     use zerocopy::{
         byteorder::little_endian::U64,
         FromZeros, //
@@ -14,6 +15,7 @@ mod suite {
         device: 0xa251,
         queue_count: 32,
         isolation: 0,
+        hardware: 0x30,
     };
 
     fn image() -> Image {
@@ -22,8 +24,7 @@ mod suite {
         image.queue_count.set(32);
         image.device.set(0xa251);
         image.major.set(1);
-        image.minor.set(1);
-        image.follows.set(wire::FOLLOWS_STATE);
+        image.set_private(Promise::State, 0x30);
         for dma in [
             &mut image.eqe_dma,
             &mut image.aeqe_dma,
@@ -76,6 +77,10 @@ mod suite {
         assert_eq!(with(|i| i.device.set(0xa256)), Some(Field::Device));
         assert_eq!(with(|i| i.queue_count.set(33)), Some(Field::QueueCount));
         assert_eq!(with(|i| i.isolation.set(1)), Some(Field::Isolation));
+        assert_eq!(
+            with(|i| i.set_private(Promise::State, 0x50)),
+            Some(Field::Hardware)
+        );
         assert_eq!(with(|i| i.queue_base.set(77)), None);
     }
 
@@ -84,8 +89,6 @@ mod suite {
         let mut image = image();
         image.magic.set(wire::MAGIC_V1);
         image.major.set(0);
-        image.minor.set(0);
-        image.follows.set(0);
         assert_eq!(parse(image, wire::SIZE), Ok(Verified::NoDriver));
         assert_eq!(parse(image, wire::MATCH_SIZE), Ok(Verified::NoDriver));
 
@@ -136,11 +139,16 @@ mod suite {
             parse(image, wire::MATCH_SIZE).err().map(|r| r.field),
             Some(Field::Length)
         );
-        image.follows.set(wire::FOLLOWS_NOTHING);
+        image.set_private(Promise::Nothing, 0x30);
         assert_eq!(parse(image, wire::MATCH_SIZE), Ok(Verified::NoDriver));
-        image.follows.set(0);
-        image.minor.set(0);
-        assert_eq!(parse(image, wire::MATCH_SIZE), Ok(Verified::NoDriver));
+
+        // The C driver promises nothing.
+        let mut plain = Image::new_zeroed();
+        plain.magic = image.magic;
+        plain.queue_count = image.queue_count;
+        plain.device = image.device;
+        plain.major = image.major;
+        assert_eq!(parse(plain, wire::MATCH_SIZE), Ok(Verified::NoDriver));
     }
 
     #[test]

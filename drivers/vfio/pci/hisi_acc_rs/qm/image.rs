@@ -5,8 +5,10 @@
 use crate::{
     ffi::{
         Command,
-        VfQm, //
+        VfQm,
+        V5, //
     },
+    hal::EventContexts,
     matching::{
         DriverState,
         Verified, //
@@ -14,6 +16,7 @@ use crate::{
     regs::function::{
         AEQ_INT_MASK,
         EQ_INT_MASK,
+        FUN_DB_DROP,
         IFC_INT_MASK,
         IFC_INT_SOURCE,
         PAGE_SIZE,
@@ -35,13 +38,12 @@ impl VfQm {
     /// Reads the state of a stopped function into `image`, which has the match data. Returns
     /// whether there was any: a function without driver has none.
     ///
-    /// What the function has to say to the PF is not asked again: it was found to be nothing when
-    /// the function was stopped.
+    /// Messages to the PF are not read again: there were none when the function was stopped.
     ///
-    /// Nothing is written. The C driver acknowledges both event queues at the end. That arms
-    /// their interrupts on the source, after the state was read: the image is the same without,
-    /// the destination arms them when it writes the contexts, and on a source that starts again
-    /// the guest does it when it has handled what is pending.
+    /// In the end the doorbells of the event queues are rung, as the C driver does since Linux 6.16
+    /// (3495cec07877, "hisi_acc_vfio_pci: add eq and aeq interruption restore"). A completion that the
+    /// device has written while it came to rest may not have raised its interrupt yet. The doorbell
+    /// raises it, and it travels with the VM's interrupt controller.
     ///
     /// # Errors
     ///
@@ -51,16 +53,19 @@ impl VfQm {
             return Ok(false);
         }
 
-        self.read_registers(image);
+        let events = self.read_registers(image);
         image.sqc_dma.set(self.mailbox_read(Command::SqcBase)?);
         image.cqc_dma.set(self.mailbox_read(Command::CqcBase)?);
+        if image.eqe_dma.get() != 0 {
+            self.ring_event_queues(&events)?;
+        }
         Ok(true)
     }
 
     /// Reads into `image` what of a function's state can be had without a command, but for
-    /// messages to the PF. That can be done at any time; of a function that runs it is what was true
-    /// one after the other.
-    pub(crate) fn read_registers(&self, image: &mut Image) {
+    /// messages to the PF. Returns the contexts of the event queues. That can be done at any time; the
+    /// registers of a function that runs are not of one moment.
+    pub(crate) fn read_registers(&self, image: &mut Image) -> EventContexts {
         let io = self.hal().function();
         let events = self.hal().event_contexts();
         image.aeq_int_mask.set(io.read(AEQ_INT_MASK).into_raw());
@@ -72,28 +77,33 @@ impl VfQm {
         image.aeqc = events.aeqc.map(U32::new);
         image.eqe_dma.set(wire::queue_address(&events.eqc));
         image.aeqe_dma.set(wire::queue_address(&events.aeqc));
+        events
     }
 
     /// Writes a verified state to a stopped function.
     ///
-    /// Whether the function is set up is said last. On a failure it is said not to be, and the
-    /// function is in no state that it could run from.
+    /// The function is said to be set up before its registers are written, as the C driver does:
+    /// whether hardware takes them otherwise is not known. On a failure it is said not to be, and
+    /// the function is in no state that it could run from.
     ///
     /// # Errors
     ///
     /// Those of [`VfQm::mailbox`].
     pub(crate) fn load(&self, state: &Verified) -> Result {
-        let (loaded, ready) = match state {
-            Verified::NoDriver => (Ok(()), false),
-            Verified::Driver(state) => {
-                let loaded = self.load_registers(state);
-                (loaded, loaded.is_ok())
-            }
+        let Verified::Driver(state) = state else {
+            self.set_driver_ready(false);
+            return Ok(());
         };
+        self.set_driver_ready(true);
+        self.load_registers(state)
+            .inspect_err(|_| self.set_driver_ready(false))
+    }
+
+    /// Says whether the guest's driver has set the function up.
+    fn set_driver_ready(&self, ready: bool) {
         self.hal()
             .function()
             .write_reg(VF_STATE::zeroed().with_not_ready(!ready));
-        loaded
     }
 
     /// What the source had of messages between PF and VF is not written: those that are pending
@@ -104,17 +114,17 @@ impl VfQm {
         io.write_reg(EQ_INT_MASK::from_raw(state.eq_int_mask));
         io.write_reg(QUE_ISO_CFG::from_raw(state.isolation));
         io.write_reg(PAGE_SIZE::from_raw(state.page_size as u32));
+        if self.hw().pf.version() >= V5 {
+            // The guest's driver sets it when it stops the function, and clears it only when it
+            // starts the function from scratch.
+            io.write_reg(FUN_DB_DROP::zeroed());
+        }
         self.hal().set_event_contexts(&state.events);
         self.mailbox(Command::SqcBase, state.sqc.get())?;
         self.mailbox(Command::CqcBase, state.cqc.get())?;
-        self.open_messages();
-        Ok(())
-    }
-
-    /// Forgets pending messages from the PF and lets new ones through.
-    fn open_messages(&self) {
-        let io = self.hal().function();
+        // A message that is pending was for the VF's last owner.
         io.write_reg(IFC_INT_SOURCE::from_raw(1));
-        io.write_reg(IFC_INT_MASK::zeroed());
+        self.enable_messages();
+        Ok(())
     }
 }

@@ -299,6 +299,20 @@ mod suite {
     }
 
     #[test]
+    fn failed_walk_returns_to_a_state_that_it_has_passed() -> Result {
+        use Call::*;
+
+        let fails = |call| (call == Stop).then_some(Failure::Kept(EIO));
+        let bench = Bench::new(fails)?;
+        let _ = bench.go(State::PreCopy);
+        let (result, called, state) = bench.go(State::Resuming);
+        assert_eq!(result, Err(EIO));
+        assert_eq!(called.as_slice(), &[Quiesce, Stop, Unquiesce]);
+        assert_eq!(state, State::Running);
+        Ok(())
+    }
+
+    #[test]
     fn user_that_asks_for_a_p2p_state_may_end_in_one() -> Result {
         use Call::*;
 

@@ -64,6 +64,8 @@ pub(super) struct Past {
     pub(super) untouched: bool,
     /// A transaction on the PF's table was cut off, and the table waits for it.
     pub(super) table_stuck: bool,
+    /// Our driver does not know the queues of the VF: it has not answered.
+    pub(super) unidentified: bool,
     /// What our driver has promised in the newest session, and whether it ever had to keep to it.
     pub(super) promise: Promise,
     pub(super) promised: bool,
@@ -88,6 +90,7 @@ impl Default for Past {
             refused: false,
             untouched: true,
             table_stuck: false,
+            unidentified: false,
             promise: Promise::None,
             promised: false,
         }
@@ -102,6 +105,7 @@ impl Past {
             open: true,
             untouched: false,
             table_stuck: self.table_stuck,
+            unidentified: self.unidentified && self.fault.fails("sqc-vft"),
             ..Past::default()
         };
     }
@@ -143,6 +147,10 @@ impl Past {
             Step::Close | Step::Rebind => {
                 self.reset();
                 self.open = false;
+                self.unidentified = match step {
+                    Step::Rebind => self.fault.fails("sqc-vft"),
+                    _ => self.unidentified,
+                };
             }
             Step::Reset(_) => self.reset(),
             Step::Fault(fault) => self.table_stuck |= fault == Fault::TableNever,

@@ -71,6 +71,11 @@ impl Fault {
         Some((register, value))
     }
 
+    /// Whether the device reports an error that is not the function's.
+    pub(super) fn is_error_of_the_device(self) -> bool {
+        matches!(self, Fault::Abnormal(_) | Fault::Core(_))
+    }
+
     /// Whether commands of this name fail, or those of the driver at all.
     pub(super) fn fails(self, command: &str) -> bool {
         match self {

@@ -4,6 +4,8 @@
 
 use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
 
+/// What our private extension ends with.
+const SIGNATURE: u64 = 0x8ac3_55e1;
 const MAGIC_V1: u64 = 0xcdcd_cdcd_feed_aacc;
 
 /// Where a stream comes from.
@@ -48,7 +50,8 @@ pub(super) enum Field {
     VfState,
     Major,
     Minor,
-    Follows,
+    /// Our private extension: promise, hardware version and signature.
+    Private,
     AeqIntMask,
     EqIntMask,
     IfcIntSource,
@@ -75,7 +78,7 @@ impl Field {
         Field::VfState,
         Field::Major,
         Field::Minor,
-        Field::Follows,
+        Field::Private,
         Field::AeqIntMask,
         Field::EqIntMask,
         Field::IfcIntSource,
@@ -103,7 +106,7 @@ impl Field {
             Field::VfState => (24, 4),
             Field::Major => (28, 2),
             Field::Minor => (30, 2),
-            Field::Follows => (32, 4),
+            Field::Private => (32, 8),
             Field::AeqIntMask => (40, 4),
             Field::EqIntMask => (44, 4),
             Field::IfcIntSource => (48, 4),
@@ -119,6 +122,14 @@ impl Field {
             Field::SqcDma => (160, 8),
             Field::CqcDma => (168, 8),
         }
+    }
+
+    /// Whether a stream has our private extension, and promises in it that more follows the match
+    /// data.
+    pub(super) fn promises(stream: &[u8]) -> bool {
+        Field::Private
+            .of(stream)
+            .is_some_and(|private| private >> 32 == SIGNATURE && private & 0xffff == 2)
     }
 
     /// The bytes of the stream that it has.

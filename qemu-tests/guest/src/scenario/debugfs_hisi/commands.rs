@@ -110,12 +110,52 @@ pub(super) fn stop_and_start(bench: &mut Bench) -> Result<()> {
     bench.files().does("stop")?;
     told(bench, "stop", "OK")?;
     equal("state after stop", state(bench)?, State::Stop)?;
-    // Nobody else uses the mailbox now, so that it is used.
-    bench.files().does("io_test")?;
+    // The VM still runs, and its driver may use the mailbox.
+    equal("commands by io_test", commands_of_io_test(bench)?, 0)?;
     bench.files().does("start")?;
     told(bench, "start", "OK")?;
     equal("state after start", state(bench)?, State::Running)?;
     under_work(bench, &["stop", "start"])
+}
+
+/// How many mailbox commands `io_test` gives.
+fn commands_of_io_test(bench: &Bench) -> Result<u64> {
+    let count = || -> Result<u64> {
+        let counters = control::get("counters")?;
+        let count = counters["fn1"]["mailbox"]["sqc-vft"].as_u64();
+        Ok(count.unwrap_or(0))
+    };
+    let before = count()?;
+    bench.files().does("io_test")?;
+    Ok(count()? - before)
+}
+
+/// Where the device's user has stopped it, the VM does not run, and the mailbox is free.
+pub(super) fn io_test_of_a_stopped_vm(bench: &mut Bench) -> Result<()> {
+    bench.work()?;
+    bench.vm.device()?.set_state(State::Stop)?;
+    equal("commands by io_test", commands_of_io_test(bench)?, 1)?;
+    bench.vm.device()?.set_state(State::Running)?;
+    equal("commands, running", commands_of_io_test(bench)?, 0)?;
+    bench.vm.work(16)
+}
+
+/// A snapshot of before a reset has addresses of memory that the VM may use for something else.
+pub(super) fn resume_after_a_reset(bench: &mut Bench) -> Result<()> {
+    bench.work()?;
+    bench.files().does("save")?;
+    bench.files().attributes_are(&[("outdated", "no")])?;
+    bench.vm.device()?.reset()?;
+    bench.vm.start_over()?;
+    bench.files().attributes_are(&[("outdated", "yes")])?;
+    bench.files().refuses("resume", Errno::NODATA)?;
+    // What is there can still be read.
+    bench.files().read("data")?;
+    bench.vm.work(16)?;
+    bench.files().does("save")?;
+    bench.files().attributes_are(&[("outdated", "no")])?;
+    bench.files().does("resume")?;
+    bench.vm.work(16)
 }
 
 pub(super) fn unknown(bench: &mut Bench) -> Result<()> {
@@ -161,11 +201,10 @@ pub(super) fn failures(bench: &mut Bench) -> Result<()> {
     result?;
     equal("state", bench.vm.device()?.state()?, State::Error)?;
     bench.vm.device()?.reset()?;
-    // Data that are no device's are not loaded, and the device is not even stopped.
-    let file = bench.vm.device()?.set_state_with_file(State::Resuming)?;
-    file.write(&[0; 8])?;
-    bench.vm.device()?.reset()?;
     bench.vm.start_over()?;
+    // Data that are not complete are not loaded, and the device is not even stopped.
+    drop(bench.vm.device()?.set_state_with_file(State::PreCopy)?);
+    bench.vm.device()?.set_state(State::Running)?;
     bench.files().refuses("resume", Errno::INVAL)?;
     told(bench, "resume", "EINVAL")?;
     bench.vm.work(16)

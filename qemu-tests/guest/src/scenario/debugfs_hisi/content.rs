@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::Bench;
 use super::files::{Files, dump, lines};
 use crate::control;
-use crate::expect::equal;
+use crate::expect::{equal, refused};
 use crate::scenario::transfer::{self, Path, STREAM_SIZE};
 use crate::vfio::State;
 
@@ -75,9 +75,18 @@ pub(super) fn match_data(bench: &mut Bench) -> Result<()> {
     )?;
 
     control::set("fault", "fn1:mailbox-status=3")?;
-    let unanswered = bench
-        .rebind()
-        .and_then(|()| bench.files().unreadable("match", Errno::NODATA));
+    let unanswered = bench.rebind().and_then(|()| {
+        bench.files().unreadable("match", Errno::NODATA)?;
+        // It can be used all the same, but not migrated.
+        let device = bench.open()?;
+        bench.files().unreadable("match", Errno::NODATA)?;
+        bench.files().unreadable("dev_data", Errno::NODATA)?;
+        bench
+            .files()
+            .attributes_are(&[("queue count", "unknown")])?;
+        refused("PRE_COPY", device.set_state(State::PreCopy), Errno::IO)?;
+        equal("state", device.state()?, State::Running)
+    });
     control::set("fault", "")?;
     unanswered?;
     drop(bench.open()?);
@@ -166,7 +175,8 @@ pub(super) fn cut_off(bench: &mut Bench) -> Result<()> {
         } else {
             bench.files().unreadable("migf_data", Errno::NODATA)?;
         }
-        bench.files().refuses("resume", Errno::INVAL)?;
+        bench.files().attributes_are(&[("outdated", "yes")])?;
+        bench.files().refuses("resume", Errno::NODATA)?;
     }
     let session = bench.files().value("session")?;
     ensure!(session.ends_with(" resume"), "session is {session:?}");

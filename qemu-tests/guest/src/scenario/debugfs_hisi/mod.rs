@@ -31,7 +31,7 @@ impl Bench {
 
 type Check = fn(&mut Bench) -> Result<()>;
 
-const CHECKS: [(&str, Check); 25] = [
+const CHECKS: [(&str, Check); 27] = [
     ("R18: files and their modes", lifetime::modes),
     ("R17: only root comes to the files", lifetime::for_root_only),
     ("before anything was opened", commands::unopened),
@@ -66,6 +66,14 @@ const CHECKS: [(&str, Check); 25] = [
     ("io_test", commands::io_test),
     ("save and resume under work", commands::save_and_resume),
     ("stop and start", commands::stop_and_start),
+    (
+        "io_test of a stopped VM asks the device",
+        commands::io_test_of_a_stopped_vm,
+    ),
+    (
+        "what is older than a reset is not loaded",
+        commands::resume_after_a_reset,
+    ),
     ("what is no command", commands::unknown),
     ("R12: a command fails with its errno", commands::failures),
     ("R9: a user's session keeps commands out", commands::busy),

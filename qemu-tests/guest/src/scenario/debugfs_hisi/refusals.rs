@@ -32,12 +32,13 @@ const fn field(name: &'static str, offset: usize, bytes: usize, got: u64) -> Fie
 }
 
 /// All fields that can be refused, but for the length.
-const FIELDS: [Field; 8] = [
+const FIELDS: [Field; 9] = [
     field("magic", 0, 8, 0x1234_5678_9abc_def0),
     field("major_version", 28, 2, 2),
     field("device", 12, 4, 0xa256),
     field("queue_count", 8, 4, 0xffff_ffff),
     field("isolation", 16, 4, 0x1_0000),
+    field("hardware_version", 34, 2, 0x77),
     Field {
         expected: Some(1),
         ..field("vf_state", 24, 4, 7)

@@ -20,6 +20,7 @@ use crate::ffi::Mapping;
 use crate::qm::Vm;
 use crate::scenario::fixture::Bench;
 use crate::scenario::task::{Fate, Task};
+use crate::scenario::tree;
 use crate::sysfs::Function;
 use crate::vfio::{DataFile, Device, ERROR, Signal, State};
 
@@ -197,6 +198,14 @@ fn fail_in(bench: &mut Bench, state: State) -> Result<()> {
     // Nothing can be done to the hardware, and that is what the user is told.
     if state == State::Running {
         refused("STOP", device.set_state(State::Stop), Errno::IO)?;
+        if bench.host.driver.is_rust() {
+            // The registers do not answer, and were not asked.
+            let attr = tree::device(bench.host.vfs[0].name()).join("migration/hisi_acc/attr");
+            let attr = tree::content(&attr)?;
+            let told =
+                |line: &str| line.starts_with("failure: ") && line.ends_with("registers=unknown");
+            ensure!(attr.lines().any(told), "attr is {attr}");
+        }
     }
     if let (Some(file), State::StopCopy) = (&file, state) {
         file.read_available(4096).context("what was saved before")?;

@@ -151,6 +151,30 @@ pub(super) fn failed_stop(bench: &mut Bench) -> Result<Seen> {
     })
 }
 
+/// A bit of ABNORMAL_INT_STATUS that the PF's driver resets the PF for: a doorbell has timed out.
+const ERROR: u32 = 1 << 10;
+
+pub(super) fn stop_at_an_error(bench: &mut Bench) -> Result<Seen> {
+    bench.work()?;
+    let device = bench.vm.device()?;
+    control::set("fault", format!("abnormal={ERROR}"))?;
+    let before = doorbells()?;
+    let result = device.set_state(State::Stop);
+    let rung = doorbells()? - before;
+    let state = device.state()?;
+    control::set("fault", "")?;
+    refused("RUNNING to STOP", result, Errno::BUSY)?;
+    equal("doorbells of a device that reports an error", rung, 0)?;
+    if state == State::Error {
+        return Ok(Seen::Sound("the device is in ERROR".into()));
+    }
+    equal("state", state, State::Running)?;
+    ensure!(!goes_on(bench)?, "the device works, and was not restarted");
+    Ok(Seen::Weak(
+        "the device is in RUNNING and does no work".into(),
+    ))
+}
+
 pub(super) fn stop_and_go_on(bench: &mut Bench) -> Result<Seen> {
     // Nothing of an earlier migration is left in the driver.
     bench.rebind()?;

@@ -40,7 +40,7 @@ enum Steps {
 
 use Steps::{Bare, Bound};
 
-const ITEMS: [(&str, &str, Steps); 33] = [
+const ITEMS: [(&str, &str, Steps); 34] = [
     (
         "d1",
         "writers that wait for each other write past the end",
@@ -125,6 +125,11 @@ const ITEMS: [(&str, &str, Steps); 33] = [
         "d16b",
         "work does not go on after STOP and RUNNING",
         Bound(hardware::stop_and_go_on),
+    ),
+    (
+        "d16c",
+        "a stop that an error of the device has failed is none",
+        Bound(hardware::stop_at_an_error),
     ),
     (
         "d17",

@@ -36,12 +36,14 @@ pub(super) fn p2p_states(case: &Case<'_>) -> bool {
     }
 }
 
-/// D-16: after a stop that failed the C driver says that a device runs of which nobody knows.
+/// D-16: after a stop that failed the C driver says that a device runs which is paused. Ours does
+/// not start it again if the device has reported an error.
 pub(super) fn failed_stop(case: &Case<'_>) -> bool {
     matches!(case.step, Step::SetState(_))
         && case.c.answer.is_err()
         && case.c.answer == case.ours.answer
         && (case.past.fault == Fault::WriteBackNever
+            || case.past.fault.is_error_of_the_device()
             || matches!(case.past.fault, Fault::Stuck("cache-wb-done", _))
                 && case.c.register("CACHE_WB_DONE") != Some(1)
             || matches!(case.past.fault, Fault::MailboxTimeout(_))
@@ -90,15 +92,42 @@ pub(super) fn ioeventfd(case: &Case<'_>) -> bool {
         && case.ours.answer == Err(Errno::INVAL)
 }
 
-/// Ours asks the VF for its queues when it is bound, and when it is opened if that failed.
-pub(super) fn queues_at_open(case: &Case<'_>) -> bool {
-    *case.step == Step::Open
-        && case.past.fault.fails("sqc-vft")
-        && case.c.answer == Ok(Value::Done)
-        && matches!(case.ours.answer, Err(Errno::IO | Errno::TIMEDOUT))
+/// Ours asks the VF for its queues when it is bound; if that failed, when it is opened, and when it
+/// is stopped. A VF that has not answered cannot be migrated.
+pub(super) fn queues_unknown(case: &Case<'_>) -> bool {
+    case.past.unidentified
+        && match case.step {
+            Step::SetState(_) => matches!(case.ours.answer, Err(Errno::IO | Errno::TIMEDOUT)),
+            Step::Debug(DebugFile::DevData) => case.ours.answer == Err(Errno::NODATA),
+            _ => false,
+        }
 }
 
-/// Ours leaves messages of the PF alone when it starts a device.
+/// Ours refuses to begin a migration while a stop would fail, so that the VM goes on.
+pub(super) fn refused_in_pre_copy(case: &Case<'_>) -> bool {
+    let busy = case.past.fault.is_error_of_the_device()
+        || matches!(case.past.fault, Fault::Stuck("ifc-int-set", Some(1)))
+        || case.c.register("IFC_INT_SET") == Some(1);
+    matches!(case.step, Step::SetState(_))
+        && busy
+        && case.ours.answer == Err(Errno::BUSY)
+        && matches!(
+            case.ours.state,
+            Some(Ok(State::Running | State::RunningP2p))
+        )
+        && case.c.state == Some(Ok(State::PreCopy))
+}
+
+/// D-16b: ours starts a device that was not saved, and enables messages as the C driver does when
+/// it starts one.
+pub(super) fn messages_enabled(case: &Case<'_>) -> bool {
+    matches!(case.step, Step::SetState(_))
+        && case.past.stopped
+        && case.aspect == Aspect::Register("IFC_INT_MASK")
+        && case.ours.register("IFC_INT_MASK") == Some(0)
+}
+
+/// Ours leaves pending messages of the PF alone when it starts a device.
 pub(super) fn messages_kept(case: &Case<'_>) -> bool {
     const MESSAGES: [&str; 3] = ["IFC_INT_SOURCE", "IFC_INT_MASK", "IFC_INT_STATUS"];
     let kept = |name: &str| {

@@ -79,10 +79,7 @@ pub(super) fn unbounded(case: &Case<'_>) -> bool {
 /// D-10: a stream of ours that promised more is cut off, which the C driver cannot see.
 pub(super) fn cut_off(case: &Case<'_>) -> bool {
     case.loads_length(MATCH_SIZE).is_some_and(|stream| {
-        loaded_by_c_only(case)
-            && !is_version_1(stream)
-            && Field::Minor.of(stream) >= Some(1)
-            && Field::Follows.of(stream) == Some(2)
+        loaded_by_c_only(case) && !is_version_1(stream) && Field::promises(stream)
     })
 }
 

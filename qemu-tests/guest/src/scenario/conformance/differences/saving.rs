@@ -14,7 +14,7 @@ use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::vfio::State;
 
 /// Where the streams of the two drivers differ.
-const EXTENSION: [Field; 3] = [Field::Minor, Field::Follows, Field::VfState];
+const EXTENSION: [Field; 2] = [Field::Private, Field::VfState];
 
 /// D-10: ours has promised the rest and keeps to it, though the driver in the VM has gone. Where
 /// the C driver's stream ends, ours goes on with zeros.
@@ -60,8 +60,8 @@ pub(super) fn end_of_pre_copy(case: &Case<'_>) -> bool {
     nothing && case.ours.answer == Err(Errno::NOMSG) && case.c.state == Some(Ok(State::PreCopy))
 }
 
-/// Ours says in two fields that the C driver sends as 0 whether more follows. What comes ahead has
-/// no state of the driver.
+/// Ours has an extension where the C driver sends zeros. What is sent ahead has no state of the
+/// driver.
 pub(super) fn stream_extension(case: &Case<'_>) -> bool {
     match case.step {
         Step::Read(Which::Newest, _) => matches!(
