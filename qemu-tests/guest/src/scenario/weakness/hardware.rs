@@ -153,22 +153,41 @@ pub(super) fn failed_stop(bench: &mut Bench) -> Result<Seen> {
 
 /// A bit of ABNORMAL_INT_STATUS that the PF's driver resets the PF for: a doorbell has timed out.
 const ERROR: u32 = 1 << 10;
+/// Requests that PAUSE waits for, and how long each takes.
+const IN_FLIGHT: usize = 4;
+const SLOW: Duration = Duration::from_millis(400);
+const FAST: Duration = Duration::from_micros(20);
 
+/// The error comes after the command to pause: a device that has reported one before is not paused.
 pub(super) fn stop_at_an_error(bench: &mut Bench) -> Result<Seen> {
     bench.work()?;
+    control::set_latency(SLOW)?;
+    bench.vm.submit_at_once(IN_FLIGHT)?;
     let device = bench.vm.device()?;
-    control::set("fault", format!("abnormal={ERROR}"))?;
-    let before = doorbells()?;
-    let result = device.set_state(State::Stop);
-    let rung = doorbells()? - before;
+    let (pauses, bells) = (commands("pause-qm")?, doorbells()?);
+    let (result, raised) = std::thread::scope(|scope| {
+        let stop = scope.spawn(|| device.set_state(State::Stop));
+        let raised = eventually("the command to pause", Duration::from_secs(30), || {
+            Ok(commands("pause-qm")? > pauses)
+        })
+        .and_then(|()| control::set("fault", format!("abnormal={ERROR}")));
+        (stop.join(), raised)
+    });
+    let rung = doorbells()? - bells;
     let state = device.state()?;
     control::set("fault", "")?;
+    control::set_latency(FAST)?;
+    raised?;
+    let Ok(result) = result else {
+        bail!("the thread panicked");
+    };
     refused("RUNNING to STOP", result, Errno::BUSY)?;
     equal("doorbells of a device that reports an error", rung, 0)?;
     if state == State::Error {
         return Ok(Seen::Sound("the device is in ERROR".into()));
     }
     equal("state", state, State::Running)?;
+    bench.vm.finish()?;
     ensure!(!goes_on(bench)?, "the device works, and was not restarted");
     Ok(Seen::Weak(
         "the device is in RUNNING and does no work".into(),
