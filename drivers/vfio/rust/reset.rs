@@ -62,7 +62,7 @@ impl<T: Reset + Unpin> Guarded<T> {
     /// Runs `f` with the mutex held.
     ///
     /// `f` sees the effect of every reset that ended before. A reset that ends while `f` runs is
-    /// applied when `f` returns, or when `f` calls [`Guarded::apply_reset`].
+    /// applied when `f` returns, or when `f` calls `apply_reset()`.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let mut data = self.data.lock();
         self.apply_reset(&mut data);

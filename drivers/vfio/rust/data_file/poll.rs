@@ -68,7 +68,7 @@ impl Waiters {
     /// Wakes all threads that wait. Call it after a change of what [`Source::ahead`] returns.
     ///
     /// The queue's lock orders the change before the wakeup: a thread that is not in the queue
-    /// yet sees the change when it calls [`Source::ahead`] after [`Waiters::register`].
+    /// yet sees the change when it calls [`Source::ahead`] after it was put into the queue.
     ///
     /// [`Source::ahead`]: super::Source::ahead
     pub fn wake(&self) {
