@@ -63,11 +63,11 @@ struct Edu(BarMap<0x100>);
 impl Migrate for Edu {
     type Expected = Peer;
 
-    fn stop(&mut self, core: &Core) -> Result<(), Failure> {
+    fn stop(&mut self, core: &Core<Bound>) -> Result<(), Failure> {
         // The VM gives no more work, and what it gave is soon done.
         let busy = || {
-            let _memory = core.memory()?;
-            let io = self.0.io();
+            let memory = core.memory()?;
+            let io = memory.registers(&self.0)?;
             Ok(io.read(STATUS).computing() || io.read(DMA_COMMAND).run())
         };
         let (interval, patience) = (Delta::from_millis(1), Delta::from_secs(2));
@@ -76,13 +76,13 @@ impl Migrate for Edu {
             .map_err(Failure::Kept)
     }
 
-    fn save_head(&mut self, core: &Core) -> Result<Image> {
+    fn save_head(&mut self, core: &Core<Bound>) -> Result<Image> {
         Ok(*self.save(core, None)?.image())
     }
 
-    fn save(&mut self, core: &Core, _begun: Option<&Data<Image>>) -> Result<Data<Image>> {
-        let _memory = core.memory()?;
-        let io = self.0.io();
+    fn save(&mut self, core: &Core<Bound>, _begun: Option<&Data<Image>>) -> Result<Data<Image>> {
+        let memory = core.memory()?;
+        let io = memory.registers(&self.0)?;
         Ok(Data::whole(Image {
             id: io.read(IDENTIFICATION).into_raw().into(),
             liveness: io.read(LIVENESS).into_raw().into(),
@@ -97,19 +97,20 @@ impl Migrate for Edu {
         }))
     }
 
-    fn expected(&mut self, core: &Core) -> Result<Peer> {
+    fn expected(&mut self, core: &Core<Bound>) -> Result<Peer> {
         Ok(Peer(self.save(core, None)?.image().id.get()))
     }
 
-    fn load(&mut self, core: &Core, (image, number): (Image, u32)) -> Result {
+    fn load(&mut self, core: &Core<Bound>, (image, number): (Image, u32)) -> Result {
         let memory = core.memory()?;
-        self.0.io().write_reg(STATUS::zeroed());
-        self.0.io().write_reg(FACTORIAL::from(number));
+        let io = memory.registers(&self.0)?;
+        io.write_reg(STATUS::zeroed());
+        io.write_reg(FACTORIAL::from(number));
         drop(memory);
         self.stop(core)?;
 
-        let _memory = core.memory()?;
-        let io = self.0.io();
+        let memory = core.memory()?;
+        let io = memory.registers(&self.0)?;
         io.write_reg(LIVENESS::from(!image.liveness.get()));
         io.write_reg(STATUS::zeroed().with_raise_irq(image.raise_irq.get() != 0));
         io.write_reg(IRQ_ACK::from(!0));

@@ -20,6 +20,7 @@ use crate::{
 };
 use core::marker::PhantomData;
 use kernel::{
+    device::Bound,
     module::this_module,
     prelude::*,
     seq_file::SeqFile,
@@ -54,10 +55,10 @@ pub trait File: 'static {
     ///
     /// On an error the reader gets the errno and nothing of what was printed. [`EAGAIN`] comes
     /// out as [`EBUSY`]: seq_file takes it for its own signal and would call again for ever.
-    fn show(dev: &Device<Self::Ops>, m: &SeqFile) -> Result;
+    fn show(dev: &Device<Self::Ops, Bound>, m: &SeqFile) -> Result;
 
     /// Takes input of at most [`INPUT_MAX`] bytes. A file that has this is root's alone.
-    fn write(_dev: &Device<Self::Ops>, _input: &[u8]) -> Result {
+    fn write(_dev: &Device<Self::Ops, Bound>, _input: &[u8]) -> Result {
         Err(EINVAL)
     }
 }
@@ -193,8 +194,9 @@ impl<F: File> FileOps<F> {
     ///
     /// `m` must be the `seq_file` of an open file, in use by this thread only.
     unsafe extern "C" fn show(m: *mut kernel::bindings::seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: debugfs keeps the file, and thereby the device, for the time of the call.
-        let dev = unsafe { &*(*m).private.cast::<Device<F::Ops>>() };
+        // SAFETY: debugfs keeps the file for the time of the call, and the file is removed before
+        // the device is unregistered, so that its function is bound.
+        let dev = unsafe { Device::<F::Ops, Bound>::from_raw((*m).private.cast()) };
         // SAFETY: by the safety requirements.
         match F::show(dev, unsafe { SeqFile::from_raw(m) }) {
             Ok(()) => 0,
@@ -212,11 +214,11 @@ impl<F: File> FileOps<F> {
         len: usize,
         _pos: *mut kernel::bindings::loff_t,
     ) -> isize {
-        // SAFETY: `open` has put a `seq_file` there, whose private data is the device; debugfs
-        // keeps the file, and thereby the device, for the time of the call.
+        // SAFETY: `open` has put a `seq_file` there, whose private data is the device; for the rest
+        // see `show`.
         let dev = unsafe {
             let m = (*file).private_data.cast::<kernel::bindings::seq_file>();
-            &*(*m).private.cast::<Device<F::Ops>>()
+            Device::<F::Ops, Bound>::from_raw((*m).private.cast())
         };
 
         let mut input = [0; INPUT_MAX];

@@ -28,7 +28,11 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
-    device,
+    device::{
+        Bound,
+        DeviceContext,
+        Normal, //
+    },
     error::from_err_ptr,
     pci,
     prelude::*,
@@ -40,7 +44,8 @@ use kernel::{
 
 /// What a variant driver does differently from vfio-pci.
 ///
-/// The implementing type is the driver's data of one device. Every callback may sleep.
+/// The implementing type is the driver's data of one device. Every callback may sleep, and is
+/// called only while the function is bound to the driver.
 pub trait Operations: Sized + Send + Sync + 'static {
     /// Name of the driver towards userspace.
     const NAME: &'static CStr;
@@ -52,7 +57,7 @@ pub trait Operations: Sized + Send + Sync + 'static {
     const DEBUGFS: Option<debugfs::Directory<Self>> = None;
 
     /// Makes the driver's data for `pdev`, while it is being probed.
-    fn init(pdev: &pci::Device<device::Bound>) -> impl PinInit<Self, Error>;
+    fn init(pdev: &pci::Device<Bound>) -> impl PinInit<Self, Error>;
 
     /// The migration of this device, if it can migrate. The answer must not change after `init`.
     fn migration(&self) -> Option<&dyn Migration> {
@@ -64,19 +69,19 @@ pub trait Operations: Sized + Send + Sync + 'static {
     ///
     /// It can be called as soon as the device is registered, also before
     /// [`Operations::registered`].
-    fn open(_dev: &Device<Self>) -> Result {
+    fn open(_dev: &Device<Self, Bound>) -> Result {
         Ok(())
     }
 
     /// The device's last user went. vfio-pci-core disables it afterwards.
-    fn close(_dev: &Device<Self>) {}
+    fn close(_dev: &Device<Self, Bound>) {}
 
     /// Bytes of region `index` that the user may reach, or `None` for all of them.
     ///
     /// The answer must not change while the device is open. It holds for regions of all kinds, as
     /// far as they can be accessed: region information, read, write, mmap and ioeventfds. A region
     /// that does not end with a page cannot be mapped.
-    fn visible(_dev: &Device<Self>, _index: u32) -> Option<u64> {
+    fn visible(_dev: &Device<Self, Bound>, _index: u32) -> Option<u64> {
         None
     }
 
@@ -88,24 +93,27 @@ pub trait Operations: Sized + Send + Sync + 'static {
     ///
     /// Whatever keeps the driver from binding to the device. It is unregistered then, as if it were
     /// unbound, but without [`Operations::unregistering`].
-    fn registered(_dev: &Device<Self>) -> Result {
+    fn registered(_dev: &Device<Self, Bound>) -> Result {
         Ok(())
     }
 
     /// Called before the device is unregistered, when its files in debugfs have been removed. A
     /// user may have it open.
-    fn unregistering(_dev: &Device<Self>) {}
+    fn unregistering(_dev: &Device<Self, Bound>) {}
 
     /// The function is about to be reset. The device lock is held, and the core's memory lock
     /// can be: what a page fault on the device's memory waits for must not be waited for here.
     /// The device's [`Migration`] is told without the driver's doing.
-    fn reset_prepare(_dev: &Device<Self>) {}
+    fn reset_prepare(_dev: &Device<Self, Bound>) {}
 
     /// The function has been reset; the locks are those of [`Operations::reset_prepare`].
-    fn reset_done(_dev: &Device<Self>) {}
+    fn reset_done(_dev: &Device<Self, Bound>) {}
 }
 
 /// A VFIO PCI device with the driver's data `T`.
+///
+/// In the context [`Bound`] it proves that the function is bound to the driver. An [`ARef`] of it
+/// does not: it can be kept for longer.
 ///
 /// # Invariants
 ///
@@ -113,9 +121,10 @@ pub trait Operations: Sized + Send + Sync + 'static {
 ///   to the three are one.
 /// - A reference to a [`Device`] exists only after `init` has initialised all fields, and while
 ///   somebody holds a reference count of the `struct vfio_device`.
+/// - A reference to a `Device<T, Bound>` exists only while the function is bound to the driver.
 #[repr(C)]
-pub struct Device<T: Operations> {
-    core: Core,
+pub struct Device<T: Operations, Ctx: DeviceContext = Normal> {
+    core: Core<Ctx>,
     pdev: ARef<pci::Device>,
     data: T,
 }
@@ -129,7 +138,7 @@ impl<T: Operations> Device<T> {
     /// Allocates a device for `pdev`, with its callbacks, and initialises the driver's data.
     ///
     /// C: `vfio_alloc_device()`
-    pub(crate) fn new(pdev: &pci::Device<device::Bound>) -> Result<ARef<Self>> {
+    pub(crate) fn new(pdev: &pci::Device<Bound>) -> Result<ARef<Self>> {
         const_assert!(
             offset_of!(bindings::vfio_pci_core_device, vdev) == 0,
             "the vfio_device must come first"
@@ -151,23 +160,38 @@ impl<T: Operations> Device<T> {
         // one reference, which passes to the `ARef`.
         Ok(unsafe { ARef::from_raw(this) })
     }
+}
 
+impl<T: Operations> Device<T, Bound> {
     /// # Safety
     ///
-    /// `vdev` must be embedded in an initialised [`Device<T>`] that lives for `'a`.
+    /// `vdev` must be embedded in an initialised [`Device<T>`] that lives for `'a`, and its
+    /// function must be bound to the driver for `'a`.
     pub(crate) unsafe fn from_raw<'a>(vdev: *mut bindings::vfio_device) -> &'a Self {
-        // SAFETY: by the safety requirements and the type invariants.
+        // SAFETY: By the safety requirements and the type invariants; the layout does not depend on
+        // the context.
         unsafe { &*vdev.cast() }
     }
+}
 
+impl<T: Operations, Ctx: DeviceContext> Device<T, Ctx> {
     /// The core's part.
-    pub fn core(&self) -> &Core {
+    pub fn core(&self) -> &Core<Ctx> {
         &self.core
     }
 
     /// The PCI function behind the device.
-    pub fn pdev(&self) -> &pci::Device {
-        &self.pdev
+    pub fn pdev(&self) -> &pci::Device<Ctx> {
+        self.core.pdev()
+    }
+}
+
+impl<T: Operations> Deref for Device<T, Bound> {
+    type Target = Device<T>;
+
+    fn deref(&self) -> &Device<T> {
+        // SAFETY: The layout does not depend on the context.
+        unsafe { &*core::ptr::from_ref(self).cast() }
     }
 }
 
@@ -193,7 +217,7 @@ unsafe impl<T: Operations> AlwaysRefCounted for Device<T> {
 }
 
 /// The `struct device` in `pdev`.
-pub(crate) fn raw_device<Ctx: device::DeviceContext>(
+pub(crate) fn raw_device<Ctx: DeviceContext>(
     pdev: &pci::Device<Ctx>,
 ) -> *mut kernel::bindings::device {
     let pdev = core::ptr::from_ref(pdev).cast::<kernel::bindings::pci_dev>();

@@ -45,6 +45,7 @@ use crate::{
 };
 use core::marker::PhantomData;
 use kernel::{
+    device::Bound,
     error::to_result,
     fs::File,
     prelude::*,
@@ -145,7 +146,8 @@ impl Features {
 /// another kind implements it by itself, with [`data_file`] for the files and [`Guarded`] for what
 /// a reset must not wait for.
 ///
-/// The callbacks run in process context; the core does not serialise them.
+/// The callbacks run in process context, while the function is bound to the driver; the core does
+/// not serialise them.
 ///
 /// [`data_file`]: crate::data_file
 /// [`Guarded`]: crate::reset::Guarded
@@ -157,16 +159,16 @@ pub trait Migration: Send + Sync {
     ///
     /// Returns the data file of the state that was entered, if it has one. On failure the device
     /// is in the state that [`Migration::state`] says.
-    fn set_state(&self, core: &Core, target: State) -> Result<Option<ARef<File>>>;
+    fn set_state(&self, core: &Core<Bound>, target: State) -> Result<Option<ARef<File>>>;
 
     /// The state the device is in. Also called while the device is closed.
     fn state(&self) -> State;
 
     /// Bytes that the stop-copy phase will take.
-    fn data_size(&self) -> Result<usize>;
+    fn data_size(&self, core: &Core<Bound>) -> Result<usize>;
 
     /// The device's last user has gone: sessions are over, and the next user finds it running.
-    fn closed(&self);
+    fn closed(&self, core: &Core<Bound>);
 
     /// Called when a reset of the function was requested, before
     /// [`Operations::reset_prepare`](device::Operations::reset_prepare), which may wait. From now
@@ -218,8 +220,8 @@ impl<T: device::Operations> VTable<T> {
         vdev: *mut bindings::vfio_device,
         new: bindings::vfio_device_mig_state,
     ) -> *mut kernel::bindings::file {
-        // SAFETY: by the safety requirements.
-        let dev = unsafe { Device::<T>::from_raw(vdev) };
+        // SAFETY: By the safety requirements; a registered device's function is bound.
+        let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
         let file = State::try_from(new).and_then(|target| {
             let migration = dev.migration().ok_or(ENODEV)?;
@@ -239,8 +241,8 @@ impl<T: device::Operations> VTable<T> {
         vdev: *mut bindings::vfio_device,
         state: *mut bindings::vfio_device_mig_state,
     ) -> c_int {
-        // SAFETY: by the safety requirements.
-        let dev = unsafe { Device::<T>::from_raw(vdev) };
+        // SAFETY: By the safety requirements; a registered device's function is bound.
+        let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
         match dev.migration() {
             Some(migration) => {
@@ -259,10 +261,14 @@ impl<T: device::Operations> VTable<T> {
         vdev: *mut bindings::vfio_device,
         len: *mut c_ulong,
     ) -> c_int {
-        // SAFETY: by the safety requirements.
-        let dev = unsafe { Device::<T>::from_raw(vdev) };
+        // SAFETY: By the safety requirements; a registered device's function is bound.
+        let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
-        match dev.migration().ok_or(ENODEV).and_then(Migration::data_size) {
+        let size = dev
+            .migration()
+            .ok_or(ENODEV)
+            .and_then(|migration| migration.data_size(dev.core()));
+        match size {
             Ok(size) => {
                 // SAFETY: by the safety requirements.
                 unsafe { len.write(size) };

@@ -21,7 +21,7 @@ use core::{
     mem::offset_of, //
 };
 use kernel::{
-    device,
+    device::Bound,
     device_id::RawDeviceId,
     driver,
     error::to_result,
@@ -136,7 +136,7 @@ impl<T: Operations> Adapter<T> {
     ) -> c_int {
         // SAFETY: by the safety requirements the device is valid and bound; `pci::Device` is a
         // transparent wrapper.
-        let pdev = unsafe { &*pdev.cast::<pci::Device<device::Bound>>() };
+        let pdev = unsafe { &*pdev.cast::<pci::Device<Bound>>() };
 
         match Self::bind(pdev) {
             Ok(()) => 0,
@@ -144,14 +144,16 @@ impl<T: Operations> Adapter<T> {
         }
     }
 
-    fn bind(pdev: &pci::Device<device::Bound>) -> Result {
+    fn bind(pdev: &pci::Device<Bound>) -> Result {
         let dev = Device::<T>::new(pdev)?;
 
         // SAFETY: the device is valid and being probed, so its driver data is ours. The
         // reference behind the pointer is given back in `remove`.
         unsafe { kernel::bindings::dev_set_drvdata(raw_device(pdev), dev.core().as_ptr().cast()) };
 
-        if let Err(e) = Self::register(&dev) {
+        // SAFETY: The function is bound while it is being probed.
+        let bound = unsafe { Device::<T, Bound>::from_raw(dev.core().vdev()) };
+        if let Err(e) = Self::register(bound) {
             // SAFETY: The device is still being probed, its driver data is ours.
             unsafe { kernel::bindings::dev_set_drvdata(raw_device(pdev), core::ptr::null_mut()) };
             return Err(e);
@@ -161,7 +163,7 @@ impl<T: Operations> Adapter<T> {
     }
 
     /// Registers `dev`, whose function is being probed and has it as its driver data.
-    fn register(dev: &Device<T>) -> Result {
+    fn register(dev: &Device<T, Bound>) -> Result {
         let core = dev.core().as_ptr();
 
         // SAFETY: The core's part is initialised and is the function's driver data.
@@ -180,9 +182,11 @@ impl<T: Operations> Adapter<T> {
 
     /// # Safety
     ///
-    /// `pdev` must be a device that `probe` succeeded for and that has not been removed since.
-    unsafe fn device<'a>(pdev: *mut kernel::bindings::pci_dev) -> &'a Device<T> {
-        // SAFETY: `probe` has set the driver data to a device, on which it left a reference.
+    /// `pdev` must be a device that `probe` succeeded for and that has not been removed since, and
+    /// it must stay so for `'a`.
+    unsafe fn device<'a>(pdev: *mut kernel::bindings::pci_dev) -> &'a Device<T, Bound> {
+        // SAFETY: `probe` has set the driver data to a device, on which it left a reference. It is
+        // bound until it is removed.
         unsafe { Device::from_raw(kernel::bindings::dev_get_drvdata(&raw mut (*pdev).dev).cast()) }
     }
 
@@ -205,7 +209,7 @@ impl<T: Operations> Adapter<T> {
             kernel::bindings::dev_set_drvdata(&raw mut (*pdev).dev, core::ptr::null_mut());
         }
         // SAFETY: this is the reference that `bind` left behind.
-        drop(unsafe { ARef::from_raw(core::ptr::NonNull::from(dev)) });
+        drop(unsafe { ARef::<Device<T>>::from_raw(core::ptr::NonNull::from(dev).cast()) });
     }
 
     /// # Safety
@@ -250,7 +254,7 @@ macro_rules! module_vfio_pci_driver {
 /// Index of a VF among those of its PF, from 0, or `None` if `pdev` is no VF.
 ///
 /// C: `pci_iov_vf_id()`
-pub fn vf_index(pdev: &pci::Device<device::Bound>) -> Option<u32> {
+pub fn vf_index(pdev: &pci::Device<Bound>) -> Option<u32> {
     // SAFETY: `pci::Device` is a transparent wrapper of a valid `struct pci_dev`.
     let index = unsafe { bindings::pci_iov_vf_id(core::ptr::from_ref(pdev).cast_mut().cast()) };
     u32::try_from(index).ok()

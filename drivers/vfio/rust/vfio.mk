@@ -46,6 +46,7 @@ vfio-bindgen-flags = $(shell grep -Ev '^$(pound)|^$$' $(srctree)/rust/bindgen_pa
 	--allowlist-function 'stream_open' \
 	--allowlist-function 'seq_hex_dump' \
 	--allowlist-function 'pci_iov_vf_id' \
+	--allowlist-function 'pci_ioremap_bar' \
 	--allowlist-var 'DUMP_PREFIX_.*' \
 	--newtype-enum vfio_device_mig_state \
 	--with-attribute-custom-enum=vfio_device_mig_state='$(pound)[cfi_encoding="21vfio_device_mig_state"]' \

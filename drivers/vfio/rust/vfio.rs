@@ -21,6 +21,13 @@
 //!
 //! [`prelude`] has the names for all of it.
 //!
+//! # While the driver is bound
+//!
+//! The driver's data of a device can outlive the binding, and so can a session. Callbacks that are
+//! called only while the function is bound get proof of it, a [`device::Core`] or a
+//! [`device::Device`] in the context [`Bound`](kernel::device::Bound), and registers,
+//! configuration space and power are reached only with it.
+//!
 //! # Who may wait for whom
 //!
 //! From the outside in: the device lock of the PCI function, the core's memory lock, the lock in

@@ -17,10 +17,13 @@ pub(crate) use self::debug::Outcome;
 
 use crate::{
     device::HisiAcc,
-    mig::Vf,
-    open::Open, //
+    ffi::BoundVfQm,
+    mig::Vf, //
 };
-use kernel::prelude::*;
+use kernel::{
+    device::Bound,
+    prelude::*, //
+};
 use vfio::{
     debugfs::{
         Directory,
@@ -49,8 +52,8 @@ const FILES: &[Entry<HisiAcc>] = &[
 /// [`ENODEV`] if nobody has the device open, [`EBUSY`] if it sleeps or if it or its PF is being
 /// reset, and those of `read`.
 fn with_registers<R>(
-    dev: &Device<HisiAcc>,
-    read: impl FnOnce(&Vf, &Open) -> Result<R>,
+    dev: &Device<HisiAcc, Bound>,
+    read: impl FnOnce(&Vf, &BoundVfQm<'_>) -> Result<R>,
 ) -> Result<R> {
     let mig = dev.mig().ok_or(ENODEV)?;
     mig.machine.with(|vf| {
@@ -59,6 +62,6 @@ fn with_registers<R>(
             return Err(EBUSY);
         }
         let _awake = dev.core().awake().ok_or(EBUSY)?;
-        read(vf, open)
+        read(vf, &open.vf.access(dev.pdev())?)
     })
 }

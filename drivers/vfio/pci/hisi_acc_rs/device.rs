@@ -120,28 +120,28 @@ impl Operations for HisiAcc {
         self.mig().map(|mig| &mig.machine as &dyn Migration)
     }
 
-    fn open(dev: &Device<Self>) -> Result {
+    fn open(dev: &Device<Self, Bound>) -> Result {
         match dev.mig() {
             Some(mig) => mig.open(dev.pdev()),
             None => Ok(()),
         }
     }
 
-    fn visible(dev: &Device<Self>, index: u32) -> Option<u64> {
+    fn visible(dev: &Device<Self, Bound>, index: u32) -> Option<u64> {
         // The upper half has the migration registers, unless the PF has them.
         let hidden = index == BAR2 && dev.mig().is_some_and(|mig| mig.mode() == Mode::VfCtrl);
         hidden.then(|| dev.pdev().resource_len(BAR2).map_or(0, |len| len / 2))
     }
 
-    fn reset_prepare(dev: &Device<Self>) {
+    fn reset_prepare(dev: &Device<Self, Bound>) {
         trace::reset_prepare(dev.pdev());
         dev.exclusion.begin(dev.pdev());
     }
 
-    fn reset_done(dev: &Device<Self>) {
+    fn reset_done(dev: &Device<Self, Bound>) {
         trace::reset_done(dev.pdev());
         if let Some(mig) = dev.mig() {
-            mig.reset_done();
+            mig.reset_done(dev.pdev());
         }
         dev.exclusion.end();
     }

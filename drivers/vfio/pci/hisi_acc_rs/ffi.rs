@@ -9,13 +9,17 @@ use crate::{
     engine::Engine,
     hal::{
         Hal,
+        PfCtrl,
+        Registers,
         VfBar,
+        VfCtrl,
         BAR2, //
     },
     hardware::Hardware,
     regs::{
         pf,
-        pf_ctrl, //
+        pf_ctrl,
+        vf_bar, //
     },
     trace, //
 };
@@ -217,15 +221,13 @@ impl PfQm {
 pub(crate) struct PfWindow(MmioRaw<Region<{ pf_ctrl::SIZE }>>);
 
 impl PfWindow {
-    /// The registers.
-    pub(crate) fn io(&self) -> Mmio<'_, Region<{ pf_ctrl::SIZE }>> {
+    /// The registers, while the VF is bound that the window was made for.
+    fn io<'a>(
+        &'a self,
+        _vf: &'a pci::Device<device::Bound>,
+    ) -> Mmio<'a, Region<{ pf_ctrl::SIZE }>> {
         // SAFETY: by the type invariants.
         unsafe { Mmio::from_raw(self.0) }
-    }
-
-    /// Address of the window.
-    pub(crate) fn as_ptr(&self) -> *mut c_void {
-        core::ptr::with_exposed_provenance_mut(self.0.addr())
     }
 }
 
@@ -248,19 +250,34 @@ impl Drop for PfExclusive {
     }
 }
 
-/// The queue manager of an open VF: its registers, and its mailbox by way of hisi_qm.
+/// The queue manager of an open VF, with a mailbox by way of hisi_qm. It is accessed by
+/// [`VfQm::access`].
 ///
 /// # Invariants
 ///
-/// `raw` is zeroed but for what hisi_qm's mailbox functions use. Its `io_base` is the function
-/// block of `hal` and its `pdev` is `pdev`; both live as long as `self`.
+/// `raw` is zeroed but for what hisi_qm's mailbox functions use. Its `pdev` is `pdev`, and its
+/// `io_base` is the function block: in `window` if there is one, and in `bar` otherwise. All of
+/// them live as long as `self`, and are mapped for as long as `pdev` is bound to the driver.
 pub(crate) struct VfQm {
     /// By itself, as its lock must stay where it is.
     raw: Pin<KBox<Opaque<bindings::hisi_qm>>>,
-    hal: KBox<dyn Hal>,
+    window: Option<PfWindow>,
     bar: Arc<VfBar>,
     hw: Hardware,
     pdev: ARef<pci::Device>,
+}
+
+/// The queue manager of an open VF, while the VF is bound to the driver.
+///
+/// # Invariants
+///
+/// `pdev` is the VF of `qm`.
+#[derive(Clone, Copy)]
+pub(crate) struct BoundVfQm<'a> {
+    qm: &'a VfQm,
+    registers: Registers<'a>,
+    bar: Mmio<'a, Region<{ vf_bar::SIZE }>>,
+    pdev: &'a pci::Device<device::Bound>,
 }
 
 // SAFETY: the structure is used by hisi_qm's mailbox functions only, which take its lock.
@@ -268,19 +285,34 @@ unsafe impl Send for VfQm {}
 // SAFETY: as above.
 unsafe impl Sync for VfQm {}
 
+/// Returns the registers of the VF `pdev`, and its own BAR.
+fn registers<'a>(
+    pdev: &'a pci::Device<device::Bound>,
+    window: &'a Option<PfWindow>,
+    bar: &'a VfBar,
+) -> Result<(Registers<'a>, Mmio<'a, Region<{ vf_bar::SIZE }>>)> {
+    let bar = bar.vf_registers(pdev)?;
+    let registers = match window {
+        Some(window) => Registers::PfCtrl(PfCtrl(window.io(pdev))),
+        None => Registers::VfCtrl(VfCtrl(bar)),
+    };
+    Ok((registers, bar))
+}
+
 impl VfQm {
-    /// The queue manager of the VF `pdev`, whose registers are reached by `hal`, and whose doorbells
-    /// by `bar`.
+    /// The queue manager of the VF `pdev`, whose own BAR is `bar`, and whose migration registers
+    /// are in `window` if there is one.
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`].
+    /// [`EINVAL`] if the BAR is another VF's. [`ENOMEM`].
     pub(crate) fn new(
-        pdev: &pci::Device,
+        pdev: &pci::Device<device::Bound>,
         hw: &Hardware,
-        hal: KBox<dyn Hal>,
+        window: Option<PfWindow>,
         bar: Arc<VfBar>,
     ) -> Result<Self> {
+        let io_base = registers(pdev, &window, &bar)?.0.function_ptr();
         let raw = Opaque::ffi_init(|slot: *mut bindings::hisi_qm| {
             // SAFETY: `slot` is valid for writes, and all zeroes is a valid `hisi_qm`. The lock's
             // name and class are static.
@@ -289,7 +321,7 @@ impl VfQm {
                 (*slot).fun_type = bindings::qm_fun_type_QM_HW_VF;
                 (*slot).ver = hw.pf.version();
                 (*slot).pdev = core::ptr::from_ref(pdev).cast_mut().cast();
-                (*slot).io_base = hal.function_ptr();
+                (*slot).io_base = io_base;
                 kernel::bindings::__mutex_init(
                     &raw mut (*slot).mailbox_lock,
                     c"hisi_acc_vfio_pci_rs::mailbox".as_char_ptr(),
@@ -297,10 +329,10 @@ impl VfQm {
                 );
             }
         });
-        // INVARIANT: as initialised above; `hal` and `pdev` are kept.
+        // INVARIANT: As initialised above; `window`, `bar` and `pdev` are kept.
         Ok(Self {
             raw: KBox::pin_init(raw, GFP_KERNEL)?,
-            hal,
+            window,
             bar,
             hw: *hw,
             pdev: pdev.into(),
@@ -317,14 +349,44 @@ impl VfQm {
         &self.hw
     }
 
-    /// The VF's own BAR.
-    pub(crate) fn bar(&self) -> &VfBar {
-        &self.bar
+    /// Accesses the VF, which must be `pdev`.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if it is another one.
+    pub(crate) fn access<'a>(
+        &'a self,
+        pdev: &'a pci::Device<device::Bound>,
+    ) -> Result<BoundVfQm<'a>> {
+        let vf: &pci::Device = pdev;
+        if !core::ptr::eq(vf, &*self.pdev) {
+            return Err(EINVAL);
+        }
+        let (registers, bar) = registers(pdev, &self.window, &self.bar)?;
+        // INVARIANT: `pdev` was just compared.
+        Ok(BoundVfQm {
+            qm: self,
+            registers,
+            bar,
+            pdev,
+        })
+    }
+}
+
+impl<'a> BoundVfQm<'a> {
+    /// The VF and its PF.
+    pub(crate) fn hw(&self) -> &'a Hardware {
+        &self.qm.hw
     }
 
-    /// The way to the VF's registers.
+    /// The VF's own BAR.
+    pub(crate) fn bar(&self) -> Mmio<'a, Region<{ vf_bar::SIZE }>> {
+        self.bar
+    }
+
+    /// The VF's migration registers.
     pub(crate) fn hal(&self) -> &dyn Hal {
-        &*self.hal
+        &*self.registers
     }
 
     /// Gives a command with an argument. Sleeps, at most about a second.
@@ -335,9 +397,9 @@ impl VfQm {
     /// not become free, or not again.
     pub(crate) fn mailbox(&self, command: Command, argument: u64) -> Result {
         self.traced(command, || {
-            // SAFETY: by the type invariants.
+            // SAFETY: By the type invariants; as the VF is bound, `io_base` is mapped.
             to_result(unsafe {
-                bindings::hisi_qm_mb(self.raw.get(), command as u8, argument, 0, false)
+                bindings::hisi_qm_mb(self.qm.raw.get(), command as u8, argument, 0, false)
             })
         })
     }
@@ -350,9 +412,10 @@ impl VfQm {
     pub(crate) fn mailbox_read(&self, command: Command) -> Result<u64> {
         let mut answer = 0;
         self.traced(command, || {
-            // SAFETY: by the type invariants; `answer` is valid for a write.
+            // SAFETY: By the type invariants; as the VF is bound, `io_base` is mapped. `answer` is
+            // valid for a write.
             to_result(unsafe {
-                bindings::hisi_qm_mb_read(self.raw.get(), &mut answer, command as u8, 0)
+                bindings::hisi_qm_mb_read(self.qm.raw.get(), &mut answer, command as u8, 0)
             })
         })?;
         Ok(answer)
@@ -362,7 +425,7 @@ impl VfQm {
         let start = trace::listens_to_mailbox().then(Moment::now);
         let result = give();
         if let Some(start) = start {
-            trace::mailbox(&self.pdev, command as u8, start.elapsed(), result);
+            trace::mailbox(self.pdev, command as u8, start.elapsed(), result);
         }
         result
     }

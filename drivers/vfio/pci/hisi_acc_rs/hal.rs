@@ -33,11 +33,11 @@ macro_rules! write_array {
 }
 
 /// The part of [`Hal`] that only differs in where the contexts `$eqc` and `$aeqc` are, for a type
-/// whose first field has the registers.
+/// whose first field are the registers.
 macro_rules! event_contexts {
     ($eqc:ident, $aeqc:ident) => {
         fn event_contexts(&self) -> EventContexts {
-            let io = self.0.io();
+            let io = self.0;
             EventContexts {
                 eqc: read_array!(io, $eqc),
                 aeqc: read_array!(io, $aeqc),
@@ -45,14 +45,14 @@ macro_rules! event_contexts {
         }
 
         fn eq_address(&self) -> u64 {
-            let io = self.0.io();
+            let io = self.0;
             let low = io.read($eqc::at(1)).into_raw();
             let high = io.read($eqc::at(2)).into_raw();
             u64::from(high) << 32 | u64::from(low)
         }
 
         fn set_event_contexts(&self, contexts: &EventContexts) {
-            let io = self.0.io();
+            let io = self.0;
             write_array!(io, $eqc, contexts.eqc);
             write_array!(io, $aeqc, contexts.aeqc);
         }
@@ -62,9 +62,15 @@ macro_rules! event_contexts {
 mod pf_ctrl;
 mod vf_ctrl;
 
+pub(crate) use self::{
+    pf_ctrl::PfCtrl,
+    vf_ctrl::VfCtrl, //
+};
+
 use crate::{
     ffi::{
         PfQm,
+        PfWindow,
         V3, //
     },
     regs::{
@@ -73,14 +79,14 @@ use crate::{
         vf_bar, //
     }, //
 };
+use core::ops::Deref;
 use kernel::{
     io::{
         Io,
         Mmio,
         Region, //
     },
-    prelude::*,
-    sync::Arc, //
+    prelude::*, //
 };
 use vfio::io::BarMap;
 
@@ -113,12 +119,12 @@ impl EventContexts {
     }
 }
 
-/// A way to reach the registers of one VF.
-pub(crate) trait Hal: Send + Sync + 'static {
+/// The registers of one VF.
+pub(crate) trait Hal {
     /// The VF's function block.
     fn function(&self) -> Mmio<'_, Region<{ function::SIZE }>>;
 
-    /// Address of the function block, for hisi_qm; good for as long as `self` lives.
+    /// Address of the function block, for hisi_qm; good for as long as the mapping lasts.
     fn function_ptr(&self) -> *mut c_void;
 
     /// Reads the contexts of the event queues.
@@ -159,21 +165,36 @@ impl Mode {
         }
     }
 
-    /// Returns the way to the registers of the VF with the BAR `bar`, which is `function` in the
-    /// tables of `pf`.
+    /// Returns the window of `pf` onto the VF that is `function` in its tables, if the registers
+    /// are there.
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`], and [`EINVAL`] if the PF has no window for the VF.
-    pub(crate) fn connect(
-        self,
-        bar: &Arc<VfBar>,
-        pf: &PfQm,
-        function: u32,
-    ) -> Result<KBox<dyn Hal>> {
-        Ok(match self {
-            Self::VfCtrl => KBox::new(vf_ctrl::VfCtrl::new(bar.clone()), GFP_KERNEL)?,
-            Self::PfCtrl => KBox::new(pf_ctrl::PfCtrl::new(pf, function)?, GFP_KERNEL)?,
-        })
+    /// [`EINVAL`] if the PF has no window for the VF.
+    pub(crate) fn window(self, pf: &PfQm, function: u32) -> Result<Option<PfWindow>> {
+        match self {
+            Self::VfCtrl => Ok(None),
+            Self::PfCtrl => pf.window(function).map(Some),
+        }
+    }
+}
+
+/// The registers of one VF, while it is bound. Dereferences to [`Hal`].
+#[derive(Clone, Copy)]
+pub(crate) enum Registers<'a> {
+    /// See [`Mode::VfCtrl`].
+    VfCtrl(VfCtrl<'a>),
+    /// See [`Mode::PfCtrl`].
+    PfCtrl(PfCtrl<'a>),
+}
+
+impl<'a> Deref for Registers<'a> {
+    type Target = dyn Hal + 'a;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::VfCtrl(registers) => registers,
+            Self::PfCtrl(registers) => registers,
+        }
     }
 }

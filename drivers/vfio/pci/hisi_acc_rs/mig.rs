@@ -30,6 +30,7 @@ use crate::{
     }, //
 };
 use kernel::{
+    device::Bound,
     io::Io,
     pci,
     prelude::*,
@@ -82,19 +83,21 @@ impl Vf {
     }
 
     /// What the VF has. Asks it if that is not known; its mailbox must be nobody else's then.
-    fn identify(&mut self) -> Result<Identity> {
+    fn identify(&mut self, core: &Core<Bound>) -> Result<Identity> {
         if let Some(identity) = self.identity {
             return Ok(identity);
         }
-        let identity = Identity::ask(&self.opened()?.vf)?;
+        let identity = Identity::ask(&self.opened()?.vf.access(core.pdev())?)?;
         self.identity = Some(identity);
         Ok(identity)
     }
 
     /// Remembers that `arc` has failed, and what the hardware says now.
-    fn note(&mut self, arc: MigArc, error: Error) {
+    fn note(&mut self, core: &Core<Bound>, arc: MigArc, error: Error) {
         if let Some(open) = &self.open {
-            self.history.fail(arc, error, Symptoms::of(&open.vf));
+            let vf = open.vf.access(core.pdev()).ok();
+            let symptoms = vf.and_then(|vf| Symptoms::of(&vf));
+            self.history.fail(arc, error, symptoms);
         }
     }
 
@@ -115,12 +118,12 @@ impl Vf {
     }
 
     /// Saves a stopped function for debugfs.
-    pub(crate) fn snapshot(&mut self) -> Result {
+    pub(crate) fn snapshot(&mut self, core: &Core<Bound>) -> Result {
         let identity = self.known()?;
         let data = self
             .opened()?
-            .save_all(&identity)
-            .inspect_err(|e| self.note(MigArc::StopToStopCopy, *e))?;
+            .save_all(core.pdev(), &identity)
+            .inspect_err(|e| self.note(core, MigArc::StopToStopCopy, *e))?;
         let session = Session::saved(&data)?;
         self.history.begin(Role::Save, Origin::Debugfs);
         self.history.end(session);
@@ -151,47 +154,49 @@ impl Migrate for Vf {
 
     const FILE: &'static CStr = c"hisi_acc_vf_mig";
 
-    fn stop(&mut self, _core: &Core) -> Result<(), Failure> {
-        let queues = self.identify().map_err(Failure::Kept)?.queues;
-        self.opened().map_err(Failure::Kept)?.stop(queues)
+    fn stop(&mut self, core: &Core<Bound>) -> Result<(), Failure> {
+        let queues = self.identify(core).map_err(Failure::Kept)?.queues;
+        self.opened()
+            .map_err(Failure::Kept)?
+            .stop(core.pdev(), queues)
     }
 
-    fn start(&mut self, _core: &Core) -> Result<(), Failure> {
+    fn start(&mut self, core: &Core<Bound>) -> Result<(), Failure> {
         let queues = self.known().map_err(Failure::Kept)?.queues;
         let open = self.opened().map_err(Failure::Kept)?;
-        open.start(queues).map_err(Failure::Kept)
+        open.start(core.pdev(), queues).map_err(Failure::Kept)
     }
 
     /// The accelerators are integrated endpoints without a path to one another, so there is
     /// nothing to stop.
-    fn quiesce(&mut self, _core: &Core) -> Result<(), Failure> {
+    fn quiesce(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn unquiesce(&mut self, _core: &Core) -> Result<(), Failure> {
+    fn unquiesce(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn save_head(&mut self, _core: &Core) -> Result<Image> {
+    fn save_head(&mut self, core: &Core<Bound>) -> Result<Image> {
         let identity = self.known()?;
-        self.opened()?.match_data(&identity)
+        self.opened()?.match_data(core.pdev(), &identity)
     }
 
-    fn save(&mut self, _core: &Core, begun: Option<&Data>) -> Result<Data> {
+    fn save(&mut self, core: &Core<Bound>, begun: Option<&Data>) -> Result<Data> {
         let identity = self.known()?;
         let open = self.opened()?;
         match begun {
-            Some(begun) => open.save_rest(begun),
-            None => open.save_all(&identity),
+            Some(begun) => open.save_rest(core.pdev(), begun),
+            None => open.save_all(core.pdev(), &identity),
         }
     }
 
-    fn expected(&mut self, _core: &Core) -> Result<Expected> {
+    fn expected(&mut self, _core: &Core<Bound>) -> Result<Expected> {
         Ok(self.known()?.expected)
     }
 
-    fn load(&mut self, _core: &Core, state: Verified) -> Result {
-        self.opened()?.load(&state)
+    fn load(&mut self, core: &Core<Bound>, state: Verified) -> Result {
+        self.opened()?.load(core.pdev(), &state)
     }
 
     fn reset(&mut self) {
@@ -202,7 +207,7 @@ impl Migrate for Vf {
         }
     }
 
-    fn closed(&mut self) {
+    fn closed(&mut self, _core: &Core<Bound>) {
         self.history.settle();
         self.stopped_by_command = false;
         self.open = None;
@@ -221,8 +226,8 @@ impl Migrate for Vf {
         }
     }
 
-    fn arc_failed(&mut self, arc: MigArc, failure: Failure) {
-        self.note(arc, failure.into());
+    fn arc_failed(&mut self, core: &Core<Bound>, arc: MigArc, failure: Failure) {
+        self.note(core, arc, failure.into());
         self.ended(arc, Err(failure.into()));
         if arc.ends().0 == State::Running && matches!(failure, Failure::Kept(_)) {
             self.history.settle();
@@ -262,13 +267,13 @@ impl Mig {
     /// # Errors
     ///
     /// Those of [`VfBar::new`], and [`ENOMEM`].
-    pub(crate) fn new(pdev: &pci::Device, hw: Hardware) -> impl PinInit<Self, Error> + '_ {
+    pub(crate) fn new(pdev: &pci::Device<Bound>, hw: Hardware) -> impl PinInit<Self, Error> + '_ {
         pin_init::pin_init_scope(move || {
             let bar = Arc::new(VfBar::new(pdev, BAR2)?, GFP_KERNEL)?;
             // Only debugfs needs to know it before the device is opened.
             let mode = Mode::of(&hw.pf);
             let identity = Open::new(pdev, &hw, &bar, mode)
-                .and_then(|open| Identity::ask(&open.vf))
+                .and_then(|open| Identity::ask(&open.vf.access(pdev)?))
                 .ok();
 
             Ok(try_pin_init!(Self {
@@ -292,14 +297,14 @@ impl Mig {
     /// # Errors
     ///
     /// Those of [`Open::new`].
-    pub(crate) fn open(&self, pdev: &pci::Device) -> Result {
+    pub(crate) fn open(&self, pdev: &pci::Device<Bound>) -> Result {
         self.machine.with(|vf| {
             let mode = Mode::of(&vf.hw.pf);
             let open = Open::new(pdev, &vf.hw, &self.bar, mode)?;
             self.in_pf.store(mode == Mode::PfCtrl, Relaxed);
             vf.history.forget();
             if vf.identity.is_none() {
-                vf.identity = Identity::ask(&open.vf).ok();
+                vf.identity = Identity::ask(&open.vf.access(pdev)?).ok();
             }
             vf.open = Some(open);
             Ok(())
@@ -311,10 +316,12 @@ impl Mig {
     /// The reset takes the queues of the function. Whether it also changes `VF_STATE` is not known
     /// of all hardware: the guest's driver does not when the guest reboots. A register that still
     /// said that the function is set up would have doorbells rung of queues that are not there.
-    pub(crate) fn reset_done(&self) {
-        if !self.hw.pf.is_stopped() {
-            let not_ready = VF_STATE::zeroed().with_not_ready(true);
-            self.bar.io().write_reg(not_ready);
+    pub(crate) fn reset_done(&self, pdev: &pci::Device<Bound>) {
+        if self.hw.pf.is_stopped() {
+            return;
+        }
+        if let Ok(registers) = self.bar.vf_registers(pdev) {
+            registers.write_reg(VF_STATE::zeroed().with_not_ready(true));
         }
     }
 

@@ -4,6 +4,7 @@
 
 use crate::{
     ffi::{
+        BoundVfQm,
         VfQm,
         V3, //
     },
@@ -32,6 +33,7 @@ use crate::{
 };
 use kernel::{
     dev_err,
+    device::Bound,
     io::Io,
     pci,
     prelude::*,
@@ -53,8 +55,8 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// [`EIO`] if the PF is stopped, and those of [`VfQm::queues`].
-    pub(crate) fn ask(vf: &VfQm) -> Result<Self> {
+    /// [`EIO`] if the PF is stopped, and those of [`BoundVfQm::queues`].
+    pub(crate) fn ask(vf: &BoundVfQm<'_>) -> Result<Self> {
         let hw = vf.hw();
         if hw.pf.is_stopped() {
             return Err(EIO);
@@ -95,28 +97,28 @@ impl Open {
     ///
     /// # Errors
     ///
-    /// Those of [`Mode::connect`] and of [`VfQm::new`].
+    /// Those of [`Mode::window`] and of [`VfQm::new`].
     pub(crate) fn new(
-        pdev: &pci::Device,
+        pdev: &pci::Device<Bound>,
         hw: &Hardware,
         bar: &Arc<VfBar>,
         mode: Mode,
     ) -> Result<Self> {
-        let hal = mode.connect(bar, &hw.pf, hw.function)?;
+        let window = mode.window(&hw.pf, hw.function)?;
         Ok(Self {
-            vf: VfQm::new(pdev, hw, hal, bar.clone())?,
+            vf: VfQm::new(pdev, hw, window, bar.clone())?,
             mode,
             loaded: None,
         })
     }
 
-    /// Checks that the registers can be accessed, and are where they were when the device was
-    /// opened.
+    /// Accesses the VF, which is `pdev`, if its registers can be accessed and are where they were
+    /// when the device was opened.
     ///
     /// # Errors
     ///
     /// [`EIO`] if the PF is stopped, or if the registers have moved.
-    pub(crate) fn check_access(&self) -> Result {
+    pub(crate) fn access<'a>(&'a self, pdev: &'a pci::Device<Bound>) -> Result<BoundVfQm<'a>> {
         let hw = self.vf.hw();
         if hw.pf.is_stopped() {
             return Err(EIO);
@@ -129,17 +131,21 @@ impl Open {
             );
             return Err(EIO);
         }
-        Ok(())
+        self.vf.access(pdev)
     }
 
     /// Stops the function: it finishes what it has begun, and writes its contexts to memory.
-    pub(crate) fn stop(&mut self, queues: Queues) -> Result<(), Failure> {
-        self.check_access().map_err(Failure::Kept)?;
-        let paused = self.vf.pause(queues).map_err(|e| match e {
+    pub(crate) fn stop(
+        &mut self,
+        pdev: &pci::Device<Bound>,
+        queues: Queues,
+    ) -> Result<(), Failure> {
+        let vf = self.access(pdev).map_err(Failure::Kept)?;
+        let paused = vf.pause(queues).map_err(|e| match e {
             PauseError::Runs(e) => Failure::Kept(e),
             PauseError::Unknown(e) => Failure::Broken(e),
         })?;
-        let settled = self.vf.settle();
+        let settled = vf.settle();
         // From here on nothing starts the function but what follows.
         match settled {
             Ok(()) => paused.commit(),
@@ -162,21 +168,22 @@ impl Open {
     ///
     /// Before and while the PF is reset nothing is started: the reset takes the queues of the
     /// function, and the guest's driver makes them anew when the PF's driver tells it.
-    pub(crate) fn start(&mut self, queues: Queues) -> Result {
-        let hw = *self.vf.hw();
+    pub(crate) fn start(&mut self, pdev: &pci::Device<Bound>, queues: Queues) -> Result {
+        let vf = self.vf.access(pdev)?;
+        let hw = vf.hw();
         if hw.pf.is_stopped() {
             return Ok(());
         }
         match self.loaded {
             Some(Loaded::Nothing) => {}
             Some(Loaded::Driver(events)) => {
-                self.vf.restart_queues(queues)?;
-                self.vf.ring_event_queues(&events)?;
+                vf.restart_queues(queues)?;
+                vf.ring_event_queues(&events)?;
             }
             None => {
-                if self.vf.is_set_up() && !hw.pf.reset_is_due(hw.engine) {
-                    self.vf.enable_messages();
-                    self.vf.restart_queues(queues)?;
+                if vf.is_set_up() && !hw.pf.reset_is_due(hw.engine) {
+                    vf.enable_messages();
+                    vf.restart_queues(queues)?;
                 }
             }
         }
@@ -188,13 +195,13 @@ impl Open {
     ///
     /// # Errors
     ///
-    /// Those of [`Open::check_access`] and of [`VfQm::load`]. The function is in no state that it
+    /// Those of [`Open::access`] and of [`BoundVfQm::load`]. The function is in no state that it
     /// could run from.
-    pub(crate) fn load(&mut self, state: &Verified) -> Result {
-        self.check_access()?;
-        let hw = *self.vf.hw();
+    pub(crate) fn load(&mut self, pdev: &pci::Device<Bound>, state: &Verified) -> Result {
+        let vf = self.access(pdev)?;
+        let hw = vf.hw();
         let reset_is_due = hw.pf.reset_is_due(hw.engine);
-        self.vf.load(state)?;
+        vf.load(state)?;
         self.loaded = Some(match state {
             Verified::Driver(state) if !reset_is_due => Loaded::Driver(state.events),
             Verified::Driver(_) | Verified::NoDriver => Loaded::Nothing,
@@ -232,15 +239,19 @@ impl Open {
     ///
     /// # Errors
     ///
-    /// Those of [`Open::check_access`], and [`EBUSY`] if the PF reports an error or does not take a
+    /// Those of [`Open::access`], and [`EBUSY`] if the PF reports an error or does not take a
     /// message of the function.
-    pub(crate) fn match_data(&self, identity: &Identity) -> Result<Image> {
-        self.check_access()?;
-        self.vf.hw().pf.wait_for_no_error()?;
-        self.vf.wait_for_messages_to_pf()?;
+    pub(crate) fn match_data(
+        &self,
+        pdev: &pci::Device<Bound>,
+        identity: &Identity,
+    ) -> Result<Image> {
+        let vf = self.access(pdev)?;
+        vf.hw().pf.wait_for_no_error()?;
+        vf.wait_for_messages_to_pf()?;
         Ok(Self::header(
             identity,
-            if self.vf.driver_ready() {
+            if vf.driver_ready() {
                 Promise::State
             } else {
                 Promise::Nothing
@@ -251,10 +262,10 @@ impl Open {
     /// Returns all data of a stopped function, of which the match data have been sent: with the rest
     /// if there is one or it was promised. A rest without queues is that of a function without
     /// driver.
-    pub(crate) fn save_rest(&self, begun: &Data) -> Result<Data> {
-        self.check_access()?;
+    pub(crate) fn save_rest(&self, pdev: &pci::Device<Bound>, begun: &Data) -> Result<Data> {
+        let vf = self.access(pdev)?;
         let mut image = *begun.image();
-        let ready = self.vf.save(&mut image)?;
+        let ready = vf.save(&mut image)?;
         Ok(if ready || image.promises_state() {
             Data::whole(image)
         } else {
@@ -263,10 +274,10 @@ impl Open {
     }
 
     /// Returns all data of a stopped function; those of one without driver are the match data.
-    pub(crate) fn save_all(&self, identity: &Identity) -> Result<Data> {
-        self.check_access()?;
+    pub(crate) fn save_all(&self, pdev: &pci::Device<Bound>, identity: &Identity) -> Result<Data> {
+        let vf = self.access(pdev)?;
         let mut image = Self::header(identity, Promise::State);
-        Ok(if self.vf.save(&mut image)? {
+        Ok(if vf.save(&mut image)? {
             Data::whole(image)
         } else {
             Self::without_driver(identity)
@@ -280,15 +291,15 @@ impl Open {
         Data::head(image, wire::MATCH_SIZE)
     }
 
-    /// Returns what the function's data would be now, but for the tables of its queues: their
-    /// addresses cannot be had without a command.
-    pub(crate) fn peek(&self, identity: &Identity) -> Data {
-        if !self.vf.driver_ready() {
+    /// Returns what the data of the function `vf` would be now, but for the tables of its queues:
+    /// their addresses cannot be had without a command.
+    pub(crate) fn peek(vf: &BoundVfQm<'_>, identity: &Identity) -> Data {
+        if !vf.driver_ready() {
             return Self::without_driver(identity);
         }
         let mut image = Self::header(identity, Promise::State);
-        self.vf.read_registers(&mut image);
-        image.ifc_int_set.set(self.vf.messages_to_pf());
+        vf.read_registers(&mut image);
+        image.ifc_int_set.set(vf.messages_to_pf());
         Data::whole(image)
     }
 }

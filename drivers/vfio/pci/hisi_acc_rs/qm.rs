@@ -8,9 +8,9 @@ mod image;
 use crate::{
     engine::Engine,
     ffi::{
+        BoundVfQm,
         Command,
-        PfQm,
-        VfQm, //
+        PfQm, //
     },
     hal::EventContexts,
     regs::{
@@ -98,7 +98,7 @@ pub(crate) enum SettleError {
 /// What is started starts from its contexts in memory, so they are written back first.
 #[must_use = "the function runs again when this is dropped"]
 pub(crate) struct PausedQm<'a> {
-    vf: &'a VfQm,
+    vf: BoundVfQm<'a>,
     queues: Queues,
     committed: bool,
 }
@@ -172,17 +172,17 @@ impl PfQm {
     }
 }
 
-impl VfQm {
+impl<'a> BoundVfQm<'a> {
     /// Whether the guest's driver has set the function up.
     pub(crate) fn driver_ready(&self) -> bool {
         !self.hal().function().read(VF_STATE).not_ready()
     }
 
     /// Pauses the function: no requests are fetched, and those in flight finish.
-    pub(crate) fn pause(&self, queues: Queues) -> Result<PausedQm<'_>, PauseError> {
+    pub(crate) fn pause(&self, queues: Queues) -> Result<PausedQm<'a>, PauseError> {
         match self.mailbox(Command::Pause, 0) {
             Ok(()) => Ok(PausedQm {
-                vf: self,
+                vf: *self,
                 queues,
                 committed: false,
             }),
@@ -262,8 +262,8 @@ impl VfQm {
         self.driver_ready() && self.hal().eq_address() != 0
     }
 
-    /// Starts a function that [`VfQm::pause`] has paused and whose queue contexts may not be in
-    /// memory yet.
+    /// Starts a function that [`BoundVfQm::pause`] has paused and whose queue contexts may not be
+    /// in memory yet.
     fn restart_paused(&self, queues: Queues) -> Result {
         if self.is_set_up() {
             self.write_back()?;
@@ -304,7 +304,7 @@ impl VfQm {
     ///
     /// The window of hardware V4 has no such doorbell, so it is the one in the VF's own BAR.
     pub(crate) fn ring_event_queues(&self, events: &EventContexts) -> Result {
-        let io = self.bar().io();
+        let io = self.bar();
         let bell = EVENT_DOORBELL::zeroed();
         io.try_write_reg(
             bell.with_const_command::<2>()
@@ -329,7 +329,7 @@ impl VfQm {
     ///
     /// # Errors
     ///
-    /// Those of [`VfQm::mailbox_answers`], and [`EBUSY`] if a command does not end.
+    /// Those of [`BoundVfQm::mailbox_answers`], and [`EBUSY`] if a command does not end.
     pub(crate) fn mailbox_ready(&self) -> Result {
         let io = self.hal().function();
         let mailbox = read_poll_timeout(
@@ -349,7 +349,7 @@ impl VfQm {
     ///
     /// # Errors
     ///
-    /// Those of [`VfQm::mailbox_read`].
+    /// Those of [`BoundVfQm::mailbox_read`].
     pub(crate) fn queues(&self) -> Result<Queues> {
         Ok(Queues::from_vft(self.mailbox_read(Command::Vft)?))
     }

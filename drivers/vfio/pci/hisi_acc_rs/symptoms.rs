@@ -4,7 +4,7 @@
 //! nothing.
 
 use crate::{
-    ffi::VfQm,
+    ffi::BoundVfQm,
     regs::{
         function::{
             CACHE_WB_DONE,
@@ -36,7 +36,7 @@ pub(crate) struct Symptoms {
 
 impl Symptoms {
     /// Reads the registers of the function `vf`, unless the PF is stopped.
-    pub(crate) fn of(vf: &VfQm) -> Option<Self> {
+    pub(crate) fn of(vf: &BoundVfQm<'_>) -> Option<Self> {
         let hw = vf.hw();
         if hw.pf.is_stopped() {
             return None;

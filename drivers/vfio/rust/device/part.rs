@@ -5,11 +5,27 @@
 //! C header: `include/linux/vfio_pci_core.h`
 
 use super::raw_device;
-use crate::bindings;
 #[cfg(CONFIG_KUNIT = "y")]
 use crate::migration;
+use crate::{
+    bindings,
+    io::BarMap, //
+};
+use core::{
+    marker::PhantomData,
+    ops::Deref, //
+};
 use kernel::{
+    device::{
+        Bound,
+        DeviceContext,
+        Normal, //
+    },
     error::to_result,
+    io::{
+        Mmio,
+        Region, //
+    },
     pci,
     prelude::*,
     types::{
@@ -20,14 +36,30 @@ use kernel::{
 
 /// The core's part of a device, whatever the driver.
 ///
+/// In the context [`Bound`] it proves that the function is bound to the driver. Callbacks that are
+/// called only then get it so.
+///
 /// # Invariants
 ///
-/// Outside of unit tests, it is the first field of a [`Device`](super::Device), which has been
-/// initialised and keeps the PCI function.
+/// - Outside of unit tests, it is the first field of a [`Device`](super::Device), which has been
+///   initialised and keeps the PCI function.
+/// - A reference to a `Core<Bound>` exists only while the function is bound to the driver.
 #[repr(transparent)]
-pub struct Core(Opaque<bindings::vfio_pci_core_device>);
+pub struct Core<Ctx: DeviceContext = Normal>(
+    Opaque<bindings::vfio_pci_core_device>,
+    PhantomData<Ctx>,
+);
 
-impl Core {
+impl Deref for Core<Bound> {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        // SAFETY: The layout does not depend on the context.
+        unsafe { &*core::ptr::from_ref(self).cast() }
+    }
+}
+
+impl<Ctx: DeviceContext> Core<Ctx> {
     pub(crate) fn as_ptr(&self) -> *mut bindings::vfio_pci_core_device {
         self.0.get()
     }
@@ -37,12 +69,14 @@ impl Core {
     }
 
     /// The PCI function behind the device.
-    pub fn pdev(&self) -> &pci::Device {
-        // SAFETY: by the type invariants the pointer is set and its target kept; `pci::Device` is
-        // a transparent wrapper.
+    pub fn pdev(&self) -> &pci::Device<Ctx> {
+        // SAFETY: By the type invariants the pointer is set and its target kept, and bound where
+        // the context says so; `pci::Device` is a transparent wrapper.
         unsafe { &*(*self.as_ptr()).pdev.cast() }
     }
+}
 
+impl Core {
     /// Whether the user of the open device has asked for the second version of the precopy info,
     /// in which [`PrecopyInfo::reinit`](crate::data_file::PrecopyInfo::reinit) is reported.
     ///
@@ -52,7 +86,9 @@ impl Core {
         // change at any time; a volatile read has either value.
         unsafe { (&raw const (*self.vdev()).precopy_info_v2).read_volatile() != 0 }
     }
+}
 
+impl Core<Bound> {
     /// Keeps the function out of runtime suspend, or returns `None` if it sleeps.
     pub fn awake(&self) -> Option<Awake<'_>> {
         // SAFETY: `pdev` is a valid device.
@@ -66,6 +102,7 @@ impl Core {
     }
 
     /// Has the function's memory answer, also where the user has turned it off; a VF's always does.
+    /// [`Memory::registers`] gives the registers.
     ///
     /// A page fault on the device's memory and a reset wait until this is dropped, so it is for a
     /// few accesses, and a second one by the same thread would wait for ever.
@@ -86,7 +123,7 @@ impl Core {
 }
 
 #[cfg(CONFIG_KUNIT = "y")]
-impl Core {
+impl Core<Bound> {
     /// For unit tests: a part that offers `features` and has no PCI function. Only the way from
     /// one state to another can be asked for.
     pub(crate) fn bare(features: migration::Features) -> Result<KBox<Self>> {
@@ -105,9 +142,23 @@ impl Core {
 
 /// The function's memory answers while this exists, see [`Core::memory`].
 pub struct Memory<'a> {
-    core: &'a Core,
+    core: &'a Core<Bound>,
     command: u16,
     _not_send: NotThreadSafe,
+}
+
+impl Memory<'_> {
+    /// Returns the registers in `bar`.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if `bar` is of another function.
+    pub fn registers<'a, const SIZE: usize>(
+        &'a self,
+        bar: &'a BarMap<SIZE>,
+    ) -> Result<Mmio<'a, Region<SIZE>>> {
+        bar.registers(self.core.pdev())
+    }
 }
 
 impl Drop for Memory<'_> {
@@ -119,7 +170,7 @@ impl Drop for Memory<'_> {
 
 /// The function stays awake while this exists.
 pub struct Awake<'a> {
-    pdev: &'a pci::Device,
+    pdev: &'a pci::Device<Bound>,
     held: bool,
 }
 

@@ -11,6 +11,7 @@ use super::{
     Device,
     Operations, //
 };
+use kernel::device::Bound;
 
 /// Number of regions that are BARs; their indices are below it.
 const BARS: u32 = 6;
@@ -18,7 +19,7 @@ const BARS: u32 = 6;
 /// What the core has as the BAR of the MSI-X table of a device without MSI-X.
 const NO_MSIX_BAR: u8 = 0xff;
 
-impl<T: Operations> Device<T> {
+impl<T: Operations> Device<T, Bound> {
     /// The BAR and the bytes of it that the user may reach, if region `index` hides a tail.
     pub(super) fn tail(&self, index: u32) -> Option<(usize, u64)> {
         let limit = T::visible(self, index).filter(|_| index < BARS)?;

@@ -18,7 +18,10 @@ use crate::{
 };
 use core::marker::PhantomData;
 use kernel::{
-    device,
+    device::{
+        self,
+        Bound, //
+    },
     error::to_result,
     page::PAGE_SIZE,
     pci,
@@ -26,6 +29,10 @@ use kernel::{
 };
 
 /// The callbacks, `struct vfio_device_ops`.
+///
+/// The core calls `init` while the driver probes the function. It calls those of users only while
+/// the device is registered: `vfio_pci_core_unregister_device()` waits for the last user, and
+/// `remove` calls it while the function is still bound. `release` alone can be called later.
 pub(super) struct VTable<T: Operations>(PhantomData<T>);
 
 impl<T: Operations> VTable<T> {
@@ -67,8 +74,8 @@ impl<T: Operations> VTable<T> {
         let this = vdev.cast::<Device<T>>();
 
         // SAFETY: by the safety requirements `dev` is a valid, bound device.
-        let dev = unsafe { device::Device::<device::Bound>::from_raw((*vdev).dev) };
-        let pdev = match <&pci::Device<device::Bound>>::try_from(dev) {
+        let dev = unsafe { device::Device::<Bound>::from_raw((*vdev).dev) };
+        let pdev = match <&pci::Device<Bound>>::try_from(dev) {
             Ok(pdev) => pdev,
             Err(e) => return e.to_errno(),
         };
@@ -122,8 +129,8 @@ impl<T: Operations> VTable<T> {
     ///
     /// `vdev` must be embedded in a registered [`Device<T>`].
     unsafe extern "C" fn open(vdev: *mut bindings::vfio_device) -> c_int {
-        // SAFETY: by the safety requirements.
-        let dev = unsafe { Device::<T>::from_raw(vdev) };
+        // SAFETY: By the safety requirements; a registered device's function is bound.
+        let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
         // SAFETY: the core opens a device once.
         if let Err(e) = to_result(unsafe { bindings::vfio_pci_core_enable(dev.core.as_ptr()) }) {
@@ -146,11 +153,11 @@ impl<T: Operations> VTable<T> {
     ///
     /// `vdev` must be embedded in an open [`Device<T>`].
     unsafe extern "C" fn close(vdev: *mut bindings::vfio_device) {
-        // SAFETY: by the safety requirements.
-        let dev = unsafe { Device::<T>::from_raw(vdev) };
+        // SAFETY: By the safety requirements; a registered device's function is bound.
+        let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
         if let Some(migration) = dev.migration() {
-            migration.closed();
+            migration.closed(dev.core());
         }
         T::close(dev);
         // SAFETY: the device was opened.
@@ -165,8 +172,8 @@ impl<T: Operations> VTable<T> {
         cmd: c_uint,
         arg: c_ulong,
     ) -> c_long {
-        // SAFETY: by the safety requirements.
-        let dev = unsafe { Device::<T>::from_raw(vdev) };
+        // SAFETY: By the safety requirements; a registered device's function is bound.
+        let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
         if cmd == bindings::VFIO_RUST_IOCTL_IOEVENTFD && !dev.tails_are_excluded() {
             return EINVAL.to_errno() as c_long;
@@ -184,8 +191,8 @@ impl<T: Operations> VTable<T> {
         info: *mut bindings::vfio_region_info,
         caps: *mut bindings::vfio_info_cap,
     ) -> c_int {
-        // SAFETY: by the safety requirements.
-        let dev = unsafe { Device::<T>::from_raw(vdev) };
+        // SAFETY: By the safety requirements; a registered device's function is bound.
+        let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
         // SAFETY: The arguments are passed on as they came.
         let ret = unsafe { bindings::vfio_pci_ioctl_get_region_info(vdev, info, caps) };
@@ -213,7 +220,7 @@ impl<T: Operations> VTable<T> {
     ///
     /// `pos` must be valid for a read.
     unsafe fn clip(
-        dev: &Device<T>,
+        dev: &Device<T, Bound>,
         count: usize,
         pos: *const kernel::bindings::loff_t,
     ) -> Result<usize> {
@@ -234,8 +241,8 @@ impl<T: Operations> VTable<T> {
         count: usize,
         pos: *mut kernel::bindings::loff_t,
     ) -> isize {
-        // SAFETY: by the safety requirements.
-        match unsafe { Self::clip(Device::<T>::from_raw(vdev), count, pos) } {
+        // SAFETY: By the safety requirements; a registered device's function is bound.
+        match unsafe { Self::clip(Device::<T, Bound>::from_raw(vdev), count, pos) } {
             // SAFETY: the arguments are passed on as they came, but for a smaller length.
             Ok(count) => unsafe { bindings::vfio_pci_core_read(vdev, buf, count, pos) },
             Err(e) => e.to_errno() as isize,
@@ -251,8 +258,8 @@ impl<T: Operations> VTable<T> {
         count: usize,
         pos: *mut kernel::bindings::loff_t,
     ) -> isize {
-        // SAFETY: by the safety requirements.
-        match unsafe { Self::clip(Device::<T>::from_raw(vdev), count, pos) } {
+        // SAFETY: By the safety requirements; a registered device's function is bound.
+        match unsafe { Self::clip(Device::<T, Bound>::from_raw(vdev), count, pos) } {
             // SAFETY: the arguments are passed on as they came, but for a smaller length.
             Ok(count) => unsafe { bindings::vfio_pci_core_write(vdev, buf, count, pos) },
             Err(e) => e.to_errno() as isize,
@@ -266,8 +273,8 @@ impl<T: Operations> VTable<T> {
         vdev: *mut bindings::vfio_device,
         vma: *mut kernel::bindings::vm_area_struct,
     ) -> c_int {
-        // SAFETY: by the safety requirements.
-        let dev = unsafe { Device::<T>::from_raw(vdev) };
+        // SAFETY: By the safety requirements; a registered device's function is bound.
+        let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
         // SAFETY: by the safety requirements; the mapping is being set up and does not change.
         let (start, end, pgoff) = unsafe {

@@ -43,6 +43,7 @@ use core::ops::{
     DerefMut, //
 };
 use kernel::{
+    device::Bound,
     fs::File,
     prelude::*,
     sync::{
@@ -138,8 +139,8 @@ impl<M: Migrate> Inner<M> {
 
     /// Called when `arc` has failed.
     #[cold]
-    fn fail(&mut self, arc: MigArc, failure: Failure) -> Error {
-        self.driver.arc_failed(arc, failure);
+    fn fail(&mut self, core: &Core<Bound>, arc: MigArc, failure: Failure) -> Error {
+        self.driver.arc_failed(core, arc, failure);
         if let Failure::Broken(error) = failure {
             self.enter(Doing::Failed(arc, error));
         }
@@ -185,7 +186,7 @@ impl<M: Migrate> Owner<'_, M> {
     /// no path, and the errors of the driver. The device is in the last state that it reached,
     /// except that it leaves a P2P state for the one that the walk began in if the target is no
     /// P2P state.
-    pub fn go(&mut self, core: &Core, target: State) -> Result {
+    pub fn go(&mut self, core: &Core<Bound>, target: State) -> Result {
         match self.walk_to(core, target)? {
             Walk::Reached(_) => Ok(()),
             Walk::InReset => Err(EBUSY),
@@ -193,7 +194,7 @@ impl<M: Migrate> Owner<'_, M> {
     }
 
     /// As [`Owner::go`], but a walk that a reset is in the way of is no failure.
-    fn walk_to(&mut self, core: &Core, target: State) -> Result<Walk> {
+    fn walk_to(&mut self, core: &Core<Bound>, target: State) -> Result<Walk> {
         // The last state on the walk in which the device ran without restriction.
         let mut unrestricted = None;
         let mut file = None;
@@ -229,18 +230,18 @@ impl<M: Migrate> Owner<'_, M> {
     /// Walks `arc`. A failure leaves the device in its state, or in [`State::Error`].
     ///
     /// Returns the data file, if the arc makes one.
-    fn walk(&mut self, core: &Core, arc: MigArc) -> Result<Option<ARef<File>>> {
+    fn walk(&mut self, core: &Core<Bound>, arc: MigArc) -> Result<Option<ARef<File>>> {
         self.inner.driver.arc_begins(arc);
         match self.try_walk(core, arc) {
             Ok(file) => {
                 self.inner.driver.arc_walked(arc);
                 Ok(file)
             }
-            Err(failure) => Err(self.inner.fail(arc, failure)),
+            Err(failure) => Err(self.inner.fail(core, arc, failure)),
         }
     }
 
-    fn try_walk(&mut self, core: &Core, arc: MigArc) -> Result<Option<ARef<File>>, Failure> {
+    fn try_walk(&mut self, core: &Core<Bound>, arc: MigArc) -> Result<Option<ARef<File>>, Failure> {
         let Inner { driver, doing } = &mut *self.inner;
         let (next, file) = match arc {
             MigArc::RunningToRunningP2p => {
@@ -320,7 +321,7 @@ impl<M: Migrate> Owner<'_, M> {
     /// Makes the file of a new session.
     fn begin_saving(
         driver: &mut M,
-        core: &Core,
+        core: &Core<Bound>,
         session: Result<Source<M>>,
     ) -> Result<(Source<M>, ARef<File>), Failure> {
         let session = session.map_err(Failure::Kept)?;
@@ -330,7 +331,7 @@ impl<M: Migrate> Owner<'_, M> {
     }
 
     /// Makes the session and the file of [`State::Resuming`].
-    fn begin_resuming(driver: &mut M, core: &Core) -> Result<(Sink<M>, ARef<File>)> {
+    fn begin_resuming(driver: &mut M, core: &Core<Bound>) -> Result<(Sink<M>, ARef<File>)> {
         let session = Resuming::new(driver.expected(core)?)?;
         let file = data_file::sink(M::FILE, session.clone())?;
         driver.session_begun(Role::Resume);
@@ -338,7 +339,7 @@ impl<M: Migrate> Owner<'_, M> {
     }
 
     /// Stops the device and completes the session that has begun before.
-    fn stop_and_copy(&mut self, core: &Core) -> Result<Doing<M>, Failure> {
+    fn stop_and_copy(&mut self, core: &Core<Bound>) -> Result<Doing<M>, Failure> {
         let Inner { driver, doing } = &mut *self.inner;
         let session = doing.begun()?;
         driver.stop(core)?;
@@ -366,7 +367,7 @@ impl<M: Migrate> Owner<'_, M> {
     ///
     /// [`EINVAL`] if the device is not in [`State::Stop`], [`EBUSY`] if the function is being
     /// reset. Those of [`Migrate::load`]; the device is in [`State::Error`] then.
-    pub fn load(&mut self, core: &Core, state: VerifiedOf<M>) -> Result {
+    pub fn load(&mut self, core: &Core<Bound>, state: VerifiedOf<M>) -> Result {
         self.machine.inner.apply_reset(self.inner);
         if self.state() != State::Stop {
             return Err(EINVAL);
@@ -377,7 +378,7 @@ impl<M: Migrate> Owner<'_, M> {
         let loaded = self.inner.driver.load(core, state);
         loaded.map_err(|error| {
             self.inner
-                .fail(MigArc::ResumingToStop, Failure::Broken(error))
+                .fail(core, MigArc::ResumingToStop, Failure::Broken(error))
         })
     }
 
@@ -388,7 +389,7 @@ impl<M: Migrate> Owner<'_, M> {
     /// The uAPI allows only the original state or one on the path to the target, so there is no
     /// way back where the walk has passed no such state.
     #[cold]
-    fn turn_back(&mut self, core: &Core, unrestricted: Option<State>, target: State) {
+    fn turn_back(&mut self, core: &Core<Bound>, unrestricted: Option<State>, target: State) {
         if self.machine.in_reset() || matches!(target, State::RunningP2p | State::PreCopyP2p) {
             return;
         }
@@ -484,7 +485,7 @@ impl<M: Migrate> Migration for Machine<M> {
 
     /// Waits for the end of a reset, instead of failing because of it: after an error QEMU asks for
     /// a reset, which the kernel refuses while another one is under way, and ends the VM.
-    fn set_state(&self, core: &Core, target: State) -> Result<Option<ARef<File>>> {
+    fn set_state(&self, core: &Core<Bound>, target: State) -> Result<Option<ARef<File>>> {
         loop {
             match self.with(|owner| owner.walk_to(core, target))? {
                 Walk::Reached(file) => return Ok(file),
@@ -498,14 +499,14 @@ impl<M: Migrate> Migration for Machine<M> {
         self.with(|owner| owner.state())
     }
 
-    fn data_size(&self) -> Result<usize> {
+    fn data_size(&self, _core: &Core<Bound>) -> Result<usize> {
         Ok(size_of::<ImageOf<M>>())
     }
 
-    fn closed(&self) {
+    fn closed(&self, core: &Core<Bound>) {
         self.with(|owner| {
             owner.inner.enter(Doing::Running);
-            owner.inner.driver.closed();
+            owner.inner.driver.closed(core);
         });
     }
 

@@ -12,7 +12,10 @@ use super::{
     MigArc, //
 };
 use crate::device::Core;
-use kernel::prelude::*;
+use kernel::{
+    device::Bound,
+    prelude::*, //
+};
 
 /// The image of a device, see [`Expect::Image`].
 pub(super) type ImageOf<M> = <<M as Migrate>::Expected as Expect>::Image;
@@ -64,27 +67,27 @@ pub trait Migrate: Send + Unpin + 'static {
     const FILE: &'static CStr = c"vfio_mig";
 
     /// Stops the device: what it has begun is finished, and it does nothing any more.
-    fn stop(&mut self, core: &Core) -> Result<(), Failure>;
+    fn stop(&mut self, core: &Core<Bound>) -> Result<(), Failure>;
 
     /// Starts the stopped device; quiet, if there is [`Migrate::quiesce`].
-    fn start(&mut self, _core: &Core) -> Result<(), Failure> {
+    fn start(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
         Ok(())
     }
 
     /// Has the device access no other device any more. A driver that has this offers the P2P
     /// states, and must have [`Migrate::unquiesce`] as well.
-    fn quiesce(&mut self, _core: &Core) -> Result<(), Failure> {
+    fn quiesce(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
         Ok(())
     }
 
     /// Undoes [`Migrate::quiesce`].
-    fn unquiesce(&mut self, _core: &Core) -> Result<(), Failure> {
+    fn unquiesce(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
         Ok(())
     }
 
     /// What can be said of the running device: the first [`Expect::HEAD`] bytes of its image. A
     /// driver that has this offers pre-copy.
-    fn save_head(&mut self, _core: &Core) -> Result<ImageOf<Self>> {
+    fn save_head(&mut self, _core: &Core<Bound>) -> Result<ImageOf<Self>> {
         Err(EOPNOTSUPP)
     }
 
@@ -92,18 +95,18 @@ pub trait Migrate: Send + Unpin + 'static {
     /// the same bytes.
     fn save(
         &mut self,
-        core: &Core,
+        core: &Core<Bound>,
         begun: Option<&Data<ImageOf<Self>>>,
     ) -> Result<Data<ImageOf<Self>>>;
 
     /// What the stopped device expects of the data that are to come.
-    fn expected(&mut self, core: &Core) -> Result<Self::Expected>;
+    fn expected(&mut self, core: &Core<Bound>) -> Result<Self::Expected>;
 
     /// Loads a state into the stopped device. If this fails, nobody knows what it has of it: it is
     /// in [`State::Error`] then.
     ///
     /// [`State::Error`]: super::State::Error
-    fn load(&mut self, core: &Core, state: VerifiedOf<Self>) -> Result;
+    fn load(&mut self, core: &Core<Bound>, state: VerifiedOf<Self>) -> Result;
 
     /// Called after the device was reset, as soon as no other callback runs. Must not access the
     /// function, as the next reset may have begun; [`Operations::reset_done`] can.
@@ -113,7 +116,7 @@ pub trait Migrate: Send + Unpin + 'static {
 
     /// Called when the device's last user has closed it, after the end of its session. Must not
     /// access the function.
-    fn closed(&mut self) {}
+    fn closed(&mut self, _core: &Core<Bound>) {}
 
     /// `arc` is about to be walked.
     fn arc_begins(&mut self, _arc: MigArc) {}
@@ -122,7 +125,7 @@ pub trait Migrate: Send + Unpin + 'static {
     fn arc_walked(&mut self, _arc: MigArc) {}
 
     /// `arc` was not walked. A session that ends by [`Failure::Broken`] has not ended yet.
-    fn arc_failed(&mut self, _arc: MigArc, _failure: Failure) {}
+    fn arc_failed(&mut self, _core: &Core<Bound>, _arc: MigArc, _failure: Failure) {}
 
     /// A session has begun, on the arc that is being walked. There is one at a time.
     fn session_begun(&mut self, _role: Role) {}

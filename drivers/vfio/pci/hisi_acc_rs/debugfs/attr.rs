@@ -20,6 +20,7 @@ use crate::{
     reject::Reject, //
 };
 use kernel::{
+    device::Bound,
     fmt,
     prelude::*,
     seq_file::SeqFile,
@@ -69,10 +70,11 @@ fn yes_no(value: bool) -> &'static str {
 }
 
 /// Whether the guest's driver has set the function up, if the function can be asked now.
-fn driver_ready(dev: &Device<HisiAcc>, mig: &Mig, open: &Open) -> Option<bool> {
+fn driver_ready(dev: &Device<HisiAcc, Bound>, mig: &Mig, open: &Open) -> Option<bool> {
     let _awake = dev.core().awake()?;
     let accessible = !mig.machine.in_reset() && !open.vf.hw().pf.is_stopped();
-    accessible.then(|| open.vf.driver_ready())
+    let vf = open.vf.access(dev.pdev()).ok()?;
+    accessible.then(|| vf.driver_ready())
 }
 
 /// `identity` is what the VF has, as far as that is known; nothing while it is closed.
@@ -144,7 +146,7 @@ impl File for Attr {
 
     const NAME: &'static CStr = c"attr";
 
-    fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
+    fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
         let mig = dev.mig().ok_or(ENODEV)?;
         // All of it is of one moment.
         mig.machine.with(|owner| {

@@ -5,6 +5,7 @@
 use super::with_registers;
 use crate::device::HisiAcc;
 use kernel::{
+    device::Bound,
     prelude::*,
     seq_file::SeqFile,
     seq_print, //
@@ -23,8 +24,8 @@ impl File for CmdState {
 
     const NAME: &'static CStr = c"cmd_state";
 
-    fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
-        with_registers(dev, |_, open| open.vf.mailbox_ready())?;
+    fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
+        with_registers(dev, |_, vf| vf.mailbox_ready())?;
         seq_print!(m, "mailbox cmd channel ready!\n");
         Ok(())
     }

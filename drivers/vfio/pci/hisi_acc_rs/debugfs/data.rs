@@ -9,6 +9,7 @@ use crate::{
     wire, //
 };
 use kernel::{
+    device::Bound,
     prelude::*,
     seq_file::SeqFile,
     seq_print, //
@@ -29,7 +30,7 @@ pub(crate) struct MigfData;
 
 /// Prints what `part` takes of the last session's data, and how long all of them are.
 fn show(
-    dev: &Device<HisiAcc>,
+    dev: &Device<HisiAcc, Bound>,
     m: &SeqFile,
     part: impl FnOnce(&wire::Data) -> Option<&[u8]>,
 ) -> Result {
@@ -50,7 +51,7 @@ impl File for Data {
 
     const NAME: &'static CStr = c"data";
 
-    fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
+    fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
         show(dev, m, |data| Some(data.as_slice()))
     }
 }
@@ -61,7 +62,7 @@ impl File for MigfData {
 
     const NAME: &'static CStr = c"migf_data";
 
-    fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
+    fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
         show(dev, m, |data| {
             (data.as_slice().len() >= wire::MATCH_SIZE).then(|| data.image().registers())
         })

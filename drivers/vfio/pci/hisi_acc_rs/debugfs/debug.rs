@@ -9,6 +9,7 @@ use crate::{
     mig::Vf, //
 };
 use kernel::{
+    device::Bound,
     prelude::*,
     seq_file::SeqFile,
     seq_print,
@@ -99,19 +100,20 @@ impl Command {
     }
 
     /// Runs the command on the open device `dev` in RUNNING or STOP, which `vf` owns.
-    fn run(self, dev: &Device<HisiAcc>, vf: &mut Owner<'_, Vf>) -> Result {
+    fn run(self, dev: &Device<HisiAcc, Bound>, vf: &mut Owner<'_, Vf>) -> Result {
         let running = vf.state() == State::Running;
         let go = |vf: &mut Owner<'_, Vf>, target| vf.go(dev.core(), target);
 
         match self {
             Self::IoTest => {
                 let open = vf.open.as_ref().ok_or(ENODEV)?;
-                open.vf.mailbox_answers()?;
+                let queue_manager = open.vf.access(dev.pdev())?;
+                queue_manager.mailbox_answers()?;
                 // The mailbox is the guest's, unless the device's user has stopped both.
                 if running || vf.stopped_by_command {
                     return Ok(());
                 }
-                let queues = open.vf.queues()?;
+                let queues = queue_manager.queues()?;
                 if vf.identity.is_none_or(|known| known.queues == queues) {
                     Ok(())
                 } else {
@@ -127,7 +129,7 @@ impl Command {
             Self::Save => {
                 go(vf, State::Stop)?;
                 vf.stopped_by_command |= running;
-                let saved = vf.snapshot();
+                let saved = vf.snapshot(dev.core());
                 if running {
                     go(vf, State::Running)?;
                 }
@@ -188,7 +190,7 @@ impl File for Debug {
 
     const NAME: &'static CStr = c"debug";
 
-    fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
+    fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
         let mig = dev.mig().ok_or(ENODEV)?;
         match mig.machine.with(|vf| vf.outcome) {
             Some(outcome) => {
@@ -213,7 +215,7 @@ impl File for Debug {
         Ok(())
     }
 
-    fn write(dev: &Device<HisiAcc>, input: &[u8]) -> Result {
+    fn write(dev: &Device<HisiAcc, Bound>, input: &[u8]) -> Result {
         let command = Command::parse(input)?;
         let mig = dev.mig().ok_or(ENODEV)?;
 

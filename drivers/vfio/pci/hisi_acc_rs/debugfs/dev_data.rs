@@ -5,9 +5,11 @@
 use super::with_registers;
 use crate::{
     device::HisiAcc,
+    open::Open,
     wire, //
 };
 use kernel::{
+    device::Bound,
     prelude::*,
     seq_file::SeqFile,
     seq_print, //
@@ -29,8 +31,10 @@ impl File for DevData {
 
     const NAME: &'static CStr = c"dev_data";
 
-    fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
-        let data = with_registers(dev, |vf, open| Ok(open.peek(&vf.identity.ok_or(ENODATA)?)))?;
+    fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
+        let data = with_registers(dev, |vf, registers| {
+            Ok(Open::peek(registers, &vf.identity.ok_or(ENODATA)?))
+        })?;
         let loaded = data.image().vf_state.get() == wire::READY;
 
         hex_dump(m, c"Dev Data:", data.image().registers());

@@ -4,6 +4,7 @@
 
 use crate::device::HisiAcc;
 use kernel::{
+    device::Bound,
     prelude::*,
     seq_file::SeqFile,
     seq_print, //
@@ -22,7 +23,7 @@ impl File for Match {
 
     const NAME: &'static CStr = c"match";
 
-    fn show(dev: &Device<HisiAcc>, m: &SeqFile) -> Result {
+    fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
         let mig = dev.mig().ok_or(ENODEV)?;
         let identity = mig.machine.with(|vf| vf.identity).ok_or(ENODATA)?;
 

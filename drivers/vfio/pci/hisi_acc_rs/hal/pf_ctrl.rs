@@ -10,13 +10,10 @@ use super::{
     Hal, //
 };
 use crate::{
-    ffi::{
-        PfQm,
-        PfWindow, //
-    },
     regs::{
         function,
         pf_ctrl::{
+            self,
             AEQC,
             EQC, //
         }, //
@@ -31,28 +28,19 @@ use kernel::{
     },
     prelude::*, //
 };
+use vfio::io::as_ptr;
 
 /// The VF's window.
-pub(super) struct PfCtrl(PfWindow);
+#[derive(Clone, Copy)]
+pub(crate) struct PfCtrl<'a>(pub(crate) Mmio<'a, Region<{ pf_ctrl::SIZE }>>);
 
-impl PfCtrl {
-    /// The window of `function` of `pf`.
-    ///
-    /// # Errors
-    ///
-    /// [`EINVAL`] if it has none.
-    pub(super) fn new(pf: &PfQm, function: u32) -> Result<Self> {
-        Ok(Self(pf.window(function)?))
-    }
-}
-
-impl Hal for PfCtrl {
+impl Hal for PfCtrl<'_> {
     fn function(&self) -> Mmio<'_, Region<{ function::SIZE }>> {
-        self.0.io()
+        self.0
     }
 
     fn function_ptr(&self) -> *mut c_void {
-        self.0.as_ptr()
+        as_ptr(self.0)
     }
 
     event_contexts!(EQC, AEQC);

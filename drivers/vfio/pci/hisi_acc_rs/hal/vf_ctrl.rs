@@ -4,11 +4,10 @@
 
 use super::{
     EventContexts,
-    Hal,
-    VfBar, //
+    Hal, //
 };
 use crate::regs::{
-    function,
+    function, vf_bar,
     vf_ctrl::{
         AEQC,
         EQC, //
@@ -21,27 +20,24 @@ use kernel::{
         Mmio,
         Region, //
     },
-    prelude::*,
-    sync::Arc, //
+    prelude::*, //
+};
+use vfio::io::{
+    as_ptr,
+    prefix, //
 };
 
-/// The VF's BAR 2.
-pub(super) struct VfCtrl(Arc<VfBar>);
+/// The VF's BAR 2, all of it.
+#[derive(Clone, Copy)]
+pub(crate) struct VfCtrl<'a>(pub(crate) Mmio<'a, Region<{ vf_bar::SIZE }>>);
 
-impl VfCtrl {
-    /// The registers of the VF whose BAR 2 is `bar`.
-    pub(super) fn new(bar: Arc<VfBar>) -> Self {
-        Self(bar)
-    }
-}
-
-impl Hal for VfCtrl {
+impl Hal for VfCtrl<'_> {
     fn function(&self) -> Mmio<'_, Region<{ function::SIZE }>> {
-        self.0.prefix()
+        prefix(self.0)
     }
 
     fn function_ptr(&self) -> *mut c_void {
-        self.0.as_ptr()
+        as_ptr(self.0)
     }
 
     event_contexts!(EQC, AEQC);

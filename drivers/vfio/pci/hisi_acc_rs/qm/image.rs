@@ -4,8 +4,8 @@
 
 use crate::{
     ffi::{
+        BoundVfQm,
         Command,
-        VfQm,
         V5, //
     },
     hal::EventContexts,
@@ -34,7 +34,7 @@ use kernel::{
 };
 use zerocopy::byteorder::little_endian::U32;
 
-impl VfQm {
+impl BoundVfQm<'_> {
     /// Reads the state of a stopped function into `image`, which has the match data. Returns
     /// whether there was any: a function without driver has none.
     ///
@@ -47,7 +47,7 @@ impl VfQm {
     ///
     /// # Errors
     ///
-    /// Those of [`VfQm::mailbox_read`].
+    /// Those of [`BoundVfQm::mailbox_read`].
     pub(crate) fn save(&self, image: &mut Image) -> Result<bool> {
         if !self.driver_ready() {
             return Ok(false);
@@ -88,7 +88,7 @@ impl VfQm {
     ///
     /// # Errors
     ///
-    /// Those of [`VfQm::mailbox`].
+    /// Those of [`BoundVfQm::mailbox`].
     pub(crate) fn load(&self, state: &Verified) -> Result {
         let Verified::Driver(state) = state else {
             self.set_driver_ready(false);

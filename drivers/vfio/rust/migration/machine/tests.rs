@@ -104,38 +104,42 @@ mod suite {
     impl Migrate for Toy {
         type Expected = NotZero;
 
-        fn stop(&mut self, _core: &Core) -> Result<(), Failure> {
+        fn stop(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
             self.call(Call::Stop)
         }
 
-        fn start(&mut self, _core: &Core) -> Result<(), Failure> {
+        fn start(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
             self.call(Call::Start)
         }
 
-        fn quiesce(&mut self, _core: &Core) -> Result<(), Failure> {
+        fn quiesce(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
             self.call(Call::Quiesce)
         }
 
-        fn unquiesce(&mut self, _core: &Core) -> Result<(), Failure> {
+        fn unquiesce(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
             self.call(Call::Unquiesce)
         }
 
-        fn save_head(&mut self, _core: &Core) -> Result<[u8; 2]> {
+        fn save_head(&mut self, _core: &Core<Bound>) -> Result<[u8; 2]> {
             self.call(Call::SaveHead)?;
             Ok(self.state)
         }
 
-        fn save(&mut self, _core: &Core, _: Option<&Data<[u8; 2]>>) -> Result<Data<[u8; 2]>> {
+        fn save(
+            &mut self,
+            _core: &Core<Bound>,
+            _: Option<&Data<[u8; 2]>>,
+        ) -> Result<Data<[u8; 2]>> {
             self.call(Call::Save)?;
             Ok(Data::whole(self.state))
         }
 
-        fn expected(&mut self, _core: &Core) -> Result<NotZero> {
+        fn expected(&mut self, _core: &Core<Bound>) -> Result<NotZero> {
             self.call(Call::Expected)?;
             Ok(NotZero)
         }
 
-        fn load(&mut self, _core: &Core, state: [u8; 2]) -> Result {
+        fn load(&mut self, _core: &Core<Bound>, state: [u8; 2]) -> Result {
             self.call(Call::Load)?;
             self.state = state;
             Ok(())
@@ -145,7 +149,7 @@ mod suite {
             let _ = self.call(Call::Reset);
         }
 
-        fn closed(&mut self) {
+        fn closed(&mut self, _core: &Core<Bound>) {
             let _ = self.call(Call::Closed);
         }
 
@@ -157,7 +161,7 @@ mod suite {
             self.tell(Told::Ended(arc, Ok(())));
         }
 
-        fn arc_failed(&mut self, arc: MigArc, failure: Failure) {
+        fn arc_failed(&mut self, _core: &Core<Bound>, arc: MigArc, failure: Failure) {
             self.tell(Told::Ended(arc, Err(failure)));
         }
 
@@ -180,7 +184,7 @@ mod suite {
 
     struct Bench {
         machine: Pin<KBox<Machine<Toy>>>,
-        core: KBox<Core>,
+        core: KBox<Core<Bound>>,
     }
 
     impl Bench {
@@ -500,7 +504,7 @@ mod suite {
             Doing::Resuming(session) => Ok(session.clone()),
             _ => Err(EINVAL),
         })?;
-        bench.machine.closed();
+        bench.machine.closed(&bench.core);
         assert_eq!(session.append(&[1], 0), Err(ENODEV));
         assert_eq!(bench.machine.state(), State::Running);
         Ok(())
@@ -510,7 +514,7 @@ mod suite {
     fn last_close_is_told_after_the_session_has_ended() -> Result {
         let bench = Bench::new(never)?;
         let _ = bench.told(State::StopCopy);
-        bench.machine.closed();
+        bench.machine.closed(&bench.core);
         bench.machine.with(|owner| {
             assert_eq!(owner.told.as_slice(), &[Told::Over(Role::Save, 2, None)]);
             assert_eq!(owner.calls.last(), Some(&Call::Closed));
