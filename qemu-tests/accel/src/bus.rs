@@ -15,6 +15,8 @@ pub(crate) struct Bus<'a> {
     pub(crate) violations: &'a mut Violations,
     pub(crate) counters: &'a mut Counters,
     pub(crate) function: FunctionId,
+    /// Hardware errors that the function has caused: bits of `QM_ABNORMAL_INT_STATUS`.
+    pub(crate) errors: u32,
 }
 
 impl Bus<'_> {
@@ -47,6 +49,11 @@ impl Bus<'_> {
 
     pub(crate) fn msi(&mut self, vector: u8) {
         self.host.msi(self.function, vector);
+    }
+
+    /// Reports a hardware error to the PF.
+    pub(crate) fn error(&mut self, bits: u32) {
+        self.errors |= bits;
     }
 
     pub(crate) fn now_ns(&self) -> u64 {

@@ -34,6 +34,8 @@ pub struct Counters {
     pub dma_writes: u64,
     /// Doorbells for queues that had no context, and those that V5 was told to drop.
     pub doorbells_dropped: u64,
+    /// Times that a function caused a hardware error, which the PF is told of.
+    pub hardware_errors: u64,
 }
 
 impl Counters {
@@ -75,6 +77,7 @@ impl Counters {
             ("dma_reads", self.dma_reads),
             ("dma_writes", self.dma_writes),
             ("doorbells_dropped", self.doorbells_dropped),
+            ("hardware_errors", self.hardware_errors),
         ] {
             object.insert(name.into(), count.into());
         }

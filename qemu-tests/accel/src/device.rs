@@ -19,6 +19,9 @@ use crate::host::FunctionId;
 use crate::host::Host;
 use crate::message::Messages;
 use crate::pf::PfBlock;
+use crate::regs::VECTOR_ABNORMAL;
+use crate::silicon::Silicon;
+use crate::silicon::SiliconError;
 use crate::vft::Vft;
 use crate::violation::Violation;
 use crate::violation::Violations;
@@ -39,6 +42,7 @@ pub struct Device {
     pf: PfBlock,
     faults: Faults,
     stuck: Stuck,
+    silicon: Silicon,
     violations: Violations,
     counters: Counters,
     /// What the host was last asked for.
@@ -64,6 +68,7 @@ impl Device {
             pf: PfBlock::new(config.profile, config.total_qps),
             faults: Faults::default(),
             stuck: Stuck::new(),
+            silicon: Silicon::default(),
             violations: Violations::default(),
             counters: Counters::new(functions),
             deadline_ns: None,
@@ -113,13 +118,29 @@ impl Device {
         Ok(())
     }
 
+    /// The points in which the device differs from the default.
+    #[must_use]
+    pub fn silicon(&self) -> Silicon {
+        self.silicon
+    }
+
+    /// Chooses the points in which the device differs from the default, in place of those chosen before.
+    ///
+    /// # Errors
+    ///
+    /// [`SiliconError`] if the text names something else; nothing changes then.
+    pub fn set_silicon(&mut self, text: &str) -> Result<(), SiliconError> {
+        self.silicon = Silicon::parse(text)?;
+        Ok(())
+    }
+
     /// The SR-IOV capability enables VFs 1..=`vfs`. A VF that appears or disappears is reset.
     pub fn set_vfs(&mut self, host: &mut dyn Host, vfs: u16) {
         let vfs = vfs.min(self.config.total_vfs);
         let changed = self.vfs.min(vfs) + 1..=self.vfs.max(vfs);
         self.vfs = vfs;
         for function in changed {
-            self.reset_function(host, function);
+            self.reset_function(host, function, Silicon::empty());
         }
         self.enforce_stuck(host);
         self.rearm(host);
@@ -129,15 +150,15 @@ impl Device {
     pub fn flr(&mut self, host: &mut dyn Host, function: FunctionId) {
         if function == 0 {
             for function in 0..=self.config.total_vfs {
-                self.reset_function(host, function);
+                self.reset_function(host, function, Silicon::empty());
             }
             let functions = self.functions.len();
             self.vfs = 0;
             self.vft = Vft::new(functions, self.config.total_qps);
             self.messages = Messages::new(functions);
-            self.pf = PfBlock::new(self.config.profile, self.config.total_qps);
+            self.pf.reset(self.silicon);
         } else {
-            self.reset_function(host, function);
+            self.reset_function(host, function, self.silicon);
         }
         self.enforce_stuck(host);
         self.rearm(host);
@@ -189,11 +210,14 @@ impl Device {
         match size {
             4 if offset & 3 == 0 => self.write_word(host, function, offset, value as u32),
             8 if offset & 7 == 0 => {
-                if self.crosses_window(function, offset) {
+                let crosses = self.crosses_window(function, offset);
+                if crosses {
                     self.violate(host, function, Violation::OutsideWindow, offset);
-                    return;
+                    if !self.silicon.contains(Silicon::WINDOW_ENDS_IN_NEXT_VF) {
+                        return;
+                    }
                 }
-                if !place.is_wide() {
+                if !crosses && !place.is_wide() {
                     self.violate(host, function, Violation::AccessWidth, offset);
                 }
                 self.write_word(host, function, offset, value as u32);
@@ -209,6 +233,7 @@ impl Device {
             violations: &mut self.violations,
             counters: &mut self.counters,
             function,
+            errors: 0,
         }
     }
 
@@ -228,6 +253,7 @@ impl Device {
             queues: self.vft.share(number).number,
             engine: self.config.profile.engine,
             latency_ns: self.config.latency_ns,
+            silicon: self.silicon,
         };
         let function = self.functions.get_mut(usize::from(number))?;
         let mut bus = Bus {
@@ -235,13 +261,31 @@ impl Device {
             violations: &mut self.violations,
             counters: &mut self.counters,
             function: number,
+            errors: 0,
         };
-        Some(work(function, &mut bus, share))
+        let done = work(function, &mut bus, share);
+        let errors = bus.errors;
+        self.raise(host, errors);
+        Some(done)
     }
 
-    fn reset_function(&mut self, host: &mut dyn Host, function: FunctionId) {
-        self.with(host, function, |function, bus, _| function.reset(bus));
-        self.messages.reset(function);
+    /// Reports hardware errors to the PF.
+    fn raise(&mut self, host: &mut dyn Host, errors: u32) {
+        if errors == 0 {
+            return;
+        }
+        self.counters.hardware_errors += 1;
+        if self.pf.raise(errors) {
+            self.bus(host, 0).msi(VECTOR_ABNORMAL);
+        }
+    }
+
+    /// Resets a function to what it is after power-on, but for what `silicon` keeps.
+    fn reset_function(&mut self, host: &mut dyn Host, function: FunctionId, silicon: Silicon) {
+        self.with(host, function, |function, bus, _| {
+            function.reset(bus, silicon);
+        });
+        self.messages.reset(function, silicon);
     }
 
     /// Does everything that is due.

@@ -7,6 +7,7 @@ use crate::context::CONTEXT_BYTES;
 use crate::context::distance;
 use crate::context::next_index;
 use crate::host::DmaFault;
+use crate::silicon::Silicon;
 
 /// 32 bit words of EQC or AEQC; the last one is reserved and not among the migration registers.
 pub(crate) const WORDS: usize = CONTEXT_BYTES / 4;
@@ -35,6 +36,8 @@ pub(crate) struct EventQueue {
     armed: bool,
     /// `*_INT_MASK`: the interrupt is held back.
     masked: bool,
+    /// No interrupt is sent while the tail is here: the events before it raise none any more.
+    silent_tail: Option<u16>,
 }
 
 impl EventQueue {
@@ -44,6 +47,7 @@ impl EventQueue {
             words: [0; WORDS],
             armed: false,
             masked: true,
+            silent_tail: None,
         }
     }
 
@@ -80,12 +84,23 @@ impl EventQueue {
         self.words.get(index).copied().unwrap_or(0)
     }
 
-    /// Restores one word and arms the interrupt: whoever restores a ring waits for its events.
-    pub(crate) fn restore_word(&mut self, index: usize, value: u32) {
-        if let Some(word) = self.words.get_mut(index) {
-            *word = value;
+    /// Writes one word through the migration registers. Unless `silicon` says otherwise this arms the interrupt.
+    pub(crate) fn restore_word(&mut self, index: usize, value: u32, silicon: Silicon) {
+        let Some(word) = self.words.get_mut(index) else {
+            return;
+        };
+        *word = value;
+        if !silicon.contains(Silicon::RESTORE_DOES_NOT_ARM) {
             self.armed = true;
         }
+        if silicon.contains(Silicon::RESTORE_TELLS_ONLY_LATER_EVENTS) {
+            self.silence();
+        }
+    }
+
+    /// Sends no interrupt for the events that are in the ring now, unless a doorbell asks for it.
+    pub(crate) fn silence(&mut self) {
+        self.silent_tail = Some(self.tail());
     }
 
     /// Takes a context from memory (mailbox).
@@ -97,6 +112,7 @@ impl EventQueue {
                 .fold(0, |word, byte| word << 8 | u32::from(*byte));
         }
         self.armed = false;
+        self.silent_tail = None;
     }
 
     pub(crate) fn to_bytes(&self) -> [u8; CONTEXT_BYTES] {
@@ -115,6 +131,7 @@ impl EventQueue {
         }
         self.words[0] = self.words[0] & 0xffff_0000 | u32::from(head);
         self.armed = true;
+        self.silent_tail = None;
         true
     }
 
@@ -141,7 +158,8 @@ impl EventQueue {
 
     /// Sends the interrupt, once, if there is an event to tell of and somebody waits for it.
     pub(crate) fn notify(&mut self, bus: &mut Bus<'_>, vector: u8) {
-        if self.armed && !self.masked && self.is_present() && self.head() != self.tail() {
+        let waiting = self.head() != self.tail() && self.silent_tail != Some(self.tail());
+        if self.armed && !self.masked && self.is_present() && waiting {
             self.armed = false;
             bus.msi(vector);
         }

@@ -22,6 +22,7 @@ use crate::queue::Queue;
 use crate::regs::VECTOR_AEQ;
 use crate::regs::VECTOR_EQ;
 use crate::regs::function as fb;
+use crate::silicon::Silicon;
 
 /// Types of asynchronous events, bits 20:17 (source: `QM_EQ_OVERFLOW`, `QM_CQE_ERROR` in `qm.c`).
 const AEQE_EQ_OVERFLOW: u32 = 1 << 17;
@@ -38,6 +39,32 @@ enum Run {
     Paused,
 }
 
+/// Time of a write-back where it takes time: a part of the millisecond that drivers wait for it.
+const WRITE_BACK_NS: u64 = 200_000;
+
+/// How far a write-back of the cached contexts is; `QM_CACHE_WB_DONE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WriteBack {
+    Done,
+    /// It is done at this time.
+    Due(u64),
+    /// A fault keeps it from being done.
+    Never,
+}
+
+impl WriteBack {
+    pub(crate) fn is_done(self) -> bool {
+        self == Self::Done
+    }
+
+    fn due_ns(self) -> Option<u64> {
+        match self {
+            Self::Due(due_ns) => Some(due_ns),
+            Self::Done | Self::Never => None,
+        }
+    }
+}
+
 /// What a function needs to know of the device to work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Share<'a> {
@@ -45,6 +72,7 @@ pub(crate) struct Share<'a> {
     pub(crate) queues: u16,
     pub(crate) engine: &'a dyn Engine,
     pub(crate) latency_ns: u64,
+    pub(crate) silicon: Silicon,
 }
 
 /// State of one function.
@@ -59,7 +87,7 @@ pub(crate) struct Function {
     cqc_table: u64,
     queues: Vec<Queue>,
     pub(crate) mailbox: Mailbox,
-    pub(crate) writeback_done: bool,
+    pub(crate) writeback: WriteBack,
     /// `QM_VF_STATE`.
     pub(crate) vf_state: u32,
     /// Lower half of a doorbell that comes in two writes.
@@ -79,24 +107,36 @@ impl Function {
             cqc_table: 0,
             queues: (0..total_qps).map(|_| Queue::default()).collect(),
             mailbox: Mailbox::default(),
-            writeback_done: true,
+            writeback: WriteBack::Done,
             vf_state: 1,
             half_doorbell: 0,
             plain: BTreeMap::new(),
         }
     }
 
-    /// Function level reset: all of it is gone, nothing is written to memory.
-    pub(crate) fn reset(&mut self, bus: &mut Bus<'_>) {
+    /// Function level reset: all is gone but what `silicon` keeps, nothing is written to memory.
+    pub(crate) fn reset(&mut self, bus: &mut Bus<'_>, silicon: Silicon) {
         let lost: usize = self.queues.iter().map(Queue::in_flight).sum();
         bus.counters.requests_in_flight =
             bus.counters.requests_in_flight.saturating_sub(lost as u64);
+        let (vf_state, db_drop) = (self.vf_state, self.plain.get(&fb::FUN_DB_DROP).copied());
         *self = Self::new(self.queues.len() as u16);
+        if silicon.contains(Silicon::FLR_KEEPS_VF_STATE) {
+            self.vf_state = vf_state;
+        }
+        if let (true, Some(value)) = (silicon.contains(Silicon::FLR_KEEPS_DB_DROP), db_drop) {
+            self.plain.insert(fb::FUN_DB_DROP, value);
+        }
     }
 
     /// EQC and AEQC may be restored: nothing can be reported through them.
     pub(crate) fn may_restore(&self) -> bool {
         self.run == Run::Paused || !self.configured
+    }
+
+    /// `QM_VF_STATE` says that the driver of the function is ready.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.vf_state & 1 == 0
     }
 
     /// V5: its doorbells have no effect.
@@ -110,14 +150,20 @@ impl Function {
         self.queues.iter().map(Queue::in_flight).sum()
     }
 
-    /// When the next request in flight is done.
+    /// When the next request in flight or the write-back is done.
     pub(crate) fn due_ns(&self) -> Option<u64> {
-        self.queues.iter().filter_map(Queue::due_ns).min()
+        let requests = self.queues.iter().filter_map(Queue::due_ns);
+        requests.chain(self.writeback.due_ns()).min()
     }
 
-    /// Interrupts that are due by now, unless the function is paused.
-    pub(crate) fn notify(&mut self, bus: &mut Bus<'_>) {
-        if self.run != Run::Paused {
+    /// Sends the interrupts that are due by now, unless the function is paused.
+    pub(crate) fn notify(&mut self, bus: &mut Bus<'_>, silicon: Silicon) {
+        let suppressed = match self.run {
+            Run::Running => false,
+            Run::Pausing => silicon.contains(Silicon::PAUSE_SUPPRESSES_EVENTS),
+            Run::Paused => true,
+        };
+        if !suppressed {
             self.eq.notify(bus, VECTOR_EQ);
             self.aeq.notify(bus, VECTOR_AEQ);
         }
@@ -140,7 +186,10 @@ impl Function {
                 self.fetch(bus, share, number);
             }
         }
-        self.notify(bus);
+        if self.writeback.due_ns().is_some_and(|due| due <= now_ns) {
+            self.write_back(bus);
+        }
+        self.notify(bus, share.silicon);
     }
 
     fn queue(&mut self, number: u16) -> Option<&mut Queue> {
@@ -153,8 +202,8 @@ impl Function {
         };
         match queue.complete(bus, share.engine, number) {
             Ok(Completion::Silent) => {}
-            Ok(Completion::Event) => self.event(bus, number),
-            Err(DmaFault { .. }) => self.queue_error(bus, number),
+            Ok(Completion::Event) => self.event(bus, share, number),
+            Err(DmaFault { .. }) => self.queue_error(bus, share, number),
         }
     }
 
@@ -166,33 +215,43 @@ impl Function {
             return;
         };
         if queue.fetch(bus, share.engine, share.latency_ns).is_err() {
-            self.queue_error(bus, number);
+            self.queue_error(bus, share, number);
         }
     }
 
     /// Reports a completion and disarms the queue.
-    fn event(&mut self, bus: &mut Bus<'_>, number: u16) {
+    fn event(&mut self, bus: &mut Bus<'_>, share: Share<'_>, number: u16) {
         if let Some(cqc) = self.queue(number).and_then(Queue::cqc_mut) {
             cqc.set_armed(false);
         }
         if self.eq.push(bus, u32::from(number)) == Err(EventError::Full) {
-            self.asynchronous_event(bus, AEQE_EQ_OVERFLOW);
+            self.asynchronous_event(bus, share, AEQE_EQ_OVERFLOW);
         }
     }
 
-    fn queue_error(&mut self, bus: &mut Bus<'_>, number: u16) {
-        self.asynchronous_event(bus, AEQE_CQE_ERROR | u32::from(number));
+    fn queue_error(&mut self, bus: &mut Bus<'_>, share: Share<'_>, number: u16) {
+        self.asynchronous_event(bus, share, AEQE_CQE_ERROR | u32::from(number));
     }
 
     /// An asynchronous event that cannot be reported is lost; there is nothing left to report it by.
-    fn asynchronous_event(&mut self, bus: &mut Bus<'_>, event: u32) {
+    fn asynchronous_event(&mut self, bus: &mut Bus<'_>, share: Share<'_>, event: u32) {
         if self.aeq.push(bus, event).is_ok() {
-            self.aeq.notify(bus, VECTOR_AEQ);
+            self.notify(bus, share.silicon);
+        }
+    }
+
+    /// Starts a write-back of the cached contexts.
+    pub(crate) fn begin_write_back(&mut self, bus: &mut Bus<'_>, silicon: Silicon) {
+        if silicon.contains(Silicon::WRITE_BACK_TAKES_TIME) {
+            self.writeback = WriteBack::Due(bus.now_ns().saturating_add(WRITE_BACK_NS));
+        } else {
+            self.write_back(bus);
         }
     }
 
     /// Writes the cached contexts to their tables.
-    pub(crate) fn write_back(&mut self, bus: &mut Bus<'_>) {
+    fn write_back(&mut self, bus: &mut Bus<'_>) {
+        self.writeback = WriteBack::Done;
         for (number, queue) in (0_u64..).zip(&self.queues) {
             let offset = number * CONTEXT_BYTES as u64;
             if let (Some(sqc), true) = (queue.sqc(), self.sqc_table != 0) {

@@ -6,19 +6,60 @@
 //! acknowledged by registers (source: `qm_ping_single_vf()`, `qm_ping_pf()` and `qm_handle_cmd_msg()` in `qm.c`).
 
 use crate::host::FunctionId;
+use crate::silicon::Silicon;
 
 /// Number that stands for all VFs in `QM_IFC_INT_CFG`.
 const ALL_IN_REGISTER: u32 = 0x7f;
 /// Number that stands for all VFs in the mailbox.
 pub(crate) const ALL_IN_MAILBOX: u16 = 0xffff;
 
+/// The way on which content is left and fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Mailbox commands `SRC` and `DST`, which drivers use on V3.
+    Mailbox,
+    /// Registers of V4 and later.
+    Registers,
+}
+
+/// Content of a message, as each way shows it.
+#[derive(Debug, Clone, Copy)]
+struct Content {
+    by_mailbox: u64,
+    by_registers: u64,
+}
+
+impl Content {
+    const NONE: Self = Self {
+        by_mailbox: 0,
+        by_registers: 0,
+    };
+
+    fn get(self, way: Way) -> u64 {
+        match way {
+            Way::Mailbox => self.by_mailbox,
+            Way::Registers => self.by_registers,
+        }
+    }
+
+    fn leave(&mut self, way: Way, content: u64, silicon: Silicon) {
+        let separate = silicon.contains(Silicon::MESSAGE_PATHS_ARE_SEPARATE);
+        if way == Way::Mailbox || !separate {
+            self.by_mailbox = content;
+        }
+        if way == Way::Registers || !separate {
+            self.by_registers = content;
+        }
+    }
+}
+
 /// A VF's or the PF's end of the line.
 #[derive(Debug, Clone, Copy)]
 struct Line {
     /// Content left for this function; of the PF's end unused.
-    from_pf: u64,
+    from_pf: Content,
     /// Content left by this function.
-    to_pf: u64,
+    to_pf: Content,
     /// `QM_IFC_INT_SOURCE_V`.
     source: bool,
     /// `QM_IFC_INT_MASK`.
@@ -29,8 +70,8 @@ struct Line {
 
 impl Line {
     const RESET: Self = Self {
-        from_pf: 0,
-        to_pf: 0,
+        from_pf: Content::NONE,
+        to_pf: Content::NONE,
         source: false,
         masked: true,
         set: false,
@@ -70,11 +111,11 @@ impl Messages {
         self.lines.get_mut(usize::from(function))
     }
 
-    /// A function's reset takes its end down, except for the mask: the driver of a VF unmasks its line once, when it
-    /// is loaded, and hears the PF after resets of the VF as well.
-    pub(crate) fn reset(&mut self, function: FunctionId) {
+    /// A function's reset takes its end down, unless `silicon` says otherwise except for the mask: the driver of a VF
+    /// unmasks its line once, when it is loaded, and hears the PF after resets of the VF as well.
+    pub(crate) fn reset(&mut self, function: FunctionId, silicon: Silicon) {
         if let Some(line) = self.line(function) {
-            let masked = line.masked;
+            let masked = line.masked || silicon.contains(Silicon::FLR_MASKS_MESSAGES);
             *line = Line {
                 masked,
                 ..Line::RESET
@@ -84,23 +125,29 @@ impl Messages {
         self.pf_source &= !bit(function);
     }
 
-    /// Leaves `content` from `function`; `target` counts on the PF only. False if there is no such function.
-    pub(crate) fn send(&mut self, function: FunctionId, target: u16, content: u64) -> bool {
+    /// Leaves `content` from `function` by mailbox; `target` counts on the PF only. False if there is no such function.
+    pub(crate) fn send(
+        &mut self,
+        function: FunctionId,
+        target: u16,
+        content: u64,
+        silicon: Silicon,
+    ) -> bool {
         if function != 0 {
             if let Some(line) = self.line(function) {
-                line.to_pf = content;
+                line.to_pf.leave(Way::Mailbox, content, silicon);
             }
             return true;
         }
         if target == ALL_IN_MAILBOX {
             for line in &mut self.lines {
-                line.from_pf = content;
+                line.from_pf.leave(Way::Mailbox, content, silicon);
             }
             return true;
         }
         match self.line(target) {
             Some(line) if target != 0 => {
-                line.from_pf = content;
+                line.from_pf.leave(Way::Mailbox, content, silicon);
                 true
             }
             _ => false,
@@ -108,15 +155,15 @@ impl Messages {
     }
 
     /// What was left for `function`; on the PF by VF `source`.
-    pub(crate) fn fetch(&self, function: FunctionId, source: u16) -> Option<u64> {
+    pub(crate) fn fetch(&self, way: Way, function: FunctionId, source: u16) -> Option<u64> {
         if function != 0 {
             return self
                 .lines
                 .get(usize::from(function))
-                .map(|line| line.from_pf);
+                .map(|line| line.from_pf.get(way));
         }
         let line = self.lines.get(usize::from(source))?;
-        (source != 0).then_some(line.to_pf)
+        (source != 0).then_some(line.to_pf.get(way))
     }
 
     /// `QM_IFC_INT_SOURCE_V`.
@@ -177,15 +224,23 @@ impl Messages {
     }
 
     /// Writes one half of `QM_VF2PF_VF_W`.
-    pub(crate) fn stage_vf(&mut self, function: FunctionId, high: bool, value: u32) {
+    pub(crate) fn stage_vf(
+        &mut self,
+        function: FunctionId,
+        high: bool,
+        value: u32,
+        silicon: Silicon,
+    ) {
         let shift = if high { 32 } else { 0 };
         if let Some(line) = self.line(function) {
-            line.to_pf = line.to_pf & !(0xffff_ffff << shift) | u64::from(value) << shift;
+            let before = line.to_pf.get(Way::Registers) & !(0xffff_ffff << shift);
+            let content = before | u64::from(value) << shift;
+            line.to_pf.leave(Way::Registers, content, silicon);
         }
     }
 
     /// Writes `QM_IFC_INT_SET_P`: rings at the target among the enabled VFs. Functions to interrupt, by bit.
-    pub(crate) fn ring_vfs(&mut self, vfs: u16, staged: bool) -> u64 {
+    pub(crate) fn ring_vfs(&mut self, vfs: u16, staged: bool, silicon: Silicon) -> u64 {
         let target = self.target & ALL_IN_REGISTER;
         let content = self.staged;
         let mut interrupts = 0;
@@ -198,7 +253,7 @@ impl Messages {
             };
             line.source = true;
             if staged {
-                line.from_pf = content;
+                line.from_pf.leave(Way::Registers, content, silicon);
             }
             if !line.masked {
                 interrupts |= bit(function);

@@ -8,6 +8,7 @@ use crate::host::FunctionId;
 use crate::profile::Profile;
 use crate::regs::engine;
 use crate::regs::pf;
+use crate::silicon::Silicon;
 
 /// Upper half of a 64 bit register.
 const FUNC_AXI_ERR_ST0_HIGH: u64 = pf::FUNC_AXI_ERR_ST0 + 4;
@@ -46,6 +47,23 @@ impl PfBlock {
             core: Errors::default(),
             plain: BTreeMap::new(),
         }
+    }
+
+    /// As after a reset, but for what `silicon` keeps.
+    pub(crate) fn reset(&mut self, silicon: Silicon) {
+        let kept = self.plain.get(&pf::MIG_REGION_SEL).copied();
+        *self = Self::new(self.profile, self.total_qps);
+        if let (true, Some(value)) = (
+            silicon.contains(Silicon::PF_RESET_KEEPS_MIG_REGION_SEL),
+            kept,
+        ) {
+            self.plain.insert(pf::MIG_REGION_SEL, value);
+        }
+    }
+
+    /// Raises errors of the queue manager. True if the PF is to be interrupted.
+    pub(crate) fn raise(&mut self, bits: u32) -> bool {
+        self.abnormal.set(bits)
     }
 
     /// There are registers at `offset`.

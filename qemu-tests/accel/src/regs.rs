@@ -108,6 +108,10 @@ pub mod pf {
     pub const ABNORMAL_INT_MASK: u64 = 0x10_0004;
     /// `QM_ABNORMAL_INT_STATUS`: hardware errors; must be 0 for a function to be stopped.
     pub const ABNORMAL_INT_STATUS: u64 = 0x10_0008;
+    /// In these: `QM_AXI_RRESP`, a read of memory was refused.
+    pub const AXI_RRESP: u32 = 1 << 0;
+    /// In these: `QM_DB_TIMEOUT`, a doorbell could not be carried out.
+    pub const DB_TIMEOUT: u32 = 1 << 10;
     /// `QM_ABNORMAL_INT_SET`: raises an error.
     pub const ABNORMAL_INT_SET: u64 = 0x10_000c;
     /// `QM_MEM_INIT_DONE`: bit 0.

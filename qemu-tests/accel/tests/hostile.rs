@@ -10,6 +10,7 @@ use kunpeng_accel::HPRE;
 use kunpeng_accel::Profile;
 use kunpeng_accel::Revision;
 use kunpeng_accel::SEC;
+use kunpeng_accel::Silicon;
 use kunpeng_accel::ZIP;
 use kunpeng_accel::regs::function as fb;
 use kunpeng_accel::regs::migration;
@@ -193,10 +194,12 @@ proptest! {
     fn no_sequence_of_accesses_stops_the_model(
         profile in profile(),
         v4 in any::<bool>(),
+        silicon in prop_oneof![Just(Silicon::empty()), any::<u32>().prop_map(Silicon::from_bits_truncate)],
         steps in prop::collection::vec(step(), 1..120),
     ) {
         let revision = if v4 { Revision::V4 } else { Revision::V3 };
         let mut bench = Bench::with_profile(profile, revision);
+        bench.device.set_silicon(&silicon.to_string()).unwrap();
         let mut driver = Driver::with_queues(&mut bench, &[0, 1]);
         for step in steps {
             let (device, machine) = (&mut bench.device, &mut bench.machine);

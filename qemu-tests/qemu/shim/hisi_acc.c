@@ -30,7 +30,7 @@
 #define CAP_AER                 0x140
 #define CAP_SRIOV               0x200
 
-#define ERROR_ROOM              256
+#define ERROR_ROOM              1024
 
 bool hisi_acc_init_capabilities(PCIDevice *dev, Error **errp)
 {
@@ -228,6 +228,13 @@ static void hisi_acc_realize(PCIDevice *dev, Error **errp)
         error_setg(errp, "%s", error);
         return;
     }
+    if (s->silicon && !kunpeng_accel_set_silicon(s->accel, s->silicon, error,
+                                                 sizeof(error))) {
+        error_setg(errp, "%s", error);
+        kunpeng_accel_free(s->accel);
+        s->accel = NULL;
+        return;
+    }
     s->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, hisi_acc_timer, s);
 
     pci_config_set_revision(dev->config, s->revision);
@@ -328,6 +335,30 @@ static void set_fault(Object *obj, const char *value, Error **errp)
     s->fault = g_strdup(value);
 }
 
+static char *get_silicon(Object *obj, Error **errp)
+{
+    HisiAccState *s = HISI_ACC(obj);
+
+    if (!s->accel) {
+        return g_strdup(s->silicon ? s->silicon : "");
+    }
+    return get_text(s, KUNPENG_ACCEL_SILICON);
+}
+
+static void set_silicon(Object *obj, const char *value, Error **errp)
+{
+    HisiAccState *s = HISI_ACC(obj);
+    char error[ERROR_ROOM];
+
+    if (!s->accel) {
+        g_free(s->silicon);
+        s->silicon = g_strdup(value);
+    } else if (!kunpeng_accel_set_silicon(s->accel, value, error,
+                                          sizeof(error))) {
+        error_setg(errp, "%s", error);
+    }
+}
+
 static void get_latency(Object *obj, Visitor *v, const char *name,
                         void *opaque, Error **errp)
 {
@@ -355,7 +386,10 @@ static void hisi_acc_instance_init(Object *obj)
 
 static void hisi_acc_instance_finalize(Object *obj)
 {
-    g_free(HISI_ACC(obj)->fault);
+    HisiAccState *s = HISI_ACC(obj);
+
+    g_free(s->fault);
+    g_free(s->silicon);
 }
 
 static const Property hisi_acc_properties[] = {
@@ -395,6 +429,7 @@ static void hisi_acc_class_init(ObjectClass *klass, const void *data)
     object_class_property_add_bool(klass, "violations-reset", NULL,
                                    set_violations_reset);
     object_class_property_add_str(klass, "fault", get_fault, set_fault);
+    object_class_property_add_str(klass, "silicon", get_silicon, set_silicon);
     object_class_property_add(klass, "latency-ns", "uint64", get_latency,
                               set_latency, NULL, NULL);
 }

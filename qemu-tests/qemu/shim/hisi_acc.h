@@ -52,6 +52,8 @@ struct HisiAccState {
     /* Set from realize to exit. */
     KunpengAccel *accel;
     char *fault;
+    /* What was asked for before the device was realized. */
+    char *silicon;
     uint64_t latency_ns;
     uint64_t mailbox_ns;
     uint64_t register_ns;

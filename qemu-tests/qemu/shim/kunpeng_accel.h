@@ -43,6 +43,7 @@ enum {
     KUNPENG_ACCEL_VIOLATIONS = 0,
     KUNPENG_ACCEL_COUNTERS = 1,
     KUNPENG_ACCEL_VIOLATION_LOG = 2,
+    KUNPENG_ACCEL_SILICON = 3,
 };
 
 KunpengAccel *kunpeng_accel_new(KunpengAccelConfig config, KunpengAccelOps ops,
@@ -62,5 +63,7 @@ size_t kunpeng_accel_text(const KunpengAccel *accel, uint32_t which,
                           char *buffer, size_t room);
 bool kunpeng_accel_set_fault(const KunpengAccel *accel, const char *text,
                              char *error, size_t room);
+bool kunpeng_accel_set_silicon(const KunpengAccel *accel, const char *text,
+                               char *error, size_t room);
 
 #endif

@@ -79,6 +79,7 @@ const ENGINES: [&Profile; 3] = [&ZIP, &SEC, &HPRE];
 const TEXT_VIOLATIONS: u32 = 0;
 const TEXT_COUNTERS: u32 = 1;
 const TEXT_VIOLATION_LOG: u32 = 2;
+const TEXT_SILICON: u32 = 3;
 
 /// The machine, through the callbacks.
 struct Machine {
@@ -165,6 +166,22 @@ unsafe fn copy_out(text: &str, buffer: *mut c_char, room: usize) -> usize {
         buffer[length] = 0;
     }
     text.len()
+}
+
+/// Whether `outcome` is a success; the reason of a failure is left in `error`.
+///
+/// # Safety
+///
+/// `error` is writable for `room` bytes, or `room` is 0.
+unsafe fn tell<E: ToString>(outcome: Result<(), E>, error: *mut c_char, room: usize) -> bool {
+    match outcome {
+        Ok(()) => true,
+        Err(reason) => {
+            // SAFETY: by the caller's promise.
+            unsafe { copy_out(&reason.to_string(), error, room) };
+            false
+        }
+    }
 }
 
 fn make(config: RawConfig) -> Result<Device, String> {
@@ -351,6 +368,7 @@ pub unsafe extern "C" fn kunpeng_accel_text(
         TEXT_VIOLATIONS => device.violations().to_json(),
         TEXT_COUNTERS => device.counters().to_json(),
         TEXT_VIOLATION_LOG => device.violations().log(),
+        TEXT_SILICON => device.silicon().to_string(),
         _ => String::new(),
     });
     // SAFETY: by the caller's promise.
@@ -374,12 +392,27 @@ pub unsafe extern "C" fn kunpeng_accel_set_fault(
     // SAFETY: by the caller's promise.
     let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
     let outcome = handle.with(Ok(()), |device, machine| device.set_fault(machine, &text));
-    match outcome {
-        Ok(()) => true,
-        Err(reason) => {
-            // SAFETY: by the caller's promise.
-            unsafe { copy_out(&reason.to_string(), error, room) };
-            false
-        }
-    }
+    // SAFETY: by the caller's promise.
+    unsafe { tell(outcome, error, room) }
+}
+
+/// Chooses in what the device differs from the default. On failure returns false and leaves the reason in `error`.
+///
+/// # Safety
+///
+/// See the module; `text` is a C string, `error` is writable for `room` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kunpeng_accel_set_silicon(
+    handle: *const Handle,
+    text: *const c_char,
+    error: *mut c_char,
+    room: usize,
+) -> bool {
+    // SAFETY: by the module's rule.
+    let handle = unsafe { &*handle };
+    // SAFETY: by the caller's promise.
+    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
+    let outcome = handle.with(Ok(()), |device, _| device.set_silicon(&text));
+    // SAFETY: by the caller's promise.
+    unsafe { tell(outcome, error, room) }
 }

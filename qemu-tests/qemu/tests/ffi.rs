@@ -182,5 +182,28 @@ fn what_cannot_be_is_refused_with_a_reason() {
     };
     assert!(!refused);
     assert_ne!(reason[0], 0);
+    reason[0] = 0;
+    let refused = unsafe {
+        ffi::kunpeng_accel_set_silicon(
+            accel,
+            c"no-such-silicon".as_ptr(),
+            reason.as_mut_ptr(),
+            reason.len(),
+        )
+    };
+    assert!(!refused);
+    assert_ne!(reason[0], 0);
+    unsafe { ffi::kunpeng_accel_free(accel) };
+}
+
+#[test]
+fn silicon_can_be_read_back() {
+    let machine = machine();
+    let accel = machine.accel.get();
+    let text = c"flr-keeps-vf-state;restore-does-not-arm";
+    let taken = unsafe { ffi::kunpeng_accel_set_silicon(accel, text.as_ptr(), ptr::null_mut(), 0) };
+    assert!(taken);
+    let length = unsafe { ffi::kunpeng_accel_text(accel, 3, ptr::null_mut(), 0) };
+    assert_eq!(length, text.count_bytes());
     unsafe { ffi::kunpeng_accel_free(accel) };
 }

@@ -10,6 +10,7 @@ use crate::mailbox::Command;
 use crate::mailbox::Opcode;
 use crate::mailbox::Status;
 use crate::mailbox::Written;
+use crate::message::Way;
 use crate::violation::Violation;
 
 impl Device {
@@ -90,9 +91,12 @@ impl Device {
             (Opcode::Vft, true) => Some(Some(self.vft.queue_entry(number))),
             (Opcode::MessageSend, false) => self
                 .messages
-                .send(number, command.queue, command.data)
+                .send(number, command.queue, command.data, self.silicon)
                 .then_some(None),
-            (Opcode::MessageFetch, true) => self.messages.fetch(number, command.queue).map(Some),
+            (Opcode::MessageFetch, true) => self
+                .messages
+                .fetch(Way::Mailbox, number, command.queue)
+                .map(Some),
             (Opcode::Vft | Opcode::MessageSend | Opcode::MessageFetch, _) => {
                 self.bus(host, number).violation(
                     Violation::MailboxCommand,

@@ -7,12 +7,15 @@ use super::place::Place;
 use crate::config::Revision;
 use crate::function::Doorbell;
 use crate::function::Function;
+use crate::function::WriteBack;
 use crate::host::FunctionId;
 use crate::host::Host;
+use crate::message::Way;
 use crate::regs::VECTOR_ABNORMAL;
 use crate::regs::VECTOR_MESSAGE;
 use crate::regs::function as fb;
 use crate::regs::pf;
+use crate::silicon::Silicon;
 use crate::vft::VftFault;
 use crate::violation::Violation;
 
@@ -68,13 +71,13 @@ impl Device {
             _ if self.is_stuck(place) => {}
             Place::Function(target, offset) => self.write_function(host, target, offset, value),
             Place::Eqc(target, index) => {
-                self.restore(host, target, |function| {
-                    function.eq.restore_word(index, value);
+                self.restore(host, target, |function, silicon| {
+                    function.eq.restore_word(index, value, silicon);
                 });
             }
             Place::Aeqc(target, index) => {
-                self.restore(host, target, |function| {
-                    function.aeq.restore_word(index, value);
+                self.restore(host, target, |function, silicon| {
+                    function.aeq.restore_word(index, value, silicon);
                 });
             }
             Place::Pf(offset) => self.write_pf(host, offset, value),
@@ -88,19 +91,24 @@ impl Device {
         &mut self,
         host: &mut dyn Host,
         target: FunctionId,
-        write: impl FnOnce(&mut Function),
+        write: impl FnOnce(&mut Function, Silicon),
     ) {
-        self.with(host, target, |function, bus, _| {
+        self.with(host, target, |function, bus, share| {
             if !function.may_restore() {
                 bus.violation(Violation::MigrationWriteWhileRunning, "EQC or AEQC written");
             }
-            write(function);
+            let needs_ready = share.silicon.contains(Silicon::RESTORE_NEEDS_VF_READY);
+            if !needs_ready || function.is_ready() {
+                write(function, share.silicon);
+            }
         });
     }
 
     fn read_function(&mut self, host: &mut dyn Host, number: FunctionId, offset: u64) -> u32 {
-        if (fb::MAILBOX..fb::MAILBOX_END).contains(&offset) {
-            self.advance_mailbox(host, number);
+        match offset {
+            fb::MAILBOX..fb::MAILBOX_END => self.advance_mailbox(host, number),
+            fb::CACHE_WB_DONE => self.advance(host),
+            _ => {}
         }
         let Some(function) = self.functions.get(usize::from(number)) else {
             return 0;
@@ -116,12 +124,12 @@ impl Device {
             fb::IFC_INT_SET_V => self.messages.set(number).into(),
             fb::VF_STATE => function.vf_state,
             fb::CACHE_WB_START | fb::SUB_VERSION_ID => 0,
-            fb::CACHE_WB_DONE => function.writeback_done.into(),
+            fb::CACHE_WB_DONE => function.writeback.is_done().into(),
             fb::MAILBOX..fb::MAILBOX_END => {
                 function.mailbox.word((offset - fb::MAILBOX) as usize / 4)
             }
-            fb::PF2VF_VF_R => self.messages.fetch(number, 0).unwrap_or(0) as u32,
-            PF2VF_VF_R_HIGH => (self.messages.fetch(number, 0).unwrap_or(0) >> 32) as u32,
+            fb::PF2VF_VF_R => self.message(number, 0) as u32,
+            PF2VF_VF_R_HIGH => (self.message(number, 0) >> 32) as u32,
             fb::CAPS..fb::CAPS_END => self.config.profile.cap(offset - fb::CAPS),
             _ => function.plain.get(&offset).copied().unwrap_or(0),
         }
@@ -150,17 +158,19 @@ impl Device {
                     self.bus(host, 0).msi(VECTOR_MESSAGE);
                 }
             }
-            fb::VF2PF_VF_W => self.messages.stage_vf(number, false, value),
-            VF2PF_VF_W_HIGH => self.messages.stage_vf(number, true, value),
+            fb::VF2PF_VF_W => self.messages.stage_vf(number, false, value, self.silicon),
+            VF2PF_VF_W_HIGH => self.messages.stage_vf(number, true, value, self.silicon),
             fb::CACHE_WB_START => {
                 if value & 1 != 0 {
                     let stuck = self.faults.writeback_never(number);
-                    self.with(host, number, |function, bus, _| {
-                        function.writeback_done = !stuck;
-                        if !stuck {
-                            function.write_back(bus);
+                    self.with(host, number, |function, bus, share| {
+                        if stuck {
+                            function.writeback = WriteBack::Never;
+                        } else {
+                            function.begin_write_back(bus, share.silicon);
                         }
                     });
+                    self.rearm(host);
                 }
             }
             fb::MAILBOX..fb::MAILBOX_END => {
@@ -179,7 +189,7 @@ impl Device {
             | PF2VF_VF_R_HIGH
             | fb::CAPS..fb::CAPS_END => {}
             _ => {
-                self.with(host, number, |function, bus, _| {
+                self.with(host, number, |function, bus, share| {
                     match offset {
                         fb::AEQ_INT_MASK => function.aeq.set_masked(value & 1 != 0),
                         fb::EQ_INT_MASK => function.eq.set_masked(value & 1 != 0),
@@ -188,7 +198,7 @@ impl Device {
                             function.plain.insert(offset, value);
                         }
                     }
-                    function.notify(bus);
+                    function.notify(bus, share.silicon);
                 });
             }
         }
@@ -207,11 +217,26 @@ impl Device {
             self.counters.doorbells_dropped += 1;
             return;
         }
+        let masked = self.messages.masked(number);
         self.with(host, number, |function, bus, share| {
             let value = u64::from(function.half_doorbell) | u64::from(high) << 32;
-            function.doorbell(bus, share, Doorbell::decode(value));
+            let bell = Doorbell::decode(value);
+            let needs_messages = share
+                .silicon
+                .contains(Silicon::RESTART_NEEDS_MESSAGES_UNMASKED);
+            if bell.is_restart() && needs_messages && masked {
+                bus.counters.doorbells_dropped += 1;
+                return;
+            }
+            function.doorbell(bus, share, bell);
         });
         self.advance(host);
+    }
+
+    /// The message for a function, in registers.
+    fn message(&self, number: FunctionId, source: u16) -> u64 {
+        let content = self.messages.fetch(Way::Registers, number, source);
+        content.unwrap_or(0)
     }
 
     fn read_pf(&mut self, offset: u64) -> u32 {
@@ -227,7 +252,7 @@ impl Device {
             IFC_INT_SOURCE_P_HIGH => (self.messages.pf_source() >> 32) as u32,
             pf::VF2PF_PF_R..pf::VF2PF_PF_R_END => {
                 let source = ((offset - pf::VF2PF_PF_R) / 4) as u16;
-                self.messages.fetch(0, source).unwrap_or(0) as u32
+                self.message(0, source) as u32
             }
             _ => {
                 let idle = self.counters.requests_in_flight == 0;
@@ -256,7 +281,7 @@ impl Device {
             pf::IFC_INT_SET_P => {
                 if value & 1 != 0 {
                     let staged = self.config.revision >= Revision::V4;
-                    let targets = self.messages.ring_vfs(self.vfs, staged);
+                    let targets = self.messages.ring_vfs(self.vfs, staged, self.silicon);
                     for target in (1..=self.vfs).filter(|target| targets >> target & 1 != 0) {
                         self.bus(host, target).msi(VECTOR_MESSAGE);
                     }

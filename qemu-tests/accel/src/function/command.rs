@@ -12,6 +12,7 @@ use crate::mailbox::Command;
 use crate::mailbox::Opcode;
 use crate::mailbox::Status;
 use crate::queue::Queue;
+use crate::silicon::Silicon;
 use crate::violation::Violation;
 
 /// How far a mailbox command has come.
@@ -64,7 +65,7 @@ impl Function {
             }
             (Opcode::StopQueue, false) => self.stop_queue(command.queue),
             (Opcode::Flush, false) => self.flush(),
-            (Opcode::Pause, false) => self.pause(),
+            (Opcode::Pause, false) => self.pause(share),
             _ => {
                 bus.violation(
                     Violation::MailboxCommand,
@@ -103,12 +104,16 @@ impl Function {
         }
     }
 
-    fn pause(&mut self) -> Progress {
+    fn pause(&mut self, share: Share<'_>) -> Progress {
         self.begin_pause();
         if self.in_flight() != 0 {
             return Progress::Waiting;
         }
         self.run = Run::Paused;
+        if share.silicon.contains(Silicon::PAUSE_SUPPRESSES_EVENTS) {
+            self.eq.silence();
+            self.aeq.silence();
+        }
         Progress::Done(None)
     }
 
@@ -141,7 +146,9 @@ impl Function {
         match opcode {
             Opcode::Eqc => {
                 // The first step of a driver that starts the function from scratch.
-                self.run = Run::Running;
+                if !share.silicon.contains(Silicon::PAUSE_OUTLASTS_DRIVER_START) {
+                    self.run = Run::Running;
+                }
                 self.forget(bus, |queue| *queue = Queue::default());
                 self.eq.load(&bytes);
                 return Progress::Done(None);

@@ -9,6 +9,10 @@ use super::read_context;
 use crate::bus::Bus;
 use crate::context::CONTEXT_BYTES;
 use crate::queue::Queue;
+use crate::regs::VECTOR_AEQ;
+use crate::regs::VECTOR_EQ;
+use crate::regs::pf;
+use crate::silicon::Silicon;
 use crate::violation::Violation;
 
 /// A write to the doorbell registers: bits 10:0 queue, 15:12 command, 47:32 index, 63:48 priority.
@@ -29,6 +33,10 @@ impl Doorbell {
             priority: (value >> 48) as u16,
         }
     }
+
+    pub(crate) const fn is_restart(self) -> bool {
+        self.command == 0 && self.priority != 0
+    }
 }
 
 impl Function {
@@ -39,18 +47,46 @@ impl Function {
             (0, 0) => self.submit(bus, share, bell),
             (0, _) => self.restart(bus, share, bell.queue),
             (1, _) => self.consume(bus, share, bell),
-            (2, _) => self.eq.acknowledge(bell.index),
-            (3, _) => self.aeq.acknowledge(bell.index),
+            (2 | 3, _) => self.acknowledge(bus, share, bell),
             _ => false,
         };
         if !fits {
             bus.violation(Violation::Number, &format!("{bell:?}"));
         }
-        self.notify(bus);
+        self.notify(bus, share.silicon);
+    }
+
+    /// An EQ or AEQ doorbell.
+    fn acknowledge(&mut self, bus: &mut Bus<'_>, share: Share<'_>, bell: Doorbell) -> bool {
+        let (ring, vector) = if bell.command == 2 {
+            (&mut self.eq, VECTOR_EQ)
+        } else {
+            (&mut self.aeq, VECTOR_AEQ)
+        };
+        let fits = ring.acknowledge(bell.index);
+        if share.silicon.contains(Silicon::PAUSED_DOORBELL_INTERRUPTS) {
+            ring.notify(bus, vector);
+        }
+        fits
     }
 
     fn is_stopped(&mut self, number: u16) -> bool {
         self.queue(number).is_some_and(|queue| queue.held())
+    }
+
+    /// Where that is what the hardware does, restarts a paused queue that the driver of the function rings.
+    fn wake(&mut self, share: Share<'_>, number: u16) {
+        let wakes = share
+            .silicon
+            .contains(Silicon::PAUSE_ENDS_BY_GUEST_DOORBELL);
+        if wakes && self.run == Run::Paused {
+            self.run = Run::Running;
+        }
+        if wakes && self.run == Run::Running {
+            if let Some(queue) = self.queue(number) {
+                queue.hold(false);
+            }
+        }
     }
 
     fn submit(&mut self, bus: &mut Bus<'_>, share: Share<'_>, bell: Doorbell) -> bool {
@@ -61,6 +97,7 @@ impl Function {
             bus.counters.doorbells_dropped += 1;
             return true;
         };
+        self.wake(share, bell.queue);
         if self.is_stopped(bell.queue) {
             bus.violation(
                 Violation::DmaAfterPause,
@@ -73,6 +110,7 @@ impl Function {
     }
 
     fn consume(&mut self, bus: &mut Bus<'_>, share: Share<'_>, bell: Doorbell) -> bool {
+        self.wake(share, bell.queue);
         let Some(cqc) = self.queue(bell.queue).and_then(Queue::cqc_mut) else {
             bus.counters.doorbells_dropped += 1;
             return true;
@@ -104,7 +142,7 @@ impl Function {
             .and_then(|queue| queue.cqc())
             .is_some_and(|cqc| cqc.is_armed() && cqc.used() != 0);
         if waiting {
-            self.event(bus, number);
+            self.event(bus, share, number);
         }
         self.fetch(bus, share, number);
     }
@@ -116,24 +154,68 @@ impl Function {
             Run::Pausing => return true,
             Run::Paused | Run::Running => self.run = Run::Running,
         }
+        self.load_contexts(bus, share, number);
+        if let Some(queue) = self.queue(number) {
+            queue.hold(false);
+            self.report_and_fetch(bus, share, number);
+        }
+        if share.silicon.contains(Silicon::RESTART_RESUMES_ALL_QUEUES) {
+            for number in 0..self.queues.len() as u16 {
+                if self.is_stopped(number) {
+                    self.queues[usize::from(number)].hold(false);
+                    self.report_and_fetch(bus, share, number);
+                }
+            }
+        }
+        true
+    }
+
+    /// Loads the contexts of a queue from the tables. A queue that the driver never made has a table entry of zeroes
+    /// and stays without context.
+    fn load_contexts(&mut self, bus: &mut Bus<'_>, share: Share<'_>, number: u16) {
         let offset = u64::from(number) * CONTEXT_BYTES as u64;
         let (sqc_table, cqc_table) = (self.sqc_table, self.cqc_table);
         let Some(queue) = self.queue(number) else {
-            return true;
+            return;
         };
-        queue.hold(false);
-        // A queue that the driver never made has a table entry of zeroes and stays without context.
-        if queue.sqc().is_none() && sqc_table != 0 {
-            if let Ok(bytes) = read_context(bus, sqc_table.wrapping_add(offset)) {
+        if queue.held() && share.silicon.contains(Silicon::RESTART_RELOADS_CONTEXTS) {
+            queue.drop_sqc();
+            queue.drop_cqc();
+        }
+        if queue.sqc().is_none() {
+            if let Some(bytes) = table_entry(bus, share, sqc_table, offset) {
                 queue.give_sqc(share.engine, number, &bytes);
             }
         }
-        if queue.cqc().is_none() && cqc_table != 0 {
-            if let Ok(bytes) = read_context(bus, cqc_table.wrapping_add(offset)) {
+        if queue.cqc().is_none() {
+            if let Some(bytes) = table_entry(bus, share, cqc_table, offset) {
                 queue.give_cqc(&bytes);
             }
         }
-        self.report_and_fetch(bus, share, number);
-        true
     }
+}
+
+/// Reads a context from a table. Where it is an error that it cannot be read, the PF is told.
+fn table_entry(
+    bus: &mut Bus<'_>,
+    share: Share<'_>,
+    table: u64,
+    offset: u64,
+) -> Option<[u8; CONTEXT_BYTES]> {
+    let (errors, error) = if table == 0 {
+        (Silicon::RESTART_WITHOUT_TABLE_IS_ERROR, pf::DB_TIMEOUT)
+    } else {
+        (
+            Silicon::REFUSED_CONTEXT_READ_IS_ERROR,
+            pf::DB_TIMEOUT | pf::AXI_RRESP,
+        )
+    };
+    let read = (table != 0).then(|| read_context(bus, table.wrapping_add(offset)));
+    if let Some(Ok(bytes)) = read {
+        return Some(bytes);
+    }
+    if share.silicon.contains(errors) {
+        bus.error(error);
+    }
+    None
 }
