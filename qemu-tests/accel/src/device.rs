@@ -138,9 +138,10 @@ impl Device {
     pub fn set_vfs(&mut self, host: &mut dyn Host, vfs: u16) {
         let vfs = vfs.min(self.config.total_vfs);
         let changed = self.vfs.min(vfs) + 1..=self.vfs.max(vfs);
+        let silicon = self.silicon & Silicon::OF_ANY_RESET;
         self.vfs = vfs;
         for function in changed {
-            self.reset_function(host, function, Silicon::empty());
+            self.reset_function(host, function, silicon);
         }
         self.enforce_stuck(host);
         self.rearm(host);
@@ -149,8 +150,9 @@ impl Device {
     /// Function level reset. That of the PF takes the whole device down, with its VFs.
     pub fn flr(&mut self, host: &mut dyn Host, function: FunctionId) {
         if function == 0 {
+            let silicon = self.silicon & Silicon::OF_ANY_RESET;
             for function in 0..=self.config.total_vfs {
-                self.reset_function(host, function, Silicon::empty());
+                self.reset_function(host, function, silicon);
             }
             let functions = self.functions.len();
             self.vfs = 0;

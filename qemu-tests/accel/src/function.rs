@@ -121,6 +121,9 @@ impl Function {
             bus.counters.requests_in_flight.saturating_sub(lost as u64);
         let (vf_state, db_drop) = (self.vf_state, self.plain.get(&fb::FUN_DB_DROP).copied());
         *self = Self::new(self.queues.len() as u16);
+        if silicon.contains(Silicon::VF_STATE_RESETS_TO_READY) {
+            self.vf_state = 0;
+        }
         if silicon.contains(Silicon::FLR_KEEPS_VF_STATE) {
             self.vf_state = vf_state;
         }

@@ -61,6 +61,8 @@ bitflags! {
         const WINDOW_ENDS_IN_NEXT_VF = 1 << 17;
         /// A cache write-back takes 200 us. Default: it is done at once.
         const WRITE_BACK_TAKES_TIME = 1 << 18;
+        /// `QM_VF_STATE` is 0, ready, after any reset. Default: it is 1, not ready.
+        const VF_STATE_RESETS_TO_READY = 1 << 19;
     }
 }
 
@@ -77,6 +79,9 @@ fn constant_to_name(constant: &str) -> String {
 }
 
 impl Silicon {
+    /// What is about any reset of a function, and not only an FLR of a VF.
+    pub(crate) const OF_ANY_RESET: Self = Self::VF_STATE_RESETS_TO_READY;
+
     /// The names in this set, in the order of their numbers.
     pub fn names(self) -> impl Iterator<Item = String> {
         self.iter_names().map(|(name, _)| constant_to_name(name))

@@ -316,6 +316,14 @@ fn a_reset_keeps_the_drivers_state_or_not() {
 }
 
 #[test]
+fn a_function_is_not_ready_after_a_reset_or_is() {
+    let (default, other) = both_on_v3("vf-state-resets-to-ready", |bench| {
+        after_resets(bench, fb::VF_STATE, 1)
+    });
+    assert_eq!((default, other), ((1, 1), (0, 0)));
+}
+
+#[test]
 fn a_reset_keeps_the_doorbells_dropped_or_not() {
     let (default, other) = both(Revision::V5, "flr-keeps-db-drop", |bench| {
         after_resets(bench, fb::FUN_DB_DROP, 1)
