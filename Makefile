@@ -25,6 +25,8 @@ help:
 	@echo '  soak       guests at work migrate with what is drawn from all of that, for HOURS=1'
 	@echo '             or until there were COUNT= migrations (SEED=1 FIRST=0)'
 	@echo '  conformance  random sequences, C driver against ours (N=2000 SEED=1 FIRST=0)'
+	@echo '  silicon    migrations on hardware that differs from what the model assumes, C driver'
+	@echo '             against ours (GUESTS=yes|no: also guests under QEMU, which takes hours)'
 	@echo '  bench      what each step of a migration costs, C driver and ours'
 	@echo '  matrix     compile the driver carried in a kernel tree, in all its configurations'
 	@echo '  shell      boot the emulated host with everything loaded; exit powers off'
@@ -94,6 +96,12 @@ HOURS ?= $(if $(COUNT),,1)
 soak: prepare
 	@cd qemu-tests && cargo run -q --locked -p host -- soak --seed $(SEED) --first $(FIRST) \
 		$(if $(HOURS),--hours $(HOURS)) $(if $(COUNT),--count $(COUNT))
+
+GUESTS ?= yes
+
+.PHONY: silicon
+silicon: prepare
+	@cd qemu-tests && cargo run -q --locked -p host -- silicon $(if $(filter yes,$(GUESTS)),--guests)
 
 .PHONY: bench
 bench: prepare

@@ -19,6 +19,7 @@ pub mod modules;
 pub mod pair;
 pub mod picture;
 pub mod race;
+pub mod silicon;
 pub mod soak;
 pub mod splat;
 pub mod symbols;

@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use host::soak::Soak;
 use host::{Artifacts, Scenario};
@@ -45,6 +45,12 @@ enum Command {
         /// After so many migrations no other machine begins.
         #[arg(long)]
         count: Option<u64>,
+    },
+    /// Migrates on hardware that differs from the model's default, with both drivers.
+    Silicon {
+        /// Also guests under QEMU, which takes hours.
+        #[arg(long)]
+        guests: bool,
     },
     /// Runs random sequences on the C driver and on ours and compares what comes of them.
     Conformance {
@@ -101,6 +107,14 @@ fn run(command: Command) -> Result<()> {
         Command::Conformance { seed, first, count } => {
             let all = host::conformance::Sequences { seed, first, count };
             print!("{}", all.run(&artifacts)?);
+            Ok(())
+        }
+        Command::Silicon { guests } => {
+            let table = host::silicon::run(&artifacts, guests)?;
+            print!("{table}");
+            let problems = table.problems();
+            ensure!(problems.is_empty(), "{}", problems.join("\n"));
+            println!("silicon: ok, ours passes wherever the C driver does");
             Ok(())
         }
         Command::Shell => Scenario::new("shell").run_interactive(&artifacts).map(drop),

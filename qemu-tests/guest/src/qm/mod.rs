@@ -8,6 +8,7 @@
 
 mod image;
 mod layout;
+pub(crate) mod messages;
 pub(crate) mod registers;
 mod requests;
 mod slot;

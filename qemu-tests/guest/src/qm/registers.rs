@@ -12,8 +12,14 @@ pub(crate) const AEQ_INT_MASK: usize = 0x4;
 pub(crate) const EQ_INT_MASK: usize = 0xc;
 pub(crate) const IFC_INT_SOURCE: usize = 0x20;
 pub(crate) const IFC_INT_MASK: usize = 0x24;
+/// `QM_IFC_INT_STATUS`: the PF's message is to interrupt.
+pub(crate) const IFC_INT_STATUS: usize = 0x28;
+/// `QM_IFC_INT_SET_V`: rings at the PF.
+pub(crate) const IFC_INT_SET: usize = 0x2c;
 pub(crate) const QUEUE_ISOLATION: usize = 0x30;
 pub(crate) const PAGE_SIZE: usize = 0x34;
+/// `QM_FUN_DB_DROP`, on hardware V5: doorbells have no effect.
+pub(crate) const DOORBELL_DROP: usize = 0x38;
 pub(crate) const VF_STATE: usize = 0x60;
 pub(crate) const MAILBOX: usize = 0x300;
 pub(crate) const SQ_CQ_DOORBELL: usize = 0x1000;

@@ -12,6 +12,9 @@ use super::layout::{EQE_SIZE, Entry, Eqe};
 use super::registers::{self, Bell};
 use super::{Counts, EQ_VECTOR, Notice, Request, Vm};
 
+/// How long no interrupt comes when all is done.
+const QUIET: Duration = Duration::from_millis(50);
+
 impl Vm {
     /// Makes `count` new requests, spread over all queues, with a doorbell for each.
     pub(crate) fn submit(&mut self, count: usize) -> Result<()> {
@@ -115,6 +118,15 @@ impl Vm {
         self.submit(count)?;
         self.finish()?;
         self.verify()
+    }
+
+    /// Takes interrupts until none comes for a while: no event is left that the VM has not seen.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        while self.wait_interrupt(QUIET)? {
+            self.counts.interrupts += 1;
+            self.handle_events()?;
+        }
+        Ok(())
     }
 
     fn wait_interrupt(&mut self, timeout: Duration) -> Result<bool> {

@@ -8,9 +8,10 @@ use anyhow::Result;
 use super::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::Options;
 use crate::control;
+use crate::engine::{Accelerator, ZIP};
 use crate::expect::equal;
 use crate::host::Host;
-use crate::qm::Vm;
+use crate::qm::{IOVA, Vm};
 use crate::vfio::{Device, State};
 
 pub(super) struct Bench {
@@ -21,9 +22,18 @@ pub(super) struct Bench {
 impl Bench {
     /// A host with this many VFs.
     pub(super) fn new(options: &Options, vfs: u32) -> Result<Self> {
+        Self::with(options, &ZIP, vfs)
+    }
+
+    /// A host with this many VFs of an accelerator.
+    pub(super) fn with(
+        options: &Options,
+        accelerator: &'static Accelerator,
+        vfs: u32,
+    ) -> Result<Self> {
         Ok(Bench {
-            host: Host::prepare(options, vfs)?,
-            vm: Vm::new(1)?,
+            host: Host::with(options, accelerator, vfs)?,
+            vm: Vm::with(accelerator.engine, IOVA, 1)?,
         })
     }
 
@@ -50,7 +60,7 @@ impl Bench {
 
     /// Takes back what a check may have left, which must not fail the next one.
     pub(super) fn tidy(&mut self) -> Result<()> {
-        control::set("fault", "")?;
+        control::set_of(self.host.accelerator.id, "fault", "")?;
         if self.vm.device().is_ok() {
             self.close()?;
         }

@@ -28,6 +28,7 @@ mod kunit;
 mod matching;
 mod migrate;
 mod shell;
+mod silicon;
 mod task;
 mod together;
 mod topology;
@@ -82,6 +83,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "violations" => violations::run,
         "conformance" => conformance::run,
         "kunit" => kunit::run,
+        "silicon" => silicon::run,
+        "silicon-guest" => silicon::guest,
         "install" => install::run,
         _ => bail!("there is no scenario {name}"),
     };

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use crate::artifacts::{Artifacts, Suite};
 
+/// Most of a word in the name of a log; a name has 255 bytes.
+const WORD: usize = 40;
+
 /// What is to be run.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -50,11 +53,23 @@ impl Scenario {
         }
     }
 
-    /// A parameter for the guest program, by way of the kernel's command line.
-    pub fn with(mut self, key: &str, value: &str) -> Self {
+    /// A parameter for the guest program, by way of the kernel's command line. The logs are named by
+    /// it, too.
+    pub fn with(self, key: &str, value: &str) -> Self {
+        self.parameter(key, value).labelled(value)
+    }
+
+    /// A parameter for the guest program that the logs are not named by.
+    pub fn parameter(mut self, key: &str, value: &str) -> Self {
         self.parameters.push(format!("{key}={value}"));
+        self
+    }
+
+    /// One more word in the names of the logs, or the beginning of a long one.
+    pub fn labelled(mut self, word: &str) -> Self {
         // No commas: QEMU takes them for the end of a file's name.
-        self.label = format!("{}-{}", self.label, value.replace(',', "+"));
+        let word: String = word.replace(',', "+").chars().take(WORD).collect();
+        self.label = format!("{}-{word}", self.label);
         self
     }
 

@@ -10,11 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::ffi::Mapping;
-use crate::qm::registers::{self, Command};
+use crate::qm::messages::{self, Way};
 use crate::vfio::{BAR2, Device};
-
-/// `QM_IFC_INT_SET_V`: rings at the PF.
-const IFC_INT_SET: usize = 0x2c;
 
 /// `enum qm_ifc_cmd` of hisi_qm, as far as it is about resets.
 const RESET_DONE: u64 = 3;
@@ -24,15 +21,20 @@ const START_DONE: u64 = 6;
 const INTERVAL: Duration = Duration::from_millis(2);
 
 /// A thread that answers for one VF, until this is dropped.
-pub(super) struct Answers {
+pub(in crate::scenario) struct Answers {
     over: Arc<AtomicBool>,
     asked: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Answers {
-    /// Answers for an enabled device.
+    /// Answers for an enabled device as on hardware V3.
     pub(super) fn start(device: &Device) -> Result<Self> {
+        Self::by(Way::Mailbox, device)
+    }
+
+    /// Answers for an enabled device.
+    pub(in crate::scenario) fn by(way: Way, device: &Device) -> Result<Self> {
         let length = usize::try_from(device.region(BAR2)?.size)?;
         let bar = device.map_region(BAR2, 0, length).context("mapping BAR2")?;
         let over = Arc::new(AtomicBool::new(false));
@@ -40,11 +42,10 @@ impl Answers {
         let (seen, tell) = (over.clone(), asked.clone());
         let thread = std::thread::spawn(move || {
             while !seen.load(Ordering::Relaxed) {
-                // A device that is being reset reads as all ones.
-                if bar.read32(registers::IFC_INT_SOURCE) == 1 {
+                if messages::has_come(&bar) {
                     tell.store(true, Ordering::Relaxed);
                     // The PF gives up in time if it is not answered.
-                    let _ = answer(&bar);
+                    let _ = answer(&bar, way);
                 }
                 std::thread::sleep(INTERVAL);
             }
@@ -62,16 +63,14 @@ impl Answers {
     }
 }
 
-fn answer(bar: &Mapping) -> Result<()> {
-    let message = registers::mailbox_read(bar, Command::MessageFetch, 0)?;
-    bar.write32(registers::IFC_INT_SOURCE, 1);
+fn answer(bar: &Mapping, way: Way) -> Result<()> {
+    let message = messages::fetch(bar, way)?;
+    messages::acknowledge(bar);
     let word = match message & 0xffff_ffff {
         RESET_DONE => START_DONE,
         _ => PREPARE_DONE,
     };
-    registers::mailbox_write(bar, Command::MessageSend, 0, word)?;
-    bar.write32(IFC_INT_SET, 1);
-    Ok(())
+    messages::send(bar, way, word)
 }
 
 impl Drop for Answers {

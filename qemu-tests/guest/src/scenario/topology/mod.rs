@@ -6,7 +6,7 @@
 //! Both drivers go through the same steps, and the C driver is the oracle. Where ours differs on
 //! purpose, the expectation is made by driver and says why.
 
-mod answer;
+pub(super) mod answer;
 mod bench;
 mod departure;
 mod failure;

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is done to VFs to tell whether a driver is right for the hardware that they have.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use rustix::io::Errno;
+
+use super::{at_most, hardware_errors};
+use crate::control;
+use crate::expect::{equal, eventually, refused};
+use crate::qm::messages::{self, Way};
+use crate::qm::{IOVA, Vm, registers};
+use crate::scenario::fixture::Bench;
+use crate::scenario::task::{Fate, Task};
+use crate::scenario::topology::answer::Answers;
+use crate::scenario::transfer::{self, FAST, MATCH_SIZE, Path, STREAM_SIZE};
+use crate::vfio::{Device, State};
+
+/// Revisions of hardware V4 and V5.
+const V4: u64 = 0x50;
+const V5: u64 = 0x51;
+
+/// Something that is done to VFs.
+pub(super) struct Load {
+    pub(super) name: &'static str,
+    /// The first revision that it is for.
+    since: u64,
+    /// It takes its time, and is for hardware with this point or without any.
+    only: Option<&'static str>,
+    pub(super) steps: fn(&mut Bench) -> Result<()>,
+}
+
+impl Load {
+    const fn new(name: &'static str, steps: fn(&mut Bench) -> Result<()>) -> Self {
+        Load {
+            name,
+            since: 0,
+            only: None,
+            steps,
+        }
+    }
+
+    const fn since(self, since: u64) -> Self {
+        Load { since, ..self }
+    }
+
+    const fn only(self, point: &'static str) -> Self {
+        Load {
+            only: Some(point),
+            ..self
+        }
+    }
+
+    /// Whether it is for hardware of this revision, with these points.
+    pub(super) fn applies(&self, revision: u64, points: &[&str]) -> bool {
+        let wanted = |only: &str| points.is_empty() || points.contains(&only);
+        revision >= self.since && self.only.is_none_or(wanted)
+    }
+}
+
+pub(super) const LOADS: [Load; 16] = [
+    Load::new("at-work", at_work),
+    Load::new("at-rest", at_rest),
+    Load::new("last-event", last_event),
+    Load::new("cancelled", cancelled),
+    Load::new("paused", paused),
+    Load::new("stop-refused", stop_refused),
+    Load::new("without-driver", without_driver),
+    Load::new("new-owner", new_owner),
+    Load::new("paused-after-reset", paused_after_reset),
+    Load::new("saved-after-reset", saved_after_reset),
+    Load::new("cancelled-after-reset", cancelled_after_reset),
+    Load::new("message", message),
+    Load::new("message-as-v3", message_as_v3).since(V4),
+    Load::new("neighbour", neighbour).since(V4),
+    Load::new("stopped-owner", stopped_owner).since(V5),
+    Load::new("pf-reset", pf_reset)
+        .since(V4)
+        .only("pf-reset-keeps-mig-region-sel"),
+];
+
+/// Requests that are in flight when a VM is stopped.
+const IN_FLIGHT: usize = 32;
+/// Requests that show that a VF works.
+const WORK: usize = 8;
+/// What the engine takes for a request that is to be in flight when a VM is stopped. A stop waits a
+/// second for it.
+const SLOW: Duration = Duration::from_millis(20);
+const LAST: Duration = Duration::from_millis(200);
+/// Until a request is seen to be done that will be.
+const WITHIN: Duration = Duration::from_secs(4);
+
+fn set_latency(bench: &Bench, latency: Duration) -> Result<()> {
+    control::set_latency_of(bench.host.accelerator.id, latency)
+}
+
+/// The VM's requests are done, right, and seen by their interrupts.
+fn finish(bench: &mut Bench) -> Result<()> {
+    bench.vm.run_until(0, at_most(WITHIN))?;
+    bench.vm.verify()
+}
+
+/// New requests of the VM are done.
+fn works(bench: &mut Bench) -> Result<()> {
+    set_latency(bench, FAST)?;
+    bench.vm.submit(WORK)?;
+    finish(bench)
+}
+
+/// Has VF1 work, and all that it has to tell seen.
+fn start(bench: &mut Bench) -> Result<()> {
+    set_latency(bench, FAST)?;
+    bench.work()?;
+    bench.vm.settle()
+}
+
+/// Moves the VM to a VF. `stopped` looks at it between the stop and the start.
+fn move_to(
+    bench: &mut Bench,
+    to: usize,
+    path: Path,
+    stopped: impl FnOnce(&Vm) -> Result<()>,
+) -> Result<()> {
+    let source = transfer::stop(&mut bench.vm, path, 4096, |_| Ok(()))?;
+    stopped(&bench.vm)?;
+    let device = bench.vm.open(bench.host.kind, &bench.host.vfs[to])?;
+    let chunks = [MATCH_SIZE, STREAM_SIZE - MATCH_SIZE];
+    transfer::load(&mut bench.vm, device, &source.stream, &chunks)
+}
+
+/// A VM with requests in flight moves to the other VF and back.
+fn at_work(bench: &mut Bench) -> Result<()> {
+    start(bench)?;
+    for (to, path) in [(1, Path::PreCopy), (0, Path::Straight)] {
+        set_latency(bench, SLOW)?;
+        bench.vm.submit_at_once(IN_FLIGHT)?;
+        move_to(bench, to, path, |_| Ok(()))?;
+        works(bench)?;
+    }
+    Ok(())
+}
+
+/// A VM with a driver moves when nothing is in flight and all is seen.
+fn at_rest(bench: &mut Bench) -> Result<()> {
+    start(bench)?;
+    move_to(bench, 1, Path::PreCopy, |_| Ok(()))?;
+    works(bench)
+}
+
+/// One request, which will be done while the device is being stopped.
+fn submit_last(bench: &mut Bench) -> Result<()> {
+    set_latency(bench, LAST)?;
+    bench.vm.submit(1)
+}
+
+/// The last request was done before the device had stopped, and the VM has not seen that.
+fn is_unseen(vm: &Vm) -> Result<()> {
+    equal("requests that were not seen", vm.outstanding(), 1)?;
+    equal("requests that were not done", vm.waiting(), 0)
+}
+
+/// The last request of a VM is done while it is stopped, and the VM waits for the interrupt. It
+/// submits nothing else.
+fn last_event(bench: &mut Bench) -> Result<()> {
+    start(bench)?;
+    submit_last(bench)?;
+    move_to(bench, 1, Path::Straight, is_unseen)?;
+    finish(bench)?;
+    works(bench)
+}
+
+/// As [`last_event`], but the migration is cancelled when the state was saved.
+fn cancelled(bench: &mut Bench) -> Result<()> {
+    start(bench)?;
+    submit_last(bench)?;
+    save(bench.vm.device()?)?;
+    is_unseen(&bench.vm)?;
+    go_on(bench.vm.device()?)?;
+    finish(bench)?;
+    works(bench)
+}
+
+/// As [`last_event`], but the VM is paused and goes on.
+fn paused(bench: &mut Bench) -> Result<()> {
+    start(bench)?;
+    submit_last(bench)?;
+    let device = bench.vm.device()?;
+    device.set_state(State::Stop)?;
+    is_unseen(&bench.vm)?;
+    device.set_state(State::Running)?;
+    finish(bench)?;
+    works(bench)
+}
+
+fn save(device: &Device) -> Result<Vec<u8>> {
+    let file = device.set_state_with_file(State::StopCopy)?;
+    file.read_available(4096)
+}
+
+/// From STOP_COPY to RUNNING.
+fn go_on(device: &Device) -> Result<()> {
+    device.set_state(State::Stop)?;
+    device.set_state(State::Running)?;
+    Ok(())
+}
+
+/// A stop fails since a message is being exchanged.
+fn stop_refused(bench: &mut Bench) -> Result<()> {
+    start(bench)?;
+    let id = bench.host.accelerator.id;
+    control::set_of(id, "fault", "fn1:vf-busy")?;
+    let result = bench.vm.device()?.set_state(State::Stop);
+    control::set_of(id, "fault", "")?;
+    refused("RUNNING to STOP", result, Errno::BUSY)?;
+    works(bench)
+}
+
+/// A VF without a driver in its VM moves, and the driver is loaded then.
+fn without_driver(bench: &mut Bench) -> Result<()> {
+    set_latency(bench, FAST)?;
+    give(bench, 0)?;
+    move_idle(bench)?;
+    bench.vm.bring_up()?;
+    works(bench)
+}
+
+/// Moves a VM without driver to VF2. What the stream has is for the driver to know.
+fn move_idle(bench: &mut Bench) -> Result<()> {
+    let before = hardware_errors(bench)?;
+    let stream = save(bench.vm.device()?)?;
+    let source = bench.vm.detach()?;
+    let device = bench.vm.open(bench.host.kind, &bench.host.vfs[1])?;
+    transfer::load(&mut bench.vm, device, &stream, &[STREAM_SIZE])?;
+    drop(source);
+    equal("errors of the hardware", hardware_errors(bench)?, before)
+}
+
+/// Opens a VF for the VM.
+fn give(bench: &mut Bench, vf: usize) -> Result<()> {
+    let mut device = bench.vm.open(bench.host.kind, &bench.host.vfs[vf])?;
+    device.enable()?;
+    bench.vm.attach(device);
+    Ok(())
+}
+
+/// The VM starts anew on a device that has forgotten all.
+fn starts_over(bench: &mut Bench) -> Result<()> {
+    bench.vm.start_over()?;
+    works(bench)
+}
+
+/// Pauses a VF that has no driver, and lets it go on.
+fn pause_idle(bench: &Bench) -> Result<()> {
+    let before = hardware_errors(bench)?;
+    let device = bench.vm.device()?;
+    device.set_state(State::Stop)?;
+    device.set_state(State::Running)?;
+    equal("errors of the hardware", hardware_errors(bench)?, before)
+}
+
+/// The owner of a VF that had a driver goes without stopping it; the next one pauses.
+fn new_owner(bench: &mut Bench) -> Result<()> {
+    start(bench)?;
+    bench.close()?;
+    give(bench, 0)?;
+    pause_idle(bench)?;
+    starts_over(bench)
+}
+
+/// Has VF1 work and resets it, as when a VM reboots.
+fn reset(bench: &mut Bench) -> Result<()> {
+    start(bench)?;
+    bench.vm.device()?.reset()?;
+    bench.vm.forget();
+    Ok(())
+}
+
+fn paused_after_reset(bench: &mut Bench) -> Result<()> {
+    reset(bench)?;
+    pause_idle(bench)?;
+    starts_over(bench)
+}
+
+/// What is saved of a VF that was reset is loaded by another.
+fn saved_after_reset(bench: &mut Bench) -> Result<()> {
+    reset(bench)?;
+    move_idle(bench)?;
+    starts_over(bench)
+}
+
+fn cancelled_after_reset(bench: &mut Bench) -> Result<()> {
+    reset(bench)?;
+    let before = hardware_errors(bench)?;
+    save(bench.vm.device()?)?;
+    go_on(bench.vm.device()?)?;
+    equal("errors of the hardware", hardware_errors(bench)?, before)?;
+    starts_over(bench)
+}
+
+/// `QM_VF_GET_QOS`, and what the PF answers.
+const GET_QOS: u64 = 9;
+const SET_QOS: u64 = 8;
+
+fn way(bench: &Bench) -> Result<Way> {
+    Ok(match bench.host.vfs[0].number("revision")? {
+        V4.. => Way::Registers,
+        _ => Way::Mailbox,
+    })
+}
+
+/// A VM that has moved asks the PF, and is interrupted by the answer.
+fn message(bench: &mut Bench) -> Result<()> {
+    let way = way(bench)?;
+    asks(bench, way)
+}
+
+/// As [`message`], by a driver that was loaded on hardware V3.
+fn message_as_v3(bench: &mut Bench) -> Result<()> {
+    asks(bench, Way::Mailbox)
+}
+
+fn asks(bench: &mut Bench, way: Way) -> Result<()> {
+    start(bench)?;
+    move_to(bench, 1, Path::Straight, |_| Ok(()))?;
+    let bar = bench.vm.device()?.registers()?;
+    messages::send(bar, way, GET_QOS)?;
+    let came = eventually("an answer of the PF", WITHIN, || {
+        Ok(messages::has_come(bar))
+    });
+    let interrupts = bar.read32(registers::IFC_INT_STATUS);
+    let answer = messages::fetch(bar, way);
+    // The PF waits for it.
+    messages::acknowledge(bar);
+    came?;
+    equal("the answer", answer? & 0xffff_ffff, SET_QOS)?;
+    equal("IFC_INT_STATUS", interrupts, 1)
+}
+
+/// Another VM, with VF2.
+fn neighbour_vm(bench: &Bench) -> Result<Vm> {
+    let mut vm = Vm::with(bench.host.accelerator.engine, IOVA, 2)?;
+    let mut device = vm.open(bench.host.kind, &bench.host.vfs[1])?;
+    device.enable()?;
+    vm.attach(device);
+    Ok(vm)
+}
+
+/// The next VF's registers are left alone by a save.
+fn neighbour(bench: &mut Bench) -> Result<()> {
+    start(bench)?;
+    let neighbour = neighbour_vm(bench)?;
+    let bar = neighbour.device()?.registers()?;
+    let masks = || [registers::AEQ_INT_MASK, 0].map(|offset| bar.read32(offset));
+    let before = masks();
+    save(bench.vm.device()?)?;
+    equal("the next VF's registers", masks(), before)
+}
+
+/// The last driver of a VF has told it to drop doorbells (V5), and the next VM comes from elsewhere.
+fn stopped_owner(bench: &mut Bench) -> Result<()> {
+    let mut last = neighbour_vm(bench)?;
+    last.bring_up()?;
+    last.shut_down()?;
+    let bar = last.device()?.registers()?;
+    bar.write32(registers::DOORBELL_DROP, 1);
+    drop(last);
+    start(bench)?;
+    move_to(bench, 1, Path::Straight, |_| Ok(()))?;
+    works(bench)
+}
+
+/// The PF is reset; then a VM moves.
+fn pf_reset(bench: &mut Bench) -> Result<()> {
+    start(bench)?;
+    let way = way(bench)?;
+    let neighbour = neighbour_vm(bench)?;
+    let answers = (
+        Answers::by(way, bench.vm.device()?)?,
+        Answers::by(way, neighbour.device()?)?,
+    );
+    let pf = bench.host.pf.clone();
+    let task = Task::start(move || pf.reset())?;
+    let fate = task.wait(at_most(Duration::from_secs(100)), |_| false);
+    drop(answers);
+    drop(neighbour);
+    match fate {
+        Fate::Done(result) => result?,
+        _ => bail!("the reset of the PF does not end"),
+    }
+    bench.close()?;
+    at_work(bench)
+}

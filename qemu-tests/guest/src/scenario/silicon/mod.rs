@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Migration on hardware that differs from the model's default, in the points that the property
+//! `silicon` of the model names (`Documentation/accel-model.rst`).
+//!
+//! The test host compares what comes of it with both drivers, so that a load that fails does not fail
+//! the scenario. It is told by a line for each load:
+//!
+//! ```text
+//! @dump silicon <points> <load> ok
+//! @dump silicon <points> <load> failed: <reason>
+//! ```
+
+mod loads;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::fixture::Bench;
+use super::guest_at_work::{LATENCY, WORK};
+use super::guest_stage::Stage;
+use crate::Options;
+use crate::control::{self, Report};
+use crate::engine;
+use crate::host::Host;
+use crate::patience;
+use crate::vmm::{self, Guest};
+use loads::LOADS;
+
+/// How the model's default is called, which has no points.
+const DEFAULT: &str = "default";
+
+/// How long a guest may take for anything. It takes some seconds.
+const WITHIN: Duration = Duration::from_secs(120);
+
+/// Hardware: the points in which it differs from the default.
+struct Silicon<'o> {
+    /// With `+` between them.
+    name: &'o str,
+    points: Vec<&'o str>,
+}
+
+/// What `silicon=` on the command line names, with `,` between different hardware.
+fn chosen(options: &Options) -> Result<Vec<Silicon<'_>>> {
+    let list = options
+        .get("silicon")
+        .context("no silicon= on the command line")?;
+    let each = list.split(',').map(|name| Silicon {
+        name,
+        points: name.split('+').filter(|name| *name != DEFAULT).collect(),
+    });
+    Ok(each.collect())
+}
+
+impl Silicon<'_> {
+    /// Makes the emulated device `id` this hardware.
+    fn set(&self, id: &str) -> Result<()> {
+        control::set_of(id, "silicon", self.points.join(";"))
+    }
+
+    fn tell(&self, load: &str, result: &Result<()>) {
+        let told = match result {
+            Ok(()) => "ok".to_owned(),
+            Err(error) => format!("failed: {error:#}").replace('\n', "; "),
+        };
+        control::line(&format!("@dump silicon {} {load} {told}", self.name));
+    }
+}
+
+/// A limit, on this machine.
+fn at_most(limit: Duration) -> Duration {
+    limit * patience::slowness()
+}
+
+/// How often a VF has caused an error of the hardware.
+fn hardware_errors(bench: &Bench) -> Result<u64> {
+    control::counter_of(bench.host.accelerator.id, "hardware_errors")
+}
+
+/// Goes through all loads on each hardware. The scenario ends with a load after which PF and VFs are of
+/// no use any more.
+pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let accelerators = engine::chosen(options)?;
+    let accelerator = accelerators.first().context("no accelerator is chosen")?;
+    let mut bench = Bench::with(options, accelerator, 2)?;
+    let revision = bench.host.vfs[0].number("revision")?;
+    let mut whole = true;
+    for silicon in chosen(options)? {
+        silicon.set(accelerator.id)?;
+        let loads = LOADS.iter();
+        for load in loads.filter(|load| load.applies(revision, &silicon.points)) {
+            let before = hardware_errors(&bench)?;
+            let result = (load.steps)(&mut bench);
+            let errors = hardware_errors(&bench)? - before;
+            let result = result.and_then(|()| {
+                ensure!(errors == 0, "{errors} errors of the hardware");
+                Ok(())
+            });
+            silicon.tell(load.name, &result);
+            // An error makes the PF's driver reset the device, which needs firmware.
+            whole = errors == 0 && bench.tidy().is_ok();
+            if !whole {
+                break;
+            }
+        }
+        if !whole {
+            break;
+        }
+    }
+    if whole {
+        control::set_of(accelerator.id, "silicon", "")?;
+    }
+    control::report_violations_of(accelerator.id, report, bench.host.driver.is_rust() && whole);
+    Ok(())
+}
+
+/// Moves a guest at work under QEMU to the other VF, on each hardware in turn. The scenario ends with a
+/// guest that does not go on there.
+pub(super) fn guest(options: &Options, report: &mut Report) -> Result<()> {
+    let accelerators = engine::chosen(options)?;
+    let accelerator = accelerators.first().context("no accelerator is chosen")?;
+    let host = Host::with(options, accelerator, 2)?;
+    let is_rust = host.driver.is_rust();
+    control::set_latency_of(accelerator.id, LATENCY)?;
+    let mut stage = Stage::new(host, Guest::new(&[accelerator])?)?;
+    let up = report.point("a guest boots and works", || stage.guest.does(WORK, WITHIN));
+    ensure!(up, "nothing to migrate");
+    for silicon in chosen(options)? {
+        silicon.set(accelerator.id)?;
+        let result = moves(&mut stage, silicon.name);
+        silicon.tell("guest", &result);
+        if result.is_err() {
+            report.note(&stage.sessions());
+            // QEMU and its VFs may be in any state.
+            return Ok(());
+        }
+    }
+    control::report_violations_of(accelerator.id, report, is_rust);
+    Ok(())
+}
+
+fn moves(stage: &mut Stage, name: &str) -> Result<()> {
+    let (place, mut other) = stage.other_place(name)?;
+    stage.guest.does(WORK, WITHIN)?;
+    vmm::migrate(&mut stage.vmm, &mut other, WITHIN)?;
+    stage.takes_over(other, place)?;
+    stage
+        .guest
+        .does(WORK, WITHIN)
+        .context("after the migration")?;
+    let load = stage.guest.load();
+    ensure!(load.is_flawless(), "{load:?}");
+    Ok(())
+}
