@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+use host::silicon::Wanted;
 use host::soak::Soak;
 use host::{Artifacts, Scenario};
 
@@ -51,6 +52,12 @@ enum Command {
         /// Also guests under QEMU, which takes hours.
         #[arg(long)]
         guests: bool,
+        /// No positions together, only each by itself.
+        #[arg(long)]
+        singles: bool,
+        /// Only on this, such as "zip V3".
+        #[arg(long)]
+        on: Option<String>,
     },
     /// Runs random sequences on the C driver and on ours and compares what comes of them.
     Conformance {
@@ -109,8 +116,17 @@ fn run(command: Command) -> Result<()> {
             print!("{}", all.run(&artifacts)?);
             Ok(())
         }
-        Command::Silicon { guests } => {
-            let table = host::silicon::run(&artifacts, guests)?;
+        Command::Silicon {
+            guests,
+            singles,
+            on,
+        } => {
+            let wanted = Wanted {
+                guests,
+                singles,
+                on,
+            };
+            let table = host::silicon::run(&artifacts, &wanted)?;
             print!("{table}");
             let problems = table.problems();
             ensure!(problems.is_empty(), "{}", problems.join("\n"));
