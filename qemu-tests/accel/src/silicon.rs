@@ -68,7 +68,7 @@ bitflags! {
 
 /// A text that names something else than flags of [`Silicon`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{unknown}' is not known of silicon; write names with ';' between them: {known}")]
+#[error("unknown silicon '{unknown}'; known, with ';' between them: {known}")]
 pub struct SiliconError {
     unknown: String,
     known: String,

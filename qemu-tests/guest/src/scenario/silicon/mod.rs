@@ -78,6 +78,20 @@ fn hardware_errors(bench: &Bench) -> Result<u64> {
     control::counter_of(bench.host.accelerator.id, "hardware_errors")
 }
 
+fn forget_violations(bench: &Bench) -> Result<()> {
+    control::set_of(bench.host.accelerator.id, "violations-reset", true)
+}
+
+/// Ours does nothing that the device counts as a violation. The C driver does, on any hardware.
+fn without_violations(bench: &Bench) -> Result<()> {
+    let found = control::violations_of(bench.host.accelerator.id)?;
+    ensure!(
+        !bench.host.driver.is_rust() || found.is_empty(),
+        "violations: {found:?}"
+    );
+    Ok(())
+}
+
 /// Goes through all loads on each hardware. The scenario ends with a load after which PF and VFs are of
 /// no use any more.
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
@@ -91,13 +105,16 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         let loads = LOADS.iter();
         for load in loads.filter(|load| load.applies(revision, &silicon.points)) {
             let before = hardware_errors(&bench)?;
+            forget_violations(&bench)?;
             let result = (load.steps)(&mut bench);
             let errors = hardware_errors(&bench)? - before;
             let result = result.and_then(|()| {
                 ensure!(errors == 0, "{errors} errors of the hardware");
-                Ok(())
+                without_violations(&bench)
             });
             silicon.tell(load.name, &result);
+            // Those of a load that fails are no others.
+            forget_violations(&bench)?;
             // An error makes the PF's driver reset the device, which needs firmware.
             whole = errors == 0 && bench.tidy().is_ok();
             if !whole {
