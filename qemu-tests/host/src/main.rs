@@ -58,6 +58,9 @@ enum Command {
         /// Only on this, such as "zip V3".
         #[arg(long)]
         on: Option<String>,
+        /// Of the positions by themselves only these, with `,` between them, and the default.
+        #[arg(long, value_delimiter = ',')]
+        hardware: Vec<String>,
     },
     /// Runs random sequences on the C driver and on ours and compares what comes of them.
     Conformance {
@@ -120,11 +123,13 @@ fn run(command: Command) -> Result<()> {
             guests,
             singles,
             on,
+            hardware,
         } => {
             let wanted = Wanted {
                 guests,
                 singles,
                 on,
+                hardware,
             };
             let table = host::silicon::run(&artifacts, &wanted)?;
             print!("{table}");

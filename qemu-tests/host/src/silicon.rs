@@ -266,12 +266,22 @@ pub struct Wanted {
     pub singles: bool,
     /// The name of the only trial, such as `zip V3`.
     pub on: Option<String>,
+    /// What hardware is wanted besides the default; all if there is none here.
+    pub hardware: Vec<String>,
 }
 
 impl Wanted {
     fn among(&self, trials: &[Trial]) -> Vec<Trial> {
         let wanted = |trial: &&Trial| self.on.as_ref().is_none_or(|on| *on == trial.name());
         trials.iter().filter(wanted).copied().collect()
+    }
+
+    fn hardware_of(&self, trial: Trial) -> Vec<String> {
+        let mut all = trial.hardware();
+        all.retain(|name| {
+            self.hardware.is_empty() || name == DEFAULT || self.hardware.contains(name)
+        });
+        all
     }
 }
 
@@ -287,7 +297,8 @@ pub fn run(artifacts: &Artifacts, wanted: &Wanted) -> Result<Table> {
         "there is no {}",
         wanted.on.as_deref().unwrap_or("trial")
     );
-    let singles = compare(artifacts, &trials, Trial::hardware)?;
+    let hardware = |trial: Trial| wanted.hardware_of(trial);
+    let singles = compare(artifacts, &trials, hardware)?;
     let rows = |trial: Trial| {
         let of_trial = singles.iter().find(|one| one.trial == trial.name());
         let admissible = |name: &String| of_trial.is_some_and(|one| one.is_admissible(name));
@@ -309,7 +320,7 @@ pub fn run(artifacts: &Artifacts, wanted: &Wanted) -> Result<Table> {
     };
     let mut all = singles;
     all.extend(paired);
-    all.extend(compare(artifacts, &guests, Trial::hardware)?);
+    all.extend(compare(artifacts, &guests, hardware)?);
     Ok(Table(all))
 }
 
