@@ -11,7 +11,7 @@ use crate::control::Report;
 use crate::expect;
 use crate::host::Host;
 use crate::sysfs::Function;
-use crate::vmm::{self, Guest, Limits, Role, Vmm};
+use crate::vmm::{self, Guest, Limits, Order, Role, Vmm};
 
 /// A test point, and what it does.
 pub(super) type Test = (&'static str, fn(&mut Stage) -> Result<()>);
@@ -122,6 +122,27 @@ impl Stage {
         let load = self.guest.load();
         ensure!(load.is_flawless(), "{load:?}");
         Ok(())
+    }
+
+    /// The guest, whose VF was reset behind its back, works on when it has reset its VF as well.
+    ///
+    /// Its driver refuses requests meanwhile, and completes those that were in flight as if they
+    /// had been done. What comes later is right again. Returns how many buffers were corrupted.
+    pub(super) fn works_after_reset(&mut self) -> Result<u64> {
+        self.vmm.reaches("running", WITHIN)?;
+        let state = vmm::state(self.vf())?;
+        expect::equal("state of its VF", state.as_str(), "RUNNING")?;
+        let before = self.guest.load();
+        self.guest.obeys(&mut self.vmm, Order::Reset, WITHIN)?;
+        self.guest.does(WORK, WITHIN)?;
+        let after = self.guest.load();
+        self.guest.does(WORK, WITHIN)?;
+        let later = self.guest.load();
+        ensure!(
+            (later.failed, later.corrupted) == (after.failed, after.corrupted),
+            "{after:?}, then {later:?}"
+        );
+        Ok(after.corrupted - before.corrupted)
     }
 
     /// The driver of the guest has set its VF up, or not.
