@@ -10,8 +10,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::ffi::Mapping;
+use crate::qm::Vm;
 use crate::qm::messages::{self, Way};
-use crate::vfio::{BAR2, Device};
+use crate::sysfs::Function;
+use crate::vfio::{BAR2, Device, Kind};
 
 /// `enum qm_ifc_cmd` of hisi_qm, as far as it is about resets.
 const RESET_DONE: u64 = 3;
@@ -80,5 +82,25 @@ impl Drop for Answers {
             // It panics only if the mapping is gone, which is its own.
             let _ = thread.join();
         }
+    }
+}
+
+/// A VF in the hands of a VM that only answers the PF.
+pub(in crate::scenario) struct Bystander {
+    _answers: Answers,
+    _device: Device,
+    _vm: Vm,
+}
+
+impl Bystander {
+    pub(in crate::scenario) fn new(kind: Kind, vf: &Function) -> Result<Self> {
+        let vm = Vm::new(2)?;
+        let mut device = vm.open(kind, vf)?;
+        device.enable()?;
+        Ok(Bystander {
+            _answers: Answers::start(&device)?,
+            _device: device,
+            _vm: vm,
+        })
     }
 }

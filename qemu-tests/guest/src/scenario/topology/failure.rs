@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::io::Errno;
 
-use super::answer::Answers;
+use super::answer::{Answers, Bystander};
 use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::{equal, eventually, refused};
@@ -40,26 +40,6 @@ const STATES: [State; 4] = [
     State::StopCopy,
     State::Resuming,
 ];
-
-/// VF2, in the hands of a VM that only answers the PF.
-struct Bystander {
-    _answers: Answers,
-    _device: Device,
-    _vm: Vm,
-}
-
-impl Bystander {
-    fn new(bench: &Bench) -> Result<Self> {
-        let vm = Vm::new(2)?;
-        let mut device = vm.open(bench.host.kind, &bench.host.vfs[1])?;
-        device.enable()?;
-        Ok(Bystander {
-            _answers: Answers::start(&device)?,
-            _device: device,
-            _vm: vm,
-        })
-    }
-}
 
 /// Waits for a thread that the kernel may keep for a while.
 fn done<T: Send + 'static>(what: &str, task: &Task<T>) -> Result<T> {
@@ -114,7 +94,7 @@ pub(super) fn pf_reset(options: &Options, report: &mut Report) -> Result<()> {
 /// Resets the PF while VF1 is in `state`, and goes on from there.
 fn reset_in(bench: &mut Bench, state: State) -> Result<()> {
     let file = go_to(bench, state)?;
-    let bystander = Bystander::new(bench)?;
+    let bystander = Bystander::new(bench.host.kind, &bench.host.vfs[1])?;
     let answers = Answers::start(bench.vm.device()?)?;
     let pf = bench.host.pf.clone();
     let task = Task::start(move || pf.reset())?;
@@ -170,7 +150,7 @@ fn memory_enabled(bench: &Bench) -> Result<bool> {
 /// firmware, which this machine does not have: PF and VFs are left without memory decoding.
 fn fail_in(bench: &mut Bench, state: State) -> Result<()> {
     let file = go_to(bench, state)?;
-    let bystander = Bystander::new(bench)?;
+    let bystander = Bystander::new(bench.host.kind, &bench.host.vfs[1])?;
     let answers = Answers::start(bench.vm.device()?)?;
     let resource = File::options()
         .read(true)
