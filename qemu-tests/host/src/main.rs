@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use host::silicon::Wanted;
 use host::soak::Soak;
-use host::{Artifacts, Scenario};
+use host::{Artifacts, Scenario, Suite};
 
 /// Boots the emulated Kunpeng host.
 #[derive(Parser)]
@@ -82,6 +82,12 @@ enum Command {
         /// The accelerators' PCI revision: 48 is hardware V3, 80 V4.
         #[arg(long)]
         revision: Option<u8>,
+        /// Lets the machine have guests, by QEMU of this suite of Debian.
+        #[arg(long)]
+        qemu: Option<Suite>,
+        /// How many seconds the machine may take.
+        #[arg(long, default_value_t = 240)]
+        within: u64,
         /// Name of the scenario.
         scenario: String,
         /// Its parameters, `key=value`.
@@ -160,15 +166,20 @@ fn run(command: Command) -> Result<()> {
         Command::Run {
             all_engines,
             revision,
+            qemu,
+            within,
             scenario,
             parameters,
         } => {
-            let mut scenario = Scenario::new(&scenario);
+            let mut scenario = Scenario::new(&scenario).within(within);
             if all_engines {
                 scenario = scenario.all_engines();
             }
             if let Some(revision) = revision {
                 scenario = scenario.revision(revision);
+            }
+            if let Some(suite) = qemu {
+                scenario = scenario.monitor(suite);
             }
             for parameter in &parameters {
                 let (key, value) = parameter.split_once('=').unwrap_or((parameter, "1"));
