@@ -106,3 +106,26 @@ fn pauses_and_is_restored_from_a_file() -> Result<()> {
 fn works_on_after_its_vf_failed() -> Result<()> {
     run_clean(Scenario::new("guest-fails").hypervisor().within(1800))
 }
+
+/// A VF is reset by whoever can while QEMU pauses its guest, migrates it, cancels that, and quits.
+/// `Documentation/errnos.rst` has how to run all of it.
+fn withstands_resets(driver: &str, resets: &str, commands: &str) -> Result<()> {
+    let scenario = Scenario::new("guest-resets").with("driver", driver);
+    let scenario = scenario.with("reset", resets).with("against", commands);
+    scenario
+        .with("seconds", "4")
+        .hypervisor()
+        .within(1800)
+        .run(&Artifacts::load()?, |line| println!("{line}"))?
+        .expect_passed()
+}
+
+#[test]
+fn qemu_withstands_resets_of_its_vf_with_the_c_driver() -> Result<()> {
+    withstands_resets("c", "hot,sysfs,guest", "pause,migrate,cancel,quit")
+}
+
+#[test]
+fn qemu_withstands_resets_of_its_vf() -> Result<()> {
+    withstands_resets("rust", "hot,sysfs,guest", "pause,migrate,cancel,quit")
+}

@@ -10,13 +10,18 @@
 //! - `work`: load the drivers, and begin to work;
 //! - `rest`: end the work, and unload the drivers;
 //! - `reset`: reset the VFs, as an administrator of the guest does it;
+//! - `keep-resetting`: the same over and over from now on, in a thread of its own;
+//! - `end-resetting`: end that, which fails if no reset has succeeded;
 //! - `reboot`: begin anew, which is not answered;
 //! - `end`: end the work, and tell how it was.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::system::{RebootCommand, reboot};
 use timeline::Loads;
 
@@ -39,6 +44,41 @@ struct AtWork {
     modules: Modules,
     accelerators: Vec<&'static Accelerator>,
     workers: Option<Workers>,
+    resets: Option<Resets>,
+}
+
+/// Resets VFs over and over, until [`Resets::end`].
+struct Resets {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<u32>,
+}
+
+impl Resets {
+    fn start(vfs: Vec<Function>) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&over);
+        let thread = std::thread::spawn(move || {
+            let mut count = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                for vf in &vfs {
+                    match vf.reset() {
+                        Ok(()) => count += 1,
+                        // The host resets it, too.
+                        Err(error) => println!("{error:#}"),
+                    }
+                }
+            }
+            count
+        });
+        Resets { over, thread }
+    }
+
+    /// Returns how many resets have succeeded.
+    fn end(self) -> Result<u32> {
+        self.over.store(true, Ordering::Relaxed);
+        let count = self.thread.join();
+        count.map_err(|_| anyhow!("the thread that resets has panicked"))
+    }
 }
 
 impl AtWork {
@@ -72,10 +112,23 @@ impl AtWork {
         Ok(())
     }
 
+    /// The VFs.
+    fn vfs(&self) -> Result<Vec<Function>> {
+        let accelerators = self.accelerators.iter();
+        accelerators
+            .map(|accelerator| Function::find(host::HUAWEI, accelerator.vf))
+            .collect()
+    }
+
     fn reset(&self) -> Result<()> {
-        for accelerator in &self.accelerators {
-            Function::find(host::HUAWEI, accelerator.vf)?.reset()?;
-        }
+        self.vfs()?.iter().try_for_each(Function::reset)
+    }
+
+    fn end_resetting(&mut self) -> Result<()> {
+        let resets = self.resets.take().context("the VFs are not being reset")?;
+        let count = resets.end()?;
+        println!("{count} resets");
+        ensure!(count > 0, "no reset has succeeded");
         Ok(())
     }
 
@@ -84,6 +137,8 @@ impl AtWork {
             "work" => self.work(report),
             "rest" => self.rest()?,
             "reset" => self.reset()?,
+            "keep-resetting" => self.resets = Some(Resets::start(self.vfs()?)),
+            "end-resetting" => self.end_resetting()?,
             "reboot" => reboot(RebootCommand::Restart)?,
             _ => bail!("there is no such order"),
         }
@@ -135,6 +190,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         modules: host::modules(options)?,
         accelerators: engine::chosen(options)?,
         workers: None,
+        resets: None,
     };
     // The judge comes with software of its own.
     host::load_self_tests(&at_work.modules)?;

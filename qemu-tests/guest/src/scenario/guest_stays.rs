@@ -180,7 +180,7 @@ fn cancelled_stopped(stage: &mut Stage) -> Result<()> {
 }
 
 /// The destination dies in a migration, which is not the VF's fault.
-fn dies(stage: &mut Stage, destination: Vmm) -> Result<()> {
+fn dies(stage: &mut Stage, mut destination: Vmm) -> Result<()> {
     destination.kill()?;
     stage.has_failed()?;
     expect::equal("arcs that failed", vmm::failures(stage.vf())?, Vec::new())

@@ -19,6 +19,7 @@ mod guest_cut_off;
 mod guest_fails;
 mod guest_pauses;
 mod guest_refused;
+mod guest_resets;
 mod guest_stage;
 mod guest_stays;
 mod host_fails;
@@ -72,6 +73,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "guest-fails" => guest_fails::run,
         "guest-pauses" => guest_pauses::run,
         "guest-refused" => guest_refused::run,
+        "guest-resets" => guest_resets::run,
         "guest-stays" => guest_stays::run,
         "host-fails" => host_fails::run,
         "at-work" => at_work::run,

@@ -252,6 +252,12 @@ impl Device {
         ffi::device_reset(self)
     }
 
+    /// Resets all functions that are reset together with the device, which must have been opened by
+    /// [`Kind::Iommufd`].
+    pub(crate) fn hot_reset(&self) -> io::Result<()> {
+        ffi::hot_reset(self)
+    }
+
     /// Resets the device by its PCI Express capability, as the driver in a VM does it.
     pub(crate) fn reset_by_capability(&self) -> io::Result<()> {
         let byte = |offset: u64| -> io::Result<u8> {

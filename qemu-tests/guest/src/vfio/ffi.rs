@@ -72,6 +72,7 @@ pub(crate) const GROUP_SET_CONTAINER: Request<i32> = Request::vfio(4);
 const DEVICE_GET_INFO: Request<vfio_device_info> = Request::vfio(7);
 const DEVICE_GET_REGION_INFO: Request<vfio_region_info> = Request::vfio(8);
 const DEVICE_GET_IRQ_INFO: Request<vfio_irq_info> = Request::vfio(9);
+const DEVICE_PCI_HOT_RESET: Request<vfio_pci_hot_reset> = Request::vfio(13);
 pub(crate) const DEVICE_IOEVENTFD: Request<vfio_device_ioeventfd> = Request::vfio(16);
 pub(crate) const DEVICE_BIND_IOMMUFD: Request<vfio_device_bind_iommufd> = Request::vfio(18);
 pub(crate) const DEVICE_ATTACH_IOMMUFD_PT: Request<vfio_device_attach_iommufd_pt> =
@@ -177,6 +178,16 @@ pub(crate) fn set_iommu(container: impl AsFd, kind: u32) -> io::Result<()> {
 pub(crate) fn device_reset(device: impl AsFd) -> io::Result<()> {
     // SAFETY: the request has no argument.
     unsafe { raw(device, DEVICE_RESET, 0) }.map(drop)
+}
+
+/// `VFIO_DEVICE_PCI_HOT_RESET`, for a device that is bound to an iommufd, which tells what is its
+/// user's.
+pub(crate) fn hot_reset(device: impl AsFd) -> io::Result<()> {
+    let mut reset = vfio_pci_hot_reset {
+        argsz: size_of::<vfio_pci_hot_reset>() as u32,
+        ..Default::default()
+    };
+    ioctl(device, &DEVICE_PCI_HOT_RESET, &mut reset).map(drop)
 }
 
 /// `VFIO_GROUP_GET_DEVICE_FD`.

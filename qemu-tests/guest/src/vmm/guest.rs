@@ -61,6 +61,10 @@ pub(crate) enum Order {
     Rest,
     /// Reset the VF.
     Reset,
+    /// Reset the VF over and over from now on.
+    KeepResetting,
+    /// Do not reset the VF any more. Fails if it was not reset once.
+    EndResetting,
 }
 
 impl Order {
@@ -69,6 +73,8 @@ impl Order {
             Order::Work => "work",
             Order::Rest => "rest",
             Order::Reset => "reset",
+            Order::KeepResetting => "keep-resetting",
+            Order::EndResetting => "end-resetting",
         }
     }
 }

@@ -106,7 +106,7 @@ fn set_answers(vmm: &mut Vmm, answers: bool) -> Result<()> {
 }
 
 /// How a migration ended, as the source tells it.
-enum Ended {
+pub(crate) enum Ended {
     Completed(Figures),
     /// QEMU's reason, if it gives one.
     Failed(String),
@@ -163,7 +163,7 @@ pub(crate) fn restore(destination: &mut Vmm, file: &str, within: Duration) -> Re
 }
 
 /// Waits for the end of a migration.
-fn end(source: &mut Vmm, within: Duration) -> Result<Ended> {
+pub(crate) fn end(source: &mut Vmm, within: Duration) -> Result<Ended> {
     let deadline = Deadline::after(within);
     loop {
         let info = source.execute("query-migrate", json!({}))?;

@@ -9,6 +9,7 @@ mod watch;
 
 use std::fs::{self, File};
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,8 +21,8 @@ use timeline::{Event, What};
 
 pub(crate) use guest::{Guest, Luggage, Order};
 pub(crate) use migration::{
-    Limits, begin, cancel, completes, fails, go_on, is_cancelled, listen, migrate, migrate_late,
-    restore, save, send,
+    Ended, Limits, begin, cancel, completes, end, fails, go_on, is_cancelled, listen, migrate,
+    migrate_late, restore, save, send,
 };
 pub(crate) use watch::{Watch, driver_ready, failures, refusal, sessions, state};
 
@@ -220,8 +221,16 @@ impl Vmm {
         last_words(&self.log)
     }
 
+    /// Fails if QEMU has ended by a signal, as it does by `hw_error()`.
+    pub(crate) fn has_not_aborted(&mut self) -> Result<()> {
+        match self.child.try_wait()?.and_then(|status| status.signal()) {
+            None => Ok(()),
+            Some(signal) => bail!("{}: signal {signal}: {}", self.name, last_words(&self.log)),
+        }
+    }
+
     /// Ends QEMU at once, as a host does that loses its power.
-    pub(crate) fn kill(mut self) -> Result<()> {
+    pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
@@ -280,9 +289,10 @@ fn connect(listener: &UnixListener, child: &mut Child, log: &Path) -> Result<Qmp
     }
 }
 
-/// The end of QEMU's own messages.
+/// The end of QEMU's own messages, without the registers that `hw_error()` adds.
 fn last_words(log: &Path) -> String {
     let text = sysfs::read(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
+    let lines = text.lines().take_while(|line| !line.starts_with("CPU #"));
+    let lines: Vec<&str> = lines.collect();
     lines[lines.len().saturating_sub(5)..].join("; ")
 }

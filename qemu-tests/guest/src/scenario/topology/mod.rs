@@ -18,6 +18,8 @@ use anyhow::{Context, Result};
 use crate::Options;
 use crate::control::Report;
 
+pub(super) use answer::Bystander;
+
 type Steps = fn(&Options, &mut Report) -> Result<()>;
 
 const ITEMS: [(&str, Steps); 10] = [
