@@ -84,7 +84,7 @@ impl<const SIZE: usize> BarMap<SIZE> {
 pub fn prefix<const SIZE: usize, const N: usize>(
     registers: Mmio<'_, Region<SIZE>>,
 ) -> Mmio<'_, Region<N>> {
-    const { assert!(N <= SIZE && N.is_multiple_of(4)) };
+    const { assert!(N <= SIZE && N % 4 == 0) };
 
     let ptr = Region::ptr_from_raw_parts_mut(MmioBackend::as_ptr(registers).cast(), N);
     // SAFETY: `ptr` covers the first `N` bytes of the registers, which are not fewer.
