@@ -3,7 +3,8 @@
 #
 # Lays our files over the kernel's source as in-tree.patch says, and compiles
 # drivers/vfio and our sample in each configuration of matrix.conf, where that has not been done
-# yet. A warning of ours, clippy's too, is an error. Prints for each
+# yet. A warning of ours, clippy's too, is an error. One configuration is compiled by
+# the oldest Rust that Linux 7.3 accepts. Prints for each
 #
 #	<configuration>=<folder with the objects>
 #
@@ -45,11 +46,16 @@ lay_out() {
 	cp -r --remove-destination "$ours/." "$tree"
 }
 
-# build OBJ ARCHITECTURE OPTION...
+# build OBJ ARCHITECTURE RUST OPTION...
 build() {
-	local obj=$1 arch=$2 log=$logs/matrix-$name.log make_kernel
-	shift 2
-	make_kernel=(make -C "$tree" "O=$obj" "ARCH=$arch" "LLVM=$llvm" CLIPPY=1)
+	local obj=$1 arch=$2 rust=$3 log=$logs/matrix-$name.log make_kernel
+	shift 3
+	make_kernel=(make -C "$tree" "O=$obj" "ARCH=$arch" "LLVM=$llvm")
+	case $rust in
+	newest) make_kernel+=(CLIPPY=1) ;;
+	oldest) make_kernel+=("RUSTC=$oldest_rustc" "HOSTRUSTC=$oldest_rustc") ;;
+	*) die "unknown Rust '$rust' of configuration $name; there are: newest, oldest" ;;
+	esac
 	need_space 500
 	mkdir -p "$obj"
 	# What was compiled before must not be taken for what is compiled now.
@@ -82,18 +88,19 @@ ours=$(mktemp -d "$matrix/ours.XXXXXX")
 trap 'rm -rf "$ours"' EXIT
 collect "$ours"
 files=$(cd "$ours" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)
-tools=$(rustc --version && bindgen --version && "clang$llvm" --version)
+oldest_rustc=$(fact rustc "$("$tests_dir/workbench/oldest_rust.sh")")
+tools=$(rustc --version && "$oldest_rustc" --version && bindgen --version && "clang$llvm" --version)
 
-while read -r name arch options; do
+while read -r name arch rust options; do
 	read -ra options <<<"$options"
 	# Kbuild knows what to do about whatever else has changed, but not about another source.
 	obj=$matrix/$name-$source
-	result=$obj-$(key "$files" "$tools" "$here/matrix.config" "$arch" "${options[@]}" "$(declare -f lay_out build keep)")
+	result=$obj-$(key "$files" "$tools" "$here/matrix.config" "$arch" "$rust" "${options[@]}" "$(declare -f lay_out build keep)")
 	[ -d "$result" ] || (
 		lock matrix
 		[ -d "$result" ] || {
 			lay_out
-			build "$obj" "$arch" "${options[@]}" </dev/null
+			build "$obj" "$arch" "$rust" "${options[@]}" </dev/null
 			keep "$obj" "$result"
 		}
 	)

@@ -146,6 +146,26 @@ apt_of() {
 	fi
 }
 
+# libraries FILE: names of the shared libraries that a program or library is linked to
+libraries() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
+
+# closure ROOT FILE: FILE's libraries in ROOT, theirs, and so on, one path a line
+closure() {
+	local queue=("$2") name path
+	declare -A seen=()
+	while [ ${#queue[@]} -ne 0 ]; do
+		for name in $(libraries "${queue[0]}"); do
+			[ -z "${seen[$name]:-}" ] || continue
+			path=$(find "$1" -name "$name" -print -quit)
+			[ -n "$path" ] || die "no package has $name, which $2 needs"
+			seen[$name]=$path
+			queue+=("$path")
+		done
+		queue=("${queue[@]:1}")
+	done
+	printf '%s\n' "${seen[@]}" | LC_ALL=C sort
+}
+
 # verify FILE SHA256
 verify() {
 	local got

@@ -19,26 +19,6 @@ sources=("deb $suite")
 package=qemu-system-arm
 program=qemu-system-aarch64
 
-# libraries FILE: names of the shared libraries that a program or library is linked to
-libraries() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
-
-# closure ROOT FILE: FILE's libraries in ROOT, theirs, and so on, one path a line
-closure() {
-	local queue=("$2") name path
-	declare -A seen=()
-	while [ ${#queue[@]} -ne 0 ]; do
-		for name in $(libraries "${queue[0]}"); do
-			[ -z "${seen[$name]:-}" ] || continue
-			path=$(find "$1" -name "$name" -print -quit)
-			[ -n "$path" ] || die "no package of $package's has $name"
-			seen[$name]=$path
-			queue+=("$path")
-		done
-		queue=("${queue[@]:1}")
-	done
-	printf '%s\n' "${seen[@]}" | LC_ALL=C sort
-}
-
 # build INTO: the recipe itself. Its text is part of the key.
 build() {
 	local root=$1/root file path

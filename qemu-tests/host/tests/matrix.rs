@@ -12,16 +12,17 @@ use anyhow::{Context, Result, ensure};
 use host::Symbols;
 
 /// Those with VFIO core's debugfs in Rust.
-const RUST_CORE: [&str; 5] = ["m", "y", "no-iommufd", "64k-pages", "x86-64"];
+const RUST_CORE: [&str; 6] = ["m", "y", "no-iommufd", "64k-pages", "oldest-rust", "x86-64"];
 /// Those in which VFIO has no debugfs.
 const WITHOUT_DEBUGFS: [&str; 2] = ["no-vfio-debugfs", "no-debugfs"];
 /// Those with our driver as a module.
-const MODULE: [&str; 6] = [
+const MODULE: [&str; 7] = [
     "m",
     "no-vfio-debugfs",
     "no-debugfs",
     "no-iommufd",
     "64k-pages",
+    "oldest-rust",
     "x86-64",
 ];
 
@@ -153,7 +154,14 @@ fn r05_in_the_tree_the_core_exports_what_the_kernels_own_does() -> Result<()> {
         !theirs.is_empty(),
         "the kernel's own vfio.o exports nothing"
     );
-    for configuration in ["m", "no-vfio-debugfs", "no-debugfs", "64k-pages", "x86-64"] {
+    for configuration in [
+        "m",
+        "no-vfio-debugfs",
+        "no-debugfs",
+        "64k-pages",
+        "oldest-rust",
+        "x86-64",
+    ] {
         let ours = symbols(configuration, "vfio.o")?;
         let ours = ours.exports();
         ensure!(

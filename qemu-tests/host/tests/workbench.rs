@@ -102,6 +102,7 @@ fn no_network() -> Result<()> {
         "kernel/build.sh",
         "qemu/build.sh",
         "workbench/busybox.sh",
+        "workbench/oldest_rust.sh",
         "workbench/vmm.sh",
     ] {
         expect(
@@ -115,7 +116,12 @@ fn no_network() -> Result<()> {
 #[test]
 fn disk_full() -> Result<()> {
     let here = Surroundings::new()?.replace("df", "echo head; echo dev 9 9 17 99% /")?;
-    for recipe in ["kernel/build.sh", "qemu/build.sh", "workbench/vmm.sh"] {
+    for recipe in [
+        "kernel/build.sh",
+        "qemu/build.sh",
+        "workbench/oldest_rust.sh",
+        "workbench/vmm.sh",
+    ] {
         expect(&here.refusal(recipe, &[])?, &["17 MiB free", "CACHE="])?;
     }
     Ok(())
