@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The part of a device that is the VFIO core's.
+
+use crate::{
+    bindings,
+    migration::{Features, Migration},
+};
+use kernel::device::{Bound, DeviceContext, Normal};
+use std::{cell::UnsafeCell, marker::PhantomData};
+
+#[repr(transparent)]
+pub struct Core<Ctx: DeviceContext = Normal>(UnsafeCell<bindings::vfio_device>, PhantomData<Ctx>);
+
+// SAFETY: The fields are not written to after `new()`.
+unsafe impl<Ctx: DeviceContext> Send for Core<Ctx> {}
+// SAFETY: As for `Send`.
+unsafe impl<Ctx: DeviceContext> Sync for Core<Ctx> {}
+
+/// What the callbacks of a driver get.
+#[cfg(callbacks_are_bound)]
+pub type CallbackCore = Core<Bound>;
+/// What the callbacks of a driver get.
+#[cfg(not(callbacks_are_bound))]
+pub type CallbackCore = Core;
+
+impl Core<Bound> {
+    /// The part of a device that offers `features`.
+    pub fn new(features: Features) -> Self {
+        let device = bindings::vfio_device {
+            migration_flags: features.bits(),
+            mig_ops: std::ptr::null(),
+        };
+        Self(UnsafeCell::new(device), PhantomData)
+    }
+}
+
+impl std::ops::Deref for Core<Bound> {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        // SAFETY: The types are the same but for the context, of which there is no value.
+        unsafe { &*std::ptr::from_ref(self).cast() }
+    }
+}
+
+impl<Ctx: DeviceContext> Core<Ctx> {
+    /// Whether the user has asked for the second version of the precopy info.
+    pub fn precopy_info_v2(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn vdev(&self) -> *mut bindings::vfio_device {
+        self.0.get()
+    }
+}
+
+pub trait Operations: Sized + Send + Sync + 'static {
+    fn migration(&self) -> Option<&dyn Migration> {
+        None
+    }
+}
+
+#[repr(C)]
+pub struct Device<T: Operations, Ctx: DeviceContext = Normal> {
+    core: Core<Ctx>,
+    data: T,
+}
+
+impl<T: Operations, Ctx: DeviceContext> Device<T, Ctx> {
+    /// # Safety
+    ///
+    /// `vdev` must be that of a `Device<T, Ctx>` that lives for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(vdev: *mut bindings::vfio_device) -> &'a Self {
+        // SAFETY: By the safety requirements; it is the first field.
+        unsafe { &*vdev.cast() }
+    }
+
+    pub fn core(&self) -> &Core<Ctx> {
+        &self.core
+    }
+}
+
+impl<T: Operations, Ctx: DeviceContext> std::ops::Deref for Device<T, Ctx> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.data
+    }
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A function that runs or is stopped, its resets, and what a driver does to it.
+//!
+//! Accesses to the function are in one order. A callback's access orders what comes after it, as
+//! `readl()` does. The reset of the function orders nothing: the driver must.
+
+use crate::migration::Migration;
+use kernel::trace;
+use loom::{
+    sync::atomic::{AtomicU32, Ordering},
+    thread::{self, ThreadId},
+};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    sync::{atomic::AtomicBool, Arc, Mutex},
+};
+
+/// The function does not run.
+const STOPPED: u32 = 1;
+/// A step of a reset: the beginning, the end.
+const RESET_STEP: u32 = 2;
+
+/// How many steps resets have had so far: an odd number during a reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Steps(u32);
+
+impl Steps {
+    fn in_reset(self) -> bool {
+        self.0 % 2 == 1
+    }
+}
+
+/// The function.
+pub struct Hardware {
+    register: AtomicU32,
+    /// What each thread saw when it last could look whether there is a reset.
+    looked: Mutex<HashMap<ThreadId, Steps>>,
+    /// See [`Hardware::is_realistic`].
+    unrealistic: AtomicBool,
+}
+
+thread_local! {
+    static PRESENT: RefCell<Option<Arc<Hardware>>> = const { RefCell::new(None) };
+}
+
+impl Hardware {
+    /// A function that runs. There is one at a time.
+    pub fn new() -> Arc<Self> {
+        let this = Arc::new(Self {
+            register: AtomicU32::new(0),
+            looked: Mutex::default(),
+            unrealistic: AtomicBool::new(false),
+        });
+        PRESENT.set(Some(this.clone()));
+        this
+    }
+
+    pub(crate) fn present() -> Option<Arc<Self>> {
+        PRESENT.with_borrow(Clone::clone)
+    }
+
+    /// The current thread can look for a reset from now on: it enters a system call, or waits.
+    pub fn can_look(&self) {
+        self.looks();
+    }
+
+    fn looks(&self) {
+        let steps = Steps(self.register.fetch_add(0, Ordering::Acquire) / RESET_STEP);
+        let mut looked = self.looked.lock().expect("no thread panicked");
+        looked.insert(thread::current().id(), steps);
+    }
+
+    /// A callback begins, and accesses the function at once. Returns whether that did something:
+    /// what is written in a reset is lost.
+    ///
+    /// # Panics
+    ///
+    /// If a reset runs that the thread could see when it last could look.
+    fn access(&self, name: &str, change: impl Fn(u32) -> u32) -> bool {
+        let set = |old| {
+            let in_reset = Steps(old / RESET_STEP).in_reset();
+            Some(if in_reset { old } else { change(old) })
+        };
+        let old = self
+            .register
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, set)
+            .expect("always set");
+        let steps = Steps(old / RESET_STEP);
+        let reset = if steps.in_reset() { " in a reset" } else { "" };
+        trace::note(format_args!(
+            "the callback {name}() accesses the function{reset}"
+        ));
+        let looked = self.looked.lock().expect("no thread panicked");
+        let looked = looked[&thread::current().id()];
+        assert!(
+            !(steps.in_reset() && looked == steps),
+            "{name}() was called in a reset that was known"
+        );
+        if !looked.in_reset() && steps.0 >= looked.0 + 2 {
+            self.unrealistic.store(true, Ordering::Relaxed);
+        }
+        !steps.in_reset()
+    }
+
+    /// The function stops.
+    pub fn stop(&self, name: &str) -> bool {
+        self.access(name, |old| old | STOPPED)
+    }
+
+    /// The function starts.
+    pub fn start(&self, name: &str) -> bool {
+        self.access(name, |old| old & !STOPPED)
+    }
+
+    /// A callback accesses the function and changes nothing.
+    pub fn touch(&self, name: &str) -> bool {
+        self.access(name, |old| old)
+    }
+
+    /// A callback returns.
+    pub fn returns(&self) {
+        self.looks();
+    }
+
+    /// Whether the function runs, when nothing happens to it any more.
+    pub fn runs(&self) -> bool {
+        self.register.load(Ordering::Relaxed) & STOPPED == 0
+    }
+
+    /// Whether the execution can happen: a reset takes 100 ms, so that it is not over between the
+    /// look whether there is one and the call of the driver.
+    pub fn is_realistic(&self) -> bool {
+        !self.unrealistic.load(Ordering::Relaxed)
+    }
+
+    /// Resets the function, as `pci_reset_function()` does. It runs afterwards.
+    pub fn reset(&self, migration: &impl Migration) {
+        #[cfg(has_reset_announced)]
+        migration.reset_announced();
+        migration.reset_prepare();
+        self.register.fetch_add(RESET_STEP, Ordering::Relaxed);
+        trace::note("the reset of the function begins");
+        self.register
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| {
+                Some((old & !STOPPED) + RESET_STEP)
+            })
+            .expect("always set");
+        trace::note("the reset of the function ends, it runs");
+        migration.reset_done();
+    }
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A driver of a function whose state is two bytes.
+
+use crate::{
+    device::{CallbackCore, Core},
+    hardware::Hardware,
+    migration::{Data, Expect, Failure, Machine, MigArc, Migrate, Migration, Session, State},
+    user,
+};
+use kernel::{
+    device::Bound,
+    error::Result,
+    fs::File,
+    init::{flags::GFP_KERNEL, InPlaceInit},
+    prelude::{vtable, EIO, ENODATA},
+    sync::aref::ARef,
+    trace,
+};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
+
+/// The state of the function.
+pub const IMAGE: [u8; 2] = [7, 9];
+
+/// Takes one byte or two.
+pub struct OneOrTwo;
+
+#[cfg_attr(expect_is_vtable, vtable)]
+impl Expect for OneOrTwo {
+    type Image = [u8; 2];
+    type Verified = Vec<u8>;
+    type Reject = kernel::error::Error;
+
+    const HEAD: usize = 1;
+
+    fn verify(&self, data: &Data<[u8; 2]>) -> Result<Vec<u8>> {
+        match data.as_slice() {
+            [] => Err(ENODATA),
+            bytes => Ok(bytes.to_vec()),
+        }
+    }
+}
+
+/// What a driver keeps of what it was called with.
+#[derive(Clone, Default)]
+struct Kept {
+    loaded: Option<Vec<u8>>,
+    /// Sessions that are over, and their bytes when they ended.
+    ended: Vec<(Arc<Session<OneOrTwo>>, Vec<u8>)>,
+    resets: usize,
+}
+
+/// What can be read of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The bytes that were loaded.
+    pub loaded: Option<Vec<u8>>,
+    /// The bytes of each session that is over.
+    pub ended: Vec<Vec<u8>>,
+    pub resets: usize,
+}
+
+/// The parts that both drivers have.
+pub struct Vf {
+    hardware: Arc<Hardware>,
+    kept: Arc<Mutex<Kept>>,
+    /// The function cannot be stopped.
+    never_stops: bool,
+}
+
+impl Vf {
+    /// A callback accesses the function at its beginning, and fails if that did nothing.
+    fn call(&self, access: impl FnOnce(&Hardware) -> bool) -> Result<(), Failure> {
+        let done = access(&self.hardware);
+        self.hardware.returns();
+        if done {
+            Ok(())
+        } else {
+            Err(Failure::Kept(EIO))
+        }
+    }
+
+    fn stop(&self) -> Result<(), Failure> {
+        if self.never_stops {
+            self.call(|hardware| hardware.touch("stop"))?;
+            return Err(Failure::Kept(EIO));
+        }
+        self.call(|hardware| hardware.stop("stop"))
+    }
+
+    fn keep(&self, change: impl FnOnce(&mut Kept)) {
+        change(&mut self.kept.lock().expect("no thread panicked"));
+    }
+}
+
+macro_rules! driver {
+    ($(#[$attribute:meta])* $driver:ident { $($more:item)* }) => {
+        $(#[$attribute])*
+        pub struct $driver(Vf);
+
+        #[vtable]
+        impl Migrate for $driver {
+            type Expected = OneOrTwo;
+
+            fn stop(&mut self, _core: &CallbackCore) -> Result<(), Failure> {
+                self.0.stop()
+            }
+
+            fn start(&mut self, _core: &CallbackCore) -> Result<(), Failure> {
+                self.0.call(|hardware| hardware.start("start"))
+            }
+
+            fn save(
+                &mut self,
+                _core: &CallbackCore,
+                _begun: Option<&Data<[u8; 2]>>,
+            ) -> Result<Data<[u8; 2]>> {
+                self.0.call(|hardware| hardware.touch("save"))?;
+                Ok(Data::whole(IMAGE))
+            }
+
+            fn expected(&mut self, _core: &CallbackCore) -> Result<OneOrTwo> {
+                Ok(OneOrTwo)
+            }
+
+            fn load(&mut self, _core: &CallbackCore, state: Vec<u8>) -> Result {
+                trace::note(format_args!("the callback load() gets {state:?}"));
+                self.0.keep(|kept| kept.loaded = Some(state));
+                self.0.call(|hardware| hardware.touch("load"))?;
+                Ok(())
+            }
+
+            fn reset(&mut self) {
+                trace::note("the callback reset()");
+                self.0.keep(|kept| kept.resets += 1);
+            }
+
+            fn arc_begins(&mut self, arc: MigArc) {
+                trace::note(format_args!("the arc {arc:?} begins"));
+            }
+
+            fn session_ended(&mut self, session: Session<OneOrTwo>) {
+                let bytes = session.data().as_slice().to_vec();
+                trace::note(format_args!("a session ends with {bytes:?}"));
+                self.0.keep(|kept| kept.ended.push((Arc::new(session), bytes)));
+            }
+
+            $($more)*
+        }
+    };
+}
+
+driver! {
+    /// A driver with the callbacks that each must have: four states.
+    Plain {}
+}
+
+driver! {
+    /// A driver with all callbacks: eight states.
+    Full {
+        fn quiesce(&mut self, _core: &CallbackCore) -> Result<(), Failure> {
+            self.0.call(|hardware| hardware.touch("quiesce"))
+        }
+
+        fn unquiesce(&mut self, _core: &CallbackCore) -> Result<(), Failure> {
+            self.0.call(|hardware| hardware.touch("unquiesce"))
+        }
+
+        fn save_head(&mut self, _core: &CallbackCore) -> Result<[u8; 2]> {
+            self.0.call(|hardware| hardware.touch("save_head"))?;
+            Ok(IMAGE)
+        }
+    }
+}
+
+/// An open device of the driver `D`.
+pub struct Vfio<D: Migrate> {
+    machine: Pin<Box<Machine<D>>>,
+    core: Core<Bound>,
+    /// The function behind the device.
+    pub hardware: Arc<Hardware>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+impl<D: Migrate> Vfio<D> {
+    fn new(never_stops: bool, driver: impl FnOnce(Vf) -> D) -> Arc<Self> {
+        let hardware = Hardware::new();
+        let kept = Arc::default();
+        let driver = driver(Vf {
+            hardware: hardware.clone(),
+            kept: Arc::clone(&kept),
+            never_stops,
+        });
+        let machine = Box::pin_init(Machine::new(driver), GFP_KERNEL);
+        let machine = machine.expect("there is memory");
+        Arc::new(Self {
+            core: Core::new(machine.features()),
+            machine,
+            hardware,
+            kept,
+        })
+    }
+
+    /// `VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE`
+    pub fn set_state(&self, target: State) -> Result<Option<ARef<File>>> {
+        self.hardware.can_look();
+        trace::note(format_args!("asks for the state {target:?}"));
+        let result = self.machine.set_state(&self.core, target);
+        match &result {
+            Ok(_) => trace::note(format_args!("has reached the state {target:?}")),
+            Err(error) => trace::note(format_args!("fails with {error:?}")),
+        }
+        result
+    }
+
+    /// As [`Vfio::set_state`], for a state that has a file.
+    pub fn file(&self, target: State) -> ARef<File> {
+        let file = self.set_state(target).expect("nothing is in the way");
+        file.expect("the state has a file")
+    }
+
+    pub fn state(&self) -> State {
+        self.machine.state()
+    }
+
+    /// The last file of the device is closed.
+    pub fn close(&self) {
+        self.hardware.can_look();
+        trace::note("closes the device");
+        #[cfg(callbacks_are_bound)]
+        self.machine.closed(&self.core);
+        #[cfg(not(callbacks_are_bound))]
+        self.machine.closed();
+    }
+
+    /// The function is reset by another user.
+    pub fn reset(&self) {
+        self.hardware.reset(&*self.machine);
+    }
+
+    /// What the driver has kept.
+    ///
+    /// # Panics
+    ///
+    /// If the bytes of a session that is over have changed.
+    pub fn record(&self) -> Record {
+        // A copy, as the sessions have locks at which other threads run.
+        let kept = self.kept.lock().expect("no thread panicked").clone();
+        let ended = kept.ended.iter().map(|(session, then)| {
+            let now = session.data().as_slice().to_vec();
+            assert_eq!(
+                now, *then,
+                "the bytes of a session that is over have changed"
+            );
+            now
+        });
+        Record {
+            loaded: kept.loaded,
+            ended: ended.collect(),
+            resets: kept.resets,
+        }
+    }
+
+    /// The state is that of the function, when nothing goes on any more.
+    ///
+    /// # Panics
+    ///
+    /// If it is not.
+    pub fn assert_consistent(&self) {
+        if !self.hardware.is_realistic() {
+            return;
+        }
+        let state = self.state();
+        let should_run = match state {
+            State::Error => return,
+            State::Stop | State::StopCopy | State::Resuming => false,
+            State::Running | State::RunningP2p | State::PreCopy | State::PreCopyP2p => true,
+        };
+        let runs = self.hardware.runs();
+        trace::note(format_args!(
+            "at the end: {state:?}, the function runs: {runs}"
+        ));
+        assert_eq!(
+            should_run, runs,
+            "state {state:?}, the function runs: {runs}"
+        );
+    }
+}
+
+/// An open device of the driver [`Plain`].
+pub fn plain() -> Arc<Vfio<Plain>> {
+    Vfio::new(false, Plain)
+}
+
+/// An open device of the driver [`Full`].
+pub fn full() -> Arc<Vfio<Full>> {
+    Vfio::new(false, Full)
+}
+
+/// An open device of the driver [`Full`], of a function that cannot be stopped.
+pub fn never_stops() -> Arc<Vfio<Full>> {
+    Vfio::new(true, Full)
+}
+
+/// A device in pre-copy of which everything that is there was read.
+pub fn pre_copy() -> (Arc<Vfio<Full>>, ARef<File>) {
+    let vfio = full();
+    let file = vfio.file(State::PreCopy);
+    assert_eq!(user::read(&file, 8), Ok(IMAGE[..1].to_vec()));
+    (vfio, file)
+}
