@@ -9,10 +9,13 @@ use common::Driver;
 use common::LATENCY_NS;
 use common::load;
 use common::pause;
+use common::read;
 use common::restart;
+use common::ring_event_queues;
 use common::save;
 use kunpeng_accel::Opcode;
 use kunpeng_accel::Revision;
+use kunpeng_accel::Silicon;
 use kunpeng_accel::Violation;
 use kunpeng_accel::regs::VECTOR_ABNORMAL;
 use kunpeng_accel::regs::VECTOR_AEQ;
@@ -427,4 +430,92 @@ fn a_choice_replaces_the_one_before_and_an_unknown_one_changes_nothing() {
     assert_eq!(bench.device.silicon().to_string(), "flr-keeps-vf-state");
     bench.device.set_silicon("").unwrap();
     assert!(bench.device.silicon().is_empty());
+}
+
+/// Where a driver rings the doorbells of the event queues.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rings {
+    Never,
+    /// At the end of a save, as the C driver.
+    AtSave,
+    /// Also when what was loaded has been restarted.
+    AtBoth,
+}
+
+/// Moves a VM that takes events by interrupts alone, and has a request in flight or none. What of the last one
+/// it has seen, and of one that it submits then to the same queue.
+fn moves(silicon: &str, rings: Rings, in_flight: bool) -> (bool, bool) {
+    let mut bench = Bench::new();
+    bench.device.set_silicon(silicon).unwrap();
+    bench.write(1, fb::IFC_INT_MASK, 0);
+    let mut driver = Driver::with_queues(&mut bench, &[0]);
+    bench.machine.forget();
+    if in_flight {
+        driver.submit_small(&mut bench, 0, 0);
+    }
+    pause(&mut bench, 1).unwrap();
+    let saved = read(&mut bench, 1);
+    if rings != Rings::Never {
+        ring_event_queues(&mut bench, 1, &saved);
+    }
+    pause(&mut bench, 2).unwrap();
+    load(&mut bench, 2, &saved);
+    restart(&mut bench, 2);
+    driver.function = 2;
+    if rings == Rings::AtBoth {
+        ring_event_queues(&mut bench, 2, &saved);
+    }
+    let take_interrupts = |bench: &mut Bench, driver: &mut Driver| {
+        bench.settle();
+        // What the source has raised is pending in the VM's interrupt controller.
+        while std::mem::take(&mut bench.machine.interrupts)
+            .iter()
+            .any(|(_, vector)| *vector == VECTOR_EQ)
+        {
+            driver.poll_events(bench);
+            driver.poll(bench);
+            bench.settle();
+        }
+        driver.queues[0].done.len()
+    };
+    let before = usize::from(in_flight);
+    let last = take_interrupts(&mut bench, &mut driver) == before;
+    driver.submit_small(&mut bench, 0, 1);
+    let next = take_interrupts(&mut bench, &mut driver) == before + 1;
+    bench.assert_clean();
+    (last, next)
+}
+
+#[test]
+fn an_event_that_pause_has_suppressed_takes_a_doorbell() {
+    let told_by_doorbells =
+        "pause-suppresses-events;paused-doorbell-interrupts;restore-tells-only-later-events";
+    assert_eq!(moves(told_by_doorbells, Rings::Never, true), (false, false));
+    assert_eq!(moves(told_by_doorbells, Rings::AtSave, true), (true, true));
+    // Where a paused function does not interrupt at all, only one after the restart is left.
+    let lost = "pause-suppresses-events;restore-tells-only-later-events";
+    assert_eq!(moves(lost, Rings::AtSave, true), (false, false));
+    assert_eq!(moves(lost, Rings::AtBoth, true), (true, true));
+}
+
+#[test]
+fn a_ring_that_is_not_armed_takes_a_doorbell() {
+    let unarmed = "restore-does-not-arm";
+    assert_eq!(moves(unarmed, Rings::AtSave, false), (true, false));
+    assert_eq!(moves(unarmed, Rings::AtBoth, false), (true, true));
+}
+
+#[test]
+fn a_driver_that_rings_is_right_with_any_event_queues() {
+    let names: Vec<String> = Silicon::all().names().take(4).collect();
+    for set in 0..1 << names.len() {
+        let chosen = names.iter().enumerate();
+        let chosen = chosen.filter(|(bit, _)| set >> bit & 1 != 0);
+        let silicon: Vec<&str> = chosen.map(|(_, name)| name.as_str()).collect();
+        let silicon = silicon.join(";");
+        for in_flight in [false, true] {
+            let found = moves(&silicon, Rings::AtBoth, in_flight);
+            assert_eq!(found, (true, true), "{silicon}, {in_flight}");
+        }
+    }
 }

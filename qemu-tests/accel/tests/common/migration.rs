@@ -27,6 +27,19 @@ pub fn pause(bench: &mut Bench, function: FunctionId) -> Result<(), u32> {
 
 /// `vf_qm_state_save()`.
 pub fn save(bench: &mut Bench, function: FunctionId) -> Saved {
+    let saved = read(bench, function);
+    ring_event_queues(bench, function, &saved);
+    saved
+}
+
+/// `vf_qm_xeqc_save()`: the doorbells of both event queues.
+pub fn ring_event_queues(bench: &mut Bench, function: FunctionId, saved: &Saved) {
+    bench.doorbell(function, 0, 2, saved.eqc[0] as u16, 0);
+    bench.doorbell(function, 0, 3, saved.aeqc[0] as u16, 0);
+}
+
+/// What is saved, without a doorbell.
+pub fn read(bench: &mut Bench, function: FunctionId) -> Saved {
     let mut saved = Saved {
         eqc: [0; 7],
         aeqc: [0; 7],
@@ -45,8 +58,6 @@ pub fn save(bench: &mut Bench, function: FunctionId) -> Saved {
     saved.cqc_table = bench
         .mailbox(function, Opcode::CqcTable, true, 0, 0)
         .unwrap();
-    bench.doorbell(function, 0, 2, saved.eqc[0] as u16, 0);
-    bench.doorbell(function, 0, 3, saved.aeqc[0] as u16, 0);
     saved
 }
 

@@ -27,6 +27,8 @@ pub use machine::Machine;
 pub use migration::Saved;
 pub use migration::load;
 pub use migration::pause;
+pub use migration::read;
 pub use migration::restart;
+pub use migration::ring_event_queues;
 pub use migration::save;
 pub use zip::request;
