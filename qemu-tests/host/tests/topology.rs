@@ -171,3 +171,26 @@ mod departure {
         item("fatal-bus-error")
     }
 }
+
+/// What was reported of other devices, tried with these; `Documentation/errnos.rst` has the reports.
+mod reported {
+    use super::*;
+
+    /// A reset of more than a minute, in a machine where waiting costs nothing.
+    #[test]
+    fn a_vf_is_not_reset_while_a_pf_with_silent_vfs_is() -> Result<()> {
+        for driver in DRIVERS {
+            let scenario = Scenario::new("topology").with("item", "silent-vf-reset");
+            let scenario = scenario.with("driver", driver).counted();
+            run(scenario.within(480))?.expect_passed()?;
+        }
+        Ok(())
+    }
+
+    /// The C driver finds out when the VM is stopped.
+    #[test]
+    fn a_message_that_is_not_taken_costs_no_vf() -> Result<()> {
+        let scenario = Scenario::new("topology").with("item", "silent-vf-message");
+        run(scenario.with("driver", "rust"))?.expect_clean()
+    }
+}

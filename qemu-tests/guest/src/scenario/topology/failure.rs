@@ -42,8 +42,8 @@ const STATES: [State; 4] = [
 ];
 
 /// Waits for a thread that the kernel may keep for a while.
-fn done<T: Send + 'static>(what: &str, task: &Task<T>) -> Result<T> {
-    match task.wait(PATIENCE, |_| false) {
+pub(super) fn done<T: Send + 'static>(what: &str, patience: Duration, task: &Task<T>) -> Result<T> {
+    match task.wait(patience, |_| false) {
         Fate::Done(result) => Ok(result),
         Fate::Killed => bail!("{what}: the kernel killed the thread"),
         Fate::There => bail!("{what}: it does not end"),
@@ -98,7 +98,7 @@ fn reset_in(bench: &mut Bench, state: State) -> Result<()> {
     let answers = Answers::start(bench.vm.device()?)?;
     let pf = bench.host.pf.clone();
     let task = Task::start(move || pf.reset())?;
-    done("the reset", &task)?.context("resetting the PF")?;
+    done("the reset", PATIENCE, &task)?.context("resetting the PF")?;
     drop(answers);
     drop(bystander);
 
@@ -164,7 +164,7 @@ fn fail_in(bench: &mut Bench, state: State) -> Result<()> {
         eventually("the PF is being reset", PATIENCE, || Ok(answers.asked()))?;
         let vf = bench.host.vfs[0].clone();
         let task = Task::start(move || vf.reset())?;
-        done("the reset of the VF", &task)?.context("resetting the VF")?;
+        done("the reset of the VF", PATIENCE, &task)?.context("resetting the VF")?;
         ensure!(!memory_enabled(bench)?, "the VF was reset while the PF was");
     }
     eventually("the reset of the PF has failed", PATIENCE, || {

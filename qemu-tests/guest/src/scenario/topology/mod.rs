@@ -12,6 +12,7 @@ mod departure;
 mod failure;
 mod many;
 mod plain;
+mod silent;
 
 use anyhow::{Context, Result};
 
@@ -22,7 +23,7 @@ pub(super) use answer::Bystander;
 
 type Steps = fn(&Options, &mut Report) -> Result<()>;
 
-const ITEMS: [(&str, Steps); 10] = [
+const ITEMS: [(&str, Steps); 12] = [
     ("plain-v2", plain::hardware_v2),
     ("plain-foreign", plain::foreign_pf),
     ("plain-pf", plain::pf_itself),
@@ -33,6 +34,8 @@ const ITEMS: [(&str, Steps); 10] = [
     ("hardware-error", failure::hardware_error),
     ("bus-error", failure::bus_error),
     ("fatal-bus-error", failure::fatal_bus_error),
+    ("silent-vf-reset", silent::reset_during_pf_reset),
+    ("silent-vf-message", silent::message_not_taken),
 ];
 
 /// Goes through the steps of the item that `item=` names.
