@@ -129,3 +129,9 @@ fn qemu_withstands_resets_of_its_vf_with_the_c_driver() -> Result<()> {
 fn qemu_withstands_resets_of_its_vf() -> Result<()> {
     withstands_resets("rust", "hot,sysfs,guest", "pause,migrate,cancel,quit")
 }
+
+/// What was reported of other devices, tried with guests; `Documentation/errnos.rst` has the reports.
+#[test]
+fn works_on_in_cases_that_were_reported() -> Result<()> {
+    run_clean(Scenario::new("guest-reported").hypervisor().within(1800))
+}

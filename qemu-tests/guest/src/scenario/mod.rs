@@ -19,6 +19,7 @@ mod guest_cut_off;
 mod guest_fails;
 mod guest_pauses;
 mod guest_refused;
+mod guest_reported;
 mod guest_resets;
 mod guest_stage;
 mod guest_stays;
@@ -73,6 +74,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "guest-fails" => guest_fails::run,
         "guest-pauses" => guest_pauses::run,
         "guest-refused" => guest_refused::run,
+        "guest-reported" => guest_reported::run,
         "guest-resets" => guest_resets::run,
         "guest-stays" => guest_stays::run,
         "host-fails" => host_fails::run,
