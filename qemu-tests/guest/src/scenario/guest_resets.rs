@@ -83,6 +83,10 @@ const COMMANDS: [(&str, Command); 4] = [
 /// The longest time between two resets of a VF that migrates, in milliseconds. Without any, no
 /// migration would get past its beginning.
 const GAP_MS: u64 = 400;
+/// The longest time between two resets of the PF, in milliseconds. Without any, QEMU's own reset of
+/// the VF, which waits for the end of the PF's, could wait for more than the five minutes in which QMP
+/// must answer.
+const PF_GAP_MS: u64 = 20_000;
 /// The longest time from the beginning of a migration to `migrate_cancel`, in milliseconds.
 const CANCEL_AFTER_MS: u64 = 1500;
 /// The longest time from the beginning of the resets to `quit`, in milliseconds.
@@ -275,7 +279,7 @@ impl Stage {
     fn begin_resets(&self, reset: Reset, vf: usize, gap_ms: u64) -> Option<Resets> {
         match reset {
             Reset::Sysfs => Some(Resets::of(&self.host.vfs[vf], gap_ms)),
-            Reset::Pf => Some(Resets::of(&self.host.pf, gap_ms)),
+            Reset::Pf => Some(Resets::of(&self.host.pf, PF_GAP_MS)),
             Reset::Aer => Some(Resets::start(gap_ms, || control::bus_error("COMP_TIME"))),
             Reset::Guest | Reset::Hot => None,
         }
