@@ -25,8 +25,11 @@ use kernel::{
     time::Delta, //
 };
 
-/// How often [`Guarded::wait_for_reset`] looks.
+/// How often a thread that waits looks.
 const WAIT_INTERVAL: Delta = Delta::from_millis(1);
+
+/// How long a reset waits for a thread that has waited for the reset before.
+const TURN: Delta = Delta::from_millis(100);
 
 /// Data that a reset of the function brings back to their initial state.
 pub trait Reset: Send {
@@ -46,6 +49,8 @@ pub struct Guarded<T: Reset> {
     running: Atomic<bool>,
     /// A reset has ended that `data` have not been updated for.
     apply: Atomic<bool>,
+    /// A thread has waited for a reset, and has not done yet what it waited for.
+    turn: Atomic<bool>,
 }
 
 impl<T: Reset + Unpin> Guarded<T> {
@@ -56,6 +61,7 @@ impl<T: Reset + Unpin> Guarded<T> {
             announced: Atomic::new(false),
             running: Atomic::new(false),
             apply: Atomic::new(false),
+            turn: Atomic::new(false),
         })
     }
 
@@ -94,12 +100,13 @@ impl<T: Reset + Unpin> Guarded<T> {
     }
 
     /// Waits until no reset is expected any more. Must not be called with a lock held that a reset
-    /// needs.
+    /// needs. The next reset waits for a moment, until [`Guarded::end_turn`] is called.
     ///
     /// # Errors
     ///
     /// [`EINTR`] if the thread is being killed, [`ETIMEDOUT`] after `patience`.
     pub fn wait_for_reset(&self, patience: Delta) -> Result {
+        self.turn.store(true, Relaxed);
         read_poll_timeout(
             || {
                 // SAFETY: The function has no requirements; it looks at the current task.
@@ -115,8 +122,23 @@ impl<T: Reset + Unpin> Guarded<T> {
         .map(drop)
     }
 
-    /// Called when a reset was requested, before anything waits for it.
+    /// Called when a thread has done, or given up, what it has called [`Guarded::wait_for_reset`]
+    /// for.
+    pub fn end_turn(&self) {
+        self.turn.store(false, Relaxed);
+    }
+
+    /// Called when a reset was requested, before anything waits for it. Sleeps for a moment if a
+    /// thread has waited for the last reset: it would never get its turn if resets followed one
+    /// another without a pause.
     pub fn reset_announced(&self) {
+        // What takes longer than that is overtaken, and waits again.
+        let _ = read_poll_timeout(
+            || Ok(self.turn.load(Relaxed)),
+            |turn| !turn,
+            WAIT_INTERVAL,
+            TURN,
+        );
         self.announced.store(true, Relaxed);
     }
 
@@ -221,6 +243,7 @@ mod tests {
         guarded.reset_begin();
         guarded.reset_end();
         assert_eq!(guarded.wait_for_reset(patience), Ok(()));
+        guarded.end_turn();
         Ok(())
     }
 }

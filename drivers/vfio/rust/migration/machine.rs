@@ -487,11 +487,16 @@ impl<M: Migrate> Migration for Machine<M> {
     /// a reset, which the kernel refuses while another one is under way, and ends the VM.
     fn set_state(&self, core: &Core<Bound>, target: State) -> Result<Option<ARef<File>>> {
         loop {
-            match self.with(|owner| owner.walk_to(core, target))? {
-                Walk::Reached(file) => return Ok(file),
+            let waited = match self.with(|owner| owner.walk_to(core, target)) {
                 // Without the lock, for which a reader of the state waits as well.
-                Walk::InReset => self.inner.wait_for_reset(RESET_PATIENCE)?,
-            }
+                Ok(Walk::InReset) => self.inner.wait_for_reset(RESET_PATIENCE),
+                Ok(Walk::Reached(file)) => {
+                    self.inner.end_turn();
+                    return Ok(file);
+                }
+                Err(e) => Err(e),
+            };
+            waited.inspect_err(|_| self.inner.end_turn())?;
         }
     }
 
