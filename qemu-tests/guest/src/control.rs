@@ -71,6 +71,11 @@ pub(crate) fn fails_with_other() {
     line("@consequence");
 }
 
+/// Tells the test host what the scenario begins now: it names that if the scenario gets no further.
+pub(crate) fn doing(what: &str) {
+    line(&format!("@doing {what}"));
+}
+
 /// Sends a line from a panic, when any lock may be held.
 pub(crate) fn last_words(text: &str) {
     if let Ok(mut port) = OpenOptions::new().write(true).open(PORT) {

@@ -8,6 +8,7 @@
 //! - `@show <text>`, for the person who watches;
 //! - `@guest <text>`, the kernel log of a guest of the machine;
 //! - `@dump <text>`, for the test to compare;
+//! - `@doing <text>`, what the scenario begins now, by which one knows that it makes progress;
 //! - `@consequence`, for a scenario that fails because the one on another machine has failed;
 //! - `@host get <device> <property>`, `@host set <device> <property> <json>`,
 //!   `@host error <device> <name>` for an error on the bus, `@host link <card> <up>` for
@@ -122,6 +123,9 @@ impl Scenario {
         let qmp = Qmp::connect(running.accept(&qmp, &stderr_path)?)?;
         let limit = self.deadline * artifacts.slowness();
         let mut deadline = (!interactive).then(|| Instant::now() + limit);
+        let patience = self
+            .patience
+            .map(|patience| patience * artifacts.slowness());
         let mut other_failed = None;
 
         let guest_console = self
@@ -132,6 +136,7 @@ impl Scenario {
             writer: control.try_clone()?,
             qmp,
             log: File::create(&control_log)?,
+            doing: None,
             guest_log: guest_console.as_ref().map(File::create).transpose()?,
             outcome: Outcome {
                 report: Report::default(),
@@ -147,7 +152,11 @@ impl Scenario {
         };
         read_lines(control, sender);
         loop {
-            let input = match deadline {
+            let begun = session.doing.as_ref().map(|(_, begun)| *begun);
+            let stalled = begun
+                .zip(patience)
+                .map(|(begun, patience)| begun + patience);
+            let input = match deadline.into_iter().chain(stalled).min() {
                 None => inputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => inputs.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
@@ -166,8 +175,14 @@ impl Scenario {
                         return Ok(session.outcome);
                     }
                     None => bail!(
-                        "{}: not done after {limit:?}; the end of {}:\n{}",
+                        "{}: {}; the end of {}:\n{}",
                         self.label,
+                        match (&session.doing, patience) {
+                            (Some((what, begun)), Some(patience))
+                                if begun.elapsed() >= patience =>
+                                format!("no progress in {patience:?} since it began {what}"),
+                            _ => format!("not done after {limit:?}"),
+                        },
                         session.outcome.console.display(),
                         tail(&session.outcome.console, 25)
                     ),
@@ -217,6 +232,8 @@ struct Session<S> {
     writer: UnixStream,
     qmp: Qmp,
     log: File,
+    /// What the scenario has begun last, by its own account, and when.
+    doing: Option<(String, Instant)>,
     guest_log: Option<File>,
     outcome: Outcome,
     show: S,
@@ -233,6 +250,8 @@ impl<S: FnMut(&str)> Session<S> {
         } else if let Some(text) = line.strip_prefix("@dump") {
             let text = text.strip_prefix(' ').unwrap_or(text);
             self.outcome.dump.push(text.to_string());
+        } else if let Some(text) = line.strip_prefix("@doing ") {
+            self.doing = Some((text.to_owned(), Instant::now()));
         } else if line == "@consequence" {
             self.outcome.is_consequence = true;
         } else if let Some(request) = line.strip_prefix("@host ") {

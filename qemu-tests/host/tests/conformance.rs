@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use host::Artifacts;
 use host::conformance::Sequences;
 
@@ -18,5 +18,29 @@ fn random_sequences_agree_with_the_c_driver() -> Result<()> {
         count: if artifacts.debug { 100 } else { 2000 },
     };
     print!("{}", all.run(&artifacts)?);
+    Ok(())
+}
+
+/// One of the two machines stands still at its second sequence; the other one runs to its end.
+#[test]
+fn a_sequence_that_never_ends_is_named() -> Result<()> {
+    let all = Sequences {
+        seed: 3,
+        first: 10,
+        count: 4,
+    };
+    let stalls = all.run_on(&Artifacts::load()?, |machine| {
+        machine.with("stall", "12").progress_within(20)
+    });
+    let error = format!("{:#}", stalls.err().context("all of them end")?);
+    for part in [
+        "conformance-rev30-3-10-2-",
+        "no progress in",
+        "seed 3, sequence 12 (make conformance SEED=3 FIRST=12 N=1)",
+    ] {
+        ensure!(error.contains(part), "{part:?} is not in:\n{error}");
+    }
+    let other = "conformance-rev50-";
+    ensure!(!error.contains(other), "{other:?} is in:\n{error}");
     Ok(())
 }

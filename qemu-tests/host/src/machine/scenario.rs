@@ -32,6 +32,8 @@ pub struct Scenario {
     /// Whose QEMU it has, if it can have guests of its own.
     pub(super) monitor: Option<Suite>,
     pub(super) deadline: Duration,
+    /// How long each thing may take that the scenario says it begins.
+    pub(super) patience: Option<Duration>,
 }
 
 impl Scenario {
@@ -50,6 +52,7 @@ impl Scenario {
             counted: false,
             monitor: None,
             deadline: Duration::from_secs(240),
+            patience: None,
         }
     }
 
@@ -162,6 +165,13 @@ impl Scenario {
     /// How long the machine may take with the normal kernel, in seconds (240 if not said).
     pub fn within(mut self, seconds: u64) -> Self {
         self.deadline = Duration::from_secs(seconds);
+        self
+    }
+
+    /// How long each thing may take, in seconds with the normal kernel, that the scenario says it
+    /// begins. If not said, the machine's own limit is the only one.
+    pub fn progress_within(mut self, seconds: u64) -> Self {
+        self.patience = Some(Duration::from_secs(seconds));
         self
     }
 

@@ -5,8 +5,8 @@
 //!
 //! Answers, states and registers have to agree after each step, but for the differences that are
 //! listed. A sequence with one that is not listed is cut down to the steps that it needs, and
-//! told with what reproduces it. Some sequences are run each time. Parameters: `seed`, `first`, `count`, and `stride` between the
-//! numbers of two sequences.
+//! told with what reproduces it. Some sequences are run each time. Parameters: `seed`, `first`, `count`,
+//! `stride` between the numbers of two sequences, and `stall`, the number of a sequence that never ends.
 
 mod differences;
 mod generate;
@@ -48,6 +48,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     let first = number(options, "first", 0)?;
     let count = number(options, "count", 100)?;
     let stride = number(options, "stride", 1)?;
+    let stall = options.get("stall").map(str::parse).transpose()?;
     if options.choice("console", &["all", "quiet"])? == "quiet" {
         // Each refusal is a line of the C driver, and the console is slow. That the kernel does
         // not complain is looked for in its taint.
@@ -66,6 +67,10 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         (Sequence::Random { seed, number }, steps)
     });
     for (done, (sequence, steps)) in (0_u64..).zip(kept.chain(random)) {
+        control::doing(&format!("{sequence} ({})", sequence.reproduced()));
+        if matches!(sequence, Sequence::Random { number, .. } if Some(number) == stall) {
+            stand_still();
+        }
         let twins = all.of(sequence.number());
         let found = twins
             .run(&steps, &mut met)
@@ -75,7 +80,9 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
             if !told.iter().any(|known| known.is_like(&found)) {
                 told.push(found.clone());
                 report.point(&sequence.to_string(), || {
-                    let (steps, found) = shrink::shrink(twins, steps, found)?;
+                    let (steps, found) = shrink::shrink(twins, steps, found, || {
+                        control::doing(&format!("parts of {sequence}"));
+                    })?;
                     bail!("{}", tell(sequence, &steps, &found))
                 });
             }
@@ -120,6 +127,16 @@ impl Sequence {
             Sequence::Random { number, .. } => number,
         }
     }
+
+    /// The command that runs it again.
+    fn reproduced(self) -> String {
+        match self {
+            Sequence::Kept(_) => "make conformance N=1".into(),
+            Sequence::Random { seed, number } => {
+                format!("make conformance SEED={seed} FIRST={number} N=1")
+            }
+        }
+    }
 }
 
 impl Display for Sequence {
@@ -128,6 +145,13 @@ impl Display for Sequence {
             Sequence::Kept(number) => write!(f, "kept sequence {number}"),
             Sequence::Random { seed, number } => write!(f, "seed {seed}, sequence {number}"),
         }
+    }
+}
+
+/// As a driver that loops does, for the test of what the test host makes of it.
+fn stand_still() -> ! {
+    loop {
+        std::thread::park();
     }
 }
 
@@ -142,11 +166,6 @@ fn tell(sequence: Sequence, steps: &[step::Step], found: &twins::Unlisted) -> St
     for (number, step) in steps.iter().enumerate() {
         lines.push(format!("{:>3} {step:?}", number + 1));
     }
-    lines.push(match sequence {
-        Sequence::Kept(_) => "reproduce: make conformance N=1".into(),
-        Sequence::Random { seed, number } => {
-            format!("reproduce: make conformance SEED={seed} FIRST={number} N=1")
-        }
-    });
+    lines.push(format!("reproduce: {}", sequence.reproduced()));
     lines.join("\n")
 }

@@ -9,11 +9,12 @@ use super::step::Step;
 use super::twins::{Met, Twins, Unlisted};
 
 /// Takes steps away, many at once and then one by one, as long as the same thing differs after
-/// the same kind of step.
+/// the same kind of step. Calls `begins` before each try.
 pub(super) fn shrink(
     twins: &mut Twins,
     mut steps: Vec<Step>,
     mut found: Unlisted,
+    begins: impl Fn(),
 ) -> Result<(Vec<Step>, Unlisted)> {
     // What comes after it has no part in it. The last look of all is no step of the sequence.
     steps.truncate(found.step + 1);
@@ -24,6 +25,7 @@ pub(super) fn shrink(
             let mut fewer = steps.clone();
             fewer.drain(at..(at + size).min(steps.len()));
             let mut met: Met = [0; DIFFERENCES.len()];
+            begins();
             match twins.run(&fewer, &mut met)? {
                 Some(again) if again.is_like(&found) => {
                     fewer.truncate(again.step + 1);
