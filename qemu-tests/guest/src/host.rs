@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::Options;
 use crate::engine::{Accelerator, ZIP};
 use crate::expect;
-use crate::modules::Modules;
+use crate::modules::{Modules, out_of_tree};
 use crate::sysfs::{self, Function};
 use crate::vfio::Kind;
 
@@ -52,7 +52,25 @@ impl Driver {
 }
 
 pub(crate) fn modules(options: &Options) -> Result<Modules> {
-    Modules::find(options.choice("vfio", &["rust", "c"])? == "rust")
+    Modules::find(our_vfio(options)?)
+}
+
+/// Whether VFIO's core is to be ours.
+fn our_vfio(options: &Options) -> Result<bool> {
+    Ok(options.choice("vfio", &["rust", "c"])? == "rust")
+}
+
+/// Whether VFIO's core and the VFs' driver are those that were chosen, ours or the kernel's.
+pub(crate) fn has_chosen_modules(options: &Options) -> Result<()> {
+    let driver = Driver::chosen(options)?;
+    let chosen = [
+        ("vfio", our_vfio(options)?),
+        (driver.module(), driver.is_rust()),
+    ];
+    for (module, ours) in chosen {
+        expect::equal(module, out_of_tree(module)?, ours)?;
+    }
+    Ok(())
 }
 
 /// Loads ZIP's own driver, and before it what its self-test needs.

@@ -11,6 +11,8 @@ use anyhow::{Context, Result};
 use rustix::io::Errno;
 use rustix::system::{delete_module, finit_module};
 
+use crate::sysfs;
+
 /// The modules at hand, by the name the kernel knows them by.
 pub(crate) struct Modules {
     files: BTreeMap<String, PathBuf>,
@@ -45,6 +47,11 @@ pub(crate) fn is_loaded(name: &str) -> bool {
     Path::new("/sys/module")
         .join(name.replace('-', "_"))
         .exists()
+}
+
+/// Whether a module that is loaded was built outside of the kernel's tree, as all of ours are.
+pub(crate) fn out_of_tree(module: &str) -> Result<bool> {
+    Ok(sysfs::read(format!("/sys/module/{module}/taint"))?.contains('O'))
 }
 
 impl Modules {

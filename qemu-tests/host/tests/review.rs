@@ -105,10 +105,8 @@ fn r02_a_state_that_is_added_does_not_compile() -> Result<()> {
     for place in ["core_debugfs/state.rs", "rust/migration.rs"] {
         ensure!(error.contains(place), "{place} compiles:\n{error}");
     }
-    ensure!(
-        error.contains("expected an array with a size of 9, found one with a size of 8"),
-        "another error:\n{error}"
-    );
+    // "Mismatched types", of which the array's length is one.
+    ensure!(error.contains("error[E0308]"), "another error:\n{error}");
     Ok(())
 }
 

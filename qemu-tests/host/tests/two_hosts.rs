@@ -16,18 +16,17 @@ fn run_clean(pair: Pair) -> Result<()> {
 }
 
 /// A guest's way to the other host and back, with these drivers and those of VFIO.
-fn round_trip(drivers: [&str; 2], vfio: [&str; 2]) -> Result<[Outcome; 2]> {
+fn round_trip(drivers: [&str; 2], vfio: [&str; 2]) -> Result<()> {
     let pair = Pair::new("guest-between").both(|host| host.with("rounds", "1").within(1800));
     let pair = pair.with_each("driver", drivers).with_each("vfio", vfio);
     let outcomes = run(pair)?;
     pair::judge(&outcomes, Outcome::expect_clean)?;
-    Summary::of(&events(&outcomes)?).judge(drivers)?;
-    Ok(outcomes)
+    Summary::of(&events(&outcomes)?).judge(drivers)
 }
 
 #[test]
 fn migrates_to_another_host_and_back() -> Result<()> {
-    round_trip(["rust"; 2], ["rust"; 2]).map(drop)
+    round_trip(["rust"; 2], ["rust"; 2])
 }
 
 #[test]
@@ -38,13 +37,7 @@ fn stays_at_work_where_it_is_when_the_network_fails() -> Result<()> {
 /// From a host with all of Linux's own, to one with ours, and back.
 #[test]
 fn migrates_from_the_c_driver_and_back() -> Result<()> {
-    let outcomes = round_trip(["c", "rust"], ["c", "rust"])?;
-    for (outcome, ours) in outcomes.iter().zip([false, true]) {
-        let log = outcome.kernel_log()?;
-        let told = log.contains("loading out-of-tree module");
-        ensure!(told == ours, "modules that are not of the tree: {told}");
-    }
-    Ok(())
+    round_trip(["c", "rust"], ["c", "rust"])
 }
 
 /// What is told of two hosts of which some fail on purpose: of the first machine that is named, and

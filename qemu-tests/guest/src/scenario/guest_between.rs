@@ -9,10 +9,14 @@ use super::guest_at_work::rounds;
 use super::two_hosts::Site;
 use crate::Options;
 use crate::control::Report;
+use crate::host;
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     let rounds = rounds(options)?;
     let mut site = Site::prepare(options)?;
+    site.part(report, "the modules are those that were chosen", |_| {
+        host::has_chosen_modules(options)
+    })?;
     site.boot(report)?;
     for number in 1..=2 * rounds {
         // The guest begins on the first host.

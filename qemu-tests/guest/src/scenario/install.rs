@@ -13,7 +13,7 @@ use crate::control::{self, Report};
 use crate::engine::ZIP;
 use crate::expect::equal;
 use crate::host::{self, Driver, Host};
-use crate::modules::is_loaded;
+use crate::modules::{is_loaded, out_of_tree};
 use crate::qm::Vm;
 use crate::sysfs::{self, Function};
 use crate::vfio::Kind;
@@ -45,11 +45,6 @@ fn vfio_alias(vf: &Function) -> Result<String> {
     let rest = alias.strip_prefix("pci:");
     let rest = rest.with_context(|| format!("the alias of {vf} is {alias:?}"))?;
     Ok(format!("vfio_pci:{rest}"))
-}
-
-/// Whether a module was built outside of the kernel's tree, as all of ours are.
-fn out_of_tree(module: &str) -> Result<bool> {
-    Ok(sysfs::read(format!("/sys/module/{module}/taint"))?.contains('O'))
 }
 
 /// The VF goes to `driver`, a VM works with it, and its debug files are that driver's.

@@ -7,24 +7,26 @@ mod migration;
 mod port;
 mod watch;
 
+use std::error::Error;
+use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use qmp::Qmp;
 use serde_json::{Value, json};
 use timeline::{Event, What};
 
 pub(crate) use guest::{Guest, Luggage, Order};
 pub(crate) use migration::{
-    Ended, Limits, begin, cancel, completes, end, fails, go_on, is_cancelled, listen, migrate,
-    migrate_late, restore, save, send,
+    Ended, Limits, begin, cancel, cancel_cut_off, completes, end, fails, go_on, is_cancelled,
+    listen, migrate, migrate_late, restore, save, send,
 };
-pub(crate) use watch::{Watch, driver_ready, failures, refusal, sessions, state};
+pub(crate) use watch::{Watch, driver_ready, failures, features, refusal, sessions, state};
 
 use guest::Orders;
 
@@ -58,6 +60,21 @@ pub(crate) enum Role {
     Waits,
 }
 
+/// QEMU has ended before it took the connection to it.
+#[derive(Debug)]
+pub(crate) struct NotStarted {
+    pub(crate) status: ExitStatus,
+    messages: String,
+}
+
+impl fmt::Display for NotStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status, self.messages)
+    }
+}
+
+impl Error for NotStarted {}
+
 /// A QEMU process. It ends with this.
 pub(crate) struct Vmm {
     name: String,
@@ -73,12 +90,34 @@ pub(crate) struct Vmm {
 }
 
 impl Vmm {
-    /// Starts QEMU for the guest, with VFs for it.
+    /// Starts QEMU for the guest, with VFs for it that can migrate. Fails with [`NotStarted`] if QEMU
+    /// refuses to.
     pub(crate) fn start(
         name: &str,
         role: Role,
         kind: Kind,
         vfs: &[Function],
+        guest: &Guest,
+    ) -> Result<Self> {
+        Self::start_with(name, role, kind, vfs, "on", guest)
+    }
+
+    /// As [`Self::start`], with VFs that cannot migrate.
+    pub(crate) fn start_unmigratable(
+        name: &str,
+        kind: Kind,
+        vfs: &[Function],
+        guest: &Guest,
+    ) -> Result<Self> {
+        Self::start_with(name, Role::Boots, kind, vfs, "off", guest)
+    }
+
+    fn start_with(
+        name: &str,
+        role: Role,
+        kind: Kind,
+        vfs: &[Function],
+        migration: &str,
         guest: &Guest,
     ) -> Result<Self> {
         let socket = format!("/tmp/{name}.qmp");
@@ -107,7 +146,7 @@ impl Vmm {
         for vf in vfs {
             command.args([
                 "-device",
-                &format!("vfio-pci,host={vf}{container},enable-migration=on"),
+                &format!("vfio-pci,host={vf}{container},enable-migration={migration}"),
             ]);
         }
         if role == Role::Waits {
@@ -242,13 +281,20 @@ impl Vmm {
         self.wait(PATIENCE)
     }
 
-    /// Waits until QEMU has ended by itself.
+    /// Waits until QEMU has ended by itself, without an error.
     pub(crate) fn wait(&mut self, timeout: Duration) -> Result<()> {
+        let status = self.ends(timeout)?;
+        let messages = || format!("{}: {status}: {}", self.name, last_words(&self.log));
+        ensure!(status.success(), messages());
+        Ok(())
+    }
+
+    /// Waits until QEMU has ended by itself.
+    pub(crate) fn ends(&mut self, timeout: Duration) -> Result<ExitStatus> {
         let deadline = Deadline::after(timeout);
         loop {
             match self.child.try_wait()? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("{}: {status}: {}", self.name, last_words(&self.log)),
+                Some(status) => return Ok(status),
                 None if deadline.is_over() => {
                     bail!("{} has not ended in {:?}", self.name, deadline.limit)
                 }
@@ -269,18 +315,26 @@ impl Drop for Vmm {
 fn connect(listener: &UnixListener, child: &mut Child, log: &Path) -> Result<Qmp> {
     listener.set_nonblocking(true)?;
     let deadline = Deadline::after(PATIENCE);
+    // QEMU connects before it makes its devices, and may end then.
+    let mut broken = None;
     loop {
         match listener.accept() {
             Ok((stream, _)) => {
                 stream.set_nonblocking(false)?;
-                return Qmp::connect(stream).with_context(|| last_words(log));
+                match Qmp::connect(stream) {
+                    Ok(qmp) => return Ok(qmp),
+                    Err(error) => broken = Some(error),
+                }
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 if let Some(status) = child.try_wait()? {
-                    bail!("{status}: {}", last_words(log));
+                    let messages = last_words(log);
+                    bail!(NotStarted { status, messages });
                 }
                 if deadline.is_over() {
-                    bail!("not a word in {:?}", deadline.limit);
+                    let limit = deadline.limit;
+                    let error = broken.unwrap_or_else(|| anyhow!("not a word in {limit:?}"));
+                    return Err(error.context(last_words(log)));
                 }
                 std::thread::sleep(POLL);
             }
