@@ -12,6 +12,7 @@ mod control;
 mod crypto_judge;
 mod engine;
 mod expect;
+mod fail_nth;
 #[allow(unsafe_code, reason = "it is what this module is for")]
 mod ffi;
 mod host;

@@ -240,14 +240,9 @@ mod driver {
         run(Scenario::new("demo"))?.expect_clean()
     }
 
-    /// By kmemleak, which the debug kernel has.
+    /// By kmemleak.
     #[test]
     fn what_was_allocated_can_be_freed() -> Result<()> {
-        let artifacts = Artifacts::load()?;
-        if !artifacts.kasan() {
-            println!("skipped: for KERNEL=debug");
-            return Ok(());
-        }
         let scenario = Scenario::new("uapi").with("driver", "rust");
         run(scenario.with("kmemleak", "on"))?.expect_clean()
     }

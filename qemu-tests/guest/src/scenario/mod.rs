@@ -11,6 +11,7 @@ mod demo;
 mod engines;
 mod example;
 mod failing;
+mod faults;
 mod fixture;
 mod guest_at_work;
 mod guest_between;
@@ -84,6 +85,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "debugfs-hisi" => debugfs_hisi::run,
         "topology" => topology::run,
         "trace" => trace::run,
+        "faults" => faults::run,
         "violations" => violations::run,
         "conformance" => conformance::run,
         "kunit" => kunit::run,

@@ -113,16 +113,11 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         report.point("R4: the core's files, of a device without hardware", || {
             lifetime::of_the_core(&modules)
         });
-        let name = "R22: memory runs out while a VF is bound";
-        if failing::is_possible() {
-            report.point(name, || {
-                bench.host.vfs[0].unbind()?;
-                failing::from_the_last(&lifetime::Binding(&bench))?;
-                bench.host.vfs[0].bind(&bench.host.driver_name()?)
-            });
-        } else {
-            report.skip(name, "kernel without fault injection");
-        }
+        report.point("R22: memory runs out while a VF is bound", || {
+            bench.host.vfs[0].unbind()?;
+            failing::from_the_last(&lifetime::Binding(&bench))?;
+            bench.host.vfs[0].bind(&bench.host.driver_name()?)
+        });
         let name = "attr and match of the other engines";
         if attr::has_other_engines() {
             report.point(name, || attr::of_other_engines(&bench, &modules));
