@@ -76,7 +76,6 @@ fn several_vfs_of_the_c_driver_are_refused() -> Result<()> {
     let scenario = Scenario::new("guest-refused").with("driver", "c");
     scenario
         .hypervisor()
-        .within(900)
         .run(&Artifacts::load()?, |line| println!("{line}"))?
         .expect_passed()
 }

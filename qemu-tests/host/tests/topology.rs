@@ -27,7 +27,7 @@ mod hardware_v5 {
     fn migrate() -> Result<()> {
         for driver in DRIVERS {
             let scenario = Scenario::new("migrate").with("driver", driver);
-            let outcome = run(scenario.revision(0x51).within(480))?;
+            let outcome = run(scenario.revision(0x51))?;
             if driver == "rust" {
                 outcome.expect_clean()?;
                 continue;
@@ -95,7 +95,7 @@ mod many {
         let scenario = Scenario::new("topology").with("item", "many");
         let scenario = scenario.with("driver", driver).revision(revision);
         let scenario = scenario.property("total-vfs", "63");
-        run(scenario.property("total-qps", "318").within(480))
+        run(scenario.property("total-qps", "318"))
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod many {
             let scenario = Scenario::new("topology").with("item", "together");
             let scenario = scenario.with("driver", driver);
             let scenario = scenario.property("total-vfs", "16");
-            let outcome = run(scenario.within(480))?;
+            let outcome = run(scenario)?;
             if driver == "rust" {
                 outcome.expect_clean()?;
                 continue;
@@ -136,7 +136,7 @@ mod departure {
     fn item(name: &str) -> Result<()> {
         for driver in DRIVERS {
             let scenario = Scenario::new("topology").with("item", name);
-            let outcome = run(scenario.with("driver", driver).within(480))?;
+            let outcome = run(scenario.with("driver", driver))?;
             if driver == "rust" {
                 outcome.expect_clean()?;
             } else {

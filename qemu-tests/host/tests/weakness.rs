@@ -70,8 +70,7 @@ impl Comparison {
         let scenario = Scenario::new("weakness")
             .with("item", &self.items.join(","))
             .with("driver", driver)
-            .with("vfio", driver)
-            .within(120);
+            .with("vfio", driver);
         let scenario = match self.revision {
             Some(revision) => scenario.revision(revision),
             None => scenario,

@@ -2,11 +2,12 @@
 
 //! The function block of a VF as its driver sees it: registers, mailbox, doorbells.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
 use crate::ffi::{self, Mapping};
+use crate::patience::Deadline;
 
 pub(crate) const AEQ_INT_MASK: usize = 0x4;
 pub(crate) const EQ_INT_MASK: usize = 0xc;
@@ -59,19 +60,20 @@ pub(crate) enum Bell {
 const BUSY: u32 = 1 << 13;
 const READ: u32 = 1 << 14;
 const STATUS: u32 = 0xf << 9;
-/// Draining a queue may take this long, anything else less.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// More than any command takes.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Waits until the mailbox is free; returns its first word.
 pub(crate) fn mailbox_wait(registers: &Mapping) -> Result<u32> {
-    let deadline = Instant::now() + TIMEOUT;
+    let deadline = Deadline::after(TIMEOUT);
     loop {
         let word = registers.read32(MAILBOX);
         if word & BUSY == 0 {
             return Ok(word);
         }
-        if Instant::now() > deadline {
-            bail!("the mailbox is still busy after {TIMEOUT:?} (first word {word:#010x})");
+        if deadline.is_over() {
+            let limit = deadline.limit;
+            bail!("the mailbox is still busy after {limit:?} (first word {word:#010x})");
         }
         std::thread::sleep(Duration::from_micros(50));
     }

@@ -2,7 +2,7 @@
 
 //! Requests are made, and their completions noticed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,6 +11,7 @@ use super::image::{Image, QUEUE_DEPTH, QUEUES};
 use super::layout::{EQE_SIZE, Entry, Eqe};
 use super::registers::{self, Bell};
 use super::{Counts, EQ_VECTOR, Notice, Request, Vm};
+use crate::patience::Deadline;
 
 /// How long no interrupt comes when all is done.
 const QUIET: Duration = Duration::from_millis(50);
@@ -78,7 +79,7 @@ impl Vm {
 
     /// Runs the VM until `left` requests or fewer are outstanding.
     pub(crate) fn run_until(&mut self, left: usize, timeout: Duration) -> Result<()> {
-        let deadline = Instant::now() + timeout;
+        let deadline = Deadline::after(timeout);
         while self.outstanding() > left {
             match self.notice {
                 Notice::Polling => {
@@ -94,10 +95,11 @@ impl Vm {
                     }
                 }
             }
-            if Instant::now() > deadline {
+            if deadline.is_over() {
+                let limit = deadline.limit;
                 let unseen: usize = (0..QUEUES).map(|queue| self.unseen(queue)).sum();
                 bail!(
-                    "{} of {} requests are outstanding after {timeout:?} ({:?}); {unseen} of them \
+                    "{} of {} requests are outstanding after {limit:?} ({:?}); {unseen} of them \
                      are complete in memory without notice",
                     self.outstanding(),
                     self.counts.submitted,

@@ -128,7 +128,7 @@ impl Registers {
 fn work(device: &Device) -> Result<()> {
     write32(device, LIVENESS, !WORKED.liveness)?;
     write32(device, FACTORIAL, 10)?;
-    eventually("the factorial of 10", Duration::from_secs(30), || {
+    eventually("the factorial of 10", Duration::from_secs(120), || {
         Ok(read32(device, STATUS)? & COMPUTING == 0)
     })?;
     write32(device, STATUS, RAISE_IRQ)?;
@@ -293,7 +293,7 @@ fn work_in_flight(bench: &Bench) -> Result<()> {
     let device = bench.open(0)?;
     bench.memory.write(0, b"migrated");
     transfer(&device, IOVA, BUFFER, TO_DEVICE)?;
-    eventually("a transfer", Duration::from_secs(30), || {
+    eventually("a transfer", Duration::from_secs(120), || {
         Ok(read32(&device, DMA_COMMAND)? & 1 == 0)
     })?;
     transfer(&device, BUFFER, IOVA + 8, TO_MEMORY)?;

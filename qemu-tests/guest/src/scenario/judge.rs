@@ -121,7 +121,7 @@ fn self_test_passed() -> Result<()> {
     };
     expect::eventually(
         &format!("self-test of {ALGORITHM}"),
-        Duration::from_secs(20),
+        Duration::from_secs(120),
         passed,
     )
 }
@@ -236,7 +236,7 @@ fn sent(function: &Function) -> Result<u64> {
 fn reset_with_a_request_in_flight(function: &Function) -> Result<()> {
     let usual = control::get("latency-ns")?;
     control::set_latency(LATENCY)?;
-    expect::eventually("a request to stay", Duration::from_secs(30), || {
+    expect::eventually("a request to stay", Duration::from_secs(120), || {
         let done = control::counter_of("zip0", "requests_done")?;
         std::thread::sleep(LATENCY / 10);
         Ok(control::counter_of("zip0", "requests_in_flight")? > 0
@@ -280,7 +280,7 @@ pub(super) fn load(options: &Options, report: &mut Report) -> Result<()> {
         let mut log = Log::follow()?;
         report.point(&format!("{name} reset under load"), || {
             let load = Load::start(buffers / 4, 2)?;
-            expect::eventually("the load to begin", Duration::from_secs(30), || {
+            expect::eventually("the load to begin", Duration::from_secs(120), || {
                 Ok(load.results()?.buffers > 4)
             })?;
             reset_with_a_request_in_flight(function)?;

@@ -141,7 +141,7 @@ impl Bench<'_> {
         control::set_latency_of(accelerator.id, found.slow)?;
         vm.submit_at_once(IN_FLIGHT)?;
         // Some of them complete and are seen before the stop.
-        vm.run_until(IN_FLIGHT - 4, Duration::from_secs(30))?;
+        vm.run_until(IN_FLIGHT - 4, Duration::from_secs(120))?;
 
         let stopped = transfer::stop(vm, path, passage.read, |vm| vm.submit(PRE_COPY))?;
         found.look(vm);

@@ -170,7 +170,7 @@ fn stop(parts: &mut [Part]) -> Result<Vec<Vec<u8>>> {
     for _ in 0..2 {
         for part in &mut *parts {
             let left = part.vm.outstanding().saturating_sub(1);
-            part.vm.run_until(left, Duration::from_secs(30))?;
+            part.vm.run_until(left, Duration::from_secs(120))?;
         }
     }
     for ((part, file), stream) in parts.iter().zip(&files).zip(&mut streams) {

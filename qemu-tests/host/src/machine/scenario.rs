@@ -51,7 +51,7 @@ impl Scenario {
             memory: None,
             counted: false,
             monitor: None,
-            deadline: Duration::from_secs(240),
+            deadline: Duration::from_secs(900),
             patience: None,
         }
     }
@@ -162,7 +162,8 @@ impl Scenario {
         self
     }
 
-    /// How long the machine may take with the normal kernel, in seconds (240 if not said).
+    /// How long the machine may take with the normal kernel, in seconds (900 if not said: it is there to end one that
+    /// hangs, and has to be enough for one that is busy).
     pub fn within(mut self, seconds: u64) -> Self {
         self.deadline = Duration::from_secs(seconds);
         self

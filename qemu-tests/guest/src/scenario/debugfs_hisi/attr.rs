@@ -70,7 +70,7 @@ pub(super) fn asleep(bench: &mut Bench) -> Result<()> {
     let device = bench.open()?;
     device.allow_low_power()?;
     let status = bench.host.vfs[0].path("power/runtime_status");
-    eventually("the device sleeps", Duration::from_secs(30), || {
+    eventually("the device sleeps", Duration::from_secs(120), || {
         Ok(sysfs::read(&status)?.trim() == "suspended")
     })?;
     bench

@@ -51,7 +51,7 @@ pub(super) fn sleeping_device(bench: &mut Bench) -> Result<Seen> {
     bench.work()?;
     bench.vm.device()?.allow_low_power()?;
     let status = bench.host.vfs[0].path("power/runtime_status");
-    eventually("the device sleeps", Duration::from_secs(30), || {
+    eventually("the device sleeps", Duration::from_secs(120), || {
         Ok(sysfs::read(&status)?.trim() == "suspended")
     })?;
     let before = all_commands()?;

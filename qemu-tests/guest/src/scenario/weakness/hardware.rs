@@ -257,7 +257,7 @@ pub(super) fn ioeventfd(bench: &mut Bench) -> Result<Seen> {
     match bench.vm.device()?.ioeventfd(BAR2, EQC, 0) {
         Ok(event) => {
             rustix::io::write(&event, &1_u64.to_ne_bytes())?;
-            eventually("the write to the EQC", Duration::from_secs(30), || {
+            eventually("the write to the EQC", Duration::from_secs(120), || {
                 Ok(violations(MIGRATION_WRITE)? > before)
             })?;
             Ok(Seen::Weak(
