@@ -36,17 +36,20 @@ const LATER: [(&str, u8); 4] = [
 const TOGETHER: &str =
     "pause-suppresses-events+paused-doorbell-interrupts+restore-tells-only-later-events";
 
-/// What the C driver fails at, beyond what it fails at by default: hardware and load. `make silicon` measures
-/// it, and `make test` lets ours fail at nothing else.
-pub const C_FAILS: [(&str, &str); 8] = [
-    ("restore-does-not-arm", "at-rest"),
+/// What both drivers fail at, by hardware and load. `make test` lets ours fail at nothing else, and `make silicon`
+/// compares it with what the C driver fails at.
+///
+/// A VF that was only paused is started without the doorbells of its event queues, so that an event which PAUSE
+/// has suppressed is not told. The C driver does not start it at all.
+pub const BOTH_FAIL: [(&str, &str); 8] = [
+    ("pause-suppresses-events", "paused"),
+    (TOGETHER, "paused"),
     ("pause-outlasts-driver-start", "without-driver"),
     ("pause-outlasts-driver-start", "new-owner"),
     ("pause-outlasts-driver-start", "paused-after-reset"),
     ("pause-outlasts-driver-start", "saved-after-reset"),
     ("pause-outlasts-driver-start", "cancelled-after-reset"),
     ("message-paths-are-separate", "message-as-v3"),
-    ("flr-keeps-db-drop", "stopped-owner"),
 ];
 
 /// Room for names on the kernel's command line, which has 2048 bytes.
@@ -349,8 +352,10 @@ mod tests {
             let points = Trial::of("zip", revision).points();
             assert_eq!(points.count(), count - missing);
         }
-        for (name, _) in LATER.iter().chain(&C_FAILS.map(|(name, _)| (name, V3))) {
-            assert!(Silicon::parse(name).is_ok(), "{name}");
+        let named = LATER.iter().map(|(name, _)| name);
+        for name in named.chain(BOTH_FAIL.iter().map(|(name, _)| name)) {
+            let text = name.replace('+', ";").replace(DEFAULT, "");
+            assert!(Silicon::parse(&text).is_ok(), "{name}");
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Load {
     pub(super) name: &'static str,
     /// The first revision that it is for.
     since: u64,
-    /// It takes its time, and is for hardware with this point or without any.
+    /// It is for hardware with this point; on other hardware nothing migrates after it.
     only: Option<&'static str>,
     pub(super) steps: fn(&mut Bench) -> Result<()>,
 }
@@ -55,8 +55,7 @@ impl Load {
 
     /// Whether it is for hardware of this revision, with these points.
     pub(super) fn applies(&self, revision: u64, points: &[&str]) -> bool {
-        let wanted = |only: &str| points.is_empty() || points.contains(&only);
-        revision >= self.since && self.only.is_none_or(wanted)
+        revision >= self.since && self.only.is_none_or(|only| points.contains(&only))
     }
 }
 
