@@ -51,6 +51,14 @@ macro_rules! event_contexts {
             u64::from(high) << 32 | u64::from(low)
         }
 
+        fn event_heads(&self) -> EventHeads {
+            let io = self.0;
+            EventHeads::from_words(
+                io.read($eqc::at(0)).into_raw(),
+                io.read($aeqc::at(0)).into_raw(),
+            )
+        }
+
         fn set_event_contexts(&self, contexts: &EventContexts) {
             let io = self.0;
             write_array!(io, $eqc, contexts.eqc);
@@ -105,17 +113,28 @@ pub(crate) struct EventContexts {
     pub(crate) aeqc: [u32; 7],
 }
 
-impl EventContexts {
-    /// Returns the index of the first event of the EQ that the guest's driver has not handled.
-    pub(crate) fn eq_head(&self) -> u16 {
-        // CAST: The lower half of the word.
-        self.eqc[0] as u16
-    }
+/// The first events that the guest's driver has not handled, as indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventHeads {
+    pub(crate) eq: u16,
+    pub(crate) aeq: u16,
+}
 
-    /// As [`EventContexts::eq_head`], of the AEQ.
-    pub(crate) fn aeq_head(&self) -> u16 {
-        // CAST: The lower half of the word.
-        self.aeqc[0] as u16
+impl EventHeads {
+    /// Takes them from the first words of the two contexts.
+    fn from_words(eqc: u32, aeqc: u32) -> Self {
+        // CAST: The lower half of each word.
+        Self {
+            eq: eqc as u16,
+            aeq: aeqc as u16,
+        }
+    }
+}
+
+impl EventContexts {
+    /// Returns the heads of the event queues.
+    pub(crate) fn heads(&self) -> EventHeads {
+        EventHeads::from_words(self.eqc[0], self.aeqc[0])
     }
 }
 
@@ -132,6 +151,9 @@ pub(crate) trait Hal {
 
     /// Reads the address of the EQ from its context; 0 if the function has no EQ.
     fn eq_address(&self) -> u64;
+
+    /// Reads the heads of the event queues from their contexts.
+    fn event_heads(&self) -> EventHeads;
 
     /// Writes the contexts of the event queues.
     fn set_event_contexts(&self, contexts: &EventContexts);

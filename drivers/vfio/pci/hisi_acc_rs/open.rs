@@ -9,7 +9,7 @@ use crate::{
         V3, //
     },
     hal::{
-        EventContexts,
+        EventHeads,
         Mode,
         VfBar, //
     },
@@ -82,7 +82,7 @@ enum Loaded {
     /// be reset.
     Nothing,
     /// The state of a function that its guest's driver has set up.
-    Driver(EventContexts),
+    Driver(EventHeads),
 }
 
 /// An open device.
@@ -176,16 +176,12 @@ impl Open {
         }
         match self.loaded {
             Some(Loaded::Nothing) => {}
-            Some(Loaded::Driver(events)) => {
+            Some(Loaded::Driver(heads)) => {
                 vf.restart_queues(queues)?;
-                vf.ring_event_queues(&events)?;
+                vf.ring_event_queues(heads)?;
             }
-            None => {
-                if vf.is_set_up() && !hw.pf.reset_is_due(hw.engine) {
-                    vf.enable_messages();
-                    vf.restart_queues(queues)?;
-                }
-            }
+            None if vf.is_set_up() && !hw.pf.reset_is_due(hw.engine) => vf.start(queues)?,
+            None => {}
         }
         self.loaded = None;
         Ok(())
@@ -203,7 +199,7 @@ impl Open {
         let reset_is_due = hw.pf.reset_is_due(hw.engine);
         vf.load(state)?;
         self.loaded = Some(match state {
-            Verified::Driver(state) if !reset_is_due => Loaded::Driver(state.events),
+            Verified::Driver(state) if !reset_is_due => Loaded::Driver(state.events.heads()),
             Verified::Driver(_) | Verified::NoDriver => Loaded::Nothing,
         });
         Ok(())

@@ -12,7 +12,7 @@ use crate::{
         Command,
         PfQm, //
     },
-    hal::EventContexts,
+    hal::EventHeads,
     regs::{
         function::{
             CACHE_WB_DONE,
@@ -267,10 +267,17 @@ impl<'a> BoundVfQm<'a> {
     fn restart_paused(&self, queues: Queues) -> Result {
         if self.is_set_up() {
             self.write_back()?;
-            self.enable_messages();
-            self.restart_queues(queues)?;
+            self.start(queues)?;
         }
         Ok(())
+    }
+
+    /// Starts a stopped function that is set up and was not loaded.
+    pub(crate) fn start(&self, queues: Queues) -> Result {
+        let heads = self.hal().event_heads();
+        self.enable_messages();
+        self.restart_queues(queues)?;
+        self.ring_event_queues(heads)
     }
 
     /// Restarts the queues of a stopped function, which must be set up: each goes on from its
@@ -299,20 +306,20 @@ impl<'a> BoundVfQm<'a> {
         self.hal().function().write_reg(IFC_INT_MASK::zeroed());
     }
 
-    /// Rings the doorbells of both event queues with the heads in `events`: the device looks again
-    /// whether there are events that the guest's driver has not handled, and sends the interrupt.
+    /// Rings the doorbells of both event queues with their `heads`: the device looks again whether
+    /// there are events that the guest's driver has not handled, and sends the interrupt.
     ///
     /// The window of hardware V4 has no such doorbell, so it is the one in the VF's own BAR.
-    pub(crate) fn ring_event_queues(&self, events: &EventContexts) -> Result {
+    pub(crate) fn ring_event_queues(&self, heads: EventHeads) -> Result {
         let io = self.bar();
         let bell = EVENT_DOORBELL::zeroed();
         io.try_write_reg(
             bell.with_const_command::<2>()
-                .with_index(Bounded::<u64, 16>::from_expr(u64::from(events.eq_head()))),
+                .with_index(Bounded::<u64, 16>::from_expr(u64::from(heads.eq))),
         )?;
         io.try_write_reg(
             bell.with_const_command::<3>()
-                .with_index(Bounded::<u64, 16>::from_expr(u64::from(events.aeq_head()))),
+                .with_index(Bounded::<u64, 16>::from_expr(u64::from(heads.aeq))),
         )
     }
 

@@ -7,6 +7,7 @@
 
 use super::{
     EventContexts,
+    EventHeads,
     Hal, //
 };
 use crate::{

@@ -4,6 +4,7 @@
 
 use super::{
     EventContexts,
+    EventHeads,
     Hal, //
 };
 use crate::regs::{

@@ -57,7 +57,7 @@ impl BoundVfQm<'_> {
         image.sqc_dma.set(self.mailbox_read(Command::SqcBase)?);
         image.cqc_dma.set(self.mailbox_read(Command::CqcBase)?);
         if image.eqe_dma.get() != 0 {
-            self.ring_event_queues(&events)?;
+            self.ring_event_queues(events.heads())?;
         }
         Ok(true)
     }
