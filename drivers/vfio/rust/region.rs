@@ -74,7 +74,7 @@ pub(crate) fn shorten(info: &mut bindings::vfio_region_info, limit: u64) {
     info.size = limit;
     if limit == 0 {
         info.flags = 0;
-    } else if !limit.is_multiple_of(PAGE_SIZE as u64) {
+    } else if limit % PAGE_SIZE as u64 != 0 {
         info.flags &= !bindings::VFIO_REGION_INFO_FLAG_MMAP;
     }
 }
