@@ -38,12 +38,19 @@ of_modules() {
 	}
 }
 
+# safety_comments: a comment is a sentence, says the kernel's coding-guidelines.rst;
+# no checker of the kernel or of clippy looks at its first letter.
+safety_comments() {
+	! git grep -nE '// SAFETY: [a-z]' -- '*.rs'
+}
+
 check 'rustfmt, kernel side' rustfmt --check --edition 2021 --config-path "$src/.rustfmt.toml" "${kernel_rust[@]}"
 check 'clippy, kernel side' of_modules clippy modules_clippy CONFIG_SAMPLE_VFIO_EDU_RUST=m CRYPTO_JUDGE=m
 check 'rustdoc, kernel side' of_modules rustdoc modules_doc
 check 'checkpatch' "$src/scripts/checkpatch.pl" --strict --no-tree --terse --quiet --show-types \
 	--ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG -f "${kernel_c[@]}"
 check 'checkpatch of QEMU' env -C "${qemu##*src=}" scripts/checkpatch.pl --no-tree --terse --strict -q -f "${shim[@]/#/$top/}"
+check 'SAFETY comments' safety_comments
 check 'rustfmt, qemu-tests' env -C qemu-tests cargo fmt --all --check
 check 'clippy, qemu-tests' env -C qemu-tests cargo clippy -q --locked --workspace --exclude guest --all-targets -- -D warnings
 check 'clippy, guest' env -C qemu-tests cargo clippy -q --locked -p guest --target aarch64-unknown-linux-musl -- -D warnings

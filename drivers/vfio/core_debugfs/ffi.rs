@@ -117,7 +117,7 @@ pub(crate) trait SeqFileOps {
 ///
 /// Must only be called by seq_file, for a file made by [`create_file`].
 unsafe extern "C" fn show<T: SeqFileOps>(seq: *mut seq_file, _: *mut c_void) -> c_int {
-    // SAFETY: seq_file calls this with its own `seq` and holds the lock of it meanwhile.
+    // SAFETY: The seq_file calls this with its own `seq` and holds the lock of it meanwhile.
     let private = unsafe { (*seq).private };
     // SAFETY: `private` is the device that `create_file` gave, and that one is the member `device`
     // of a `struct vfio_device`.

@@ -34,7 +34,7 @@ impl Moment {
     ///
     /// C: `ktime_mono_to_real()`
     pub fn since_1970(self) -> i64 {
-        // SAFETY: the function has no preconditions but that the offset is one that there is.
+        // SAFETY: The function has no preconditions but that the offset is one that there is.
         unsafe { bindings::ktime_mono_to_any(self.0, bindings::tk_offsets_TK_OFFS_REAL) }
     }
 }

@@ -186,7 +186,7 @@ impl<F: File> FileOps<F> {
         inode: *mut kernel::bindings::inode,
         file: *mut kernel::bindings::file,
     ) -> c_int {
-        // SAFETY: by the safety requirements; `show` gets the inode's private data.
+        // SAFETY: By the safety requirements; `show` gets the inode's private data.
         unsafe { kernel::bindings::single_open(file, Some(Self::show), (*inode).i_private) }
     }
 
@@ -194,10 +194,10 @@ impl<F: File> FileOps<F> {
     ///
     /// `m` must be the `seq_file` of an open file, in use by this thread only.
     unsafe extern "C" fn show(m: *mut kernel::bindings::seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: debugfs keeps the file for the time of the call, and the file is removed before
+        // SAFETY: Debugfs keeps the file for the time of the call, and the file is removed before
         // the device is unregistered, so that its function is bound.
         let dev = unsafe { Device::<F::Ops, Bound>::from_raw((*m).private.cast()) };
-        // SAFETY: by the safety requirements.
+        // SAFETY: By the safety requirements.
         match F::show(dev, unsafe { SeqFile::from_raw(m) }) {
             Ok(()) => 0,
             Err(e) if e == EAGAIN => EBUSY.to_errno(),

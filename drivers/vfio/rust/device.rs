@@ -129,9 +129,9 @@ pub struct Device<T: Operations, Ctx: DeviceContext = Normal> {
     data: T,
 }
 
-// SAFETY: the C part takes its own locks, the rest is `Send`.
+// SAFETY: The C part takes its own locks, the rest is `Send`.
 unsafe impl<T: Operations> Send for Device<T> {}
-// SAFETY: the C part takes its own locks, the rest is `Sync`.
+// SAFETY: The C part takes its own locks, the rest is `Sync`.
 unsafe impl<T: Operations> Sync for Device<T> {}
 
 impl<T: Operations> Device<T> {
@@ -156,7 +156,7 @@ impl<T: Operations> Device<T> {
         })?;
 
         let this = NonNull::new(vdev.cast::<Self>()).ok_or(ENOMEM)?;
-        // SAFETY: the allocation called `init`, which initialised everything, and it comes with
+        // SAFETY: The allocation called `init`, which initialised everything, and it comes with
         // one reference, which passes to the `ARef`.
         Ok(unsafe { ARef::from_raw(this) })
     }
@@ -203,15 +203,15 @@ impl<T: Operations> Deref for Device<T> {
     }
 }
 
-// SAFETY: the count is that of the `struct device` in the `struct vfio_device`.
+// SAFETY: The count is that of the `struct device` in the `struct vfio_device`.
 unsafe impl<T: Operations> AlwaysRefCounted for Device<T> {
     fn inc_ref(&self) {
-        // SAFETY: a reference proves that the count is not zero.
+        // SAFETY: A reference proves that the count is not zero.
         unsafe { bindings::vfio_rust_helper_get_device(self.core.vdev()) };
     }
 
     unsafe fn dec_ref(obj: NonNull<Self>) {
-        // SAFETY: the caller gives up a reference that it owns.
+        // SAFETY: The caller gives up a reference that it owns.
         unsafe { bindings::vfio_rust_helper_put_device(obj.as_ptr().cast()) };
     }
 }

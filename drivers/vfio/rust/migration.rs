@@ -197,7 +197,7 @@ pub(crate) unsafe fn offer<T: device::Operations>(
     vdev: *mut bindings::vfio_device,
     migration: &dyn Migration,
 ) {
-    // SAFETY: by the safety requirements `vdev` is valid and nobody else looks at it yet.
+    // SAFETY: By the safety requirements `vdev` is valid and nobody else looks at it yet.
     unsafe {
         (*vdev).migration_flags = migration.features().and(Features::STOP_COPY).bits();
         (*vdev).mig_ops = &VTable::<T>::VTABLE;
@@ -246,7 +246,7 @@ impl<T: device::Operations> VTable<T> {
 
         match dev.migration() {
             Some(migration) => {
-                // SAFETY: by the safety requirements.
+                // SAFETY: By the safety requirements.
                 unsafe { state.write(migration.state().into()) };
                 0
             }
@@ -270,7 +270,7 @@ impl<T: device::Operations> VTable<T> {
             .and_then(|migration| migration.data_size(dev.core()));
         match size {
             Ok(size) => {
-                // SAFETY: by the safety requirements.
+                // SAFETY: By the safety requirements.
                 unsafe { len.write(size) };
                 0
             }

@@ -96,7 +96,7 @@ unsafe impl<T: Operations> driver::RegistrationOps for Adapter<T> {
         name: &'static CStr,
         module: &'static ThisModule,
     ) -> Result {
-        // SAFETY: the structure is not registered yet, nobody else looks at it.
+        // SAFETY: The structure is not registered yet, nobody else looks at it.
         unsafe {
             (*pdrv.get()).name = name.as_char_ptr();
             (*pdrv.get()).probe = Some(Self::probe);
@@ -113,7 +113,7 @@ unsafe impl<T: Operations> driver::RegistrationOps for Adapter<T> {
     }
 
     unsafe fn unregister(pdrv: &Opaque<Self::DriverType>) {
-        // SAFETY: by the safety requirements of the trait `pdrv` is registered.
+        // SAFETY: By the safety requirements of the trait `pdrv` is registered.
         unsafe { kernel::bindings::pci_unregister_driver(pdrv.get()) };
     }
 }
@@ -134,7 +134,7 @@ impl<T: Operations> Adapter<T> {
         pdev: *mut kernel::bindings::pci_dev,
         _id: *const kernel::bindings::pci_device_id,
     ) -> c_int {
-        // SAFETY: by the safety requirements the device is valid and bound; `pci::Device` is a
+        // SAFETY: By the safety requirements the device is valid and bound; `pci::Device` is a
         // transparent wrapper.
         let pdev = unsafe { &*pdev.cast::<pci::Device<Bound>>() };
 
@@ -147,7 +147,7 @@ impl<T: Operations> Adapter<T> {
     fn bind(pdev: &pci::Device<Bound>) -> Result {
         let dev = Device::<T>::new(pdev)?;
 
-        // SAFETY: the device is valid and being probed, so its driver data is ours. The
+        // SAFETY: The device is valid and being probed, so its driver data is ours. The
         // reference behind the pointer is given back in `remove`.
         unsafe { kernel::bindings::dev_set_drvdata(raw_device(pdev), dev.core().as_ptr().cast()) };
 
@@ -194,7 +194,7 @@ impl<T: Operations> Adapter<T> {
     ///
     /// `pdev` must be a device that `probe` succeeded for.
     unsafe extern "C" fn remove(pdev: *mut kernel::bindings::pci_dev) {
-        // SAFETY: by the safety requirements.
+        // SAFETY: By the safety requirements.
         let dev = unsafe { Self::device(pdev) };
 
         if let Some(directory) = T::DEBUGFS {
@@ -202,13 +202,13 @@ impl<T: Operations> Adapter<T> {
             unsafe { directory.remove(dev) };
         }
         T::unregistering(dev);
-        // SAFETY: the device is registered, and it is not used by anybody when this returns.
+        // SAFETY: The device is registered, and it is not used by anybody when this returns.
         unsafe { bindings::vfio_pci_core_unregister_device(dev.core().as_ptr()) };
-        // SAFETY: the device is still being removed, its driver data is ours.
+        // SAFETY: The device is still being removed, its driver data is ours.
         unsafe {
             kernel::bindings::dev_set_drvdata(&raw mut (*pdev).dev, core::ptr::null_mut());
         }
-        // SAFETY: this is the reference that `bind` left behind.
+        // SAFETY: This is the reference that `bind` left behind.
         drop(unsafe { ARef::<Device<T>>::from_raw(core::ptr::NonNull::from(dev).cast()) });
     }
 
@@ -216,7 +216,7 @@ impl<T: Operations> Adapter<T> {
     ///
     /// `pdev` must be a device that `probe` succeeded for and that has not been removed since.
     unsafe extern "C" fn reset_prepare(pdev: *mut kernel::bindings::pci_dev) {
-        // SAFETY: by the safety requirements.
+        // SAFETY: By the safety requirements.
         let dev = unsafe { Self::device(pdev) };
 
         if let Some(migration) = dev.migration() {
@@ -233,7 +233,7 @@ impl<T: Operations> Adapter<T> {
     ///
     /// `pdev` must be a device that `probe` succeeded for and that has not been removed since.
     unsafe extern "C" fn reset_done(pdev: *mut kernel::bindings::pci_dev) {
-        // SAFETY: by the safety requirements.
+        // SAFETY: By the safety requirements.
         let dev = unsafe { Self::device(pdev) };
 
         T::reset_done(dev);

@@ -95,7 +95,7 @@ impl kernel::ModuleMetadata for LocalModule {
     const NAME: &'static kernel::str::CStr = c"vfio";
 
     const THIS_MODULE: kernel::ThisModule = {
-        // SAFETY: where a module is asked for, none will do.
+        // SAFETY: Where a module is asked for, none will do.
         unsafe { kernel::ThisModule::from_ptr(core::ptr::null_mut()) }
     };
 }

@@ -20,16 +20,16 @@ pub(crate) struct Mapping {
     length: usize,
 }
 
-// SAFETY: all accesses are volatile and need no exclusive access.
+// SAFETY: All accesses are volatile and need no exclusive access.
 unsafe impl Send for Mapping {}
-// SAFETY: as above.
+// SAFETY: As above.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps `length` bytes of `fd` from `offset`, readable and writable.
     pub(crate) fn new(fd: impl AsFd, offset: u64, length: usize) -> io::Result<Self> {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: the kernel chooses an address that is free, so that no memory in use changes.
+        // SAFETY: The kernel chooses an address that is free, so that no memory in use changes.
         let pointer = unsafe {
             rustix::mm::mmap(
                 ptr::null_mut(),
@@ -69,7 +69,7 @@ impl Mapping {
             "access to {offset:#x} of a mapping of {:#x} bytes",
             self.length,
         );
-        // SAFETY: the offset was just found to be inside.
+        // SAFETY: The offset was just found to be inside.
         unsafe { self.pointer.as_ptr().add(offset) }.cast()
     }
 
@@ -79,27 +79,27 @@ impl Mapping {
     }
 
     pub(crate) fn read16(&self, offset: usize) -> u16 {
-        // SAFETY: as in `read8`.
+        // SAFETY: As in `read8`.
         u16::from_le(unsafe { self.at::<u16>(offset).read_volatile() })
     }
 
     pub(crate) fn read32(&self, offset: usize) -> u32 {
-        // SAFETY: as in `read8`.
+        // SAFETY: As in `read8`.
         u32::from_le(unsafe { self.at::<u32>(offset).read_volatile() })
     }
 
     pub(crate) fn write8(&self, offset: usize, value: u8) {
-        // SAFETY: as in `read8`.
+        // SAFETY: As in `read8`.
         unsafe { self.at::<u8>(offset).write_volatile(value) }
     }
 
     pub(crate) fn write32(&self, offset: usize, value: u32) {
-        // SAFETY: as in `read8`.
+        // SAFETY: As in `read8`.
         unsafe { self.at::<u32>(offset).write_volatile(value.to_le()) }
     }
 
     pub(crate) fn write64(&self, offset: usize, value: u64) {
-        // SAFETY: as in `read8`.
+        // SAFETY: As in `read8`.
         unsafe { self.at::<u64>(offset).write_volatile(value.to_le()) }
     }
 
@@ -136,7 +136,7 @@ impl Mapping {
     /// Writes 16 bytes of registers by one instruction, as the mailbox needs it.
     pub(crate) fn write128(&self, offset: usize, low: u64, high: u64) {
         let pointer = self.at::<u128>(offset);
-        // SAFETY: as in `read8`; `stp` of two registers is one access of 16 bytes.
+        // SAFETY: As in `read8`; `stp` of two registers is one access of 16 bytes.
         #[cfg(target_arch = "aarch64")]
         unsafe {
             std::arch::asm!(
@@ -158,7 +158,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping is this value's own and nothing uses it any more. Should the kernel
+        // SAFETY: The mapping is this value's own and nothing uses it any more. Should the kernel
         // refuse, the mapping merely stays.
         let _ = unsafe { rustix::mm::munmap(self.pointer.as_ptr().cast(), self.length) };
     }
@@ -167,7 +167,7 @@ impl Drop for Mapping {
 /// All writes to memory before this are seen by the device before any register write after it.
 pub(crate) fn publish() {
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: a barrier has no operands.
+    // SAFETY: A barrier has no operands.
     unsafe {
         std::arch::asm!("dmb oshst", options(nostack, preserves_flags));
     }
@@ -178,7 +178,7 @@ pub(crate) fn publish() {
 /// All reads of memory after this see what the device wrote before what was read before this.
 pub(crate) fn acquire() {
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: a barrier has no operands.
+    // SAFETY: A barrier has no operands.
     unsafe {
         std::arch::asm!("dmb oshld", options(nostack, preserves_flags));
     }
@@ -199,9 +199,9 @@ pub(crate) fn read_into(
         "{length} bytes at {offset:#x} in a mapping of {:#x}",
         memory.length,
     );
-    // SAFETY: the range was just found to be in the mapping.
+    // SAFETY: The range was just found to be in the mapping.
     let buffer = unsafe { memory.pointer.as_ptr().add(offset) };
-    // SAFETY: the kernel writes at most `length` bytes there, and whoever reads the mapping
+    // SAFETY: The kernel writes at most `length` bytes there, and whoever reads the mapping
     // reckons with changes.
     let done = unsafe { libc::read(fd.as_fd().as_raw_fd(), buffer.cast(), length) };
     usize::try_from(done).map_err(|_| io::Error::last_os_error())

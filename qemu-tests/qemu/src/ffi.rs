@@ -121,17 +121,17 @@ impl Host for Machine {
     }
 
     fn msi(&mut self, function: FunctionId, vector: u8) {
-        // SAFETY: the callback takes any function; the vector is one of the four a function has.
+        // SAFETY: The callback takes any function; the vector is one of the four a function has.
         unsafe { (self.ops.msi)(self.opaque, function, vector) }
     }
 
     fn now_ns(&self) -> u64 {
-        // SAFETY: the callback only reads a clock.
+        // SAFETY: The callback only reads a clock.
         unsafe { (self.ops.now_ns)(self.opaque) }
     }
 
     fn set_timer(&mut self, deadline_ns: Option<u64>) {
-        // SAFETY: the callback takes any time.
+        // SAFETY: The callback takes any time.
         unsafe { (self.ops.set_timer)(self.opaque, deadline_ns.unwrap_or(u64::MAX)) }
     }
 }
@@ -159,7 +159,7 @@ impl Handle {
 /// `buffer` is writable for `room` bytes, or `room` is 0.
 unsafe fn copy_out(text: &str, buffer: *mut c_char, room: usize) -> usize {
     if room != 0 {
-        // SAFETY: by the caller's promise.
+        // SAFETY: By the caller's promise.
         let buffer = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), room) };
         let length = text.len().min(room - 1);
         buffer[..length].copy_from_slice(&text.as_bytes()[..length]);
@@ -177,7 +177,7 @@ unsafe fn tell<E: ToString>(outcome: Result<(), E>, error: *mut c_char, room: us
     match outcome {
         Ok(()) => true,
         Err(reason) => {
-            // SAFETY: by the caller's promise.
+            // SAFETY: By the caller's promise.
             unsafe { copy_out(&reason.to_string(), error, room) };
             false
         }
@@ -221,7 +221,7 @@ pub unsafe extern "C" fn kunpeng_accel_new(
             Machine { ops, opaque },
         ))))),
         Err(reason) => {
-            // SAFETY: by the caller's promise.
+            // SAFETY: By the caller's promise.
             unsafe { copy_out(&reason, error, room) };
             std::ptr::null_mut()
         }
@@ -235,7 +235,7 @@ pub unsafe extern "C" fn kunpeng_accel_new(
 /// See the module; the handle is gone afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_free(handle: *mut Handle) {
-    // SAFETY: it came from Box::into_raw() and is given back once.
+    // SAFETY: It came from Box::into_raw() and is given back once.
     drop(unsafe { Box::from_raw(handle) });
 }
 
@@ -251,7 +251,7 @@ pub unsafe extern "C" fn kunpeng_accel_read(
     offset: u64,
     size: u8,
 ) -> u64 {
-    // SAFETY: by the module's rule.
+    // SAFETY: By the module's rule.
     let handle = unsafe { &*handle };
     handle.with(u64::MAX, |device, machine| {
         device.read(machine, function, offset, size)
@@ -271,7 +271,7 @@ pub unsafe extern "C" fn kunpeng_accel_write(
     size: u8,
     value: u64,
 ) {
-    // SAFETY: by the module's rule.
+    // SAFETY: By the module's rule.
     let handle = unsafe { &*handle };
     handle.with((), |device, machine| {
         device.write(machine, function, offset, size, value);
@@ -285,7 +285,7 @@ pub unsafe extern "C" fn kunpeng_accel_write(
 /// See the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_timer(handle: *const Handle) {
-    // SAFETY: by the module's rule.
+    // SAFETY: By the module's rule.
     let handle = unsafe { &*handle };
     handle.with((), |device, machine| device.timer(machine));
 }
@@ -297,7 +297,7 @@ pub unsafe extern "C" fn kunpeng_accel_timer(handle: *const Handle) {
 /// See the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_flr(handle: *const Handle, function: u16) {
-    // SAFETY: by the module's rule.
+    // SAFETY: By the module's rule.
     let handle = unsafe { &*handle };
     handle.with((), |device, machine| device.flr(machine, function));
 }
@@ -309,7 +309,7 @@ pub unsafe extern "C" fn kunpeng_accel_flr(handle: *const Handle, function: u16)
 /// See the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_set_vfs(handle: *const Handle, vfs: u16) {
-    // SAFETY: by the module's rule.
+    // SAFETY: By the module's rule.
     let handle = unsafe { &*handle };
     handle.with((), |device, machine| device.set_vfs(machine, vfs));
 }
@@ -321,7 +321,7 @@ pub unsafe extern "C" fn kunpeng_accel_set_vfs(handle: *const Handle, vfs: u16) 
 /// See the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_latency(handle: *const Handle) -> u64 {
-    // SAFETY: by the module's rule.
+    // SAFETY: By the module's rule.
     let handle = unsafe { &*handle };
     handle.with(0, |device, _| device.latency_ns())
 }
@@ -333,7 +333,7 @@ pub unsafe extern "C" fn kunpeng_accel_latency(handle: *const Handle) -> u64 {
 /// See the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_set_latency(handle: *const Handle, latency_ns: u64) {
-    // SAFETY: by the module's rule.
+    // SAFETY: By the module's rule.
     let handle = unsafe { &*handle };
     handle.with((), |device, _| device.set_latency_ns(latency_ns));
 }
@@ -345,7 +345,7 @@ pub unsafe extern "C" fn kunpeng_accel_set_latency(handle: *const Handle, latenc
 /// See the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_reset_violations(handle: *const Handle) {
-    // SAFETY: by the module's rule.
+    // SAFETY: By the module's rule.
     let handle = unsafe { &*handle };
     handle.with((), |device, _| device.reset_violations());
 }
@@ -362,7 +362,7 @@ pub unsafe extern "C" fn kunpeng_accel_text(
     buffer: *mut c_char,
     room: usize,
 ) -> usize {
-    // SAFETY: by the module's rule.
+    // SAFETY: By the module's rule.
     let handle = unsafe { &*handle };
     let text = handle.with(String::new(), |device, _| match which {
         TEXT_VIOLATIONS => device.violations().to_json(),
@@ -371,7 +371,7 @@ pub unsafe extern "C" fn kunpeng_accel_text(
         TEXT_SILICON => device.silicon().to_string(),
         _ => String::new(),
     });
-    // SAFETY: by the caller's promise.
+    // SAFETY: By the caller's promise.
     unsafe { copy_out(&text, buffer, room) }
 }
 
@@ -387,12 +387,12 @@ pub unsafe extern "C" fn kunpeng_accel_set_fault(
     error: *mut c_char,
     room: usize,
 ) -> bool {
-    // SAFETY: by the module's rule.
+    // SAFETY: By the module's rule.
     let handle = unsafe { &*handle };
-    // SAFETY: by the caller's promise.
+    // SAFETY: By the caller's promise.
     let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
     let outcome = handle.with(Ok(()), |device, machine| device.set_fault(machine, &text));
-    // SAFETY: by the caller's promise.
+    // SAFETY: By the caller's promise.
     unsafe { tell(outcome, error, room) }
 }
 
@@ -408,11 +408,11 @@ pub unsafe extern "C" fn kunpeng_accel_set_silicon(
     error: *mut c_char,
     room: usize,
 ) -> bool {
-    // SAFETY: by the module's rule.
+    // SAFETY: By the module's rule.
     let handle = unsafe { &*handle };
-    // SAFETY: by the caller's promise.
+    // SAFETY: By the caller's promise.
     let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
     let outcome = handle.with(Ok(()), |device, _| device.set_silicon(&text));
-    // SAFETY: by the caller's promise.
+    // SAFETY: By the caller's promise.
     unsafe { tell(outcome, error, room) }
 }

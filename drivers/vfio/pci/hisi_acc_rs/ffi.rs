@@ -86,9 +86,9 @@ pub(crate) struct PfQm {
     io: MmioRaw<Region<{ pf::SIZE }>>,
 }
 
-// SAFETY: what is used of the structure is constant, or changed with atomic operations.
+// SAFETY: What is used of the structure is constant, or changed with atomic operations.
 unsafe impl Send for PfQm {}
-// SAFETY: as above.
+// SAFETY: As above.
 unsafe impl Sync for PfQm {}
 
 impl PfQm {
@@ -99,7 +99,7 @@ impl PfQm {
     pub(crate) fn of(pdev: &pci::Device<device::Bound>, engine: Engine) -> Option<Self> {
         let vf = core::ptr::from_ref(pdev).cast_mut().cast();
 
-        // SAFETY: these functions return the address of a static structure, or NULL.
+        // SAFETY: These functions return the address of a static structure, or NULL.
         let driver = unsafe {
             match engine {
                 Engine::Zip => bindings::hisi_zip_get_pf_driver(),
@@ -128,7 +128,7 @@ impl PfQm {
             return None;
         }
 
-        // SAFETY: the driver data of the PF's driver is a valid `hisi_qm`, and its `io_base` is
+        // SAFETY: The driver data of the PF's driver is a valid `hisi_qm`, and its `io_base` is
         // constant while the driver is bound.
         let base = unsafe { (*raw.as_ptr()).io_base };
         // INVARIANT: `io_base` is the driver's mapping of all of BAR 2.
@@ -140,7 +140,7 @@ impl PfQm {
 
     /// The hardware's version, `enum qm_hw_ver`.
     pub(crate) fn version(&self) -> u32 {
-        // SAFETY: by the type invariants; the version is constant.
+        // SAFETY: By the type invariants; the version is constant.
         unsafe { (*self.raw.as_ptr()).ver }
     }
 
@@ -170,7 +170,7 @@ impl PfQm {
 
     /// The PF's registers.
     pub(crate) fn io(&self) -> Mmio<'_, Region<{ pf::SIZE }>> {
-        // SAFETY: by the type invariants.
+        // SAFETY: By the type invariants.
         unsafe { Mmio::from_raw(self.io) }
     }
 
@@ -203,7 +203,7 @@ impl PfQm {
     }
 
     fn try_take_reset_bit(&self) -> bool {
-        // SAFETY: by the type invariants; the word is changed with atomic operations only.
+        // SAFETY: By the type invariants; the word is changed with atomic operations only.
         !unsafe {
             bindings::hisi_acc_rs_test_and_set_bit(
                 bindings::qm_misc_ctl_bits_QM_RESETTING,
@@ -226,7 +226,7 @@ impl PfWindow {
         &'a self,
         _vf: &'a pci::Device<device::Bound>,
     ) -> Mmio<'a, Region<{ pf_ctrl::SIZE }>> {
-        // SAFETY: by the type invariants.
+        // SAFETY: By the type invariants.
         unsafe { Mmio::from_raw(self.0) }
     }
 }
@@ -240,7 +240,7 @@ pub(crate) struct PfExclusive(PfQm);
 
 impl Drop for PfExclusive {
     fn drop(&mut self) {
-        // SAFETY: by the type invariants of `PfQm`.
+        // SAFETY: By the type invariants of `PfQm`.
         unsafe {
             bindings::hisi_acc_rs_clear_bit(
                 bindings::qm_misc_ctl_bits_QM_RESETTING,
@@ -280,9 +280,9 @@ pub(crate) struct BoundVfQm<'a> {
     pdev: &'a pci::Device<device::Bound>,
 }
 
-// SAFETY: the structure is used by hisi_qm's mailbox functions only, which take its lock.
+// SAFETY: The structure is used by hisi_qm's mailbox functions only, which take its lock.
 unsafe impl Send for VfQm {}
-// SAFETY: as above.
+// SAFETY: As above.
 unsafe impl Sync for VfQm {}
 
 /// Returns the registers of the VF `pdev`, and its own BAR.

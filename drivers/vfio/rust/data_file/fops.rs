@@ -62,11 +62,11 @@ fn open<T: Send + Sync + 'static>(
         }
     };
 
-    // SAFETY: the file is new and nobody else's; making it a stream always succeeds.
+    // SAFETY: The file is new and nobody else's; making it a stream always succeeds.
     unsafe { bindings::stream_open((*file).f_inode, file) };
 
     let file = core::ptr::NonNull::new(file).ok_or(ENOMEM)?;
-    // SAFETY: the file comes with one reference, which passes to the `ARef`. It is in no file
+    // SAFETY: The file comes with one reference, which passes to the `ARef`. It is in no file
     // table yet, so nobody uses its position.
     Ok(unsafe { ARef::from_raw(file.cast()) })
 }
@@ -75,7 +75,7 @@ fn open<T: Send + Sync + 'static>(
 ///
 /// `file` must have been made by [`open`] for a `T`, and live for `'a`.
 unsafe fn private<'a, T: 'static>(file: *mut kernel::bindings::file) -> ArcBorrow<'a, T> {
-    // SAFETY: by the safety requirements; only `release` takes the reference back.
+    // SAFETY: By the safety requirements; only `release` takes the reference back.
     unsafe { Arc::<T>::borrow((*file).private_data) }
 }
 
@@ -86,7 +86,7 @@ unsafe extern "C" fn release<T: 'static>(
     _inode: *mut kernel::bindings::inode,
     file: *mut kernel::bindings::file,
 ) -> c_int {
-    // SAFETY: by the safety requirements nobody borrows the reference any more.
+    // SAFETY: By the safety requirements nobody borrows the reference any more.
     drop(unsafe { Arc::<T>::from_foreign((*file).private_data) });
     0
 }
@@ -132,7 +132,7 @@ impl<S: Source> SourceOps<S> {
         len: usize,
         _pos: *mut kernel::bindings::loff_t,
     ) -> isize {
-        // SAFETY: by the safety requirements.
+        // SAFETY: By the safety requirements.
         let readable = unsafe { private::<Readable<S>>(file) };
         to_ssize(Self::copy_out(&readable, user_slice(buf, len)))
     }
@@ -158,12 +158,12 @@ impl<S: Source> SourceOps<S> {
         file: *mut kernel::bindings::file,
         table: *mut kernel::bindings::poll_table_struct,
     ) -> kernel::bindings::__poll_t {
-        // SAFETY: by the safety requirements.
+        // SAFETY: By the safety requirements.
         let readable = unsafe { private::<Readable<S>>(file) };
-        // SAFETY: the file lives as long as this call. It is a stream, whose position nobody
+        // SAFETY: The file lives as long as this call. It is a stream, whose position nobody
         // uses, and the reference does not leave this thread.
         let file = unsafe { File::from_raw_file(file) };
-        // SAFETY: by the safety requirements.
+        // SAFETY: By the safety requirements.
         let table = unsafe { PollTable::from_raw(table) };
 
         // In this order, so that a change after the look wakes the thread.
@@ -182,7 +182,7 @@ impl<S: Source> SourceOps<S> {
         if cmd != bindings::VFIO_RUST_IOCTL_PRECOPY_INFO {
             return ENOTTY.to_errno() as c_long;
         }
-        // SAFETY: by the safety requirements.
+        // SAFETY: By the safety requirements.
         let readable = unsafe { private::<Readable<S>>(file) };
         match Self::precopy_info(&readable, UserPtr::from_addr(arg)) {
             Ok(()) => 0,
@@ -239,7 +239,7 @@ impl<S: Sink> SinkOps<S> {
         len: usize,
         _pos: *mut kernel::bindings::loff_t,
     ) -> isize {
-        // SAFETY: by the safety requirements.
+        // SAFETY: By the safety requirements.
         let writable = unsafe { private::<Writable<S>>(file) };
         to_ssize(Self::copy_in(&writable, user_slice(buf, len)))
     }

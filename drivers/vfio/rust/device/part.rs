@@ -112,7 +112,7 @@ impl Core<Bound> {
     /// [`EIO`] if the user has put the function to sleep (D3hot).
     pub fn memory(&self) -> Result<Memory<'_>> {
         let mut command = 0;
-        // SAFETY: the device is valid, and so is `command` for a write.
+        // SAFETY: The device is valid, and so is `command` for a write.
         to_result(unsafe { bindings::vfio_rust_helper_memory_lock(self.as_ptr(), &mut command) })?;
         Ok(Memory {
             core: self,
@@ -132,7 +132,7 @@ impl Core<Bound> {
             GFP_KERNEL,
         )?;
         let core = KBox::into_raw(core);
-        // SAFETY: the box is valid, and `Core` a transparent wrapper of what is in it.
+        // SAFETY: The box is valid, and `Core` a transparent wrapper of what is in it.
         unsafe {
             (*core).vdev.migration_flags = features.bits();
             Ok(KBox::from_raw(core.cast()))
@@ -163,7 +163,7 @@ impl Memory<'_> {
 
 impl Drop for Memory<'_> {
     fn drop(&mut self) {
-        // SAFETY: the device is valid, and this thread took the lock in `Core::memory`.
+        // SAFETY: The device is valid, and this thread took the lock in `Core::memory`.
         unsafe { bindings::vfio_rust_helper_memory_unlock(self.core.as_ptr(), self.command) };
     }
 }

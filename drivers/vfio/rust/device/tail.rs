@@ -43,7 +43,7 @@ impl<T: Operations> Device<T, Bound> {
             return;
         };
 
-        // SAFETY: the core has set the fields when it enabled the device, and reads them only
+        // SAFETY: The core has set the fields when it enabled the device, and reads them only
         // while it is in use.
         unsafe {
             let core = self.core.as_ptr();
@@ -69,7 +69,7 @@ impl<T: Operations> Device<T, Bound> {
 
     /// Whether the core keeps the user of the open device from every tail.
     pub(super) fn tails_are_excluded(&self) -> bool {
-        // SAFETY: the device is open, and the fields do not change until it is closed.
+        // SAFETY: The device is open, and the fields do not change until it is closed.
         let (bar, offset) = unsafe {
             let core = self.core.as_ptr();
             ((*core).msix_bar, (*core).msix_offset)

@@ -73,7 +73,7 @@ impl<T: Operations> VTable<T> {
     unsafe extern "C" fn init(vdev: *mut bindings::vfio_device) -> c_int {
         let this = vdev.cast::<Device<T>>();
 
-        // SAFETY: by the safety requirements `dev` is a valid, bound device.
+        // SAFETY: By the safety requirements `dev` is a valid, bound device.
         let dev = unsafe { device::Device::<Bound>::from_raw((*vdev).dev) };
         let pdev = match <&pci::Device<Bound>>::try_from(dev) {
             Ok(pdev) => pdev,
@@ -90,14 +90,14 @@ impl<T: Operations> VTable<T> {
 
         // SAFETY: `data` was just initialised, and nobody else has a pointer to it.
         if let Some(migration) = unsafe { (*this).data.migration() } {
-            // SAFETY: the device is not registered yet.
+            // SAFETY: The device is not registered yet.
             unsafe { migration::offer::<T>(vdev, migration) };
         }
 
-        // SAFETY: the core's part is valid and zeroed, as it must be for its initialisation.
+        // SAFETY: The core's part is valid and zeroed, as it must be for its initialisation.
         let ret = unsafe { bindings::vfio_pci_core_init_dev(vdev) };
         if ret != 0 {
-            // SAFETY: both were initialised above; the allocation fails and nobody uses them.
+            // SAFETY: Both were initialised above; the allocation fails and nobody uses them.
             unsafe { Self::drop_fields(this) };
         }
         ret
@@ -107,7 +107,7 @@ impl<T: Operations> VTable<T> {
     ///
     /// `this` must point to a [`Device<T>`] whose fields are initialised and not used any more.
     unsafe fn drop_fields(this: *mut Device<T>) {
-        // SAFETY: by the safety requirements.
+        // SAFETY: By the safety requirements.
         unsafe {
             core::ptr::drop_in_place(&raw mut (*this).data);
             core::ptr::drop_in_place(&raw mut (*this).pdev);
@@ -118,7 +118,7 @@ impl<T: Operations> VTable<T> {
     ///
     /// `vdev` must be embedded in a [`Device<T>`] without references.
     unsafe extern "C" fn release(vdev: *mut bindings::vfio_device) {
-        // SAFETY: by the safety requirements.
+        // SAFETY: By the safety requirements.
         unsafe {
             bindings::vfio_pci_core_release_dev(vdev);
             Self::drop_fields(vdev.cast());
@@ -132,16 +132,16 @@ impl<T: Operations> VTable<T> {
         // SAFETY: By the safety requirements; a registered device's function is bound.
         let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
-        // SAFETY: the core opens a device once.
+        // SAFETY: The core opens a device once.
         if let Err(e) = to_result(unsafe { bindings::vfio_pci_core_enable(dev.core.as_ptr()) }) {
             return e.to_errno();
         }
         if let Err(e) = T::open(dev) {
-            // SAFETY: the device was enabled above.
+            // SAFETY: The device was enabled above.
             unsafe { bindings::vfio_pci_core_disable(dev.core.as_ptr()) };
             return e.to_errno();
         }
-        // SAFETY: the device was enabled above, and nobody uses it before this returns.
+        // SAFETY: The device was enabled above, and nobody uses it before this returns.
         unsafe {
             dev.exclude_tail();
             bindings::vfio_pci_core_finish_enable(dev.core.as_ptr());
@@ -160,7 +160,7 @@ impl<T: Operations> VTable<T> {
             migration.closed(dev.core());
         }
         T::close(dev);
-        // SAFETY: the device was opened.
+        // SAFETY: The device was opened.
         unsafe { bindings::vfio_pci_core_close_device(vdev) };
     }
 
@@ -178,7 +178,7 @@ impl<T: Operations> VTable<T> {
         if cmd == bindings::VFIO_RUST_IOCTL_IOEVENTFD && !dev.tails_are_excluded() {
             return EINVAL.to_errno() as c_long;
         }
-        // SAFETY: the arguments are passed on as they came.
+        // SAFETY: The arguments are passed on as they came.
         unsafe { bindings::vfio_pci_core_ioctl(vdev, cmd, arg) }
     }
 
@@ -224,7 +224,7 @@ impl<T: Operations> VTable<T> {
         count: usize,
         pos: *const kernel::bindings::loff_t,
     ) -> Result<usize> {
-        // SAFETY: by the safety requirements.
+        // SAFETY: By the safety requirements.
         let pos = Position::from_file(u64::try_from(unsafe { *pos })?);
         match T::visible(dev, pos.index) {
             None => Ok(count),
@@ -243,7 +243,7 @@ impl<T: Operations> VTable<T> {
     ) -> isize {
         // SAFETY: By the safety requirements; a registered device's function is bound.
         match unsafe { Self::clip(Device::<T, Bound>::from_raw(vdev), count, pos) } {
-            // SAFETY: the arguments are passed on as they came, but for a smaller length.
+            // SAFETY: The arguments are passed on as they came, but for a smaller length.
             Ok(count) => unsafe { bindings::vfio_pci_core_read(vdev, buf, count, pos) },
             Err(e) => e.to_errno() as isize,
         }
@@ -260,7 +260,7 @@ impl<T: Operations> VTable<T> {
     ) -> isize {
         // SAFETY: By the safety requirements; a registered device's function is bound.
         match unsafe { Self::clip(Device::<T, Bound>::from_raw(vdev), count, pos) } {
-            // SAFETY: the arguments are passed on as they came, but for a smaller length.
+            // SAFETY: The arguments are passed on as they came, but for a smaller length.
             Ok(count) => unsafe { bindings::vfio_pci_core_write(vdev, buf, count, pos) },
             Err(e) => e.to_errno() as isize,
         }
@@ -276,7 +276,7 @@ impl<T: Operations> VTable<T> {
         // SAFETY: By the safety requirements; a registered device's function is bound.
         let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
-        // SAFETY: by the safety requirements; the mapping is being set up and does not change.
+        // SAFETY: By the safety requirements; the mapping is being set up and does not change.
         let (start, end, pgoff) = unsafe {
             let range = &(*vma).__bindgen_anon_1.__bindgen_anon_1;
             (range.vm_start, range.vm_end, (*vma).vm_pgoff)
@@ -287,7 +287,7 @@ impl<T: Operations> VTable<T> {
                 return e.to_errno();
             }
         }
-        // SAFETY: the arguments are passed on as they came.
+        // SAFETY: The arguments are passed on as they came.
         unsafe { bindings::vfio_pci_core_mmap(vdev, vma) }
     }
 }

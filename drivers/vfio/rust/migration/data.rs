@@ -141,7 +141,7 @@ const NONE: usize = usize::MAX;
 /// Nor now, but they are being written.
 const COMING: usize = NONE - 1;
 
-// SAFETY: by the type invariants nothing is written to that a shared reference leads to, and an
+// SAFETY: By the type invariants nothing is written to that a shared reference leads to, and an
 // image is `Sync`.
 unsafe impl<I: Image> Sync for Growing<I> {}
 
@@ -187,7 +187,7 @@ impl<I: Image> Growing<I> {
     /// The bytes there are.
     pub(super) fn as_slice(&self) -> &[u8] {
         let len = self.all().unwrap_or(self.begun);
-        // SAFETY: by the type invariants so many bytes are in the image, and nobody writes to
+        // SAFETY: By the type invariants so many bytes are in the image, and nobody writes to
         // them any more; those of `all` were written before it was seen to be a length. As an
         // image is `IntoBytes`, there are no others than initialised ones.
         unsafe { core::slice::from_raw_parts(self.image.get().cast(), len) }

@@ -104,7 +104,7 @@ fn checked(result: libc::c_int) -> io::Result<i32> {
 /// `argument` must be what `request` expects: a value, or a pointer to memory that is valid for
 /// as many bytes as the kernel reads and writes there.
 unsafe fn raw(fd: impl AsFd, request: u32, argument: usize) -> io::Result<i32> {
-    // SAFETY: the caller vouches for the argument; the descriptor is borrowed for the call.
+    // SAFETY: The caller vouches for the argument; the descriptor is borrowed for the call.
     checked(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), request as _, argument) })
 }
 
@@ -164,19 +164,19 @@ pub(crate) fn irq_info(
 
 /// `VFIO_CHECK_EXTENSION`: 0 or 1.
 pub(crate) fn check_extension(container: impl AsFd, extension: u32) -> io::Result<i32> {
-    // SAFETY: the argument is a plain number.
+    // SAFETY: The argument is a plain number.
     unsafe { raw(container, CHECK_EXTENSION, extension as usize) }
 }
 
 /// `VFIO_SET_IOMMU`.
 pub(crate) fn set_iommu(container: impl AsFd, kind: u32) -> io::Result<()> {
-    // SAFETY: the argument is a plain number.
+    // SAFETY: The argument is a plain number.
     unsafe { raw(container, SET_IOMMU, kind as usize) }.map(drop)
 }
 
 /// `VFIO_DEVICE_RESET`.
 pub(crate) fn device_reset(device: impl AsFd) -> io::Result<()> {
-    // SAFETY: the request has no argument.
+    // SAFETY: The request has no argument.
     unsafe { raw(device, DEVICE_RESET, 0) }.map(drop)
 }
 
@@ -192,9 +192,9 @@ pub(crate) fn hot_reset(device: impl AsFd) -> io::Result<()> {
 
 /// `VFIO_GROUP_GET_DEVICE_FD`.
 pub(crate) fn group_device(group: impl AsFd, name: &std::ffi::CStr) -> io::Result<OwnedFd> {
-    // SAFETY: the argument is a zero-terminated string that outlives the call.
+    // SAFETY: The argument is a zero-terminated string that outlives the call.
     let fd = unsafe { raw(group, GROUP_GET_DEVICE_FD, name.as_ptr() as usize) }?;
-    // SAFETY: the kernel just installed this descriptor and nobody else knows it.
+    // SAFETY: The kernel just installed this descriptor and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -226,7 +226,7 @@ pub(crate) fn device_feature<T: Payload>(
         flags,
         data: *data,
     };
-    // SAFETY: the kernel reads and writes at most `argsz` bytes, no more than the structure has.
+    // SAFETY: The kernel reads and writes at most `argsz` bytes, no more than the structure has.
     let result = unsafe { raw(device, DEVICE_FEATURE, ptr::from_mut(&mut feature) as usize) };
     *data = feature.data;
     result
@@ -240,7 +240,7 @@ pub(crate) fn set_mig_state(device: impl AsFd, state: u32) -> io::Result<Option<
     };
     let flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
     device_feature(device, flags, None, &mut data)?;
-    // SAFETY: the kernel just installed this descriptor and nobody else knows it.
+    // SAFETY: The kernel just installed this descriptor and nobody else knows it.
     Ok((data.data_fd >= 0).then(|| unsafe { File::from_raw_fd(data.data_fd) }))
 }
 
@@ -259,7 +259,7 @@ pub(crate) fn set_irqs(device: impl AsFd, index: u32, vectors: &[OwnedFd]) -> io
         vectors.len() as u32,
     ];
     words.extend(vectors.iter().map(|fd| fd.as_raw_fd() as u32));
-    // SAFETY: the words are a `struct vfio_irq_set` with `count` descriptors behind it, and
+    // SAFETY: The words are a `struct vfio_irq_set` with `count` descriptors behind it, and
     // `argsz` is their size.
     unsafe { raw(device, DEVICE_SET_IRQS, words.as_mut_ptr() as usize) }.map(drop)
 }
@@ -274,7 +274,7 @@ pub(crate) fn map_dma(container: impl AsFd, memory: &Arc<Mapping>, iova: u64) ->
         iova,
         size: memory.len() as u64,
     };
-    // SAFETY: the structure is the request's own, and the addresses in it are a live mapping that
+    // SAFETY: The structure is the request's own, and the addresses in it are a live mapping that
     // is only ever accessed as memory that changes under the program's feet.
     unsafe { raw(container, IOMMU_MAP_DMA, ptr::from_mut(&mut map) as usize) }.map(drop)
 }
@@ -295,7 +295,7 @@ pub(crate) fn ioas_map(
         length: memory.len() as u64,
         iova,
     };
-    // SAFETY: as in `map_dma`.
+    // SAFETY: As in `map_dma`.
     unsafe { raw(iommufd, IOAS_MAP, ptr::from_mut(&mut map) as usize) }.map(drop)
 }
 
@@ -304,7 +304,7 @@ const NOWHERE: usize = 8;
 
 /// `read` into an address that is not mapped.
 pub(crate) fn read_to_nowhere(fd: impl AsFd, length: usize) -> io::Result<usize> {
-    // SAFETY: nothing is ever mapped at this address (the kernel keeps the first pages free), so
+    // SAFETY: Nothing is ever mapped at this address (the kernel keeps the first pages free), so
     // the kernel can only refuse the copy.
     let done = unsafe { libc::read(fd.as_fd().as_raw_fd(), NOWHERE as *mut c_void, length) };
     usize::try_from(done).map_err(|_| io::Error::last_os_error())
@@ -312,7 +312,7 @@ pub(crate) fn read_to_nowhere(fd: impl AsFd, length: usize) -> io::Result<usize>
 
 /// `write` from an address that is not mapped.
 pub(crate) fn write_from_nowhere(fd: impl AsFd, length: usize) -> io::Result<usize> {
-    // SAFETY: as in `read_to_nowhere`.
+    // SAFETY: As in `read_to_nowhere`.
     let done = unsafe { libc::write(fd.as_fd().as_raw_fd(), NOWHERE as *const c_void, length) };
     usize::try_from(done).map_err(|_| io::Error::last_os_error())
 }

@@ -17,22 +17,22 @@ fn raw(pdev: &pci::Device) -> *mut kernel::bindings::device {
 }
 
 pub(super) fn arc(pdev: &pci::Device, from: u32, to: u32, duration: u32, ret: c_int) {
-    // SAFETY: the device is valid.
+    // SAFETY: The device is valid.
     unsafe { bindings::hisi_acc_rs_trace_arc(raw(pdev), from, to, duration, ret) };
 }
 
 pub(super) fn mailbox_enabled() -> bool {
-    // SAFETY: the function has no preconditions.
+    // SAFETY: The function has no preconditions.
     unsafe { bindings::hisi_acc_rs_trace_mailbox_enabled() }
 }
 
 pub(super) fn mailbox(pdev: &pci::Device, command: u8, duration: u32, ret: c_int) {
-    // SAFETY: the device is valid.
+    // SAFETY: The device is valid.
     unsafe { bindings::hisi_acc_rs_trace_mailbox(raw(pdev), command, duration, ret) };
 }
 
 pub(super) fn refuse(pdev: &pci::Device, session: u64, field: &str, expected: u64, got: u64) {
-    // SAFETY: the device is valid, and so are as many bytes of the text as it is long.
+    // SAFETY: The device is valid, and so are as many bytes of the text as it is long.
     unsafe {
         bindings::hisi_acc_rs_trace_refuse(
             raw(pdev),
@@ -46,6 +46,6 @@ pub(super) fn refuse(pdev: &pci::Device, session: u64, field: &str, expected: u6
 }
 
 pub(super) fn reset(pdev: &pci::Device, done: bool) {
-    // SAFETY: the device is valid.
+    // SAFETY: The device is valid.
     unsafe { bindings::hisi_acc_rs_trace_reset(raw(pdev), done) };
 }
