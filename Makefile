@@ -36,13 +36,15 @@ help:
 	@echo 'For a kernel of yours:'
 	@echo '  modules    our modules against KDIR=<prepared kernel build folder>, into build/modules'
 	@echo '  modules_install  install them into updates/ of its modules (INSTALL_MOD_PATH=<root>)'
+	@echo 'Their options; =y, =m or =n on the command line sets another value than this one:'
+	@scripts/options.sh help
 	@echo 'And:'
 	@echo '  clean      remove what was built here (the cache of kernels and QEMU stays)'
 	@echo
 	@echo 'KERNEL_SRC=, QEMU_SRC= <folder or tarball>: instead of what is fetched from Debian'
 	@echo 'CACHE=<folder>: where kernels and QEMU are kept (default ~/.cache/hisi-acc-vfio)'
 
-include modules.mk
+include scripts/modules.mk
 
 .PHONY: prepare
 prepare:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Lays our files over the kernel's source as in-tree.patch says, and compiles
+# Lays our files over the kernel's source as Documentation/in-tree.rst says, and compiles
 # drivers/vfio and our sample in each configuration of matrix.conf, where that has not been done
 # yet. A warning of ours, clippy's too, is an error. One configuration is compiled by
 # the oldest Rust that Linux 7.3 accepts. Prints for each
@@ -26,10 +26,11 @@ collect() {
 	local file
 	while read -r file; do
 		install -D -m 0644 "$src/$file" "$1/$file"
-	done < <(sed -n 's,^+++ b/,,p' "$top/in-tree.patch")
-	patch -s -p1 -d "$1" <"$top/in-tree.patch" >&2 ||
+	done < <(sed -n 's,^+++ b/,,p' "$top/Documentation/in-tree.patch")
+	patch -s -p1 -d "$1" <"$top/Documentation/in-tree.patch" >&2 ||
 		die "in-tree.patch does not fit $src"
 	cp -r "$top/drivers" "$top/samples" "$1"
+	cp "$top/Kconfig" "$1/drivers/vfio/rust/Kconfig"
 }
 
 # lay_out: makes $tree the kernel's source with our files over it

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `scripts/check-kdir.sh`: gives our options the values that Kconfig would give them, and refuses
+//! a kernel against which modules cannot be built, in one line that says what it lacks.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+
+const RUSTC: &str = "rustc 1.85.0 (4d91de4e4 2025-02-17)";
+
+/// Options that a kernel needs for all of ours.
+const NEEDED: [&str; 11] = [
+    "64BIT",
+    "ARM64",
+    "CRYPTO_DEV_HISI_HPRE",
+    "CRYPTO_DEV_HISI_QM",
+    "CRYPTO_DEV_HISI_SEC2",
+    "CRYPTO_DEV_HISI_ZIP",
+    "PCI_MSI",
+    "RUST",
+    "VFIO",
+    "VFIO_DEBUGFS",
+    "VFIO_PCI_CORE",
+];
+
+/// A kernel's build folder, as far as the script looks at it.
+struct BuildFolder(TempDir);
+
+impl BuildFolder {
+    /// One of a kernel that has all of [`NEEDED`], but for `lacking`.
+    fn lacking(lacking: &[&str]) -> Result<Self> {
+        let folder = Self(tempfile::tempdir()?);
+        let options = NEEDED.iter().filter(|name| !lacking.contains(name));
+        let mut config: String = options.map(|name| format!("CONFIG_{name}=m\n")).collect();
+        config += &format!("CONFIG_RUSTC_VERSION_TEXT=\"{RUSTC}\"\n");
+        folder.write("include/config/auto.conf", &config)?;
+        folder.write("include/config/kernel.release", "7.3.4\n")?;
+        for file in [
+            "Makefile",
+            "Module.symvers",
+            "rust/libkernel.rmeta",
+            "drivers/vfio/vfio_main.c",
+        ] {
+            folder.write(file, "x\n")?;
+        }
+        let tool = format!("#!/bin/sh\necho '{RUSTC}'\n");
+        folder.write("tool", &tool)?;
+        std::fs::set_permissions(
+            folder.0.path().join("tool"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )?;
+        Ok(folder)
+    }
+
+    fn write(&self, file: &str, text: &str) -> Result<()> {
+        let path = self.0.path().join(file);
+        std::fs::create_dir_all(path.parent().context("no folder")?)?;
+        Ok(std::fs::write(path, text)?)
+    }
+
+    fn without(self, file: &str) -> Result<Self> {
+        std::fs::remove_file(self.0.path().join(file))?;
+        Ok(self)
+    }
+
+    fn check(&self, options: &[&str]) -> Result<Output> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/check-kdir.sh");
+        let tool = self.0.path().join("tool");
+        let command = Command::new(script)
+            .args(options)
+            .env("KDIR", self.0.path())
+            .env("RUSTC", &tool)
+            .env("BINDGEN", &tool)
+            .env_remove("KSRC")
+            .output();
+        Ok(command?)
+    }
+
+    /// The options that are on, and their values.
+    fn options(&self, options: &[&str]) -> Result<BTreeMap<String, String>> {
+        let output = self.check(options)?;
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "refused: {errors}");
+        let mut on = BTreeMap::new();
+        for line in String::from_utf8(output.stdout)?.lines() {
+            let line = line.strip_prefix("CONFIG_").context("no option")?;
+            let (name, value) = line.split_once('=').context("no value")?;
+            if !value.is_empty() {
+                on.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Ok(on)
+    }
+
+    /// The one line with which the kernel is refused.
+    fn refusal(&self, options: &[&str]) -> Result<String> {
+        let output = self.check(options)?;
+        let errors = String::from_utf8(output.stderr)?;
+        ensure!(!output.status.success(), "not refused");
+        let mut lines = errors.lines();
+        let line = lines.next_back().context("no reason")?;
+        ensure!(line.starts_with("error: "), "not an error line: {line}");
+        Ok(line.to_owned())
+    }
+}
+
+fn on(options: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let owned = options
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()));
+    owned.collect()
+}
+
+#[test]
+fn defaults_are_those_of_kconfig() -> Result<()> {
+    let folder = BuildFolder::lacking(&[])?;
+    assert_eq!(
+        folder.options(&[])?,
+        on(&[
+            ("VFIO_DEBUGFS_RUST", "y"),
+            ("HISI_ACC_VFIO_PCI_RS", "m"),
+            ("HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS", "y"),
+        ])
+    );
+    Ok(())
+}
+
+#[test]
+fn given_values_replace_defaults() -> Result<()> {
+    let folder = BuildFolder::lacking(&[])?;
+    let given = [
+        "HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS=n",
+        "SAMPLE_VFIO_EDU_RUST=m",
+        "VFIO_DEBUGFS_RUST=",
+    ];
+    assert_eq!(
+        folder.options(&given)?,
+        on(&[("HISI_ACC_VFIO_PCI_RS", "m"), ("SAMPLE_VFIO_EDU_RUST", "m")])
+    );
+    Ok(())
+}
+
+#[test]
+fn an_option_goes_with_what_it_depends_on() -> Result<()> {
+    let folder = BuildFolder::lacking(&["VFIO_DEBUGFS"])?;
+    assert_eq!(folder.options(&[])?, on(&[("HISI_ACC_VFIO_PCI_RS", "m")]));
+    let line = folder.refusal(&["VFIO_DEBUGFS_RUST=y"])?;
+    ensure!(
+        line.contains("CONFIG_VFIO_DEBUGFS_RUST needs CONFIG_VFIO_DEBUGFS"),
+        "{line}"
+    );
+
+    let folder = BuildFolder::lacking(&[])?;
+    assert_eq!(
+        folder.options(&["HISI_ACC_VFIO_PCI_RS=n"])?,
+        on(&[("VFIO_DEBUGFS_RUST", "y")])
+    );
+    Ok(())
+}
+
+#[test]
+fn a_kernel_without_what_the_driver_needs_is_refused_by_name() -> Result<()> {
+    for name in ["CRYPTO_DEV_HISI_SEC2", "PCI_MSI", "VFIO_PCI_CORE"] {
+        let line = BuildFolder::lacking(&[name])?.refusal(&[])?;
+        let wanted = format!("CONFIG_HISI_ACC_VFIO_PCI_RS needs CONFIG_{name}, ");
+        ensure!(line.contains(&wanted), "{line}");
+    }
+    let line = BuildFolder::lacking(&["ARM64"])?.refusal(&[])?;
+    ensure!(
+        line.contains("needs ARM64 || (COMPILE_TEST && 64BIT), "),
+        "{line}"
+    );
+    let line = BuildFolder::lacking(&["RUST"])?.refusal(&[])?;
+    ensure!(line.contains("without CONFIG_RUST"), "{line}");
+    Ok(())
+}
+
+#[test]
+fn compile_test_stands_in_for_the_architecture() -> Result<()> {
+    let folder = BuildFolder::lacking(&["ARM64"])?;
+    let config = folder.0.path().join("include/config/auto.conf");
+    let text = std::fs::read_to_string(&config)? + "CONFIG_COMPILE_TEST=y\n";
+    std::fs::write(&config, text)?;
+    ensure!(folder.options(&[])?.contains_key("HISI_ACC_VFIO_PCI_RS"));
+    Ok(())
+}
+
+#[test]
+fn a_folder_that_is_not_prepared_is_refused_by_what_it_lacks() -> Result<()> {
+    for file in [
+        "Makefile",
+        "Module.symvers",
+        "include/config/auto.conf",
+        "rust/libkernel.rmeta",
+        "drivers/vfio/vfio_main.c",
+    ] {
+        let line = BuildFolder::lacking(&[])?.without(file)?.refusal(&[])?;
+        ensure!(line.contains(file), "{line}");
+    }
+    Ok(())
+}
+
+#[test]
+fn another_rust_and_another_linux_are_refused() -> Result<()> {
+    let folder = BuildFolder::lacking(&[])?;
+    folder.write("tool", "#!/bin/sh\necho rustc 1.99.0\n")?;
+    let line = folder.refusal(&[])?;
+    ensure!(line.contains(RUSTC) && line.contains("1.99.0"), "{line}");
+
+    let folder = BuildFolder::lacking(&[])?;
+    folder.write("include/config/kernel.release", "6.12.5\n")?;
+    let line = folder.refusal(&[])?;
+    ensure!(line.contains("6.12.5"), "{line}");
+    Ok(())
+}
+
+#[test]
+fn options_that_there_are_not_are_refused() -> Result<()> {
+    let folder = BuildFolder::lacking(&[])?;
+    for option in [
+        "HISI_ACC_VFIO=y",
+        "VFIO_DEBUGFS_RUST=m",
+        "HISI_ACC_VFIO_PCI_RS=yes",
+    ] {
+        let line = folder.refusal(&[option])?;
+        let (name, _) = option.split_once('=').context("no value")?;
+        ensure!(line.contains(name), "{line}");
+    }
+    Ok(())
+}
