@@ -3,11 +3,11 @@
 #
 # Checks that our modules can be built against the kernel in KDIR, and prints what Kbuild needs
 # to know besides, as arguments for make: our options, with the values that Kconfig would give
-# them in that kernel.
+# them in that kernel, and BITFLAGS=<folder of the source of the crate bitflags>.
 #
 # On the first thing that is wrong, prints one line that says what to do, and exits with 1.
 #
-# Usage: KDIR=<folder> [KSRC=<folder>] [RUSTC=<path>] [BINDGEN=<path>] check-kdir.sh [NAME=y|m|n]...
+# Usage: KDIR=<folder> [KSRC=] [RUSTC=] [BINDGEN=] [BITFLAGS=] check-kdir.sh [NAME=y|m|n]...
 #
 # NAME is an option without CONFIG_, for which a value is given; others have their default.
 
@@ -91,3 +91,6 @@ if is_on VFIO_DEBUGFS_RUST; then
 	[ -f "$source/drivers/vfio/vfio_main.c" ] ||
 		die "vfio.ko needs the kernel source, and $source has no drivers/vfio/vfio_main.c: give KSRC=<folder>, or CONFIG_VFIO_DEBUGFS_RUST=n for the other modules"
 fi
+
+bitflags=$("$scripts/bitflags.sh")
+printf 'BITFLAGS=%s\n' "$bitflags"

@@ -12,6 +12,7 @@
 # KDIR=<folder>  the prepared build folder of a Linux 7.x kernel with CONFIG_RUST
 # KSRC=<folder>  that kernel's source, where KDIR comes without drivers/vfio/*.c
 # MO=<folder>    where the results go
+# BITFLAGS=<folder>  the source of the crate bitflags 2, instead of a package's or cargo's
 # LLVM=<suffix>  the compiler, as for the kernel; found by what built KDIR
 #
 # CONFIG_<NAME>=y|m|n sets one of our options. Kconfig defines them, with their defaults.
@@ -42,7 +43,7 @@ modules-given = $(foreach name,$(shell $(modules-scripts)/options.sh names),\
 # $(call modules-make,FOLDER FOR RESULTS,GOAL): Kbuild for these modules, with an empty value
 # for an option that is off
 modules-make = +@export PATH='$(modules-path)'; \
-	options=$$(KDIR='$(KDIR)' KSRC='$(KSRC)' RUSTC='$(RUSTC)' BINDGEN='$(BINDGEN)' \
+	arguments=$$(KDIR='$(KDIR)' KSRC='$(KSRC)' RUSTC='$(RUSTC)' BINDGEN='$(BINDGEN)' BITFLAGS='$(BITFLAGS)' \
 		$(modules-scripts)/check-kdir.sh $(modules-given)) && \
 	$(MAKE) --no-print-directory -C $(KDIR) \
 	M=$(modules-top) MO=$1 \
@@ -50,7 +51,7 @@ modules-make = +@export PATH='$(modules-path)'; \
 	$(if $(modules-llvm),LLVM=$(modules-llvm)) \
 	RUSTC=$(RUSTC) BINDGEN=$(BINDGEN) \
 	$(if $(KSRC),KSRC=$(abspath $(KSRC))) \
-	$$options CONFIG_CRYPTO_JUDGE=$(filter-out n,$(CRYPTO_JUDGE)) \
+	$$arguments CONFIG_CRYPTO_JUDGE=$(filter-out n,$(CRYPTO_JUDGE)) \
 	$2
 
 .PHONY: modules modules_install modules_clippy modules_doc modules_clean

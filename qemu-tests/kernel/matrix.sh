@@ -31,6 +31,9 @@ collect() {
 		die "in-tree.patch does not fit $src"
 	cp -r "$top/drivers" "$top/samples" "$1"
 	cp "$top/Kconfig" "$1/drivers/vfio/rust/Kconfig"
+	bitflags=$("$top/scripts/bitflags.sh")
+	mkdir -p "$1/rust/bitflags"
+	cp -r "$bitflags/src" "$1/rust/bitflags"
 }
 
 # lay_out: makes $tree the kernel's source with our files over it

@@ -8,7 +8,7 @@ core-debugfs-src := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 # The object is named from the folder of who includes this.
 core-debugfs-obj := $(patsubst $(src)/%,%,$(core-debugfs-src)/)debugfs.o
 
-vfio-y += $(core-debugfs-obj)
+vfio-y += $(core-debugfs-obj) bitflags.o
 
 # The core's own prototypes, beside what all users of the bindings get. The
 # rest of drivers/vfio/vfio.h is only pointed to.
@@ -20,4 +20,5 @@ vfio-rust-bindgen-flags := --allowlist-type 'vfio_group' --opaque-type 'vfio_gro
 include $(core-debugfs-src)/../rust/vfio.mk
 
 $(obj)/$(core-debugfs-obj): private rust_allowed_features := $(vfio-rust-features)
-$(obj)/$(core-debugfs-obj): $(vfio-rust-bindings)
+$(obj)/$(core-debugfs-obj): $(vfio-rust-bindings) $(vfio-rust-bitflags)
+RUSTFLAGS_$(core-debugfs-obj) := $(vfio-rust-bitflags-flags)

@@ -22,4 +22,6 @@
 mod bindings;
 mod features;
 mod ffi;
+#[path = "../rust/migration/features.rs"]
+mod migration_features;
 mod state;

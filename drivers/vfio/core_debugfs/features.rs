@@ -9,26 +9,20 @@ use kernel::{
 };
 
 use crate::{
-    bindings::{
-        VFIO_MIGRATION_P2P,
-        VFIO_MIGRATION_PRE_COPY,
-        VFIO_MIGRATION_STOP_COPY, //
-    },
     ffi::{
         SeqFileOps,
         VfioDevice, //
-    }, //
+    },
+    migration_features::Features, //
 };
 
-/// Returns the names of what a device with the `VFIO_MIGRATION_*` bits `flags` supports, in the
-/// order of the file.
-fn names(flags: u32, logs_dirty_pages: bool) -> impl Iterator<Item = &'static str> {
-    let has = |flag| flags & flag != 0;
-
+/// Returns the names of `features` in the order of the file, and at last that of the logging of
+/// dirty pages.
+fn names(features: Features, logs_dirty_pages: bool) -> impl Iterator<Item = &'static str> {
     [
-        (has(VFIO_MIGRATION_STOP_COPY), "stop-copy"),
-        (has(VFIO_MIGRATION_P2P), "p2p"),
-        (has(VFIO_MIGRATION_PRE_COPY), "pre-copy"),
+        (features.contains(Features::STOP_COPY), "stop-copy"),
+        (features.contains(Features::P2P), "p2p"),
+        (features.contains(Features::PRE_COPY), "pre-copy"),
         (logs_dirty_pages, "dirty-tracking"),
     ]
     .into_iter()
@@ -36,14 +30,14 @@ fn names(flags: u32, logs_dirty_pages: bool) -> impl Iterator<Item = &'static st
 }
 
 /// The file `migration/features`.
-pub(crate) struct Features;
+pub(crate) struct FeaturesFile;
 
-impl SeqFileOps for Features {
+impl SeqFileOps for FeaturesFile {
     const NAME: &'static CStr = c"features";
 
     /// Prints one feature per line; nothing for a device that has none.
     fn show(device: &VfioDevice, seq: &SeqFile) -> Result {
-        for name in names(device.migration_flags(), device.logs_dirty_pages()) {
+        for name in names(device.migration_features(), device.logs_dirty_pages()) {
             seq_print!(seq, "{}\n", name);
         }
         Ok(())
@@ -56,21 +50,26 @@ mod tests {
 
     #[test]
     fn order_is_fixed() {
-        let all = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY;
-
-        assert!(names(all, true).eq(["stop-copy", "p2p", "pre-copy", "dirty-tracking"]));
+        assert!(names(Features::all(), true).eq([
+            "stop-copy",
+            "p2p",
+            "pre-copy",
+            "dirty-tracking"
+        ]));
     }
 
     #[test]
     fn each_is_printed_by_itself() {
-        assert!(names(1, false).eq(["stop-copy"]));
-        assert!(names(2, false).eq(["p2p"]));
-        assert!(names(4, false).eq(["pre-copy"]));
-        assert!(names(0, true).eq(["dirty-tracking"]));
+        assert!(names(Features::STOP_COPY, false).eq(["stop-copy"]));
+        assert!(names(Features::P2P, false).eq(["p2p"]));
+        assert!(names(Features::PRE_COPY, false).eq(["pre-copy"]));
+        assert!(names(Features::empty(), true).eq(["dirty-tracking"]));
     }
 
     #[test]
     fn unknown_flags_print_nothing() {
-        assert_eq!(names(!7, false).count(), 0);
+        let unknown = Features::from_bits_retain(!Features::all().bits());
+
+        assert_eq!(names(unknown, false).count(), 0);
     }
 }

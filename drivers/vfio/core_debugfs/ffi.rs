@@ -37,7 +37,8 @@ use crate::{
         self,
         vfio_device, //
     },
-    features::Features,
+    features::FeaturesFile,
+    migration_features::Features,
     state::State, //
 };
 
@@ -87,11 +88,11 @@ impl VfioDevice {
         Ok(state)
     }
 
-    /// Returns the device's `VFIO_MIGRATION_*` bits.
-    pub(crate) fn migration_flags(&self) -> u32 {
+    /// Returns what the device supports. Bits that the uAPI does not define are kept.
+    pub(crate) fn migration_features(&self) -> Features {
         // SAFETY: By the type invariants the device is valid; drivers set the flags before they
         // register the device and never change them.
-        unsafe { (*self.0.get()).migration_flags }
+        Features::from_bits_retain(unsafe { (*self.0.get()).migration_flags })
     }
 
     /// Tells whether the device logs which pages it writes.
@@ -198,7 +199,7 @@ unsafe extern "C" fn vfio_device_debugfs_init(vdev: *mut vfio_device) {
     // before `vdev` stops being registered. `migration` comes from `debugfs_create_dir`.
     unsafe {
         create_file::<State>(vdev, migration);
-        create_file::<Features>(vdev, migration);
+        create_file::<FeaturesFile>(vdev, migration);
     }
 }
 

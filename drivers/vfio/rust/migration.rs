@@ -9,6 +9,7 @@
 
 mod arc;
 mod data;
+mod features;
 mod machine;
 mod migrate;
 mod session;
@@ -19,6 +20,7 @@ pub use self::{
         Data,
         Image, //
     },
+    features::Features,
     machine::{
         Machine,
         Owner,
@@ -117,28 +119,6 @@ impl From<State> for bindings::vfio_device_mig_state {
     }
 }
 
-/// What a device offers, bits of `VFIO_MIGRATION_*`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Features(u32);
-
-impl Features {
-    /// State transfer while the device is stopped; every device that can migrate has it.
-    pub const STOP_COPY: Self = Self(bindings::VFIO_MIGRATION_STOP_COPY);
-    /// The P2P states.
-    pub const P2P: Self = Self(bindings::VFIO_MIGRATION_P2P);
-    /// State transfer while the device runs.
-    pub const PRE_COPY: Self = Self(bindings::VFIO_MIGRATION_PRE_COPY);
-
-    /// Both `self` and `other`.
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    pub(crate) const fn bits(self) -> u32 {
-        self.0
-    }
-}
-
 /// What the VFIO core asks of a device that can migrate; `struct vfio_migration_ops` and what goes
 /// with it.
 ///
@@ -199,7 +179,7 @@ pub(crate) unsafe fn offer<T: device::Operations>(
 ) {
     // SAFETY: By the safety requirements `vdev` is valid and nobody else looks at it yet.
     unsafe {
-        (*vdev).migration_flags = migration.features().and(Features::STOP_COPY).bits();
+        (*vdev).migration_flags = (migration.features() | Features::STOP_COPY).bits();
         (*vdev).mig_ops = &VTable::<T>::VTABLE;
     }
 }

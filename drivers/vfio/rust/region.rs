@@ -6,12 +6,30 @@
 //! C header: `include/linux/vfio_pci_core.h`
 
 use crate::bindings;
+use bitflags::bitflags;
 use kernel::{
     page::PAGE_SIZE,
     prelude::*, //
 };
 
 const SHIFT: u32 = bindings::VFIO_RUST_PCI_OFFSET_SHIFT;
+
+bitflags! {
+    /// What a user may do with a region, the bits `VFIO_REGION_INFO_FLAG_*`.
+    ///
+    /// C header: `include/uapi/linux/vfio.h`
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct RegionFlags: u32 {
+        /// It can be read.
+        const READ = bindings::VFIO_REGION_INFO_FLAG_READ;
+        /// It can be written.
+        const WRITE = bindings::VFIO_REGION_INFO_FLAG_WRITE;
+        /// It can be mapped.
+        const MMAP = bindings::VFIO_REGION_INFO_FLAG_MMAP;
+        /// Capabilities follow the description.
+        const CAPS = bindings::VFIO_REGION_INFO_FLAG_CAPS;
+    }
+}
 
 /// A position in the device file: a region and a byte offset inside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,12 +89,14 @@ pub(crate) fn shorten(info: &mut bindings::vfio_region_info, limit: u64) {
     if info.size <= limit {
         return;
     }
-    info.size = limit;
+    let mut flags = RegionFlags::from_bits_retain(info.flags);
     if limit == 0 {
-        info.flags = 0;
+        flags = RegionFlags::empty();
     } else if limit % PAGE_SIZE as u64 != 0 {
-        info.flags &= !bindings::VFIO_REGION_INFO_FLAG_MMAP;
+        flags.remove(RegionFlags::MMAP);
     }
+    info.size = limit;
+    info.flags = flags.bits();
 }
 
 #[kernel::prelude::kunit_tests(rust_vfio_region)]
@@ -102,25 +122,26 @@ mod tests {
 
     #[test]
     fn region_ends_at_the_limit() {
-        const MMAP: u32 = bindings::VFIO_REGION_INFO_FLAG_MMAP;
-        const READ: u32 = bindings::VFIO_REGION_INFO_FLAG_READ;
         const PAGE: u64 = PAGE_SIZE as u64;
+        let readable = RegionFlags::READ;
+        let mappable = RegionFlags::READ | RegionFlags::MMAP;
+        let none = RegionFlags::empty();
 
         for (limit, size, flags) in [
-            (4 * PAGE, 2 * PAGE, READ | MMAP),
-            (2 * PAGE, 2 * PAGE, READ | MMAP),
-            (PAGE, PAGE, READ | MMAP),
-            (PAGE + 4, PAGE + 4, READ),
-            (4, 4, READ),
-            (0, 0, 0),
+            (4 * PAGE, 2 * PAGE, mappable),
+            (2 * PAGE, 2 * PAGE, mappable),
+            (PAGE, PAGE, mappable),
+            (PAGE + 4, PAGE + 4, readable),
+            (4, 4, readable),
+            (0, 0, none),
         ] {
             let mut info = bindings::vfio_region_info {
                 size: 2 * PAGE,
-                flags: READ | MMAP,
+                flags: mappable.bits(),
                 ..Default::default()
             };
             shorten(&mut info, limit);
-            assert_eq!((info.size, info.flags), (size, flags));
+            assert_eq!((info.size, info.flags), (size, flags.bits()));
         }
     }
 

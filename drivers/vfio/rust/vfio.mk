@@ -12,19 +12,25 @@
 #	$(obj)/foo_vfio_pci.o: $(obj)/vfio_crate.o
 #	RUSTFLAGS_foo_vfio_pci.o := $(vfio-rust-flags)
 #
-# Who needs the raw bindings only depends on $(vfio-rust-bindings), includes
+# A user of the raw bindings alone depends on $(vfio-rust-bindings), includes
 # rust/bindings.rs as a module of its own, and gives the object the features of
 # $(vfio-rust-features). Before the include it may set
 #
 #	vfio-rust-header         what bindgen reads, if not only rust/bindings_helper.h
 #	vfio-rust-bindgen-flags  further arguments for bindgen
 #	vfio-rust-ccflags        further arguments for the compiler behind it
+#
+# Where the crate bitflags is: outside of the kernel tree scripts/check-kdir.sh finds it, inside it
+# is with the other crates that Linux takes from outside.
+BITFLAGS ?= $(srctree)/rust/bitflags
 
 vfio-rust-dir := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 vfio-rust-header ?= $(vfio-rust-dir)/bindings_helper.h
 vfio-rust-bindings := $(obj)/vfio_bindings_generated.rs
-vfio-rust-objs := vfio_crate.o vfio_helpers.o
-vfio-rust-flags := -L $(obj) --extern vfio
+vfio-rust-objs := bitflags.o vfio_crate.o vfio_helpers.o
+vfio-rust-bitflags := $(obj)/bitflags.o
+vfio-rust-bitflags-flags := -L $(obj) --extern bitflags
+vfio-rust-flags := $(vfio-rust-bitflags-flags) --extern vfio
 # Kbuild's list lacks the first, which the bindings use; KUnit's macro needs the other.
 vfio-rust-features := cfi_encoding,used_with_arg
 
@@ -72,16 +78,30 @@ $(vfio-rust-bindings): $(vfio-rust-header) $(srctree)/rust/bindgen_parameters FO
 
 targets += vfio_bindings_generated.rs
 
+# As rust/Makefile compiles such crates: the checks are those of its authors.
+$(obj)/bitflags.o: private skip_clippy = 1
+$(obj)/bitflags.o: private skip_gendwarfksyms = 1
+RUSTFLAGS_bitflags.o := --cap-lints=allow --crate-name bitflags \
+	--emit=metadata=$(obj)/libbitflags.rmeta -C metadata=$(obj) \
+	--remap-path-prefix=$(BITFLAGS)=bitflags
+
+$(obj)/bitflags.o: $(BITFLAGS)/src/lib.rs FORCE
+	+$(call if_changed_rule,rustc_o_rs)
+
+$(BITFLAGS)/src/lib.rs:
+	@echo 'error: the crate bitflags 2 is not in $(BITFLAGS), see Documentation/in-tree.rst' >&2
+	@false
+
 $(obj)/vfio_crate.o: private rust_allowed_features := $(vfio-rust-features)
 # Several users built in are in one link: the metadata goes into the names of each copy's
 # symbols, and the helpers are weak.
 RUSTFLAGS_vfio_crate.o := --crate-name vfio --emit=metadata=$(obj)/libvfio.rmeta \
-	-C metadata=$(obj)
+	-C metadata=$(obj) $(vfio-rust-bitflags-flags)
 
-$(obj)/vfio_crate.o: $(vfio-rust-dir)/vfio.rs $(vfio-rust-bindings) FORCE
+$(obj)/vfio_crate.o: $(vfio-rust-dir)/vfio.rs $(vfio-rust-bindings) $(vfio-rust-bitflags) FORCE
 	+$(call if_changed_rule,rustc_o_rs)
 
 $(obj)/vfio_helpers.o: $(vfio-rust-dir)/helpers.c FORCE
 	$(call if_changed_rule,cc_o_c)
 
-clean-files += vfio_bindings_generated.rs libvfio.rmeta
+clean-files += vfio_bindings_generated.rs libvfio.rmeta libbitflags.rmeta

@@ -48,6 +48,7 @@ impl BuildFolder {
         ] {
             folder.write(file, "x\n")?;
         }
+        folder.bitflags("bitflags", "2.9.1")?;
         let tool = format!("#!/bin/sh\necho '{RUSTC}'\n");
         folder.write("tool", &tool)?;
         std::fs::set_permissions(
@@ -63,6 +64,13 @@ impl BuildFolder {
         Ok(std::fs::write(path, text)?)
     }
 
+    /// Makes `name` look like the source of a version of the crate bitflags.
+    fn bitflags(&self, name: &str, version: &str) -> Result<()> {
+        let manifest = format!("[package]\nname = \"bitflags\"\nversion = \"{version}\"\n");
+        self.write(&format!("{name}/Cargo.toml"), &manifest)?;
+        self.write(&format!("{name}/src/lib.rs"), "")
+    }
+
     fn without(self, file: &str) -> Result<Self> {
         std::fs::remove_file(self.0.path().join(file))?;
         Ok(self)
@@ -76,6 +84,7 @@ impl BuildFolder {
             .env("KDIR", self.0.path())
             .env("RUSTC", &tool)
             .env("BINDGEN", &tool)
+            .env("BITFLAGS", self.0.path().join("bitflags"))
             .env_remove("KSRC")
             .output();
         Ok(command?)
@@ -87,8 +96,9 @@ impl BuildFolder {
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(output.status.success(), "refused: {errors}");
         let mut on = BTreeMap::new();
-        for line in String::from_utf8(output.stdout)?.lines() {
-            let line = line.strip_prefix("CONFIG_").context("no option")?;
+        let text = String::from_utf8(output.stdout)?;
+        let lines = text.lines();
+        for line in lines.filter_map(|line| line.strip_prefix("CONFIG_")) {
             let (name, value) = line.split_once('=').context("no value")?;
             if !value.is_empty() {
                 on.insert(name.to_owned(), value.to_owned());
@@ -231,5 +241,54 @@ fn options_that_there_are_not_are_refused() -> Result<()> {
         let (name, _) = option.split_once('=').context("no value")?;
         ensure!(line.contains(name), "{line}");
     }
+    Ok(())
+}
+
+/// Runs `scripts/bitflags.sh` where Debian's packages are in `folder` and there is no cargo.
+fn bitflags(folder: &BuildFolder) -> Result<Output> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/bitflags.sh");
+    let programs = tempfile::tempdir()?;
+    for name in ["bash", "dirname", "grep"] {
+        let program = Path::new("/usr/bin").join(name);
+        std::os::unix::fs::symlink(program, programs.path().join(name))?;
+    }
+    let command = Command::new(script)
+        .env("CARGO_PACKAGES", folder.0.path())
+        .env("PATH", programs.path())
+        .env_remove("BITFLAGS")
+        .output();
+    Ok(command?)
+}
+
+#[test]
+fn bitflags_of_a_package_is_taken_if_its_version_serves() -> Result<()> {
+    let folder = BuildFolder::lacking(&[])?;
+    folder.bitflags("bitflags-1.3.2", "1.3.2")?;
+    let output = bitflags(&folder)?;
+    ensure!(!output.status.success(), "version 1 was taken");
+    let line = String::from_utf8(output.stderr)?;
+    ensure!(
+        line.lines().count() == 1 && line.contains("librust-bitflags-dev"),
+        "{line}"
+    );
+
+    folder.bitflags("bitflags-2.9.1", "2.9.1")?;
+    let output = bitflags(&folder)?;
+    let found = String::from_utf8(output.stdout)?;
+    assert_eq!(
+        Path::new(found.trim_end()),
+        folder.0.path().join("bitflags-2.9.1")
+    );
+    Ok(())
+}
+
+#[test]
+fn a_folder_without_bitflags_is_refused() -> Result<()> {
+    let folder = BuildFolder::lacking(&[])?.without("bitflags/src/lib.rs")?;
+    let line = folder.refusal(&[])?;
+    ensure!(line.contains("BITFLAGS="), "{line}");
+    let folder = BuildFolder::lacking(&[])?;
+    folder.bitflags("bitflags", "1.3.2")?;
+    ensure!(folder.refusal(&[])?.contains("BITFLAGS="));
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::{
     Writable, //
 };
 use crate::bindings;
+use bitflags::bitflags;
 use core::marker::PhantomData;
 use kernel::{
     error::from_err_ptr,
@@ -34,6 +35,15 @@ use kernel::{
 
 /// Bytes that pass from the user to a session in one step.
 const CHUNK: usize = 256;
+
+bitflags! {
+    /// Flags of `struct vfio_precopy_info`, `VFIO_PRECOPY_INFO_*`.
+    #[derive(Clone, Copy)]
+    struct PrecopyFlags: u32 {
+        /// There is new initial data.
+        const REINIT = bindings::VFIO_PRECOPY_INFO_REINIT;
+    }
+}
 
 // SAFETY: The structure consists of integers, for which all bytes are valid.
 unsafe impl transmute::FromBytes for bindings::vfio_precopy_info {}
@@ -168,7 +178,7 @@ impl<S: Source> SourceOps<S> {
 
         // In this order, so that a change after the look wakes the thread.
         readable.waiters().register(file, &table);
-        readable.readiness().events()
+        readable.readiness().events().bits()
     }
 
     /// # Safety
@@ -204,10 +214,12 @@ impl<S: Source> SourceOps<S> {
         // Output in the second version, and reserved in the first, where C drivers leave what the
         // user has passed. The user may change to the second one while the session goes on, which
         // a session does not learn, as it has no way to the device. So clear it in both.
-        raw.flags = 0;
-        if info.reinit && readable.info_v2.load(Relaxed) {
-            raw.flags = bindings::VFIO_PRECOPY_INFO_REINIT;
-        }
+        let mut flags = PrecopyFlags::empty();
+        flags.set(
+            PrecopyFlags::REINIT,
+            info.reinit && readable.info_v2.load(Relaxed),
+        );
+        raw.flags = flags.bits();
         raw.initial_bytes = info.initial;
         raw.dirty_bytes = info.dirty;
         writer.write(&raw)

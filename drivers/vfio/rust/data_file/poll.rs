@@ -5,6 +5,7 @@
 //! C header: `include/linux/poll.h`
 
 use crate::bindings;
+use bitflags::bitflags;
 use kernel::{
     fs::File,
     prelude::*,
@@ -14,6 +15,17 @@ use kernel::{
         PollTable, //
     }, //
 };
+
+bitflags! {
+    /// Events that `poll()` reports, `__poll_t`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(super) struct Events: u32 {
+        /// A read returns at once, with data or with the end of the stream.
+        const READABLE = bindings::VFIO_RUST_POLL_READABLE;
+        /// The session is over.
+        const OVER = bindings::VFIO_RUST_POLL_OVER;
+    }
+}
 
 /// What a read of a session would find, for `poll()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +48,12 @@ impl Readiness {
         }
     }
 
-    /// The events that `poll()` tells.
-    pub(super) fn events(self) -> u32 {
+    /// Returns the events that `poll()` reports.
+    pub(super) fn events(self) -> Events {
         match self {
-            Self::Nothing => 0,
-            Self::Readable => bindings::VFIO_RUST_POLL_READABLE,
-            Self::Over => bindings::VFIO_RUST_POLL_READABLE | bindings::VFIO_RUST_POLL_OVER,
+            Self::Nothing => Events::empty(),
+            Self::Readable => Events::READABLE,
+            Self::Over => Events::READABLE | Events::OVER,
         }
     }
 }

@@ -475,10 +475,10 @@ impl<M: Migrate> Migration for Machine<M> {
     fn features(&self) -> Features {
         let mut features = Features::STOP_COPY;
         if M::HAS_QUIESCE {
-            features = features.and(Features::P2P);
+            features |= Features::P2P;
         }
         if M::HAS_SAVE_HEAD {
-            features = features.and(Features::PRE_COPY);
+            features |= Features::PRE_COPY;
         }
         features
     }

@@ -233,9 +233,7 @@ mod suite {
     #[test]
     fn callbacks_say_what_is_offered() -> Result {
         let bench = Bench::new(never)?;
-        let all = Features::STOP_COPY
-            .and(Features::P2P)
-            .and(Features::PRE_COPY);
+        let all = Features::all();
         assert_eq!(bench.machine.features(), all);
         Ok(())
     }

@@ -138,15 +138,18 @@ struct Fault {
     ends_in: State,
     /// What a register must show: its name and some bits of it.
     shows: (&'static str, u32, u32),
+    /// The errors of the queue manager by name.
+    qm_errors: &'static str,
 }
 
-const FAULTS: [Fault; 5] = [
+const FAULTS: [Fault; 6] = [
     Fault {
         text: "fn1:mailbox-status=3",
         errno: Errno::IO,
         ends_in: State::Running,
         // The command that pauses, and the status.
         shows: ("mailbox", 0x1eff, 3 << 9 | 0xe),
+        qm_errors: "-",
     },
     Fault {
         text: "fn1:mailbox-timeout@pause-qm",
@@ -154,24 +157,36 @@ const FAULTS: [Fault; 5] = [
         ends_in: State::Error,
         // Busy with the command that pauses.
         shows: ("mailbox", 0x20ff, 1 << 13 | 0xe),
+        qm_errors: "-",
     },
     Fault {
         text: "fn1:vf-busy",
         errno: Errno::BUSY,
         ends_in: State::Running,
         shows: ("ifc_int_status", 1, 1),
+        qm_errors: "-",
     },
     Fault {
         text: "abnormal=0x40",
         errno: Errno::IO,
         ends_in: State::Running,
         shows: ("abnormal_int_status", !0, 0x40),
+        qm_errors: "qm_acc_wb_not_ready_timeout",
     },
     Fault {
         text: "fn1:wb-never",
         errno: Errno::TIMEDOUT,
         ends_in: State::Error,
         shows: ("cache_wb_done", 1, 0),
+        qm_errors: "-",
+    },
+    Fault {
+        text: "abnormal=0x8401",
+        errno: Errno::IO,
+        ends_in: State::Running,
+        shows: ("abnormal_int_status", !0, 0x8401),
+        // The last one has no name.
+        qm_errors: "qm_axi_rresp,qm_db_timeout,0x8000",
     },
 ];
 
@@ -221,6 +236,7 @@ fn failure(bench: &mut Bench, fault: &Fault, in_session: bool) -> Result<()> {
     let value = u32::from_str_radix(&value, 16).with_context(|| format!("{register} {value}"))?;
     equal(register, value & mask, bits)?;
     equal("vf_state", word(&line, "vf_state")?, "0x0")?;
+    equal("qm_errors", word(&line, "qm_errors")?, fault.qm_errors)?;
 
     let id = word(&line, "session")?;
     if in_session {

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Prints the folder of the source of the crate bitflags 2: that in BITFLAGS if it is set, else that
+# of Debian's package librust-bitflags-dev, else that to which cargo fetches the version in
+# crates/Cargo.lock, whose checksum cargo verifies.
+
+set -euo pipefail
+shopt -s inherit_errexit nullglob
+
+manifest=$(dirname "${BASH_SOURCE[0]}")/crates/Cargo.toml
+# Tests put another folder here.
+packages=${CARGO_PACKAGES:-/usr/share/cargo/registry}
+
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+# is_bitflags FOLDER: whether the folder has the source of a version that serves
+is_bitflags() {
+	[ -f "$1/src/lib.rs" ] && grep -qsE '^version = "2\.' "$1/Cargo.toml" &&
+		grep -qs '^name = "bitflags"' "$1/Cargo.toml"
+}
+
+if [ -n "${BITFLAGS:-}" ]; then
+	is_bitflags "$BITFLAGS" ||
+		die "BITFLAGS=$BITFLAGS does not have the source of the crate bitflags 2"
+	realpath "$BITFLAGS"
+	exit
+fi
+
+for folder in "$packages"/bitflags-2.*/; do
+	if is_bitflags "${folder%/}"; then
+		printf '%s\n' "${folder%/}"
+		exit
+	fi
+done
+
+remedy='install librust-bitflags-dev (2.0 or later), or give BITFLAGS=<folder with its source>'
+command -v cargo >/dev/null || die "the crate bitflags 2 is not here, and no cargo to fetch it: $remedy"
+# What cargo has fetched already it finds without the network.
+fetch() {
+	cargo metadata --quiet --locked --format-version 1 --manifest-path "$manifest" "$@"
+}
+metadata=$(fetch --offline 2>/dev/null) || metadata=$(fetch) ||
+	die "cargo cannot fetch the crate bitflags 2: $remedy"
+folder=$(grep -oE '"manifest_path":"[^"]*/bitflags-2[^"]*/Cargo.toml"' <<<"$metadata")
+folder=${folder#*:\"}
+printf '%s\n' "${folder%/Cargo.toml\"}"
