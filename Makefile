@@ -6,7 +6,7 @@
 KERNEL ?= normal
 export KERNEL
 
-workbench := qemu-tests/workbench
+test-scripts := qemu-tests/scripts
 
 SHELL := /bin/bash
 
@@ -48,17 +48,17 @@ include scripts/modules.mk
 
 .PHONY: prepare
 prepare:
-	@$(workbench)/prepare.sh $(KERNEL)
+	@$(test-scripts)/prepare.sh $(KERNEL)
 
 .PHONY: demo
 demo: prepare
-	@cd qemu-tests && cargo run -q --locked -p host -- demo
+	@cd qemu-tests && cargo run -q --locked -p runner -- demo
 
 .PHONY: shell
 shell: prepare
-	@cd qemu-tests && cargo run -q --locked -p host -- shell
+	@cd qemu-tests && cargo run -q --locked -p runner -- shell
 
-nextest := . $(workbench)/common.sh && cd qemu-tests && RUST_BACKTRACE=0 cargo nextest run --locked
+nextest := . $(test-scripts)/common.sh && cd qemu-tests && RUST_BACKTRACE=0 cargo nextest run --locked
 
 .PHONY: test
 test: prepare build/matrix
@@ -67,12 +67,12 @@ test: prepare build/matrix
 
 .PHONY: matrix
 matrix: build/matrix
-	@$(nextest) -p host -E 'binary(matrix)'
+	@$(nextest) -p runner -E 'binary(matrix)'
 
 .PHONY: build/matrix
 build/matrix:
 	@mkdir -p build
-	@$(workbench)/setup.sh >/dev/null
+	@$(test-scripts)/setup.sh >/dev/null
 	@qemu-tests/kernel/matrix.sh >$@.new
 	@mv $@.new $@
 
@@ -81,7 +81,7 @@ given = $(foreach name,$1,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)=$($
 
 .PHONY: migrate
 migrate: prepare
-	@cd qemu-tests && cargo run -q --locked -p host -- migrate \
+	@cd qemu-tests && cargo run -q --locked -p runner -- migrate \
 		$(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS)
 
 N ?= 2000
@@ -90,28 +90,28 @@ FIRST ?= 0
 
 .PHONY: conformance
 conformance: prepare
-	@cd qemu-tests && cargo run -q --locked -p host -- conformance --seed $(SEED) --first $(FIRST) --count $(N)
+	@cd qemu-tests && cargo run -q --locked -p runner -- conformance --seed $(SEED) --first $(FIRST) --count $(N)
 
 HOURS ?= $(if $(COUNT),,1)
 
 .PHONY: soak
 soak: prepare
-	@cd qemu-tests && cargo run -q --locked -p host -- soak --seed $(SEED) --first $(FIRST) \
+	@cd qemu-tests && cargo run -q --locked -p runner -- soak --seed $(SEED) --first $(FIRST) \
 		$(if $(HOURS),--hours $(HOURS)) $(if $(COUNT),--count $(COUNT))
 
 GUESTS ?= yes
 
 .PHONY: silicon
 silicon: prepare
-	@cd qemu-tests && cargo run -q --locked -p host -- silicon $(if $(filter yes,$(GUESTS)),--guests)
+	@cd qemu-tests && cargo run -q --locked -p runner -- silicon $(if $(filter yes,$(GUESTS)),--guests)
 
 .PHONY: bench
 bench: prepare
-	@cd qemu-tests && cargo run -q --locked -p host -- bench
+	@cd qemu-tests && cargo run -q --locked -p runner -- bench
 
 .PHONY: lint
 lint: prepare
-	@$(workbench)/lint.sh
+	@$(test-scripts)/lint.sh
 
 .PHONY: doc
 doc: prepare

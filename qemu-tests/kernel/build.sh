@@ -8,8 +8,8 @@
 #
 # Usage: build.sh [normal|debug|kcsan]
 
-# shellcheck source-path=SCRIPTDIR source=../workbench/common.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../workbench/common.sh"
+# shellcheck source-path=SCRIPTDIR source=../scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
 llvm=-19
 

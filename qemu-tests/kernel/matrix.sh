@@ -10,8 +10,8 @@
 #
 # The kernel's source is not touched: the tree that is compiled consists of links to it.
 
-# shellcheck source-path=SCRIPTDIR source=../workbench/common.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../workbench/common.sh"
+# shellcheck source-path=SCRIPTDIR source=../scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
 llvm=-19
 
@@ -92,7 +92,7 @@ ours=$(mktemp -d "$matrix/ours.XXXXXX")
 trap 'rm -rf "$ours"' EXIT
 collect "$ours"
 files=$(cd "$ours" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)
-oldest_rustc=$(fact rustc "$("$tests_dir/workbench/oldest_rust.sh")")
+oldest_rustc=$(fact rustc "$("$tests_dir/scripts/oldest_rust.sh")")
 tools=$(rustc --version && "$oldest_rustc" --version && bindgen --version && "clang$llvm" --version)
 
 while read -r name arch rust options; do

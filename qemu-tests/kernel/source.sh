@@ -8,8 +8,8 @@
 #
 # KERNEL_SRC=<folder or tarball> stands in for the pinned Debian package.
 
-# shellcheck source-path=SCRIPTDIR source=../workbench/common.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../workbench/common.sh"
+# shellcheck source-path=SCRIPTDIR source=../scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
 package=linux-source-7.3
 version='7.3.4-1~bpo13+1'

@@ -8,8 +8,8 @@
 #
 # QEMU_SRC=<folder or tarball> stands in for the pinned Debian source.
 
-# shellcheck source-path=SCRIPTDIR source=../workbench/common.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../workbench/common.sh"
+# shellcheck source-path=SCRIPTDIR source=../scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
 version='1:10.2.2+ds-1'
 sha256=be05230fe47a6937cd29f28f562932c8125f9c93c2a82c625198f7a4aa601dfb

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The guest, as one sees it from outside: its two serial ports.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use protocol::{Load, Loads, What};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use serde::{Deserialize, Serialize};
+
+use super::port::Port;
+use super::{POLL, Vmm, tell};
+use crate::control;
+use crate::engine::{Accelerator, SEC};
+use crate::patience::{Deadline, slowness};
+
+const CONSOLE: &str = "/tmp/guest.console";
+const CONTROL: &str = "/tmp/guest.control";
+
+/// For how long a CPU of it may not pass through a quiescent state of RCU, on a normal host; in s,
+/// as its kernel has it (`CONFIG_RCU_CPU_STALL_TIMEOUT`). What that kernel takes is 3 to 300.
+const RCU_STALL_S: u32 = 21;
+
+/// The first line of a guest's program.
+const BOOTED: &str = "KTAP version 1";
+
+/// What the guest has told since it was started or reset last.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Heard {
+    /// How often it was started or reset.
+    boots: u64,
+    loads: Loads,
+    reports: u64,
+    /// KTAP.
+    results: Vec<String>,
+    /// How its orders were carried out.
+    answers: Vec<Result<(), String>>,
+    /// Whether the guest has come to its end.
+    ended: bool,
+}
+
+/// What goes from host to host with a guest, or stays with its file.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Luggage {
+    heard: Heard,
+    /// What it has begun to write to its console and to its control port.
+    begun: [String; 2],
+}
+
+/// What can be ordered of a guest, by its name on the control port.
+#[derive(Clone, Copy)]
+pub(crate) enum Order {
+    /// Load the VF's driver, and work.
+    Work,
+    /// End the work, and unload the driver.
+    Rest,
+    /// Reset the VF.
+    Reset,
+    /// Reset the VF over and over from now on.
+    KeepResetting,
+    /// Do not reset the VF any more. Fails if it was not reset once.
+    EndResetting,
+}
+
+impl Order {
+    fn name(self) -> &'static str {
+        match self {
+            Order::Work => "work",
+            Order::Rest => "rest",
+            Order::Reset => "reset",
+            Order::KeepResetting => "keep-resetting",
+            Order::EndResetting => "end-resetting",
+        }
+    }
+}
+
+/// The pipe to the control port of a monitor's guest. Each monitor has its own: one that waits for
+/// a guest would take away what is meant for another's.
+pub(super) struct Orders(File);
+
+impl Orders {
+    pub(super) fn new(path: &Path) -> Result<Self> {
+        let _ = fs::remove_file(path);
+        mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .with_context(|| format!("cannot create {}", path.display()))?;
+        // For both, so that it opens without a reader.
+        Ok(Orders(
+            OpenOptions::new().read(true).write(true).open(path)?,
+        ))
+    }
+
+    fn send(&mut self, line: &str) -> Result<()> {
+        Ok(self.0.write_all(format!("{line}\n").as_bytes())?)
+    }
+}
+
+/// A guest, wherever it is.
+pub(crate) struct Guest {
+    heard: Arc<Mutex<Heard>>,
+    console: Port,
+    control: Port,
+    /// The accelerators that it has a VF of.
+    engines: Vec<&'static str>,
+    /// What it does when it has booted.
+    begins: Order,
+}
+
+impl Guest {
+    /// Makes the ports ready and listens to them from now on. The guest will work as soon as it can.
+    pub(crate) fn new(accelerators: &[&Accelerator]) -> Result<Self> {
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let console = Port::listen(CONSOLE, |line| control::line(&format!("@guest {line}")))?;
+        let hearing = Arc::clone(&heard);
+        let control = Port::listen(CONTROL, move |line| hear(&hearing, line))?;
+        Ok(Guest {
+            heard,
+            console,
+            control,
+            engines: accelerators.iter().map(|one| one.name).collect(),
+            begins: Order::Work,
+        })
+    }
+
+    /// The guest will have no driver for its VF until it is told to work.
+    pub(crate) fn resting(mut self) -> Self {
+        self.begins = Order::Rest;
+        self
+    }
+
+    /// How much it has, as QEMU takes it. As little as will do: all that is not zero is sent while
+    /// the guest stands still, as nothing tells which pages a device has written.
+    pub(super) fn memory(&self) -> &'static str {
+        // hisi_sec2 takes megabytes for each of its queues.
+        match self.engines.contains(&SEC.name) {
+            true => "512M",
+            false => "128M",
+        }
+    }
+
+    /// The command line of its kernel.
+    pub(super) fn command_line(&self) -> String {
+        let (engines, begin) = (self.engines.join(","), self.begins.name());
+        let scenario = format!("vfio=c scenario=at-work engines={engines} begin={begin}");
+        let slowness = slowness();
+        let stall = slowness * RCU_STALL_S;
+        format!(
+            "console=ttyAMA0 panic=-1 slowness={slowness} \
+             rcupdate.rcu_cpu_stall_timeout={stall} {scenario}"
+        )
+    }
+
+    /// QEMU's arguments for the ports; orders come from that file.
+    pub(super) fn serial_ports(&self, orders: &Path) -> Vec<String> {
+        let file = |id, path| format!("file,id={id},path={path},append=on");
+        let input = format!("input-path={}", orders.display());
+        let control = format!("{},{input}", file("control", CONTROL));
+        let console = file("console", CONSOLE);
+        let words = ["-chardev", &console, "-serial", "chardev:console"];
+        let more = ["-chardev", &control, "-serial", "chardev:control"];
+        words.into_iter().chain(more).map(str::to_owned).collect()
+    }
+
+    /// The guest has gone to another host, or to a file. Nothing of what it has told is left here.
+    pub(crate) fn leaves(&self) -> Result<Luggage> {
+        let begun = [self.console.begun()?, self.control.begun()?];
+        let heard = std::mem::take(&mut *lock(&self.heard));
+        Ok(Luggage { heard, begun })
+    }
+
+    /// The guest comes from another host, or from a file; it has not gone on yet.
+    pub(crate) fn arrives(&self, luggage: Luggage) {
+        let Luggage { heard, begun } = luggage;
+        *lock(&self.heard) = heard;
+        let [console, control] = begun;
+        self.console.begin(console);
+        self.control.begin(control);
+    }
+
+    fn heard<T>(&self, look: impl FnOnce(&Heard) -> T) -> T {
+        look(&lock(&self.heard))
+    }
+
+    /// What the guest has done, by engine.
+    pub(crate) fn loads(&self) -> Loads {
+        self.heard(|heard| heard.loads.clone())
+    }
+
+    /// What the guest has done in all.
+    pub(crate) fn load(&self) -> Load {
+        self.heard(|heard| heard.loads.values().copied().sum())
+    }
+
+    /// Whether the guest's program runs, since it was started or reset last.
+    pub(crate) fn is_up(&self, timeout: Duration) -> Result<()> {
+        self.until(timeout, |heard| heard.reports > 0)
+            .context("the guest is to come up")
+    }
+
+    /// How often the guest was started or reset.
+    pub(crate) fn boots(&self) -> u64 {
+        self.heard(|heard| heard.boots)
+    }
+
+    /// Waits until the guest has been started or reset more often than `boots` times.
+    pub(crate) fn boots_again(&self, boots: u64, timeout: Duration) -> Result<()> {
+        self.until(timeout, |heard| heard.boots > boots)
+            .context("the guest is to boot again")
+    }
+
+    /// Waits until each engine has done `more` of the guest's requests from now on.
+    pub(crate) fn does(&self, more: u64, timeout: Duration) -> Result<()> {
+        let done = |loads: &Loads, engine: &str| loads.get(engine).map_or(0, |load| load.done);
+        let before = self.loads();
+        self.until(timeout, |heard| {
+            let mut engines = self.engines.iter();
+            engines.all(|engine| done(&heard.loads, engine) >= done(&before, engine) + more)
+        })
+        .with_context(|| format!("each engine is to do {more} requests more than {before:?}"))
+    }
+
+    fn until(&self, timeout: Duration, condition: impl Fn(&Heard) -> bool) -> Result<()> {
+        let deadline = Deadline::after(timeout);
+        loop {
+            let (done, reports) = self.heard(|heard| (condition(heard), heard.reports));
+            if done {
+                return Ok(());
+            }
+            if deadline.is_over() {
+                let (limit, loads) = (deadline.limit, self.loads());
+                bail!("not within {limit:?}; {reports} reports came, the last one: {loads:?}");
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Has the guest, which `vmm` has, carry out an order.
+    pub(crate) fn obeys(&self, vmm: &mut Vmm, order: Order, timeout: Duration) -> Result<()> {
+        let name = order.name();
+        let answered = self.heard(|heard| heard.answers.len());
+        vmm.orders().send(name)?;
+        self.until(timeout, |heard| heard.answers.len() > answered)
+            .with_context(|| format!("the guest is told to {name}"))?;
+        match self.heard(|heard| heard.answers[answered].clone()) {
+            Ok(()) => Ok(()),
+            Err(reason) => bail!("the guest: {reason}"),
+        }
+    }
+
+    /// Has the guest, which `vmm` has, reset its machine. Returns when it has begun anew.
+    pub(crate) fn reboots(&self, vmm: &mut Vmm, timeout: Duration) -> Result<()> {
+        let boots = self.boots();
+        vmm.orders().send("reboot")?;
+        self.boots_again(boots, timeout)
+    }
+
+    /// Has the guest, which `vmm` has, end its work and shut down. Fails if the guest finds anything
+    /// wrong.
+    pub(crate) fn end(&self, vmm: &mut Vmm, timeout: Duration) -> Result<Load> {
+        vmm.orders().send("end")?;
+        self.until(timeout, |heard| heard.ended)?;
+        // It waits for an answer before it powers off.
+        vmm.orders().send("ok null")?;
+        let results = self.heard(|heard| heard.results.clone());
+        judge(&results).with_context(|| results.join("\n"))?;
+        Ok(self.load())
+    }
+}
+
+/// The results must be good, and all of them there, as they were written: whoever had the guest then.
+fn judge(results: &[String]) -> Result<()> {
+    let (mut good, mut planned) = (0, None);
+    for line in results {
+        if line.starts_with("ok ") {
+            good += 1;
+        } else if let Some(plan) = line.strip_prefix("1..") {
+            planned = Some(plan.parse()?);
+        } else {
+            ensure!(line.starts_with('#'), "the guest says {line:?}");
+        }
+    }
+    ensure!(
+        planned == Some(good),
+        "{planned:?} results were to come, {good} did"
+    );
+    Ok(())
+}
+
+fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn hear(heard: &Mutex<Heard>, line: &str) {
+    let mut heard = lock(heard);
+    // What the guest was about to say when it was reset has no end.
+    if line.ends_with(BOOTED) {
+        *heard = Heard {
+            boots: heard.boots + 1,
+            ..Heard::default()
+        };
+    } else if let Some(json) = line.strip_prefix("@load ") {
+        match serde_json::from_str(json) {
+            Ok(engines) => {
+                heard.loads = engines;
+                heard.reports += 1;
+                let engines = heard.loads.clone();
+                tell(What::Load { engines });
+            }
+            Err(error) => heard.results.push(format!("Bail out! {line}: {error}")),
+        }
+    } else if let Some(order) = line.strip_prefix("@did ") {
+        control::line(&format!("@show the guest did as told: {order}"));
+        heard.answers.push(Ok(()));
+    } else if let Some(reason) = line.strip_prefix("@failed ") {
+        heard.answers.push(Err(reason.to_owned()));
+    } else if line == "@host end" {
+        heard.ended = true;
+    } else {
+        heard.results.push(line.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judge;
+
+    #[test]
+    fn results_that_are_not_good_or_not_there_are_noticed() {
+        let judged = |text: &str| {
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            judge(&lines)
+        };
+        judged("# all went well\nok 1 self-tests\nok 2 zip\n1..2").unwrap();
+        for wrong in [
+            "not ok 1 self-tests\nok 2 zip\n1..2",
+            "ok 2 zip\n1..2",
+            "ok 1 self-tests\nok 2 zip",
+            "ok 1 self-tests\ns\":{\"zip\":{\"done\":7}}}\nok 2 zip\n1..2",
+            "ok 1 self-tests\nok 2 zip\n1..2\nBail out! no work",
+        ] {
+            judged(wrong).unwrap_err();
+        }
+    }
+}

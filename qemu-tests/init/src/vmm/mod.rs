@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A real VM monitor: Debian's QEMU with KVM, as a child process, told by QMP what to do.
+
+mod guest;
+mod migration;
+mod port;
+mod watch;
+
+use std::error::Error;
+use std::fmt;
+use std::fs::{self, File};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use protocol::{Event, What};
+use qmp::Qmp;
+use serde_json::{Value, json};
+
+pub(crate) use guest::{Guest, Luggage, Order};
+pub(crate) use migration::{
+    Ended, Limits, begin, cancel, cancel_cut_off, completes, end, fails, go_on, is_cancelled,
+    listen, migrate, migrate_late, restore, save, send,
+};
+pub(crate) use watch::{Watch, driver_ready, failures, features, refusal, sessions, state};
+
+use guest::Orders;
+
+use crate::control;
+use crate::patience::Deadline;
+use crate::sysfs::{self, Function};
+use crate::vfio::Kind;
+
+const PROGRAM: &str = "/usr/bin/qemu-system-aarch64";
+/// From the start of the program to its first word, and from its last one to its end.
+const PATIENCE: Duration = Duration::from_secs(300);
+const POLL: Duration = Duration::from_millis(10);
+
+/// Tells the test host what happens now.
+pub(crate) fn tell(what: What) {
+    // QEMU counts its events' time in the same way.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    tell_of(since.map_or(0, |since| since.as_micros() as u64), what);
+}
+
+/// Tells the test host what has happened, in microseconds since 1970.
+fn tell_of(at: u64, what: What) {
+    let line = serde_json::to_string(&Event { at, what }).expect("an event is plain data");
+    control::line(&format!("@dump {line}"));
+}
+
+/// Whether a VM monitor has the guest or waits for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Boots,
+    Waits,
+}
+
+/// QEMU has ended before it took the connection to it.
+#[derive(Debug)]
+pub(crate) struct NotStarted {
+    pub(crate) status: ExitStatus,
+    messages: String,
+}
+
+impl fmt::Display for NotStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status, self.messages)
+    }
+}
+
+impl Error for NotStarted {}
+
+/// A QEMU process. It ends with this.
+pub(crate) struct Vmm {
+    name: String,
+    /// How it has the VFs.
+    kind: Kind,
+    child: Child,
+    qmp: Qmp,
+    orders: Orders,
+    /// The names of the events that it has told.
+    events: Vec<String>,
+    /// Its own messages.
+    log: PathBuf,
+}
+
+impl Vmm {
+    /// Starts QEMU for the guest, with VFs for it that can migrate. Fails with [`NotStarted`] if QEMU
+    /// refuses to.
+    pub(crate) fn start(
+        name: &str,
+        role: Role,
+        kind: Kind,
+        vfs: &[Function],
+        guest: &Guest,
+    ) -> Result<Self> {
+        Self::start_with(name, role, kind, vfs, "on", guest)
+    }
+
+    /// As [`Self::start`], with VFs that cannot migrate.
+    pub(crate) fn start_unmigratable(
+        name: &str,
+        kind: Kind,
+        vfs: &[Function],
+        guest: &Guest,
+    ) -> Result<Self> {
+        Self::start_with(name, Role::Boots, kind, vfs, "off", guest)
+    }
+
+    fn start_with(
+        name: &str,
+        role: Role,
+        kind: Kind,
+        vfs: &[Function],
+        migration: &str,
+        guest: &Guest,
+    ) -> Result<Self> {
+        let socket = format!("/tmp/{name}.qmp");
+        let _ = fs::remove_file(&socket);
+        let listener = UnixListener::bind(&socket)?;
+        let log = PathBuf::from(format!("/tmp/{name}.log"));
+        let pipe = PathBuf::from(format!("/tmp/{name}.orders"));
+        let orders = Orders::new(&pipe)?;
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["-M", "virt,gic-version=3,its=on", "-accel", "kvm"])
+            .args(["-cpu", "host", "-smp", "1", "-m", guest.memory()])
+            .args(["-nodefaults", "-no-user-config", "-nographic"])
+            .args(["-kernel", "/guest/Image", "-initrd", "/guest/initrd.cpio"])
+            .args(["-append", &guest.command_line()])
+            .args(guest.serial_ports(&pipe))
+            .args(["-chardev", &format!("socket,id=qmp,path={socket}")])
+            .args(["-mon", "chardev=qmp,mode=control"]);
+        let container = match kind {
+            Kind::Type1 => "",
+            Kind::Iommufd => {
+                command.args(["-object", "iommufd,id=iommufd0"]);
+                ",iommufd=iommufd0"
+            }
+        };
+        for vf in vfs {
+            command.args([
+                "-device",
+                &format!("vfio-pci,host={vf}{container},enable-migration={migration}"),
+            ]);
+        }
+        if role == Role::Waits {
+            // Whoever moves the guest has it go on: a source that was told to cancel when all was
+            // sent lets its guest go on as well.
+            command.args(["-S", "-incoming", "defer"]);
+        }
+        let file = File::create(&log)?;
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file);
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {PROGRAM}"))?;
+        let qmp = connect(&listener, &mut child, &log);
+        match qmp {
+            Ok(qmp) => Ok(Vmm {
+                name: name.into(),
+                kind,
+                child,
+                qmp,
+                orders,
+                events: Vec::new(),
+                log,
+            }),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error.context(format!("{name} does not start")))
+            }
+        }
+    }
+
+    /// Runs a QMP command. What QEMU told meanwhile goes to the test host.
+    pub(crate) fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
+        let result = self.qmp.execute(command, arguments);
+        for event in self.qmp.take_events() {
+            self.events.push(event.name.clone());
+            // Many, each for a look at all of the guest's memory.
+            if event.name == "MIGRATION_PASS" {
+                continue;
+            }
+            let name = match event.data["status"].as_str() {
+                Some(status) => format!("{} {status}", event.name),
+                None => event.name,
+            };
+            tell_of(
+                event.at,
+                What::Monitor {
+                    vmm: self.name.clone(),
+                    event: name,
+                },
+            );
+        }
+        result.with_context(|| format!("{}: {}", self.name, last_words(&self.log)))
+    }
+
+    /// QEMU's release, and its package.
+    pub(crate) fn version(&mut self) -> Result<String> {
+        let version = self.execute("query-version", json!({}))?;
+        let number = |part: &str| version["qemu"][part].as_u64().unwrap_or_default();
+        let package = version["package"].as_str().unwrap_or_default();
+        let [major, minor, micro] = ["major", "minor", "micro"].map(number);
+        Ok(format!("{major}.{minor}.{micro} {package}"))
+    }
+
+    /// The way to the guest's control port.
+    fn orders(&mut self) -> &mut Orders {
+        &mut self.orders
+    }
+
+    /// Switches capabilities of migrations, by QEMU's names for them.
+    pub(crate) fn set_capabilities(&mut self, names: &[&str], state: bool) -> Result<()> {
+        let each = names.iter();
+        let capabilities = each.map(|name| json!({ "capability": name, "state": state }));
+        let arguments = json!({ "capabilities": capabilities.collect::<Vec<_>>() });
+        self.execute("migrate-set-capabilities", arguments)
+            .map(drop)
+    }
+
+    /// What the guest does, in QEMU's words (`RunState` of its schema).
+    pub(crate) fn status(&mut self) -> Result<String> {
+        let status = self.execute("query-status", json!({}))?;
+        let status = status["status"].as_str().context("a status has no name")?;
+        Ok(status.to_owned())
+    }
+
+    /// Waits until the guest is in that state.
+    pub(crate) fn reaches(&mut self, wanted: &str, within: Duration) -> Result<()> {
+        let deadline = Deadline::after(within);
+        loop {
+            let status = self.status()?;
+            if status == wanted {
+                return Ok(());
+            }
+            if deadline.is_over() {
+                bail!("{}: {wanted} was to come, it is {status}", self.name);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// How often QEMU has told this event.
+    pub(crate) fn told(&self, event: &str) -> usize {
+        self.events.iter().filter(|told| *told == event).count()
+    }
+
+    /// QEMU's own messages, the last ones.
+    pub(crate) fn messages(&self) -> String {
+        last_words(&self.log)
+    }
+
+    /// Fails if QEMU has ended by a signal, as it does by `hw_error()`.
+    pub(crate) fn has_not_aborted(&mut self) -> Result<()> {
+        match self.child.try_wait()?.and_then(|status| status.signal()) {
+            None => Ok(()),
+            Some(signal) => bail!("{}: signal {signal}: {}", self.name, last_words(&self.log)),
+        }
+    }
+
+    /// Ends QEMU at once, as a host does that loses its power.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Ends QEMU, and with it the use of its VFs.
+    pub(crate) fn quit(mut self) -> Result<()> {
+        self.execute("quit", json!({}))?;
+        self.wait(PATIENCE)
+    }
+
+    /// Waits until QEMU has ended by itself, without an error.
+    pub(crate) fn wait(&mut self, timeout: Duration) -> Result<()> {
+        let status = self.ends(timeout)?;
+        let messages = || format!("{}: {status}: {}", self.name, last_words(&self.log));
+        ensure!(status.success(), messages());
+        Ok(())
+    }
+
+    /// Waits until QEMU has ended by itself.
+    pub(crate) fn ends(&mut self, timeout: Duration) -> Result<ExitStatus> {
+        let deadline = Deadline::after(timeout);
+        loop {
+            match self.child.try_wait()? {
+                Some(status) => return Ok(status),
+                None if deadline.is_over() => {
+                    bail!("{} has not ended in {:?}", self.name, deadline.limit)
+                }
+                None => std::thread::sleep(POLL),
+            }
+        }
+    }
+}
+
+impl Drop for Vmm {
+    fn drop(&mut self) {
+        // Both fail when it has ended already, which is all that is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn connect(listener: &UnixListener, child: &mut Child, log: &Path) -> Result<Qmp> {
+    listener.set_nonblocking(true)?;
+    let deadline = Deadline::after(PATIENCE);
+    // QEMU connects before it makes its devices, and may end then.
+    let mut broken = None;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false)?;
+                match Qmp::connect(stream) {
+                    Ok(qmp) => return Ok(qmp),
+                    Err(error) => broken = Some(error),
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                if let Some(status) = child.try_wait()? {
+                    let messages = last_words(log);
+                    bail!(NotStarted { status, messages });
+                }
+                if deadline.is_over() {
+                    let limit = deadline.limit;
+                    let error = broken.unwrap_or_else(|| anyhow!("not a word in {limit:?}"));
+                    return Err(error.context(last_words(log)));
+                }
+                std::thread::sleep(POLL);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The end of QEMU's own messages, without the registers that `hw_error()` adds.
+fn last_words(log: &Path) -> String {
+    let text = sysfs::read(log).unwrap_or_default();
+    let lines = text.lines().take_while(|line| !line.starts_with("CPU #"));
+    let lines: Vec<&str> = lines.collect();
+    lines[lines.len().saturating_sub(5)..].join("; ")
+}

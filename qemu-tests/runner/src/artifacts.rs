@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What `make` has built and where: read from the file that `scripts/prepare.sh` writes.
+
+use std::collections::HashMap;
+use std::fmt::{self, Display, Formatter};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, Error, Result, bail};
+
+/// A suite of Debian whose QEMU can be the VM monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    /// Debian 13.
+    Trixie,
+    /// What is newer than Debian 13 and was built for it.
+    TrixieBackports,
+}
+
+impl Suite {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Suite::Trixie, Suite::TrixieBackports];
+}
+
+impl Display for Suite {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Suite::Trixie => "trixie",
+            Suite::TrixieBackports => "trixie-backports",
+        })
+    }
+}
+
+impl FromStr for Suite {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let mut all = Self::ALL.into_iter();
+        let found = all.find(|suite| suite.to_string() == name);
+        found.with_context(|| {
+            format!(
+                "there is no QEMU of {name} here, but of {}",
+                Self::ALL.map(|one| one.to_string()).join(", ")
+            )
+        })
+    }
+}
+
+/// The pieces a machine is put together from.
+#[derive(Clone, Debug)]
+pub struct Artifacts {
+    /// QEMU with the accelerator linked in.
+    pub qemu: PathBuf,
+    /// The kernel's build folder.
+    pub kernel: PathBuf,
+    /// The arm64 kernel image.
+    pub image: PathBuf,
+    /// The initramfs: guest program, shell and modules.
+    pub initrd: PathBuf,
+    /// As `initrd`, with a VM monitor and what its guests boot: of Debian 13.
+    pub initrd_trixie: PathBuf,
+    /// The same with that of its backports.
+    pub initrd_trixie_backports: PathBuf,
+    /// Where all that is made here goes.
+    pub out: PathBuf,
+    /// Where the machines' logs go.
+    pub logs: PathBuf,
+    /// Whether this is a kernel with run-time checkers, in which everything is slower.
+    pub debug: bool,
+    /// Whether its checker is KCSAN, which excludes KASAN.
+    pub kcsan: bool,
+}
+
+impl Artifacts {
+    /// Those of the kernel variant named by `KERNEL` (`normal` if unset).
+    pub fn load() -> Result<Self> {
+        let variant = std::env::var("KERNEL").unwrap_or_else(|_| "normal".into());
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+        let root = top.context("this crate has no top folder")?.join("build");
+        Self::read(root.join(&variant), &variant)
+    }
+
+    /// How many times longer than with the normal kernel everything takes.
+    pub fn slowness(&self) -> u32 {
+        if self.debug { 8 } else { 1 }
+    }
+
+    /// Whether the kernel is that of `debug.config`: KASAN, and other checks that the one with KCSAN
+    /// does without.
+    pub fn kasan(&self) -> bool {
+        self.debug && !self.kcsan
+    }
+
+    /// The initramfs with the VM monitor of that suite.
+    pub fn initrd_vmm(&self, suite: Suite) -> &Path {
+        match suite {
+            Suite::Trixie => &self.initrd_trixie,
+            Suite::TrixieBackports => &self.initrd_trixie_backports,
+        }
+    }
+
+    fn read(out: PathBuf, variant: &str) -> Result<Self> {
+        let path = &out.join("artifacts");
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("{} is not there; `make prepare` builds it", path.display())
+        })?;
+        let map: HashMap<&str, &str> = text.lines().filter_map(|l| l.split_once('=')).collect();
+        let get = |key: &str| -> Result<PathBuf> {
+            let file = PathBuf::from(
+                map.get(key)
+                    .with_context(|| format!("{} has no line `{key}=`", path.display()))?,
+            );
+            if !file.exists() {
+                bail!("{} is gone; `make prepare` builds it again", file.display());
+            }
+            Ok(file)
+        };
+        Ok(Self {
+            qemu: get("qemu")?,
+            kernel: get("kernel")?,
+            image: get("image")?,
+            initrd: get("initrd")?,
+            initrd_trixie: get("initrd_trixie")?,
+            initrd_trixie_backports: get("initrd_trixie-backports")?,
+            logs: get("logs")?,
+            out,
+            debug: variant != "normal",
+            kcsan: variant == "kcsan",
+        })
+    }
+}

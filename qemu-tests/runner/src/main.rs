@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `host`: boots a machine with emulated Kunpeng accelerators and runs one scenario in it.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand};
+use runner::silicon::Wanted;
+use runner::soak::Soak;
+use runner::{Artifacts, Scenario, Suite};
+
+/// Boots the emulated Kunpeng host.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Steps a VF through migration, command by command.
+    Demo,
+    /// Boots with everything loaded and gives a prompt; `exit` powers off.
+    Shell,
+    /// Compares what the C driver's and our driver's migrations cost.
+    Bench,
+    /// Migrates a guest at work from one QEMU to another and back.
+    Migrate {
+        /// What it migrates with, `key=value`.
+        parameters: Vec<String>,
+    },
+    /// Migrates guests at work with whatever is drawn.
+    Soak {
+        /// Seed of all that is drawn.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Number of the first machine.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        /// After so many hours no other machine begins.
+        #[arg(long, required_unless_present = "count")]
+        hours: Option<f64>,
+        /// After so many migrations no other machine begins.
+        #[arg(long)]
+        count: Option<u64>,
+    },
+    /// Migrates on hardware that differs from the model's default, with both drivers.
+    Silicon {
+        /// Also guests under QEMU, which takes hours.
+        #[arg(long)]
+        guests: bool,
+        /// No positions together, only each by itself.
+        #[arg(long)]
+        singles: bool,
+        /// Only on this, such as "zip V3".
+        #[arg(long)]
+        on: Option<String>,
+        /// Of the positions by themselves only these, with `,` between them, and the default.
+        #[arg(long, value_delimiter = ',')]
+        hardware: Vec<String>,
+    },
+    /// Runs random sequences on the C driver and on ours and compares what comes of them.
+    Conformance {
+        /// Seed of all sequences.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Number of the first sequence.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        /// How many sequences.
+        #[arg(long, default_value_t = 2000)]
+        count: u64,
+    },
+    /// Runs a scenario of the guest program and prints its report.
+    Run {
+        /// Puts one accelerator of each engine into the machine, not only ZIP.
+        #[arg(long)]
+        all_engines: bool,
+        /// The accelerators' PCI revision: 48 is hardware V3, 80 V4.
+        #[arg(long)]
+        revision: Option<u8>,
+        /// Lets the machine have guests, by QEMU of this suite of Debian.
+        #[arg(long)]
+        qemu: Option<Suite>,
+        /// How many seconds the machine may take.
+        #[arg(long, default_value_t = 240)]
+        within: u64,
+        /// Name of the scenario.
+        scenario: String,
+        /// Its parameters, `key=value`.
+        parameters: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let artifacts = Artifacts::load()?;
+    match command {
+        Command::Demo => {
+            let outcome = Scenario::new("demo").run(&artifacts, |line| println!("{line}"))?;
+            outcome
+                .expect_clean()
+                .inspect_err(|_| println!("demo: failed"))?;
+            println!("demo: ok");
+            Ok(())
+        }
+        Command::Bench => {
+            print!("{}", runner::bench::run(&artifacts)?);
+            Ok(())
+        }
+        Command::Conformance { seed, first, count } => {
+            let all = runner::conformance::Sequences { seed, first, count };
+            print!("{}", all.run(&artifacts)?);
+            Ok(())
+        }
+        Command::Silicon {
+            guests,
+            singles,
+            on,
+            hardware,
+        } => {
+            let wanted = Wanted {
+                guests,
+                singles,
+                on,
+                hardware,
+            };
+            let table = runner::silicon::run(&artifacts, &wanted)?;
+            print!("{table}");
+            let problems = table.problems();
+            ensure!(problems.is_empty(), "{}", problems.join("\n"));
+            println!("silicon: ok, ours passes wherever the C driver does");
+            Ok(())
+        }
+        Command::Shell => Scenario::new("shell").run_interactive(&artifacts).map(drop),
+        Command::Migrate { parameters } => runner::migrate::run(&artifacts, &parameters),
+        Command::Soak {
+            seed,
+            first,
+            hours,
+            count,
+        } => {
+            let hours = hours.map(|hours| Duration::try_from_secs_f64(hours * 3600.0));
+            let soak = Soak {
+                seed,
+                first,
+                within: hours.transpose()?,
+                count,
+            };
+            let endured = soak.run(&artifacts)?;
+            println!("soak: ok, {endured}");
+            Ok(())
+        }
+        Command::Run {
+            all_engines,
+            revision,
+            qemu,
+            within,
+            scenario,
+            parameters,
+        } => {
+            let mut scenario = Scenario::new(&scenario).within(within);
+            if all_engines {
+                scenario = scenario.all_engines();
+            }
+            if let Some(revision) = revision {
+                scenario = scenario.revision(revision);
+            }
+            if let Some(suite) = qemu {
+                scenario = scenario.monitor(suite);
+            }
+            for parameter in &parameters {
+                let (key, value) = parameter.split_once('=').unwrap_or((parameter, "1"));
+                scenario = scenario.with(key, value);
+            }
+            let outcome = scenario.run(&artifacts, |line| println!("{line}"))?;
+            for point in outcome.report.points() {
+                for diagnostic in &point.diagnostics {
+                    println!("# {diagnostic}");
+                }
+                println!(
+                    "{} {}",
+                    if point.passed { "ok" } else { "not ok" },
+                    point.name
+                );
+            }
+            println!(
+                "violations: {}",
+                match outcome.violated() {
+                    none if none.is_empty() => "none".to_string(),
+                    some => some.join(", "),
+                }
+            );
+            println!("kernel log: {}", outcome.console.display());
+            outcome.expect_passed()
+        }
+    }
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `make migrate`: a guest at work moves from one QEMU to another and back, on the emulated host or
+//! between two of them.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
+
+use anyhow::{Context, Result, ensure};
+use protocol::{Event, Leg, Loads, What};
+
+use crate::choices::Choices;
+use crate::{Artifacts, Outcome, pair, picture};
+
+/// What came out.
+pub struct Summary {
+    /// The guest's migrations.
+    pub legs: Vec<Leg>,
+    /// The guest's last report.
+    pub loads: Loads,
+    /// The VFs whose driver keeps a history, as ours does.
+    pub histories: BTreeSet<String>,
+}
+
+/// Runs it, shows what happens and what came out. The parameters are those of
+/// [`Choices::parse`], `key=value`.
+pub fn run(artifacts: &Artifacts, parameters: &[String]) -> Result<()> {
+    let pairs: Vec<(String, String)> = parameters
+        .iter()
+        .map(|parameter| {
+            let pair = parameter.split_once('=');
+            let (key, value) = pair.with_context(|| format!("{parameter} has no value"))?;
+            Ok((key.to_owned(), value.to_owned()))
+        })
+        .collect::<Result<_>>()?;
+    let choices = Choices::parse(&pairs)?;
+    let outcomes = choices.run(artifacts, |line| println!("{line}"))?;
+    let events = events(&outcomes)?;
+    let summary = Summary::of(&events);
+    println!("\n{summary}");
+    if let Some(document) = picture::draw(&events) {
+        let path = artifacts.out.join("migrate.svg");
+        svg::save(&path, &document).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("as a picture: {}", path.display());
+    }
+    judge(&outcomes, &summary, &choices).inspect_err(|_| println!("migrate: failed"))?;
+    println!("no complaint in the kernel logs of hosts and guest");
+    let violated: Vec<String> = outcomes.iter().flat_map(Outcome::violated).collect();
+    println!(
+        "violations of the model: {}",
+        match violated.as_slice() {
+            [] => "none".to_owned(),
+            some => some.join(", "),
+        }
+    );
+    println!("migrate: ok");
+    Ok(())
+}
+
+/// Whether all went well. Of the C driver, the scenario itself knows what it does to the model.
+pub fn judge(outcomes: &[Outcome], summary: &Summary, choices: &Choices) -> Result<()> {
+    pair::judge(outcomes, |outcome| match choices.has_c() {
+        true => outcome.expect_passed(),
+        false => outcome.expect_clean(),
+    })?;
+    summary.judge(choices.drivers())
+}
+
+/// The events of a run, as the machine told them, or the two.
+pub fn events(outcomes: &[Outcome]) -> Result<Vec<Event>> {
+    let mut events = Vec::new();
+    for (n, outcome) in outcomes.iter().enumerate() {
+        for line in &outcome.dump {
+            let event: Event =
+                serde_json::from_str(line).with_context(|| format!("no event: {line}"))?;
+            events.push(match outcomes.len() {
+                1 => event,
+                _ => event.on(pair::NAMES[n], pair::NAMES[1 - n]),
+            });
+        }
+    }
+    // Each is told as soon as it is seen, by several threads.
+    events.sort_by_key(|event| event.at);
+    Ok(events)
+}
+
+impl Summary {
+    /// From the events of a run.
+    pub fn of(events: &[Event]) -> Self {
+        let mut summary = Summary {
+            legs: Vec::new(),
+            loads: Loads::new(),
+            histories: BTreeSet::new(),
+        };
+        for event in events {
+            match &event.what {
+                What::Leg(leg) => summary.legs.push(leg.clone()),
+                What::Load { engines } => summary.loads.clone_from(engines),
+                What::History { vf, .. } => drop(summary.histories.insert(vf.clone())),
+                _ => {}
+            }
+        }
+        summary
+    }
+
+    /// Whether the guest worked without a fault, and went from a place with the first of these
+    /// drivers to one with the second, and back, as often as it did.
+    pub fn judge(&self, drivers: [&str; 2]) -> Result<()> {
+        ensure!(!self.loads.is_empty(), "the guest has not worked");
+        for (engine, load) in &self.loads {
+            ensure!(
+                load.done > 0 && load.is_flawless(),
+                "the guest's requests of {engine}: {load}"
+            );
+        }
+        let first = self.legs.first().context("the guest has not moved")?;
+        let places = [&first.from, &first.to];
+        for (leg, number) in self.legs.iter().zip(1..) {
+            let [from, to] = match number % 2 {
+                1 => [places[0], places[1]],
+                _ => [places[1], places[0]],
+            };
+            ensure!(
+                (leg.number, &leg.from, &leg.to) == (number, from, to),
+                "leg {number} was to be from {from} to {to}: {leg:?}"
+            );
+        }
+        ensure!(self.legs.len() % 2 == 0, "the guest has not come back");
+        for (place, driver) in places.into_iter().zip(drivers) {
+            let told = self.histories.iter().any(|vf| is_of(vf, place));
+            ensure!(
+                told == (driver == "rust"),
+                "{place} was to have the {driver} driver; these have ours: {:?}",
+                self.histories
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Whether that is one of the VFs there; with two hosts, both begin with the host's name.
+fn is_of(vf: &str, place: &str) -> bool {
+    vf.split(' ')
+        .all(|word| place.split(' ').any(|known| known == word))
+}
+
+impl Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wide = |of: fn(&Leg) -> usize| self.legs.iter().map(of).max().unwrap_or(0);
+        let (from, to) = (wide(|leg| leg.from.len()), wide(|leg| leg.to.len()));
+        writeln!(
+            f,
+            "leg  {:<from$}  {:<to$} downtime ms   total ms   sent KiB  VFs, bytes  requests",
+            "from", "to"
+        )?;
+        for leg in &self.legs {
+            writeln!(
+                f,
+                "{:>3}  {:<from$}  {:<to$}{:>12}{:>11}{:>11}{:>12}{:>10}",
+                leg.number,
+                leg.from,
+                leg.to,
+                leg.downtime,
+                leg.total,
+                leg.transferred >> 10,
+                leg.device_state,
+                leg.requests
+            )?;
+        }
+        for (engine, load) in &self.loads {
+            writeln!(f, "requests of {engine}: {load}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Load;
+
+    use super::*;
+
+    /// From host a, with the C driver, to host b, and back.
+    fn summary() -> Summary {
+        let places = ["a 0000:01:00.1 0000:02:00.1", "b 0000:01:00.1 0000:02:00.1"];
+        let leg = |number, [from, to]: [&str; 2]| Leg {
+            number,
+            from: from.to_owned(),
+            to: to.to_owned(),
+            downtime: 1,
+            total: 2,
+            transferred: 3,
+            device_state: 4,
+            requests: 5,
+        };
+        let load = Load {
+            done: 10,
+            ..Load::default()
+        };
+        Summary {
+            legs: vec![leg(1, places), leg(2, [places[1], places[0]])],
+            loads: Loads::from([("zip".to_owned(), load)]),
+            histories: BTreeSet::from(["b 0000:02:00.1".to_owned()]),
+        }
+    }
+
+    #[test]
+    fn a_run_is_judged_by_what_both_hosts_tell() {
+        summary().judge(["c", "rust"]).unwrap();
+        for drivers in [["rust", "rust"], ["c", "c"], ["rust", "c"]] {
+            summary().judge(drivers).unwrap_err();
+        }
+        let wrongs: [fn(&mut Summary); 5] = [
+            |summary| drop(summary.legs.remove(0)),
+            |summary| drop(summary.legs.remove(1)),
+            |summary| summary.legs.swap(0, 1),
+            |summary| summary.legs[1].to = "a 0000:01:00.2".to_owned(),
+            |summary| summary.loads.clear(),
+        ];
+        for wrong in wrongs {
+            let mut summary = summary();
+            wrong(&mut summary);
+            summary.judge(["c", "rust"]).unwrap_err();
+        }
+    }
+}

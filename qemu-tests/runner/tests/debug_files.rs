@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The debug files are what `Documentation/ABI/testing/` says, and the trace events what
+//! `Documentation/trace/` says: no line, errno, mode or field that is not documented, and none
+//! documented that does not come.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
+use runner::abi::{self, Seen};
+use runner::{Artifacts, Outcome, Scenario, modules};
+
+const DRIVER: &str = include_str!("../../../Documentation/ABI/testing/debugfs-hisi-acc-vfio-rs");
+const CORE: &str = include_str!("../../../Documentation/ABI/testing/debugfs-vfio");
+const EVENTS: &str = include_str!("../../../Documentation/trace/events-hisi-acc-vfio.rst");
+
+/// What is documented and does not come here, and why.
+const UNSEEN: [(&str, &str); 4] = [
+    // KUnit: versions_have_their_names_and_others_their_number
+    ("attr hardware version: <hex>", "not modelled"),
+    // topology: hardware_error_of_the_pf
+    ("attr registers=unknown", "the PF is not reset here"),
+    // KUnit: other_values_are_invalid
+    ("state Invalid", "no driver here has a state of its own"),
+    ("state EINVAL", "no driver here cannot tell its state"),
+];
+
+fn run(artifacts: &Artifacts, scenario: Scenario) -> Result<Outcome> {
+    let outcome = scenario.run(artifacts, |line| println!("{line}"))?;
+    outcome.expect_clean()?;
+    Ok(outcome)
+}
+
+#[test]
+fn r15_r16_files_are_what_the_abi_says() -> Result<()> {
+    let artifacts = Artifacts::load()?;
+    let folder = tempfile::tempdir()?;
+    let option = ["CONFIG_HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS=n"];
+    let without = modules::build(&artifacts, folder.path(), &option)?
+        .join("drivers/vfio/pci/hisi_acc_rs/hisi-acc-vfio-pci-rs.ko");
+
+    let mut files = abi::parse(DRIVER)?;
+    files.extend(abi::parse(CORE)?);
+    ensure!(files.len() == 9, "the ABI has the files {:?}", files.keys());
+    let scenario = || Scenario::new("debugfs-hisi").with("driver", "rust");
+    let mut seen = Seen::default();
+    for scenario in [
+        scenario().all_engines().revision(0x30),
+        scenario().revision(0x50),
+        scenario()
+            .with("commands", "none")
+            .module(&without)
+            .revision(0x51),
+    ] {
+        let outcome = run(&artifacts, scenario)?;
+        ensure!(!outcome.dump.is_empty(), "nothing was seen");
+        for line in &outcome.dump {
+            seen.take(&files, line)
+                .with_context(|| outcome.control.display().to_string())?;
+        }
+    }
+    let missing = seen.missing(&files);
+    let missing: BTreeSet<&str> = missing.iter().map(String::as_str).collect();
+    let expected = UNSEEN.iter().map(|(what, _)| *what).collect();
+    ensure!(
+        missing == expected,
+        "documented and not seen: {missing:?}; expected {UNSEEN:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn trace_events_are_what_is_documented() -> Result<()> {
+    let events = abi::parse_events(EVENTS)?;
+    ensure!(events.len() == 4, "documented are {:?}", events.keys());
+    let scenario = Scenario::new("trace").with("driver", "rust");
+    let outcome = run(&Artifacts::load()?, scenario)?;
+    let mut seen = Seen::default();
+    for line in &outcome.dump {
+        seen.take(&events, line)
+            .with_context(|| outcome.control.display().to_string())?;
+    }
+    let missing = seen.missing(&events);
+    ensure!(missing.is_empty(), "documented and not seen: {missing:?}");
+    Ok(())
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The weaknesses of the C driver, by their numbers in `Documentation/weaknesses.rst`. Each test
+//! expects the C driver to show them and ours not to, by the same steps.
+
+#![forbid(unsafe_code)]
+
+use anyhow::{Context, Result, ensure};
+use runner::{Artifacts, Outcome, Scenario};
+
+/// A machine on which each driver in turn goes through the steps of some items.
+struct Comparison {
+    items: &'static [&'static str],
+    revision: Option<u8>,
+    /// What the kernel log has to say with the C driver; nothing if it is not to complain.
+    splat: &'static [&'static str],
+    /// What the checkers of the debug kernel have to say of the C driver.
+    checkers: &'static [&'static str],
+}
+
+impl Comparison {
+    fn of(items: &'static [&'static str]) -> Self {
+        Self {
+            items,
+            revision: None,
+            splat: &[],
+            checkers: &[],
+        }
+    }
+
+    fn splat(mut self, texts: &'static [&'static str]) -> Self {
+        self.splat = texts;
+        self
+    }
+
+    fn checkers(mut self, texts: &'static [&'static str]) -> Self {
+        self.checkers = texts;
+        self
+    }
+
+    fn revision(mut self, revision: u8) -> Self {
+        self.revision = Some(revision);
+        self
+    }
+
+    /// Runs both machines.
+    fn run(&self) -> Result<()> {
+        let artifacts = Artifacts::load()?;
+        if !artifacts.debug {
+            let c = self.machine(&artifacts, "c")?;
+            if self.splat.is_empty() {
+                c.expect_passed()?;
+            } else {
+                let problems = c.report.problems();
+                ensure!(problems.is_empty(), "{}", problems.join("\n"));
+                ensure!(c.ended, "the machine stopped before its scenario ended");
+                says(&c, self.splat)?;
+            }
+            self.expect(&c, "shown")?;
+        } else if artifacts.kasan() && !self.checkers.is_empty() {
+            // They come before what the steps wait for, and may keep it from happening.
+            says(&self.machine(&artifacts, "c")?, self.checkers)?;
+        }
+
+        let rust = self.machine(&artifacts, "rust")?;
+        rust.expect_clean()?;
+        self.expect(&rust, "absent")
+    }
+
+    fn machine(&self, artifacts: &Artifacts, driver: &str) -> Result<Outcome> {
+        let scenario = Scenario::new("weakness")
+            .with("item", &self.items.join(","))
+            .with("driver", driver)
+            .with("vfio", driver);
+        let scenario = match self.revision {
+            Some(revision) => scenario.revision(revision),
+            None => scenario,
+        };
+        scenario
+            .run(artifacts, |line| println!("{line}"))
+            .with_context(|| format!("with driver={driver}"))
+    }
+
+    /// Each item has been seen, in order, and is this.
+    fn expect(&self, outcome: &Outcome, word: &str) -> Result<()> {
+        for line in &outcome.dump {
+            println!("{line}");
+        }
+        ensure!(
+            outcome.dump.len() == self.items.len(),
+            "{} items, but {} were seen",
+            self.items.len(),
+            outcome.dump.len()
+        );
+        for (item, line) in self.items.iter().zip(&outcome.dump) {
+            let start = format!("weakness {item} {word}: ");
+            ensure!(line.starts_with(&start), "expected {start:?}, got {line:?}");
+        }
+        Ok(())
+    }
+}
+
+/// The kernel log has all of these texts.
+fn says(outcome: &Outcome, texts: &[&str]) -> Result<()> {
+    let log = outcome.kernel_log()?;
+    for text in texts {
+        ensure!(log.contains(text), "the kernel log does not say {text:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn d01_d25_writers() -> Result<()> {
+    Comparison::of(&["d1", "d25"]).run()
+}
+
+#[test]
+fn d02_reset_without_pf_driver() -> Result<()> {
+    Comparison::of(&["d2"])
+        .splat(&[
+            "Unable to handle kernel NULL pointer dereference",
+            "hisi_acc_vf_pci_reset_prepare",
+        ])
+        .run()
+}
+
+#[test]
+fn d02b_reset_on_hardware_v2() -> Result<()> {
+    Comparison::of(&["d2b"])
+        .revision(0x21)
+        .splat(&[
+            "Unable to handle kernel NULL pointer dereference",
+            "hisi_acc_vf_pci_reset_prepare",
+        ])
+        .run()
+}
+
+#[test]
+fn d03_file_that_outlives_its_device() -> Result<()> {
+    Comparison::of(&["d3"])
+        .checkers(&["KASAN: slab-use-after-free", "hisi_acc_vf_precopy_ioctl"])
+        .run()
+}
+
+#[test]
+fn d04_close_during_reset() -> Result<()> {
+    Comparison::of(&["d4"])
+        .splat(&[
+            "Unable to handle kernel NULL pointer dereference",
+            "hisi_acc_vf_disable_fds",
+        ])
+        .run()
+}
+
+#[test]
+fn d07_to_d12_d27_streams() -> Result<()> {
+    Comparison::of(&["d7", "d8", "d9", "d10", "d11", "d12", "d27"]).run()
+}
+
+#[test]
+fn d13_doorbells_outside_the_window() -> Result<()> {
+    Comparison::of(&["d13"]).revision(0x50).run()
+}
+
+#[test]
+fn d14_to_d20_hardware() -> Result<()> {
+    Comparison::of(&["d14", "d15", "d16", "d16b", "d16c", "d17", "d20"]).run()
+}
+
+#[test]
+fn d21_read_against_reset() -> Result<()> {
+    Comparison::of(&["d21"])
+        .checkers(&["possible circular locking dependency"])
+        .run()
+}
+
+#[test]
+fn d22_migf_data_at_an_offset() -> Result<()> {
+    Comparison::of(&["d22"]).run()
+}
+
+#[test]
+fn d06_d26_d30_to_d34_files() -> Result<()> {
+    Comparison::of(&["d6", "d26", "d30", "d31", "d32", "d33", "d33b", "d34"]).run()
+}
+
+#[test]
+fn d28_d29_d35_protocol() -> Result<()> {
+    // d28 unloads the driver, if it can.
+    Comparison::of(&["d29", "d35", "d28"]).run()
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# All checkers, on everything of ours; says which found something and fails at
+# the end, so that one run shows all of it.
+
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+top=$(cd "$tests_dir/.." && pwd)
+kernel=$("$tests_dir/kernel/build.sh")
+src=$(fact src "$kernel")
+obj=$(fact obj "$kernel")
+qemu=$("$tests_dir/qemu/build.sh")
+failed=()
+
+# check NAME COMMAND...
+check() {
+	local name=$1
+	shift
+	printf '%s\n' "$name"
+	"$@" || failed+=("$name")
+}
+
+cd "$top"
+mapfile -t kernel_rust < <(git ls-files 'drivers/*.rs' 'samples/*.rs')
+mapfile -t kernel_c < <(git ls-files 'drivers/*.[ch]' 'qemu-tests/kernel/*.[ch]')
+mapfile -t shim < <(git ls-files 'qemu-tests/qemu/*.[ch]')
+mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+
+# of_modules LOG GOAL...
+of_modules() {
+	local log=$logs/$1.log
+	shift
+	make -s KDIR="$obj" MO="$top/build/normal/modules" "$@" >"$log" 2>&1 || {
+		cat "$log"
+		return 1
+	}
+}
+
+# safety_comments: a comment is a sentence, says the kernel's coding-guidelines.rst;
+# no checker of the kernel or of clippy looks at its first letter.
+safety_comments() {
+	! git grep -nE '// SAFETY: [a-z]' -- '*.rs'
+}
+
+check 'rustfmt, kernel side' rustfmt --check --edition 2021 --config-path "$src/.rustfmt.toml" "${kernel_rust[@]}"
+check 'clippy, kernel side' of_modules clippy modules_clippy CONFIG_SAMPLE_VFIO_EDU_RUST=m CRYPTO_JUDGE=m
+check 'rustdoc, kernel side' of_modules rustdoc modules_doc
+check 'checkpatch' "$src/scripts/checkpatch.pl" --strict --no-tree --terse --quiet --show-types \
+	--ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG -f "${kernel_c[@]}"
+check 'checkpatch of QEMU' env -C "${qemu##*src=}" scripts/checkpatch.pl --no-tree --terse --strict -q -f "${shim[@]/#/$top/}"
+check 'SAFETY comments' safety_comments
+check 'rustfmt, qemu-tests' env -C qemu-tests cargo fmt --all --check
+check 'clippy, qemu-tests' env -C qemu-tests cargo clippy -q --locked --workspace --exclude init --all-targets -- -D warnings
+check 'clippy, init' env -C qemu-tests cargo clippy -q --locked -p init --target aarch64-unknown-linux-musl -- -D warnings
+check 'shellcheck' shellcheck -x "${scripts[@]}"
+
+[ ${#failed[@]} -eq 0 ] || die "lint: ${failed[*]}"
+say 'lint: clean'

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds all that a machine is put together from, as far as it has changed, and
+# writes down where it is, for the host program:
+#
+#	build/<variant>/artifacts
+#
+# Usage: prepare.sh [normal|debug|kcsan]
+
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+variant=${1:-normal}
+top=$(cd "$tests_dir/.." && pwd)
+out=$top/build/$variant
+mkdir -p "$out/logs"
+
+guest=$("$tests_dir/scripts/setup.sh")
+target=$(fact target "$guest")
+sysroot=$(fact sysroot "$guest")
+kernel=$("$tests_dir/kernel/build.sh" "$variant")
+obj=$(fact obj "$kernel")
+qemu=$("$tests_dir/qemu/build.sh")
+busybox=$("$tests_dir/scripts/busybox.sh")
+# The Debian suites whose QEMU the emulated host's guests can run by.
+suites=(trixie trixie-backports)
+declare -A vmm
+for suite in "${suites[@]}"; do
+	vmm[$suite]=$(fact vmm "$("$tests_dir/scripts/vmm.sh" "$suite")")
+done
+
+make -s -C "$top" modules KDIR="$obj" MO="$out/modules" CONFIG_SAMPLE_VFIO_EDU_RUST=m CRYPTO_JUDGE=m >"$logs/modules-$variant.log" 2>&1 || {
+	tail -n 30 "$logs/modules-$variant.log" >&2
+	die "our modules do not build; whole log: $logs/modules-$variant.log"
+}
+(
+	cd "$tests_dir"
+	# Debian's Rust has no musl for arm64; a static glibc serves as well.
+	if [ -n "$sysroot" ]; then
+		export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+		export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="--sysroot=$sysroot -Ctarget-feature=+crt-static"
+	fi
+	cargo build -q --locked --release -p init --target "$target"
+) || die "the guest program does not build"
+
+# The initramfs, by the kernel's own tool.
+{
+	printf 'dir /dev 0755 0 0\nnod /dev/console 0600 0 0 c 5 1\n'
+	printf 'dir /bin 0755 0 0\ndir /modules 0755 0 0\ndir /modules/kernel 0755 0 0\ndir /modules/ours 0755 0 0\n'
+	printf 'file /init %s 0755 0 0\n' "$tests_dir/target/$target/release/init"
+	printf 'file /bin/busybox %s 0755 0 0\n' "$(fact busybox "$busybox")"
+	find "$obj/" -name '*.ko' | while read -r module; do
+		printf 'file /modules/kernel/%s %s 0644 0 0\n' "$(basename "$module")" "$module"
+	done
+	find "$out/modules/" -name '*.ko' | while read -r module; do
+		printf 'file /modules/ours/%s %s 0644 0 0\n' "$(basename "$module")" "$module"
+	done
+} >"$out/initrd.list"
+"$obj/usr/gen_init_cpio" "$out/initrd.list" >"$out/initrd.cpio"
+
+# That of a host with guests has a VM monitor besides, and what its guests boot: the normal
+# kernel and its initramfs, whichever kernel the host has. It is the host that is under test,
+# and a guest of a guest is too slow for a kernel that checks itself as well.
+guest_image=$obj/arch/arm64/boot/Image
+guest_initrd=$out/initrd.cpio
+if [ "$variant" != normal ]; then
+	"${BASH_SOURCE[0]}" normal
+	normal=$(<"$top/build/normal/artifacts")
+	guest_image=$(fact image "$normal")
+	guest_initrd=$(fact initrd "$normal")
+fi
+for suite in "${suites[@]}"; do
+	{
+		cat "$out/initrd.list"
+		printf 'dir %s 0755 0 0\n' /usr /usr/bin /lib /lib/aarch64-linux-gnu /guest
+		printf 'file /guest/Image %s 0644 0 0\n' "$guest_image"
+		printf 'file /guest/initrd.cpio %s 0644 0 0\n' "$guest_initrd"
+		for file in "${vmm[$suite]}"/*; do
+			case ${file##*/} in
+			qemu-*) place=/usr/bin ;;
+			ld-linux-*) place=/lib ;;
+			*) place=/lib/aarch64-linux-gnu ;;
+			esac
+			printf 'file %s/%s %s 0755 0 0\n' "$place" "${file##*/}" "$file"
+		done
+	} >"$out/initrd-$suite.list"
+	"$obj/usr/gen_init_cpio" "$out/initrd-$suite.list" >"$out/initrd-$suite.cpio"
+done
+
+{
+	cat <<-EOT
+		qemu=$(fact qemu "$qemu")
+		kernel=$obj
+		image=$obj/arch/arm64/boot/Image
+		initrd=$out/initrd.cpio
+		logs=$out/logs
+	EOT
+	for suite in "${suites[@]}"; do
+		printf 'initrd_%s=%s\n' "$suite" "$out/initrd-$suite.cpio"
+	done
+} >"$out/artifacts"
