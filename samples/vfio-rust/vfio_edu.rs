@@ -38,7 +38,7 @@ struct Image {
 struct Peer(u32);
 
 #[vtable]
-impl Expect for Peer {
+impl StreamFormat for Peer {
     type Image = Image;
     type Verified = (Image, u32);
     type Reject = Error;
@@ -61,9 +61,9 @@ struct Edu(BarMap<0x100>);
 
 #[vtable]
 impl Migrate for Edu {
-    type Expected = Peer;
+    type Format = Peer;
 
-    fn stop(&mut self, core: &Core<Bound>) -> Result<(), Failure> {
+    fn stop(&mut self, core: &CoreDevice<Bound>) -> Result<(), Failure> {
         // The VM gives no more work, and what it gave is soon done.
         let busy = || {
             let memory = core.memory()?;
@@ -73,14 +73,18 @@ impl Migrate for Edu {
         let (interval, patience) = (Delta::from_millis(1), Delta::from_secs(2));
         read_poll_timeout(busy, |busy| !busy, interval, patience)
             .map(drop)
-            .map_err(Failure::Kept)
+            .map_err(Failure::Recoverable)
     }
 
-    fn save_head(&mut self, core: &Core<Bound>) -> Result<Image> {
+    fn save_head(&mut self, core: &CoreDevice<Bound>) -> Result<Image> {
         Ok(*self.save(core, None)?.image())
     }
 
-    fn save(&mut self, core: &Core<Bound>, _begun: Option<&Data<Image>>) -> Result<Data<Image>> {
+    fn save(
+        &mut self,
+        core: &CoreDevice<Bound>,
+        _begun: Option<&Data<Image>>,
+    ) -> Result<Data<Image>> {
         let memory = core.memory()?;
         let io = memory.registers(&self.0)?;
         Ok(Data::whole(Image {
@@ -97,11 +101,11 @@ impl Migrate for Edu {
         }))
     }
 
-    fn expected(&mut self, core: &Core<Bound>) -> Result<Peer> {
+    fn stream_format(&mut self, core: &CoreDevice<Bound>) -> Result<Peer> {
         Ok(Peer(self.save(core, None)?.image().id.get()))
     }
 
-    fn load(&mut self, core: &Core<Bound>, (image, number): (Image, u32)) -> Result {
+    fn load(&mut self, core: &CoreDevice<Bound>, (image, number): (Image, u32)) -> Result {
         let memory = core.memory()?;
         let io = memory.registers(&self.0)?;
         io.write_reg(STATUS::zeroed());
@@ -126,7 +130,7 @@ impl Migrate for Edu {
 #[pin_data]
 struct VfioEdu {
     #[pin]
-    machine: Machine<Edu>,
+    machine: StateMachine<Edu>,
 }
 
 vfio::vfio_device_table!(PCI_TABLE, [DeviceId::vfio_override(0x1234, 0x11e8)]);
@@ -136,7 +140,7 @@ impl Operations for VfioEdu {
     const ID_TABLE: IdTable = &PCI_TABLE;
 
     fn init(pdev: &pci::Device<Bound>) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self { machine <- Machine::new(Edu(BarMap::new(pdev, 0)?)) })
+        try_pin_init!(Self { machine <- StateMachine::new(Edu(BarMap::new(pdev, 0)?)) })
     }
 
     fn migration(&self) -> Option<&dyn Migration> {

@@ -21,7 +21,7 @@ use self::{
     },
     poll::Readiness, //
 };
-use crate::device::Core;
+use crate::device::CoreDevice;
 use core::ops::Deref;
 use kernel::{
     fs::File,
@@ -45,7 +45,7 @@ pub struct PrecopyInfo {
     pub initial: u64,
     /// Bytes that have changed since.
     pub dirty: u64,
-    /// There is new initial data since the user asked last. Needs [`Core::precopy_info_v2`]; a
+    /// There is new initial data since the user asked last. Needs [`CoreDevice::precopy_info_v2`]; a
     /// user who did not ask for that is not told.
     ///
     /// C: `VFIO_PRECOPY_INFO_REINIT`
@@ -57,7 +57,7 @@ pub struct PrecopyInfo {
 /// No method waits for anything that can wait for user memory. The file keeps the module that
 /// implements this.
 #[vtable]
-pub trait Source: Send + Sync + 'static {
+pub trait SavingSession: Send + Sync + 'static {
     /// The data from `position` on, or a first part of them, which is what a read gets; nothing at
     /// their end.
     ///
@@ -67,7 +67,7 @@ pub trait Source: Send + Sync + 'static {
     /// session.
     fn ahead(&self, position: usize) -> Result<&[u8]>;
 
-    /// The threads to wake when [`Source::ahead`] returns something else than before.
+    /// The threads to wake when [`SavingSession::ahead`] returns something else than before.
     fn waiters(&self) -> &Waiters;
 
     /// What is left in pre-copy for a reader at `position`.
@@ -80,7 +80,7 @@ pub trait Source: Send + Sync + 'static {
 
 /// A session that migration data are written to. The file keeps the module that implements this.
 #[vtable]
-pub trait Sink: Send + Sync + 'static {
+pub trait ResumingSession: Send + Sync + 'static {
     /// Appends `chunk`; `rest` bytes of the same `write()` are to follow. Chunks of two `write()`
     /// calls never alternate.
     ///
@@ -119,7 +119,7 @@ impl<S> Readable<S> {
     }
 }
 
-impl<S: Source> Readable<S> {
+impl<S: SavingSession> Readable<S> {
     /// What a read would find now.
     fn readiness(&self) -> Readiness {
         Readiness::of(self.session.ahead(*self.position.lock()))
@@ -175,8 +175,8 @@ impl<S> Deref for Writable<S> {
 /// # Errors
 ///
 /// Those of `anon_inode_getfile()`.
-pub fn source<S: Source>(
-    core: &Core,
+pub fn source<S: SavingSession>(
+    core: &CoreDevice,
     name: &CStr,
     session: Arc<Readable<S>>,
 ) -> Result<ARef<File>> {
@@ -189,6 +189,6 @@ pub fn source<S: Source>(
 /// # Errors
 ///
 /// Those of `anon_inode_getfile()`.
-pub fn sink<S: Sink>(name: &CStr, session: Arc<Writable<S>>) -> Result<ARef<File>> {
+pub fn sink<S: ResumingSession>(name: &CStr, session: Arc<Writable<S>>) -> Result<ARef<File>> {
     SinkOps::<S>::open(name, session)
 }

@@ -4,14 +4,14 @@
 //!
 //! C headers: `include/linux/vfio.h`, `include/linux/vfio_pci_core.h`
 
-mod part;
-mod tail;
+mod core_device;
+mod hidden_range;
 mod vtable;
 
-pub use self::part::{
-    Awake,
-    Core,
-    Memory, //
+pub use self::core_device::{
+    CoreDevice,
+    MemoryLockGuard, //
+    RuntimePmGuard,
 };
 
 use self::vtable::VTable;
@@ -81,7 +81,7 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// The answer must not change while the device is open. It holds for regions of all kinds, as
     /// far as they can be accessed: region information, read, write, mmap and ioeventfds. A region
     /// that does not end with a page cannot be mapped.
-    fn visible(_dev: &Device<Self, Bound>, _index: u32) -> Option<u64> {
+    fn user_accessible_len(_dev: &Device<Self, Bound>, _index: u32) -> Option<u64> {
         None
     }
 
@@ -124,7 +124,7 @@ pub trait Operations: Sized + Send + Sync + 'static {
 /// - A reference to a `Device<T, Bound>` exists only while the function is bound to the driver.
 #[repr(C)]
 pub struct Device<T: Operations, Ctx: DeviceContext = Normal> {
-    core: Core<Ctx>,
+    core: CoreDevice<Ctx>,
     pdev: ARef<pci::Device>,
     data: T,
 }
@@ -176,7 +176,7 @@ impl<T: Operations> Device<T, Bound> {
 
 impl<T: Operations, Ctx: DeviceContext> Device<T, Ctx> {
     /// The core's part.
-    pub fn core(&self) -> &Core<Ctx> {
+    pub fn core(&self) -> &CoreDevice<Ctx> {
         &self.core
     }
 

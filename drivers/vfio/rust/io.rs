@@ -28,10 +28,10 @@ use kernel::{
 /// A mapping of all of a BAR, of `SIZE` bytes at least.
 ///
 /// The memory of a function that is no VF answers only while the user has it enabled, and not
-/// during a reset: [`Memory::registers`] gives the registers of any function, for a few accesses.
+/// during a reset: [`MemoryLockGuard::registers`] gives the registers of any function, for a few accesses.
 /// The memory of a VF is always enabled: [`BarMap::vf_registers`].
 ///
-/// [`Memory::registers`]: crate::device::Memory::registers
+/// [`MemoryLockGuard::registers`]: crate::device::Memory::registers
 pub struct BarMap<const SIZE: usize>(Devres<Mapping<SIZE>>);
 
 impl<const SIZE: usize> BarMap<SIZE> {

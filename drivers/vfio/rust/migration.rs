@@ -2,7 +2,7 @@
 
 //! The migration protocol: typed states and arcs, and the callbacks of a device that can migrate.
 //!
-//! Most devices want a [`Machine`]: it owns the device, walks the arcs, serves the data files and
+//! Most devices want a [`StateMachine`]: it owns the device, walks the arcs, serves the data files and
 //! takes resets, and asks the driver, by the trait [`Migrate`], for what only the driver can do.
 //!
 //! C header: `include/uapi/linux/vfio.h`
@@ -22,8 +22,8 @@ pub use self::{
     },
     features::Features,
     machine::{
-        Machine,
-        Owner,
+        MachineGuard,
+        StateMachine,
         IMAGE_MAX, //
     },
     migrate::{
@@ -31,9 +31,9 @@ pub use self::{
         Migrate, //
     },
     session::{
-        Expect,
-        Role,
+        Direction,
         Session, //
+        StreamFormat,
     }, //
 };
 
@@ -41,7 +41,7 @@ use crate::{
     bindings,
     device::{
         self,
-        Core,
+        CoreDevice,
         Device, //
     },
 };
@@ -122,33 +122,33 @@ impl From<State> for bindings::vfio_device_mig_state {
 /// What the VFIO core asks of a device that can migrate; `struct vfio_migration_ops` and what goes
 /// with it.
 ///
-/// [`Machine`] implements it for a device whose state is one structure. A driver whose data are of
-/// another kind implements it by itself, with [`data_file`] for the files and [`Guarded`] for what
+/// [`StateMachine`] implements it for a device whose state is one structure. A driver whose data are of
+/// another kind implements it by itself, with [`data_file`] for the files and [`ResetMutex`] for what
 /// a reset must not wait for.
 ///
 /// The callbacks run in process context, while the function is bound to the driver; the core does
 /// not serialise them.
 ///
 /// [`data_file`]: crate::data_file
-/// [`Guarded`]: crate::reset::Guarded
+/// [`ResetMutex`]: crate::reset::Guarded
 pub trait Migration: Send + Sync {
     /// What the device offers; asked once. [`Features::STOP_COPY`] need not be said.
     fn features(&self) -> Features;
 
-    /// Takes the open device to `target`, arc by arc ([`Core::next_arc`]).
+    /// Takes the open device to `target`, arc by arc ([`CoreDevice::next_arc`]).
     ///
     /// Returns the data file of the state that was entered, if it has one. On failure the device
     /// is in the state that [`Migration::state`] says.
-    fn set_state(&self, core: &Core<Bound>, target: State) -> Result<Option<ARef<File>>>;
+    fn set_state(&self, core: &CoreDevice<Bound>, target: State) -> Result<Option<ARef<File>>>;
 
     /// The state the device is in. Also called while the device is closed.
     fn state(&self) -> State;
 
     /// Bytes that the stop-copy phase will take.
-    fn data_size(&self, core: &Core<Bound>) -> Result<usize>;
+    fn data_size(&self, core: &CoreDevice<Bound>) -> Result<usize>;
 
     /// The device's last user has gone: sessions are over, and the next user finds it running.
-    fn closed(&self, core: &Core<Bound>);
+    fn closed(&self, core: &CoreDevice<Bound>);
 
     /// Called when a reset of the function was requested, before
     /// [`Operations::reset_prepare`](device::Operations::reset_prepare), which may wait. From now
@@ -259,7 +259,7 @@ impl<T: device::Operations> VTable<T> {
     }
 }
 
-impl Core {
+impl CoreDevice {
     /// The next state on the core's path from `current` to `target`.
     #[inline]
     fn next_state(&self, current: State, target: State) -> Result<State> {

@@ -5,18 +5,18 @@
 #[doc(no_inline)]
 pub use crate::{
     device::{
-        Core,
+        CoreDevice,
         Device,
         Operations, //
     },
     io::BarMap,
     migration::{
         Data,
-        Expect,
         Failure,
-        Machine,
         Migrate,
         Migration, //
+        StateMachine,
+        StreamFormat,
     },
     pci::{
         DeviceId,

@@ -33,14 +33,14 @@ bitflags! {
 
 /// A position in the device file: a region and a byte offset inside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
+pub struct RegionOffset {
     /// Index of the region, as in `struct vfio_region_info`.
     pub index: u32,
     /// Bytes from the start of the region, below 2^40.
     pub offset: u64,
 }
 
-impl Position {
+impl RegionOffset {
     /// Splits a file position the way `VFIO_PCI_OFFSET_TO_INDEX` and `VFIO_PCI_OFFSET_MASK` do.
     pub fn from_file(pos: u64) -> Self {
         Self {
@@ -105,11 +105,11 @@ mod tests {
 
     #[test]
     fn file_position_names_region_and_offset() {
-        let pos = Position::from_file((2 << 40) | 0x1000);
+        let pos = RegionOffset::from_file((2 << 40) | 0x1000);
         assert_eq!(pos.index, 2);
         assert_eq!(pos.offset, 0x1000);
         assert_eq!(pos.to_file(), (2 << 40) | 0x1000);
-        assert_eq!(Position::from_file((1 << 40) - 1).index, 0);
+        assert_eq!(RegionOffset::from_file((1 << 40) - 1).index, 0);
     }
 
     #[test]

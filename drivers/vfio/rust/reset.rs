@@ -4,7 +4,7 @@
 //!
 //! A reset is called with the device lock held, and possibly with the core's memory lock, which
 //! page faults on the device's memory wait for. It must therefore not wait for a thread that talks
-//! to the hardware. [`Guarded`] is a mutex whose present or next holder applies the reset to the
+//! to the hardware. [`ResetMutex`] is a mutex whose present or next holder applies the reset to the
 //! protected data; the reset itself only ever tries to take the mutex.
 
 use crate::bindings;
@@ -32,7 +32,7 @@ const WAIT_INTERVAL: Delta = Delta::from_millis(1);
 const TURN: Delta = Delta::from_millis(100);
 
 /// Data that a reset of the function brings back to their initial state.
-pub trait Reset: Send {
+pub trait ResetAware: Send {
     /// Called after the function has been reset. Must not sleep for long, and must not access the
     /// function: the next reset may have begun.
     fn reset(&mut self);
@@ -40,7 +40,7 @@ pub trait Reset: Send {
 
 /// A mutex that a reset does not wait for.
 #[pin_data]
-pub struct Guarded<T: Reset> {
+pub struct ResetMutex<T: ResetAware> {
     #[pin]
     data: Mutex<T>,
     /// A reset was requested and has not ended. The function still works until `running` is set.
@@ -53,11 +53,11 @@ pub struct Guarded<T: Reset> {
     turn: Atomic<bool>,
 }
 
-impl<T: Reset + Unpin> Guarded<T> {
+impl<T: ResetAware + Unpin> ResetMutex<T> {
     /// Protects `data`.
     pub fn new(data: T) -> impl PinInit<Self> {
         pin_init!(Self {
-            data <- new_generic_mutex!(data, c"vfio::Guarded::data"),
+            data <- new_generic_mutex!(data, c"vfio::ResetMutex::data"),
             announced: Atomic::new(false),
             running: Atomic::new(false),
             apply: Atomic::new(false),
@@ -100,7 +100,7 @@ impl<T: Reset + Unpin> Guarded<T> {
     }
 
     /// Waits until no reset is expected any more. Must not be called with a lock held that a reset
-    /// needs. The next reset waits for a moment, until [`Guarded::end_turn`] is called.
+    /// needs. The next reset waits for a moment, until [`ResetMutex::end_turn`] is called.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl<T: Reset + Unpin> Guarded<T> {
         .map(drop)
     }
 
-    /// Called when a thread has done, or given up, what it has called [`Guarded::wait_for_reset`]
+    /// Called when a thread has done, or given up, what it has called [`ResetMutex::wait_for_reset`]
     /// for.
     pub fn end_turn(&self) {
         self.turn.store(false, Relaxed);
@@ -197,7 +197,7 @@ mod tests {
 
     struct Count(u32);
 
-    impl Reset for Count {
+    impl ResetAware for Count {
         fn reset(&mut self) {
             self.0 += 1;
         }
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn reset_is_applied_at_once_if_the_mutex_is_free() -> Result {
-        let guarded = KBox::pin_init(Guarded::new(Count(0)), GFP_KERNEL)?;
+        let guarded = KBox::pin_init(ResetMutex::new(Count(0)), GFP_KERNEL)?;
         guarded.reset_announced();
         assert!(!guarded.in_reset());
         assert!(guarded.reset_expected());
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn reset_does_not_wait_for_the_mutex() -> Result {
-        let guarded = KBox::pin_init(Guarded::new(Count(0)), GFP_KERNEL)?;
+        let guarded = KBox::pin_init(ResetMutex::new(Count(0)), GFP_KERNEL)?;
         let (before, after) = guarded.with(|count| {
             guarded.reset_begin();
             guarded.reset_end();
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn wait_ends_with_the_reset_or_with_the_patience() -> Result {
-        let guarded = KBox::pin_init(Guarded::new(Count(0)), GFP_KERNEL)?;
+        let guarded = KBox::pin_init(ResetMutex::new(Count(0)), GFP_KERNEL)?;
         assert_eq!(guarded.wait_for_reset(Delta::ZERO), Ok(()));
         guarded.reset_announced();
         let patience = Delta::from_millis(3);

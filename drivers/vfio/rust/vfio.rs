@@ -12,9 +12,9 @@
 //!   with which the device is what it is under vfio-pci, but for what is listed under
 //!   [Limits](#limits).
 //! - For a device that can migrate: a [`migration::Migration`], which the device returns a
-//!   reference to. Where the state is one structure, that is a [`migration::Machine`], and the
+//!   reference to. Where the state is one structure, that is a [`migration::StateMachine`], and the
 //!   driver writes a [`migration::Migrate`] (how the device is stopped, saved and loaded) and a
-//!   [`migration::Expect`] (which data it takes). Larger states have sessions of their own, on
+//!   [`migration::StreamFormat`] (which data it takes). Larger states have sessions of their own, on
 //!   [`data_file`].
 //! - [`vfio_device_table!`] and [`module_vfio_pci_driver!`].
 //! - Where it wants to: files in debugfs, with [`debugfs`].
@@ -24,16 +24,16 @@
 //! # While the driver is bound
 //!
 //! The driver's data of a device can outlive the binding, and so can a session. Callbacks that are
-//! called only while the function is bound get proof of it, a [`device::Core`] or a
+//! called only while the function is bound get proof of it, a [`device::CoreDevice`] or a
 //! [`device::Device`] in the context [`Bound`](kernel::device::Bound), and registers,
 //! configuration space and power are reached only with it.
 //!
 //! # Who may wait for whom
 //!
 //! From the outside in: the device lock of the PCI function, the core's memory lock, the lock in
-//! [`reset::Guarded`], a session's lock. A reset holds the first two, so it only tries to take the
+//! [`reset::ResetMutex`], a session's lock. A reset holds the first two, so it only tries to take the
 //! third. User memory is touched with none of them held, as a page fault on the device's own
-//! memory takes the second. A [`device::Memory`] takes the second inside the third: nothing that
+//! memory takes the second. A [`device::MemoryLockGuard`] takes the second inside the third: nothing that
 //! holds it waits for the third.
 //!
 //! # Limits
@@ -41,7 +41,7 @@
 //! - There is no dirty page tracking (`struct vfio_log_ops`); the VMM takes the IOMMU's.
 //! - The SR-IOV of a physical function is not configured through the driver.
 //! - `VFIO_DEVICE_FEATURE_DMA_BUF` is not supported (`struct vfio_pci_device_ops`): other devices
-//!   could access a BAR by it, and the core knows nothing of what [`device::Operations::visible`]
+//!   could access a BAR by it, and the core knows nothing of what [`device::Operations::user_accessible_len`]
 //!   keeps from the user.
 //! - vfio-pci's module parameters `nointxmask`, `disable_idle_d3` and `disable_vga` have no
 //!   counterpart; the core's defaults hold.
@@ -75,7 +75,6 @@ macro_rules! new_generic_mutex {
 #[doc(hidden)]
 pub mod bindings;
 
-pub mod clock;
 pub mod data_file;
 pub mod debugfs;
 pub mod device;
@@ -85,6 +84,7 @@ pub mod pci;
 pub mod prelude;
 pub mod region;
 pub mod reset;
+pub mod timestamp;
 
 /// The module that unit tests stand for, as in the kernel crate.
 #[cfg(CONFIG_KUNIT = "y")]

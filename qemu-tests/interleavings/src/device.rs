@@ -10,21 +10,21 @@ use kernel::device::{Bound, DeviceContext, Normal};
 use std::{cell::UnsafeCell, marker::PhantomData};
 
 #[repr(transparent)]
-pub struct Core<Ctx: DeviceContext = Normal>(UnsafeCell<bindings::vfio_device>, PhantomData<Ctx>);
+pub struct CoreDevice<Ctx: DeviceContext = Normal>(UnsafeCell<bindings::vfio_device>, PhantomData<Ctx>);
 
 // SAFETY: The fields are not written to after `new()`.
-unsafe impl<Ctx: DeviceContext> Send for Core<Ctx> {}
+unsafe impl<Ctx: DeviceContext> Send for CoreDevice<Ctx> {}
 // SAFETY: As for `Send`.
-unsafe impl<Ctx: DeviceContext> Sync for Core<Ctx> {}
+unsafe impl<Ctx: DeviceContext> Sync for CoreDevice<Ctx> {}
 
 /// What the callbacks of a driver get.
 #[cfg(callbacks_are_bound)]
-pub type CallbackCore = Core<Bound>;
+pub type CallbackCore = CoreDevice<Bound>;
 /// What the callbacks of a driver get.
 #[cfg(not(callbacks_are_bound))]
-pub type CallbackCore = Core;
+pub type CallbackCore = CoreDevice;
 
-impl Core<Bound> {
+impl CoreDevice<Bound> {
     /// The part of a device that offers `features`.
     pub fn new(features: Features) -> Self {
         let device = bindings::vfio_device {
@@ -35,16 +35,16 @@ impl Core<Bound> {
     }
 }
 
-impl std::ops::Deref for Core<Bound> {
-    type Target = Core;
+impl std::ops::Deref for CoreDevice<Bound> {
+    type Target = CoreDevice;
 
-    fn deref(&self) -> &Core {
+    fn deref(&self) -> &CoreDevice {
         // SAFETY: The types are the same but for the context, of which there is no value.
         unsafe { &*std::ptr::from_ref(self).cast() }
     }
 }
 
-impl<Ctx: DeviceContext> Core<Ctx> {
+impl<Ctx: DeviceContext> CoreDevice<Ctx> {
     /// Whether the user has asked for the second version of the precopy info.
     pub fn precopy_info_v2(&self) -> bool {
         false
@@ -63,7 +63,7 @@ pub trait Operations: Sized + Send + Sync + 'static {
 
 #[repr(C)]
 pub struct Device<T: Operations, Ctx: DeviceContext = Normal> {
-    core: Core<Ctx>,
+    core: CoreDevice<Ctx>,
     data: T,
 }
 
@@ -76,7 +76,7 @@ impl<T: Operations, Ctx: DeviceContext> Device<T, Ctx> {
         unsafe { &*vdev.cast() }
     }
 
-    pub fn core(&self) -> &Core<Ctx> {
+    pub fn core(&self) -> &CoreDevice<Ctx> {
         &self.core
     }
 }

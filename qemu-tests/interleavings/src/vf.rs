@@ -3,9 +3,9 @@
 //! A driver of a function whose state is two bytes.
 
 use crate::{
-    device::{CallbackCore, Core},
+    device::{CallbackCore, CoreDevice},
     hardware::Hardware,
-    migration::{Data, Expect, Failure, Machine, MigArc, Migrate, Migration, Session, State},
+    migration::{Data, StreamFormat, Failure, StateMachine, MigArc, Migrate, Migration, Session, State},
     user,
 };
 use kernel::{
@@ -29,7 +29,7 @@ pub const IMAGE: [u8; 2] = [7, 9];
 pub struct OneOrTwo;
 
 #[cfg_attr(expect_is_vtable, vtable)]
-impl Expect for OneOrTwo {
+impl StreamFormat for OneOrTwo {
     type Image = [u8; 2];
     type Verified = Vec<u8>;
     type Reject = kernel::error::Error;
@@ -46,7 +46,7 @@ impl Expect for OneOrTwo {
 
 /// What a driver keeps of what it was called with.
 #[derive(Clone, Default)]
-struct Kept {
+struct Recoverable {
     loaded: Option<Vec<u8>>,
     /// Sessions that are over, and their bytes when they ended.
     ended: Vec<(Arc<Session<OneOrTwo>>, Vec<u8>)>,
@@ -66,7 +66,7 @@ pub struct Record {
 /// The parts that both drivers have.
 pub struct Vf {
     hardware: Arc<Hardware>,
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<Recoverable>>,
     /// The function cannot be stopped.
     never_stops: bool,
 }
@@ -79,19 +79,19 @@ impl Vf {
         if done {
             Ok(())
         } else {
-            Err(Failure::Kept(EIO))
+            Err(Failure::Recoverable(EIO))
         }
     }
 
     fn stop(&self) -> Result<(), Failure> {
         if self.never_stops {
             self.call(|hardware| hardware.touch("stop"))?;
-            return Err(Failure::Kept(EIO));
+            return Err(Failure::Recoverable(EIO));
         }
         self.call(|hardware| hardware.stop("stop"))
     }
 
-    fn keep(&self, change: impl FnOnce(&mut Kept)) {
+    fn keep(&self, change: impl FnOnce(&mut Recoverable)) {
         change(&mut self.kept.lock().expect("no thread panicked"));
     }
 }
@@ -103,7 +103,7 @@ macro_rules! driver {
 
         #[vtable]
         impl Migrate for $driver {
-            type Expected = OneOrTwo;
+            type Format = OneOrTwo;
 
             fn stop(&mut self, _core: &CallbackCore) -> Result<(), Failure> {
                 self.0.stop()
@@ -122,7 +122,7 @@ macro_rules! driver {
                 Ok(Data::whole(IMAGE))
             }
 
-            fn expected(&mut self, _core: &CallbackCore) -> Result<OneOrTwo> {
+            fn stream_format(&mut self, _core: &CallbackCore) -> Result<OneOrTwo> {
                 Ok(OneOrTwo)
             }
 
@@ -178,11 +178,11 @@ driver! {
 
 /// An open device of the driver `D`.
 pub struct Vfio<D: Migrate> {
-    machine: Pin<Box<Machine<D>>>,
-    core: Core<Bound>,
+    machine: Pin<Box<StateMachine<D>>>,
+    core: CoreDevice<Bound>,
     /// The function behind the device.
     pub hardware: Arc<Hardware>,
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<Recoverable>>,
 }
 
 impl<D: Migrate> Vfio<D> {
@@ -194,10 +194,10 @@ impl<D: Migrate> Vfio<D> {
             kept: Arc::clone(&kept),
             never_stops,
         });
-        let machine = Box::pin_init(Machine::new(driver), GFP_KERNEL);
+        let machine = Box::pin_init(StateMachine::new(driver), GFP_KERNEL);
         let machine = machine.expect("there is memory");
         Arc::new(Self {
-            core: Core::new(machine.features()),
+            core: CoreDevice::new(machine.features()),
             machine,
             hardware,
             kept,

@@ -18,7 +18,7 @@ pub(crate) use self::debug::Outcome;
 use crate::{
     device::HisiAcc,
     ffi::BoundVfQm,
-    mig::Vf, //
+    mig::VfState, //
 };
 use kernel::{
     device::Bound,
@@ -53,7 +53,7 @@ const FILES: &[Entry<HisiAcc>] = &[
 /// reset, and those of `read`.
 fn with_registers<R>(
     dev: &Device<HisiAcc, Bound>,
-    read: impl FnOnce(&Vf, &BoundVfQm<'_>) -> Result<R>,
+    read: impl FnOnce(&VfState, &BoundVfQm<'_>) -> Result<R>,
 ) -> Result<R> {
     let mig = dev.mig().ok_or(ENODEV)?;
     mig.machine.with(|vf| {
@@ -61,7 +61,7 @@ fn with_registers<R>(
         if mig.machine.in_reset() || vf.hw.pf.is_stopped() {
             return Err(EBUSY);
         }
-        let _awake = dev.core().awake().ok_or(EBUSY)?;
+        let _awake = dev.core().runtime_pm_get_if_active().ok_or(EBUSY)?;
         read(vf, &open.vf.access(dev.pdev())?)
     })
 }

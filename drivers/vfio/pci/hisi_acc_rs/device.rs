@@ -16,9 +16,9 @@ use crate::{
         Mode,
         BAR2, //
     },
-    hardware::Hardware,
-    mig::Mig,
-    reset::Exclusion,
+    mig::MigratableVf,
+    pf_link::PfLink,
+    reset::PfResetLock,
     trace, //
 };
 use kernel::{
@@ -55,7 +55,7 @@ enum Kind {
     /// One like any other: vfio-pci-core does it all.
     Plain,
     /// One that can migrate, and that has something to hide for it.
-    Migratable(Pin<KBox<Mig>>),
+    Migratable(Pin<KBox<MigratableVf>>),
 }
 
 /// The driver's data of a bound VF.
@@ -63,12 +63,12 @@ enum Kind {
 pub(crate) struct HisiAcc {
     kind: Kind,
     #[pin]
-    exclusion: Exclusion,
+    exclusion: PfResetLock,
 }
 
 impl HisiAcc {
     /// Returns what the VF needs to migrate, or `None` if it cannot.
-    fn hardware(pdev: &pci::Device<Bound>, engine: Engine, pf: Option<PfQm>) -> Option<Hardware> {
+    fn hardware(pdev: &pci::Device<Bound>, engine: Engine, pf: Option<PfQm>) -> Option<PfLink> {
         let pf = pf.filter(|pf| pf.version() >= V3)?;
         let function = vfio::pci::vf_index(pdev)? + 1;
         // A guest needs the part of the BAR that it may reach mapped: KVM cannot emulate the 128-bit
@@ -81,7 +81,7 @@ impl HisiAcc {
             );
             return None;
         }
-        Some(Hardware {
+        Some(PfLink {
             engine,
             pf,
             function,
@@ -89,7 +89,7 @@ impl HisiAcc {
     }
 
     /// The part that can migrate, if this is such a device.
-    pub(crate) fn mig(&self) -> Option<&Mig> {
+    pub(crate) fn mig(&self) -> Option<&MigratableVf> {
         match &self.kind {
             Kind::Plain => None,
             Kind::Migratable(mig) => Some(mig),
@@ -109,10 +109,10 @@ impl Operations for HisiAcc {
 
         try_pin_init!(Self {
             kind: match hardware {
-                Some(hw) => Kind::Migratable(KBox::pin_init(Mig::new(pdev, hw), GFP_KERNEL)?),
+                Some(hw) => Kind::Migratable(KBox::pin_init(MigratableVf::new(pdev, hw), GFP_KERNEL)?),
                 None => Kind::Plain,
             },
-            exclusion <- Exclusion::new(pf),
+            exclusion <- PfResetLock::new(pf),
         })
     }
 
@@ -127,7 +127,7 @@ impl Operations for HisiAcc {
         }
     }
 
-    fn visible(dev: &Device<Self, Bound>, index: u32) -> Option<u64> {
+    fn user_accessible_len(dev: &Device<Self, Bound>, index: u32) -> Option<u64> {
         // The upper half has the migration registers, unless the PF has them.
         let hidden = index == BAR2 && dev.mig().is_some_and(|mig| mig.mode() == Mode::VfCtrl);
         hidden.then(|| dev.pdev().resource_len(BAR2).map_or(0, |len| len / 2))

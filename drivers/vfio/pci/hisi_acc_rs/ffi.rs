@@ -8,14 +8,14 @@
 use crate::{
     engine::Engine,
     hal::{
-        Hal,
         PfCtrl,
+        RegisterPlacement,
         Registers,
         VfBar,
         VfCtrl,
         BAR2, //
     },
-    hardware::Hardware,
+    pf_link::PfLink,
     regs::{
         pf,
         pf_ctrl,
@@ -49,7 +49,7 @@ use kernel::{
 };
 use vfio::{
     bindings,
-    clock::Moment, //
+    timestamp::Timestamp, //
 };
 
 /// The first hardware version whose VFs can migrate.
@@ -190,7 +190,7 @@ impl PfQm {
     /// # Errors
     ///
     /// [`EBUSY`] if another holds it for longer than `patience`.
-    pub(crate) fn exclusive(self, patience: Delta) -> Result<PfExclusive> {
+    pub(crate) fn exclusive(self, patience: Delta) -> Result<PfResetGuard> {
         read_poll_timeout(
             || Ok(self.try_take_reset_bit()),
             |taken| *taken,
@@ -199,7 +199,7 @@ impl PfQm {
         )
         .map_err(|_| EBUSY)?;
         // INVARIANT: the bit was just taken.
-        Ok(PfExclusive(self))
+        Ok(PfResetGuard(self))
     }
 
     fn try_take_reset_bit(&self) -> bool {
@@ -236,9 +236,9 @@ impl PfWindow {
 /// # Invariants
 ///
 /// The bit was set by [`PfQm::exclusive`], and nobody clears it but this value's end.
-pub(crate) struct PfExclusive(PfQm);
+pub(crate) struct PfResetGuard(PfQm);
 
-impl Drop for PfExclusive {
+impl Drop for PfResetGuard {
     fn drop(&mut self) {
         // SAFETY: By the type invariants of `PfQm`.
         unsafe {
@@ -263,7 +263,7 @@ pub(crate) struct VfQm {
     raw: Pin<KBox<Opaque<bindings::hisi_qm>>>,
     window: Option<PfWindow>,
     bar: Arc<VfBar>,
-    hw: Hardware,
+    hw: PfLink,
     pdev: ARef<pci::Device>,
 }
 
@@ -308,7 +308,7 @@ impl VfQm {
     /// [`EINVAL`] if the BAR is another VF's. [`ENOMEM`].
     pub(crate) fn new(
         pdev: &pci::Device<device::Bound>,
-        hw: &Hardware,
+        hw: &PfLink,
         window: Option<PfWindow>,
         bar: Arc<VfBar>,
     ) -> Result<Self> {
@@ -345,7 +345,7 @@ impl VfQm {
     }
 
     /// The VF and its PF.
-    pub(crate) fn hw(&self) -> &Hardware {
+    pub(crate) fn hw(&self) -> &PfLink {
         &self.hw
     }
 
@@ -375,7 +375,7 @@ impl VfQm {
 
 impl<'a> BoundVfQm<'a> {
     /// The VF and its PF.
-    pub(crate) fn hw(&self) -> &'a Hardware {
+    pub(crate) fn hw(&self) -> &'a PfLink {
         &self.qm.hw
     }
 
@@ -385,7 +385,7 @@ impl<'a> BoundVfQm<'a> {
     }
 
     /// The VF's migration registers.
-    pub(crate) fn hal(&self) -> &dyn Hal {
+    pub(crate) fn hal(&self) -> &dyn RegisterPlacement {
         &*self.registers
     }
 
@@ -422,7 +422,7 @@ impl<'a> BoundVfQm<'a> {
     }
 
     fn traced(&self, command: Command, give: impl FnOnce() -> Result) -> Result {
-        let start = trace::listens_to_mailbox().then(Moment::now);
+        let start = trace::listens_to_mailbox().then(Timestamp::now);
         let result = give();
         if let Some(start) = start {
             trace::mailbox(self.pdev, command as u8, start.elapsed(), result);

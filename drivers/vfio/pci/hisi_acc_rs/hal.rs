@@ -3,7 +3,7 @@
 //! Where a VF's migration registers are.
 //!
 //! Hardware V3 has them in the VF's own BAR 2 ([`vf_ctrl`]); later hardware can have them in the
-//! PF's. What is the same in both is written once, against [`Hal`].
+//! PF's. What is the same in both is written once, against [`RegisterPlacement`].
 
 /// All registers of an array; its indices must be known when the driver is built.
 macro_rules! read_array {
@@ -32,7 +32,7 @@ macro_rules! write_array {
     };
 }
 
-/// The part of [`Hal`] that only differs in where the contexts `$eqc` and `$aeqc` are, for a type
+/// The part of [`RegisterPlacement`] that only differs in where the contexts `$eqc` and `$aeqc` are, for a type
 /// whose first field are the registers.
 macro_rules! event_contexts {
     ($eqc:ident, $aeqc:ident) => {
@@ -139,7 +139,7 @@ impl EventContexts {
 }
 
 /// The registers of one VF.
-pub(crate) trait Hal {
+pub(crate) trait RegisterPlacement {
     /// The VF's function block.
     fn function(&self) -> Mmio<'_, Region<{ function::SIZE }>>;
 
@@ -201,7 +201,7 @@ impl Mode {
     }
 }
 
-/// The registers of one VF, while it is bound. Dereferences to [`Hal`].
+/// The registers of one VF, while it is bound. Dereferences to [`RegisterPlacement`].
 #[derive(Clone, Copy)]
 pub(crate) enum Registers<'a> {
     /// See [`Mode::VfCtrl`].
@@ -211,7 +211,7 @@ pub(crate) enum Registers<'a> {
 }
 
 impl<'a> Deref for Registers<'a> {
-    type Target = dyn Hal + 'a;
+    type Target = dyn RegisterPlacement + 'a;
 
     fn deref(&self) -> &Self::Target {
         match self {

@@ -5,8 +5,8 @@
 //! What is general about a VFIO driver is in the crate `vfio`. From the outside in, this driver
 //! is `device` (callbacks), `mig` (who owns what, and what the state machine asks), `open` (an
 //! open device), `qm` (what is done to the hardware), `hal` (where its registers are), `ffi`
-//! (hisi_qm); beside them `matching`, `reject` and `wire` (the stream), `reset`, and what is told:
-//! `debugfs`, `history`, `last`, `record`, `symptoms` and `trace`.
+//! (hisi_qm); beside them `matching`, `reject` and `stream` (the stream), `reset`, and what is told:
+//! `debugfs`, `history`, `recent_ring`, `record`, `failure_registers` and `trace`.
 
 // Some of what the debug files show is for them alone.
 #![cfg_attr(not(CONFIG_VFIO_DEBUGFS), allow(dead_code))]
@@ -18,22 +18,22 @@ mod debugfs;
 mod debugfs;
 mod device;
 mod engine;
+mod failure_registers;
 mod ffi;
 mod hal;
-mod hardware;
 mod history;
-mod last;
 mod matching;
 mod mig;
 mod open;
+mod pf_link;
 mod qm;
+mod recent_ring;
 mod record;
 mod regs;
 mod reject;
 mod reset;
-mod symptoms;
+mod stream;
 mod trace;
-mod wire;
 
 vfio::module_vfio_pci_driver! {
     type: device::HisiAcc,

@@ -9,24 +9,24 @@
 mod tests;
 
 use crate::{
-    last::Last,
-    matching::Expected,
+    failure_registers::FailureRegisters,
+    matching::LocalDevice,
+    recent_ring::RecentRing,
     record::{
         Origin,
         Record, //
     },
     reject::Reject,
-    symptoms::Symptoms,
     trace,
 };
 use kernel::prelude::*;
 use vfio::{
-    clock::Moment,
     migration::{
+        Direction,
         MigArc,
-        Role,
         Session, //
     }, //
+    timestamp::Timestamp,
 };
 
 /// Number of a session, counted per device from 1.
@@ -78,27 +78,27 @@ fn takes_time(arc: MigArc) -> bool {
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
     pub(crate) id: Id,
-    pub(crate) role: Role,
+    pub(crate) role: Direction,
     pub(crate) origin: Origin,
     /// When it began.
-    pub(crate) begin: Moment,
+    pub(crate) begin: Timestamp,
     /// When it ended, and how many bytes it had by then.
-    pub(crate) end: Option<(Moment, usize)>,
+    pub(crate) end: Option<(Timestamp, usize)>,
     /// Why its data were refused.
     pub(crate) refused: Option<Reject>,
-    pub(crate) steps: Last<Step, STEPS>,
+    pub(crate) steps: RecentRing<Step, STEPS>,
 }
 
 /// An arc that failed, and what the hardware said then.
 #[derive(Clone, Copy)]
 pub(crate) struct FailedArc {
-    pub(crate) time: Moment,
+    pub(crate) time: Timestamp,
     /// The session that it belonged to.
     pub(crate) session: Option<Id>,
     pub(crate) arc: MigArc,
     pub(crate) error: Error,
     /// What the registers said, if they could be read.
-    pub(crate) symptoms: Option<Symptoms>,
+    pub(crate) symptoms: Option<FailureRegisters>,
 }
 
 /// What is kept: since the last open, but for the numbering.
@@ -109,17 +109,17 @@ pub(crate) struct History {
     /// The last session whose data were refused, and why.
     pub(crate) refused: Option<(Id, Reject)>,
     /// The last sessions.
-    pub(crate) sessions: Last<Entry, SESSIONS>,
+    pub(crate) sessions: RecentRing<Entry, SESSIONS>,
     /// The last arcs that failed.
-    pub(crate) failures: Last<FailedArc, FAILURES>,
+    pub(crate) failures: RecentRing<FailedArc, FAILURES>,
     /// Arcs that no session has yet.
-    pending: Last<Step, STEPS>,
+    pending: RecentRing<Step, STEPS>,
     /// Whether the newest session has the arcs that are walked now.
     attached: bool,
     /// Whether the newest session is under way.
     under_way: bool,
     /// When the arc that is walked now was begun.
-    started: Option<Moment>,
+    started: Option<Timestamp>,
 }
 
 // What kmalloc would give for more is 2 KiB.
@@ -131,9 +131,9 @@ impl History {
         last_id: 0,
         last: None,
         refused: None,
-        sessions: Last::EMPTY,
-        failures: Last::EMPTY,
-        pending: Last::EMPTY,
+        sessions: RecentRing::EMPTY,
+        failures: RecentRing::EMPTY,
+        pending: RecentRing::EMPTY,
         attached: false,
         under_way: false,
         started: None,
@@ -141,17 +141,17 @@ impl History {
 
     /// An arc is about to be walked. The clock is read for those only that take time.
     pub(crate) fn start(&mut self, arc: MigArc) {
-        self.started = takes_time(arc).then(Moment::now);
+        self.started = takes_time(arc).then(Timestamp::now);
     }
 
     /// A session begins, with the arc that is walked now if there is one.
-    pub(crate) fn begin(&mut self, role: Role, origin: Origin) {
+    pub(crate) fn begin(&mut self, role: Direction, origin: Origin) {
         self.last_id += 1;
         self.sessions.push(Entry {
             id: self.last_id,
             role,
             origin,
-            begin: self.started.unwrap_or_else(Moment::now),
+            begin: self.started.unwrap_or_else(Timestamp::now),
             end: None,
             refused: None,
             steps: self.pending,
@@ -172,13 +172,13 @@ impl History {
     }
 
     /// The session that is under way has ended. Its data are kept, unless there are none.
-    pub(crate) fn end(&mut self, session: Session<Expected>) {
+    pub(crate) fn end(&mut self, session: Session<LocalDevice>) {
         self.under_way = false;
         let Some(entry) = self.sessions.newest_mut() else {
             return;
         };
         let len = session.bytes();
-        entry.end = Some((Moment::now(), len));
+        entry.end = Some((Timestamp::now(), len));
         if len > 0 {
             self.last = Some(Record {
                 id: entry.id,
@@ -195,9 +195,9 @@ impl History {
     }
 
     /// `arc` has failed just now, and the hardware has these symptoms.
-    pub(crate) fn fail(&mut self, arc: MigArc, error: Error, symptoms: Option<Symptoms>) {
+    pub(crate) fn fail(&mut self, arc: MigArc, error: Error, symptoms: Option<FailureRegisters>) {
         self.failures.push(FailedArc {
-            time: Moment::now(),
+            time: Timestamp::now(),
             session: self.current(),
             arc,
             error,

@@ -16,7 +16,7 @@ use crate::{
         Field,
         Reject, //
     },
-    wire::{
+    stream::{
         self,
         Data,
         Image, //
@@ -24,12 +24,12 @@ use crate::{
 };
 use core::num::NonZero;
 use kernel::prelude::*;
-use vfio::migration::Expect;
+use vfio::migration::StreamFormat;
 use zerocopy::byteorder::little_endian::U32;
 
 /// What the device of this host is, read when it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Expected {
+pub(crate) struct LocalDevice {
     /// PCI device id of the VF.
     pub(crate) device: u16,
     /// Queue pairs of the VF.
@@ -40,12 +40,12 @@ pub(crate) struct Expected {
     pub(crate) hardware: u16,
 }
 
-impl Expected {
+impl LocalDevice {
     /// Returns what the match data must contain: the fields that are compared, in that order.
     pub(crate) fn fields(&self) -> [(Field, u64); 6] {
         [
-            (Field::Magic, wire::MAGIC_V2),
-            (Field::Major, wire::MAJOR.into()),
+            (Field::Magic, stream::MAGIC_V2),
+            (Field::Major, stream::MAJOR.into()),
             (Field::Device, self.device.into()),
             (Field::QueueCount, self.queue_count.into()),
             (Field::Isolation, self.isolation.into()),
@@ -55,12 +55,12 @@ impl Expected {
 }
 
 #[vtable]
-impl Expect for Expected {
+impl StreamFormat for LocalDevice {
     type Image = Image;
     type Verified = Verified;
     type Reject = Reject;
 
-    const HEAD: usize = wire::MATCH_SIZE;
+    const HEAD: usize = stream::MATCH_SIZE;
 
     /// Compares the match data of `image` with this device. Version 1 is known by its magic and
     /// has no number. The C driver does not send the hardware version.
@@ -133,32 +133,32 @@ pub(crate) enum Verified {
 
 impl Verified {
     /// Parses `data` for the device `expected`.
-    fn parse(data: &Data, expected: &Expected) -> Result<Self, Reject> {
+    fn parse(data: &Data, expected: &LocalDevice) -> Result<Self, Reject> {
         let len = data.as_slice().len();
         let short = |expected: usize| Reject {
             field: Field::Length,
             expected: expected as u64,
             got: len as u64,
         };
-        if len < wire::MATCH_SIZE {
-            return Err(short(wire::MATCH_SIZE));
+        if len < stream::MATCH_SIZE {
+            return Err(short(stream::MATCH_SIZE));
         }
 
         let image = data.image();
         expected.check(image)?;
 
-        if len < wire::SIZE {
+        if len < stream::SIZE {
             // A peer of our own says whether this is all; the C driver cannot.
-            return if len == wire::MATCH_SIZE && !image.promises_state() {
+            return if len == stream::MATCH_SIZE && !image.promises_state() {
                 Ok(Self::NoDriver)
             } else {
-                Err(short(wire::SIZE))
+                Err(short(stream::SIZE))
             };
         }
 
         match image.vf_state.get() {
-            wire::READY => {}
-            wire::NOT_READY => return Ok(Self::NoDriver),
+            stream::READY => {}
+            stream::NOT_READY => return Ok(Self::NoDriver),
             other => return Err(Self::bad_state(other)),
         }
         // Without its queues a function is not set up, whatever it says of itself.
@@ -191,7 +191,7 @@ impl Verified {
     fn bad_state(got: u32) -> Reject {
         Reject {
             field: Field::VfState,
-            expected: wire::NOT_READY.into(),
+            expected: stream::NOT_READY.into(),
             got: got.into(),
         }
     }

@@ -4,30 +4,30 @@
 
 use crate::{
     debugfs::Outcome,
+    failure_registers::FailureRegisters,
     hal::{
         Mode,
         VfBar,
         BAR2, //
     },
-    hardware::Hardware,
     history::History,
     matching::{
-        Expected,
+        LocalDevice,
         Verified, //
     },
     open::{
-        Identity,
-        Open, //
+        OpenVf, //
+        VfConfig,
     },
+    pf_link::PfLink,
     record::Origin,
     regs::function::VF_STATE,
     reject::Reject,
-    symptoms::Symptoms,
-    trace,
-    wire::{
+    stream::{
         Data,
         Image, //
     }, //
+    trace,
 };
 use kernel::{
     device::Bound,
@@ -43,26 +43,26 @@ use kernel::{
     }, //
 };
 use vfio::{
-    device::Core,
+    device::CoreDevice,
     migration::{
-        Expect,
+        Direction,
         Failure,
-        Machine,
         MigArc,
         Migrate,
-        Role,
         Session,
         State, //
+        StateMachine,
+        StreamFormat,
     }, //
 };
 
 /// A VF, with all that changes about it but the state it is in.
-pub(crate) struct Vf {
-    pub(crate) hw: Hardware,
+pub(crate) struct VfState {
+    pub(crate) hw: PfLink,
     /// The device, while it is open.
-    pub(crate) open: Option<Open>,
+    pub(crate) open: Option<OpenVf>,
     /// What the VF has, as soon as it has answered: when it was bound, opened or first stopped.
-    pub(crate) identity: Option<Identity>,
+    pub(crate) identity: Option<VfConfig>,
     /// A command in debugfs has stopped the device, behind the back of its user.
     pub(crate) stopped_by_command: bool,
     /// Sessions, and arcs that failed. Most of what there is of a VF, so it is by itself.
@@ -71,32 +71,32 @@ pub(crate) struct Vf {
     pub(crate) outcome: Option<Outcome>,
 }
 
-impl Vf {
+impl VfState {
     /// The device, which must be open.
-    fn opened(&mut self) -> Result<&mut Open> {
+    fn opened(&mut self) -> Result<&mut OpenVf> {
         self.open.as_mut().ok_or(ENODEV)
     }
 
     /// What the VF has, which must be known.
-    fn known(&self) -> Result<Identity> {
+    fn known(&self) -> Result<VfConfig> {
         self.identity.ok_or(EIO)
     }
 
     /// What the VF has. Asks it if that is not known; its mailbox must be nobody else's then.
-    fn identify(&mut self, core: &Core<Bound>) -> Result<Identity> {
+    fn identify(&mut self, core: &CoreDevice<Bound>) -> Result<VfConfig> {
         if let Some(identity) = self.identity {
             return Ok(identity);
         }
-        let identity = Identity::ask(&self.opened()?.vf.access(core.pdev())?)?;
+        let identity = VfConfig::ask(&self.opened()?.vf.access(core.pdev())?)?;
         self.identity = Some(identity);
         Ok(identity)
     }
 
     /// Remembers that `arc` has failed, and what the hardware says now.
-    fn note(&mut self, core: &Core<Bound>, arc: MigArc, error: Error) {
+    fn note(&mut self, core: &CoreDevice<Bound>, arc: MigArc, error: Error) {
         if let Some(open) = &self.open {
             let vf = open.vf.access(core.pdev()).ok();
-            let symptoms = vf.and_then(|vf| Symptoms::of(&vf));
+            let symptoms = vf.and_then(|vf| FailureRegisters::of(&vf));
             self.history.fail(arc, error, symptoms);
         }
     }
@@ -118,14 +118,14 @@ impl Vf {
     }
 
     /// Saves a stopped function for debugfs.
-    pub(crate) fn snapshot(&mut self, core: &Core<Bound>) -> Result {
+    pub(crate) fn snapshot(&mut self, core: &CoreDevice<Bound>) -> Result {
         let identity = self.known()?;
         let data = self
             .opened()?
             .save_all(core.pdev(), &identity)
             .inspect_err(|e| self.note(core, MigArc::StopToStopCopy, *e))?;
         let session = Session::saved(&data)?;
-        self.history.begin(Role::Save, Origin::Debugfs);
+        self.history.begin(Direction::Save, Origin::Debugfs);
         self.history.end(session);
         Ok(())
     }
@@ -149,40 +149,41 @@ impl Vf {
 }
 
 #[vtable]
-impl Migrate for Vf {
-    type Expected = Expected;
+impl Migrate for VfState {
+    type Format = LocalDevice;
 
     const FILE: &'static CStr = c"hisi_acc_vf_mig";
 
-    fn stop(&mut self, core: &Core<Bound>) -> Result<(), Failure> {
-        let queues = self.identify(core).map_err(Failure::Kept)?.queues;
+    fn stop(&mut self, core: &CoreDevice<Bound>) -> Result<(), Failure> {
+        let queues = self.identify(core).map_err(Failure::Recoverable)?.queues;
         self.opened()
-            .map_err(Failure::Kept)?
+            .map_err(Failure::Recoverable)?
             .stop(core.pdev(), queues)
     }
 
-    fn start(&mut self, core: &Core<Bound>) -> Result<(), Failure> {
-        let queues = self.known().map_err(Failure::Kept)?.queues;
-        let open = self.opened().map_err(Failure::Kept)?;
-        open.start(core.pdev(), queues).map_err(Failure::Kept)
+    fn start(&mut self, core: &CoreDevice<Bound>) -> Result<(), Failure> {
+        let queues = self.known().map_err(Failure::Recoverable)?.queues;
+        let open = self.opened().map_err(Failure::Recoverable)?;
+        open.start(core.pdev(), queues)
+            .map_err(Failure::Recoverable)
     }
 
     /// The accelerators are integrated endpoints without a path to one another, so there is
     /// nothing to stop.
-    fn quiesce(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
+    fn quiesce(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn unquiesce(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
+    fn unquiesce(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
         Ok(())
     }
 
-    fn save_head(&mut self, core: &Core<Bound>) -> Result<Image> {
+    fn save_head(&mut self, core: &CoreDevice<Bound>) -> Result<Image> {
         let identity = self.known()?;
         self.opened()?.match_data(core.pdev(), &identity)
     }
 
-    fn save(&mut self, core: &Core<Bound>, begun: Option<&Data>) -> Result<Data> {
+    fn save(&mut self, core: &CoreDevice<Bound>, begun: Option<&Data>) -> Result<Data> {
         let identity = self.known()?;
         let open = self.opened()?;
         match begun {
@@ -191,11 +192,11 @@ impl Migrate for Vf {
         }
     }
 
-    fn expected(&mut self, _core: &Core<Bound>) -> Result<Expected> {
+    fn stream_format(&mut self, _core: &CoreDevice<Bound>) -> Result<LocalDevice> {
         Ok(self.known()?.expected)
     }
 
-    fn load(&mut self, core: &Core<Bound>, state: Verified) -> Result {
+    fn load(&mut self, core: &CoreDevice<Bound>, state: Verified) -> Result {
         self.opened()?.load(core.pdev(), &state)
     }
 
@@ -207,7 +208,7 @@ impl Migrate for Vf {
         }
     }
 
-    fn closed(&mut self, _core: &Core<Bound>) {
+    fn closed(&mut self, _core: &CoreDevice<Bound>) {
         self.history.settle();
         self.stopped_by_command = false;
         self.open = None;
@@ -226,15 +227,15 @@ impl Migrate for Vf {
         }
     }
 
-    fn arc_failed(&mut self, core: &Core<Bound>, arc: MigArc, failure: Failure) {
+    fn arc_failed(&mut self, core: &CoreDevice<Bound>, arc: MigArc, failure: Failure) {
         self.note(core, arc, failure.into());
         self.ended(arc, Err(failure.into()));
-        if arc.ends().0 == State::Running && matches!(failure, Failure::Kept(_)) {
+        if arc.ends().0 == State::Running && matches!(failure, Failure::Recoverable(_)) {
             self.history.settle();
         }
     }
 
-    fn session_begun(&mut self, role: Role) {
+    fn session_begun(&mut self, role: Direction) {
         self.history.begin(role, Origin::User);
     }
 
@@ -242,7 +243,7 @@ impl Migrate for Vf {
         self.refuse(reject);
     }
 
-    fn session_ended(&mut self, session: Session<Expected>) {
+    fn session_ended(&mut self, session: Session<LocalDevice>) {
         if let Some(reject) = session.reject() {
             self.refuse(reject);
         }
@@ -252,35 +253,35 @@ impl Migrate for Vf {
 
 /// A VF that can migrate.
 #[pin_data]
-pub(crate) struct Mig {
-    hw: Hardware,
+pub(crate) struct MigratableVf {
+    hw: PfLink,
     bar: Arc<VfBar>,
     /// Whether the migration registers are in the PF; does not change while the device is open.
     in_pf: Atomic<bool>,
     #[pin]
-    pub(crate) machine: Machine<Vf>,
+    pub(crate) machine: StateMachine<VfState>,
 }
 
-impl Mig {
+impl MigratableVf {
     /// For the VF `pdev`, which nobody uses yet.
     ///
     /// # Errors
     ///
     /// Those of [`VfBar::new`], and [`ENOMEM`].
-    pub(crate) fn new(pdev: &pci::Device<Bound>, hw: Hardware) -> impl PinInit<Self, Error> + '_ {
+    pub(crate) fn new(pdev: &pci::Device<Bound>, hw: PfLink) -> impl PinInit<Self, Error> + '_ {
         pin_init::pin_init_scope(move || {
             let bar = Arc::new(VfBar::new(pdev, BAR2)?, GFP_KERNEL)?;
             // Only debugfs needs to know it before the device is opened.
             let mode = Mode::of(&hw.pf);
-            let identity = Open::new(pdev, &hw, &bar, mode)
-                .and_then(|open| Identity::ask(&open.vf.access(pdev)?))
+            let identity = OpenVf::new(pdev, &hw, &bar, mode)
+                .and_then(|open| VfConfig::ask(&open.vf.access(pdev)?))
                 .ok();
 
             Ok(try_pin_init!(Self {
                 hw,
                 bar,
                 in_pf: Atomic::new(mode == Mode::PfCtrl),
-                machine <- Machine::new(Vf {
+                machine <- StateMachine::new(VfState {
                     hw: *hw,
                     open: None,
                     identity,
@@ -296,15 +297,15 @@ impl Mig {
     ///
     /// # Errors
     ///
-    /// Those of [`Open::new`].
+    /// Those of [`OpenVf::new`].
     pub(crate) fn open(&self, pdev: &pci::Device<Bound>) -> Result {
         self.machine.with(|vf| {
             let mode = Mode::of(&vf.hw.pf);
-            let open = Open::new(pdev, &vf.hw, &self.bar, mode)?;
+            let open = OpenVf::new(pdev, &vf.hw, &self.bar, mode)?;
             self.in_pf.store(mode == Mode::PfCtrl, Relaxed);
             vf.history.forget();
             if vf.identity.is_none() {
-                vf.identity = Identity::ask(&open.vf.access(pdev)?).ok();
+                vf.identity = VfConfig::ask(&open.vf.access(pdev)?).ok();
             }
             vf.open = Some(open);
             Ok(())

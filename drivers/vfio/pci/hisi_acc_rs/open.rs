@@ -13,18 +13,18 @@ use crate::{
         Mode,
         VfBar, //
     },
-    hardware::Hardware,
     matching::{
-        Expected,
+        LocalDevice,
         Verified, //
     },
+    pf_link::PfLink,
     qm::{
         PauseError,
         Queues,
         SettleError, //
     },
     regs::pf,
-    wire::{
+    stream::{
         self,
         Data,
         Image,
@@ -45,12 +45,12 @@ use zerocopy::FromZeros;
 /// What a VF has, as it reports itself. It does not change while the VF is bound: the PF's driver
 /// assigns the queues before the VF appears, and takes them after it has disappeared.
 #[derive(Clone, Copy)]
-pub(crate) struct Identity {
+pub(crate) struct VfConfig {
     pub(crate) queues: Queues,
-    pub(crate) expected: Expected,
+    pub(crate) expected: LocalDevice,
 }
 
-impl Identity {
+impl VfConfig {
     /// Asks the function `vf`, whose mailbox nobody else may use meanwhile.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl Identity {
         let queues = vf.queues()?;
         Ok(Self {
             queues,
-            expected: Expected {
+            expected: LocalDevice {
                 device: hw.engine.device_id(),
                 queue_count: queues.count,
                 isolation: hw.pf.io().read(pf::QUE_ISO_CFG).into_raw(),
@@ -86,13 +86,13 @@ enum Loaded {
 }
 
 /// An open device.
-pub(crate) struct Open {
+pub(crate) struct OpenVf {
     pub(crate) vf: VfQm,
     mode: Mode,
     loaded: Option<Loaded>,
 }
 
-impl Open {
+impl OpenVf {
     /// Finds the registers of the VF `pdev`, whose own BAR is `bar`.
     ///
     /// # Errors
@@ -100,7 +100,7 @@ impl Open {
     /// Those of [`Mode::window`] and of [`VfQm::new`].
     pub(crate) fn new(
         pdev: &pci::Device<Bound>,
-        hw: &Hardware,
+        hw: &PfLink,
         bar: &Arc<VfBar>,
         mode: Mode,
     ) -> Result<Self> {
@@ -140,24 +140,24 @@ impl Open {
         pdev: &pci::Device<Bound>,
         queues: Queues,
     ) -> Result<(), Failure> {
-        let vf = self.access(pdev).map_err(Failure::Kept)?;
+        let vf = self.access(pdev).map_err(Failure::Recoverable)?;
         let paused = vf.pause(queues).map_err(|e| match e {
-            PauseError::Runs(e) => Failure::Kept(e),
-            PauseError::Unknown(e) => Failure::Broken(e),
+            PauseError::Runs(e) => Failure::Recoverable(e),
+            PauseError::Unknown(e) => Failure::Fatal(e),
         })?;
-        let settled = vf.settle();
+        let settled = vf.wait_until_idle();
         // From here on nothing starts the function but what follows.
         match settled {
             Ok(()) => paused.commit(),
             Err(SettleError::Busy(e)) => {
                 return Err(match paused.resume() {
-                    Ok(()) => Failure::Kept(e),
-                    Err(_) => Failure::Broken(e),
+                    Ok(()) => Failure::Recoverable(e),
+                    Err(_) => Failure::Fatal(e),
                 });
             }
             Err(SettleError::ResetDue(e)) => {
                 paused.commit();
-                return Err(Failure::Broken(e));
+                return Err(Failure::Fatal(e));
             }
         }
         self.loaded = None;
@@ -191,7 +191,7 @@ impl Open {
     ///
     /// # Errors
     ///
-    /// Those of [`Open::access`] and of [`BoundVfQm::load`]. The function is in no state that it
+    /// Those of [`OpenVf::access`] and of [`BoundVfQm::load`]. The function is in no state that it
     /// could run from.
     pub(crate) fn load(&mut self, pdev: &pci::Device<Bound>, state: &Verified) -> Result {
         let vf = self.access(pdev)?;
@@ -211,17 +211,17 @@ impl Open {
     }
 
     /// Returns an image with nothing but the match data.
-    fn header(identity: &Identity, promise: Promise) -> Image {
-        let Identity { queues, expected } = identity;
+    fn header(identity: &VfConfig, promise: Promise) -> Image {
+        let VfConfig { queues, expected } = identity;
         let mut image = Image::new_zeroed();
-        image.magic.set(wire::MAGIC_V2);
+        image.magic.set(stream::MAGIC_V2);
         image.queue_count.set(queues.count.into());
         image.device.set(expected.device.into());
         image.isolation.set(expected.isolation);
         image.queue_base.set(queues.base.into());
-        image.vf_state.set(wire::READY);
-        image.major.set(wire::MAJOR);
-        image.minor.set(wire::MINOR);
+        image.vf_state.set(stream::READY);
+        image.major.set(stream::MAJOR);
+        image.minor.set(stream::MINOR);
         image.set_private(promise, expected.hardware);
         image
     }
@@ -235,12 +235,12 @@ impl Open {
     ///
     /// # Errors
     ///
-    /// Those of [`Open::access`], and [`EBUSY`] if the PF reports an error or does not take a
+    /// Those of [`OpenVf::access`], and [`EBUSY`] if the PF reports an error or does not take a
     /// message of the function.
     pub(crate) fn match_data(
         &self,
         pdev: &pci::Device<Bound>,
-        identity: &Identity,
+        identity: &VfConfig,
     ) -> Result<Image> {
         let vf = self.access(pdev)?;
         vf.hw().pf.wait_for_no_error()?;
@@ -265,12 +265,12 @@ impl Open {
         Ok(if ready || image.promises_state() {
             Data::whole(image)
         } else {
-            Data::head(image, wire::MATCH_SIZE)
+            Data::head(image, stream::MATCH_SIZE)
         })
     }
 
     /// Returns all data of a stopped function; those of one without driver are the match data.
-    pub(crate) fn save_all(&self, pdev: &pci::Device<Bound>, identity: &Identity) -> Result<Data> {
+    pub(crate) fn save_all(&self, pdev: &pci::Device<Bound>, identity: &VfConfig) -> Result<Data> {
         let vf = self.access(pdev)?;
         let mut image = Self::header(identity, Promise::State);
         Ok(if vf.save(&mut image)? {
@@ -281,15 +281,15 @@ impl Open {
     }
 
     /// Returns the data of a function without driver.
-    fn without_driver(identity: &Identity) -> Data {
+    fn without_driver(identity: &VfConfig) -> Data {
         let mut image = Self::header(identity, Promise::Nothing);
-        image.vf_state.set(wire::NOT_READY);
-        Data::head(image, wire::MATCH_SIZE)
+        image.vf_state.set(stream::NOT_READY);
+        Data::head(image, stream::MATCH_SIZE)
     }
 
     /// Returns what the data of the function `vf` would be now, but for the tables of its queues:
     /// their addresses cannot be had without a command.
-    pub(crate) fn peek(vf: &BoundVfQm<'_>, identity: &Identity) -> Data {
+    pub(crate) fn peek(vf: &BoundVfQm<'_>, identity: &VfConfig) -> Data {
         if !vf.driver_ready() {
             return Self::without_driver(identity);
         }

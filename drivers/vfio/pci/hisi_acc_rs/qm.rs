@@ -207,7 +207,7 @@ impl<'a> BoundVfQm<'a> {
     ///
     /// [`EBUSY`] if the PF or the engine reports an error, or if a message between PF and VF is
     /// pending; [`ETIMEDOUT`] if the write-back does not end.
-    pub(crate) fn settle(&self) -> Result<(), SettleError> {
+    pub(crate) fn wait_until_idle(&self) -> Result<(), SettleError> {
         self.try_settle().map_err(|e| {
             let hw = self.hw();
             if hw.pf.reset_is_due(hw.engine) {
@@ -223,9 +223,9 @@ impl<'a> BoundVfQm<'a> {
         let hw = self.hw();
 
         hw.pf.wait_for_no_error()?;
-        quiet(|| io.read(IFC_INT_STATUS).into_raw())?;
+        wait_until_zero(|| io.read(IFC_INT_STATUS).into_raw())?;
         self.wait_for_messages_to_pf()?;
-        quiet(|| hw.pf.core_int_status(hw.engine))?;
+        wait_until_zero(|| hw.pf.core_int_status(hw.engine))?;
         self.write_back()
     }
 
@@ -235,7 +235,7 @@ impl<'a> BoundVfQm<'a> {
     ///
     /// [`EBUSY`] if it has not after [`STATUS_PATIENCE`].
     pub(crate) fn wait_for_messages_to_pf(&self) -> Result {
-        quiet(|| self.messages_to_pf())
+        wait_until_zero(|| self.messages_to_pf())
     }
 
     /// Messages to the PF that it has not taken yet, as [`IFC_INT_SET`] has them.
@@ -372,7 +372,7 @@ fn answer(mailbox: MAILBOX) -> Result {
 }
 
 /// Waits until a status is 0.
-fn quiet(mut status: impl FnMut() -> u32) -> Result {
+fn wait_until_zero(mut status: impl FnMut() -> u32) -> Result {
     wait_until(|| status() == 0, STATUS_INTERVAL, STATUS_PATIENCE).map_err(|_| EBUSY)
 }
 

@@ -4,14 +4,14 @@
 
 use crate::{
     history::Id,
-    matching::Expected,
-    wire::{
+    matching::LocalDevice,
+    stream::{
         self,
         Data, //
     },
 };
 use vfio::migration::{
-    Role,
+    Direction,
     Session, //
 };
 
@@ -35,10 +35,10 @@ impl Origin {
 }
 
 /// Name of a role in debugfs.
-pub(crate) const fn role_name(role: Role) -> &'static str {
+pub(crate) const fn role_name(role: Direction) -> &'static str {
     match role {
-        Role::Save => "save",
-        Role::Resume => "resume",
+        Direction::Save => "save",
+        Direction::Resume => "resume",
     }
 }
 
@@ -46,7 +46,7 @@ pub(crate) const fn role_name(role: Role) -> &'static str {
 pub(crate) struct Record {
     pub(crate) id: Id,
     pub(crate) origin: Origin,
-    pub(crate) session: Session<Expected>,
+    pub(crate) session: Session<LocalDevice>,
     /// The function was reset after the session. Its guest may use the memory, which the data have
     /// the addresses of, for something else by now.
     pub(crate) outdated: bool,
@@ -60,6 +60,6 @@ impl Record {
 
     /// Whether its data can be all of a stream.
     pub(crate) fn is_complete(&self) -> bool {
-        matches!(self.session.bytes(), wire::SIZE | wire::MATCH_SIZE)
+        matches!(self.session.bytes(), stream::SIZE | stream::MATCH_SIZE)
     }
 }

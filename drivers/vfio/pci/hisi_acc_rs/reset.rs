@@ -3,12 +3,12 @@
 //! Function level resets.
 //!
 //! The PF's driver does not want its VFs to be reset while it resets the PF, nor the other way
-//! round. [`Exclusion`] keeps to that wherever there is a PF driver, whether the VF can migrate or
+//! round. [`PfResetLock`] keeps to that wherever there is a PF driver, whether the VF can migrate or
 //! not.
 
 use crate::ffi::{
-    PfExclusive,
     PfQm, //
+    PfResetGuard,
 };
 use kernel::{
     dev_warn,
@@ -29,18 +29,18 @@ const PATIENCE: Delta = Delta::from_secs(180);
 
 /// A VF's part in the exclusion of resets.
 #[pin_data]
-pub(crate) struct Exclusion {
+pub(crate) struct PfResetLock {
     pf: Option<PfQm>,
     #[pin]
-    held: SpinLock<Option<PfExclusive>>,
+    held: SpinLock<Option<PfResetGuard>>,
 }
 
-impl Exclusion {
+impl PfResetLock {
     /// For a VF of `pf`; without a PF driver there is nobody to exclude.
     pub(crate) fn new(pf: Option<PfQm>) -> impl PinInit<Self> {
         pin_init!(Self {
             pf,
-            held <- new_spinlock!(None, "Exclusion::held"),
+            held <- new_spinlock!(None, "PfResetLock::held"),
         })
     }
 
@@ -56,7 +56,7 @@ impl Exclusion {
         }
     }
 
-    /// Ends a reset. Gives back only what [`Exclusion::begin`] has got.
+    /// Ends a reset. Gives back only what [`PfResetLock::begin`] has got.
     pub(crate) fn end(&self) {
         let held = self.held.lock().take();
         drop(held);

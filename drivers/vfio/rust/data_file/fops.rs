@@ -6,8 +6,8 @@
 
 use super::{
     Readable,
-    Sink,
-    Source,
+    ResumingSession,
+    SavingSession,
     Writable, //
 };
 use crate::bindings;
@@ -114,9 +114,9 @@ fn to_ssize(result: Result<usize>) -> isize {
 }
 
 /// The operations of a file that is read from.
-pub(super) struct SourceOps<S: Source>(PhantomData<S>);
+pub(super) struct SourceOps<S: SavingSession>(PhantomData<S>);
 
-impl<S: Source> SourceOps<S> {
+impl<S: SavingSession> SourceOps<S> {
     const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
         owner: this_module::<S::OwnerModule>().as_ptr(),
         read: Some(Self::read),
@@ -227,9 +227,9 @@ impl<S: Source> SourceOps<S> {
 }
 
 /// The operations of a file that is written to.
-pub(super) struct SinkOps<S: Sink>(PhantomData<S>);
+pub(super) struct SinkOps<S: ResumingSession>(PhantomData<S>);
 
-impl<S: Sink> SinkOps<S> {
+impl<S: ResumingSession> SinkOps<S> {
     const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
         owner: this_module::<S::OwnerModule>().as_ptr(),
         write: Some(Self::write),

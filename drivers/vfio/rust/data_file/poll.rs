@@ -77,12 +77,12 @@ impl Waiters {
         Ok(Self(queue))
     }
 
-    /// Wakes all threads that wait. Call it after a change of what [`Source::ahead`] returns.
+    /// Wakes all threads that wait. Call it after a change of what [`SavingSession::ahead`] returns.
     ///
     /// The queue's lock orders the change before the wakeup: a thread that is not in the queue
-    /// yet sees the change when it calls [`Source::ahead`] after it was put into the queue.
+    /// yet sees the change when it calls [`SavingSession::ahead`] after it was put into the queue.
     ///
-    /// [`Source::ahead`]: super::Source::ahead
+    /// [`SavingSession::ahead`]: super::Source::ahead
     pub fn wake(&self) {
         self.0.notify_all();
     }

@@ -13,7 +13,7 @@ use crate::{
     migration,
     region::{
         self,
-        Position, //
+        RegionOffset, //
     }, //
 };
 use core::marker::PhantomData;
@@ -202,7 +202,7 @@ impl<T: Operations> VTable<T> {
 
         // SAFETY: By the safety requirements, and nobody else has a pointer to it.
         let info = unsafe { &mut *info };
-        if let Some(limit) = T::visible(dev, info.index) {
+        if let Some(limit) = T::user_accessible_len(dev, info.index) {
             region::shorten(info, limit);
         }
         if dev.lends_msix(info.index) {
@@ -225,8 +225,8 @@ impl<T: Operations> VTable<T> {
         pos: *const kernel::bindings::loff_t,
     ) -> Result<usize> {
         // SAFETY: By the safety requirements.
-        let pos = Position::from_file(u64::try_from(unsafe { *pos })?);
-        match T::visible(dev, pos.index) {
+        let pos = RegionOffset::from_file(u64::try_from(unsafe { *pos })?);
+        match T::user_accessible_len(dev, pos.index) {
             None => Ok(count),
             Some(limit) => region::clip(pos.offset, count, limit),
         }
@@ -281,8 +281,8 @@ impl<T: Operations> VTable<T> {
             let range = &(*vma).__bindgen_anon_1.__bindgen_anon_1;
             (range.vm_start, range.vm_end, (*vma).vm_pgoff)
         };
-        let pos = Position::from_file((pgoff as u64).wrapping_mul(PAGE_SIZE as u64));
-        if let Some(limit) = T::visible(dev, pos.index) {
+        let pos = RegionOffset::from_file((pgoff as u64).wrapping_mul(PAGE_SIZE as u64));
+        if let Some(limit) = T::user_accessible_len(dev, pos.index) {
             if let Err(e) = region::within(pos.offset, (end - start) as u64, limit) {
                 return e.to_errno();
             }

@@ -15,11 +15,11 @@ use super::{
         VerifiedOf, //
     },
     session::{
-        Expect,
+        Direction,
         Resuming,
-        Role,
         Saving,
         Session, //
+        StreamFormat,
     },
     Features,
     MigArc,
@@ -32,10 +32,10 @@ use crate::{
         Readable,
         Writable, //
     },
-    device::Core,
+    device::CoreDevice,
     reset::{
-        Guarded,
-        Reset, //
+        ResetAware, //
+        ResetMutex,
     }, //
 };
 use core::ops::{
@@ -57,28 +57,28 @@ use kernel::{
 /// another function.
 const RESET_PATIENCE: Delta = Delta::from_secs(300);
 
-/// Longest image of a [`Machine`], in bytes: it is passed on the stack.
+/// Longest image of a [`StateMachine`], in bytes: it is passed on the stack.
 pub const IMAGE_MAX: usize = 1024;
 
 /// A session that the user reads from.
-type Source<M> = Arc<Readable<Saving<<M as Migrate>::Expected>>>;
+type SavingFile<M> = Arc<Readable<Saving<<M as Migrate>::Format>>>;
 /// A session that the user writes to.
-type Sink<M> = Arc<Writable<Resuming<<M as Migrate>::Expected>>>;
+type ResumingSession<M> = Arc<Writable<Resuming<<M as Migrate>::Format>>>;
 
 /// What a device is doing: one value for each state of the protocol, in the order of their numbers.
-enum Doing<M: Migrate> {
+enum Phase<M: Migrate> {
     /// Only a reset leads out. The arc that ended here, and what went wrong.
     Failed(MigArc, Error),
     Stop,
     Running,
-    StopCopy(Source<M>),
-    Resuming(Sink<M>),
+    StopCopy(SavingFile<M>),
+    Resuming(ResumingSession<M>),
     RunningP2p,
-    PreCopy(Source<M>),
-    PreCopyP2p(Source<M>),
+    PreCopy(SavingFile<M>),
+    PreCopyP2p(SavingFile<M>),
 }
 
-impl<M: Migrate> Doing<M> {
+impl<M: Migrate> Phase<M> {
     fn state(&self) -> State {
         match self {
             Self::Failed(..) => State::Error,
@@ -93,18 +93,18 @@ impl<M: Migrate> Doing<M> {
     }
 
     /// The session that begins before the device stops, in the states in which it does.
-    fn begun(&self) -> Result<&Source<M>, Failure> {
+    fn pre_copy_session(&self) -> Result<&SavingFile<M>, Failure> {
         match self {
             Self::PreCopy(session) | Self::PreCopyP2p(session) => Ok(session),
-            _ => Err(Failure::Kept(EINVAL)),
+            _ => Err(Failure::Recoverable(EINVAL)),
         }
     }
 }
 
-/// The data that the lock of a [`Machine`] protects.
+/// The data that the lock of a [`StateMachine`] protects.
 struct Inner<M: Migrate> {
     driver: M,
-    doing: Doing<M>,
+    doing: Phase<M>,
 }
 
 /// The outcome of a walk.
@@ -115,47 +115,47 @@ enum Walk {
     InReset,
 }
 
-/// Exclusive access to a device that can migrate, see [`Machine::with`].
+/// Exclusive access to a device that can migrate, see [`StateMachine::with`].
 ///
 /// Dereferences to the driver's part.
-pub struct Owner<'a, M: Migrate> {
-    machine: &'a Machine<M>,
+pub struct MachineGuard<'a, M: Migrate> {
+    machine: &'a StateMachine<M>,
     inner: &'a mut Inner<M>,
 }
 
 impl<M: Migrate> Inner<M> {
     /// Enters a state; the session of the one that is left is over.
     #[inline]
-    fn enter(&mut self, next: Doing<M>) {
+    fn enter(&mut self, next: Phase<M>) {
         let session = match core::mem::replace(&mut self.doing, next) {
-            Doing::PreCopy(session) | Doing::PreCopyP2p(session) | Doing::StopCopy(session) => {
+            Phase::PreCopy(session) | Phase::PreCopyP2p(session) | Phase::StopCopy(session) => {
                 Session::save(session)
             }
-            Doing::Resuming(session) => Session::resume(session),
-            Doing::Failed(..) | Doing::Stop | Doing::Running | Doing::RunningP2p => return,
+            Phase::Resuming(session) => Session::resume(session),
+            Phase::Failed(..) | Phase::Stop | Phase::Running | Phase::RunningP2p => return,
         };
         self.driver.session_ended(session);
     }
 
     /// Called when `arc` has failed.
     #[cold]
-    fn fail(&mut self, core: &Core<Bound>, arc: MigArc, failure: Failure) -> Error {
+    fn fail(&mut self, core: &CoreDevice<Bound>, arc: MigArc, failure: Failure) -> Error {
         self.driver.arc_failed(core, arc, failure);
-        if let Failure::Broken(error) = failure {
-            self.enter(Doing::Failed(arc, error));
+        if let Failure::Fatal(error) = failure {
+            self.enter(Phase::Failed(arc, error));
         }
         failure.into()
     }
 }
 
-impl<M: Migrate> Reset for Inner<M> {
+impl<M: Migrate> ResetAware for Inner<M> {
     fn reset(&mut self) {
-        self.enter(Doing::Running);
+        self.enter(Phase::Running);
         self.driver.reset();
     }
 }
 
-impl<M: Migrate> Owner<'_, M> {
+impl<M: Migrate> MachineGuard<'_, M> {
     /// Returns the state that the device is in.
     pub fn state(&self) -> State {
         self.inner.doing.state()
@@ -164,16 +164,16 @@ impl<M: Migrate> Owner<'_, M> {
     /// In [`State::Error`], returns the arc that led there, and the error.
     pub fn failed(&self) -> Option<(MigArc, Error)> {
         match self.inner.doing {
-            Doing::Failed(arc, error) => Some((arc, error)),
+            Phase::Failed(arc, error) => Some((arc, error)),
             _ => None,
         }
     }
 
-    /// Returns why [`Expect::check`] has refused what was written since [`State::Resuming`] was
+    /// Returns why [`StreamFormat::check`] has refused what was written since [`State::Resuming`] was
     /// entered, if it has.
     pub fn reject(&self) -> Option<RejectOf<M>> {
         match &self.inner.doing {
-            Doing::Resuming(session) => session.reject(),
+            Phase::Resuming(session) => session.reject(),
             _ => None,
         }
     }
@@ -186,15 +186,15 @@ impl<M: Migrate> Owner<'_, M> {
     /// no path, and the errors of the driver. The device is in the last state that it reached,
     /// except that it leaves a P2P state for the one that the walk began in if the target is no
     /// P2P state.
-    pub fn go(&mut self, core: &Core<Bound>, target: State) -> Result {
+    pub fn go(&mut self, core: &CoreDevice<Bound>, target: State) -> Result {
         match self.walk_to(core, target)? {
             Walk::Reached(_) => Ok(()),
             Walk::InReset => Err(EBUSY),
         }
     }
 
-    /// As [`Owner::go`], but a walk that a reset is in the way of is no failure.
-    fn walk_to(&mut self, core: &Core<Bound>, target: State) -> Result<Walk> {
+    /// As [`MachineGuard::go`], but a walk that a reset is in the way of is no failure.
+    fn walk_to(&mut self, core: &CoreDevice<Bound>, target: State) -> Result<Walk> {
         // The last state on the walk in which the device ran without restriction.
         let mut unrestricted = None;
         let mut file = None;
@@ -220,7 +220,7 @@ impl<M: Migrate> Owner<'_, M> {
                 Err(_) if self.machine.inner.reset_expected() => return Ok(Walk::InReset),
                 Err(_) if self.machine.inner.apply_reset(self.inner) => {}
                 Err(e) => {
-                    self.turn_back(core, unrestricted, target);
+                    self.leave_p2p_after_failure(core, unrestricted, target);
                     return Err(e);
                 }
             }
@@ -230,7 +230,7 @@ impl<M: Migrate> Owner<'_, M> {
     /// Walks `arc`. A failure leaves the device in its state, or in [`State::Error`].
     ///
     /// Returns the data file, if the arc makes one.
-    fn walk(&mut self, core: &Core<Bound>, arc: MigArc) -> Result<Option<ARef<File>>> {
+    fn walk(&mut self, core: &CoreDevice<Bound>, arc: MigArc) -> Result<Option<ARef<File>>> {
         self.inner.driver.arc_begins(arc);
         match self.try_walk(core, arc) {
             Ok(file) => {
@@ -241,26 +241,30 @@ impl<M: Migrate> Owner<'_, M> {
         }
     }
 
-    fn try_walk(&mut self, core: &Core<Bound>, arc: MigArc) -> Result<Option<ARef<File>>, Failure> {
+    fn try_walk(
+        &mut self,
+        core: &CoreDevice<Bound>,
+        arc: MigArc,
+    ) -> Result<Option<ARef<File>>, Failure> {
         let Inner { driver, doing } = &mut *self.inner;
         let (next, file) = match arc {
             MigArc::RunningToRunningP2p => {
                 driver.quiesce(core)?;
-                (Doing::RunningP2p, None)
+                (Phase::RunningP2p, None)
             }
             MigArc::RunningP2pToRunning => {
                 driver.unquiesce(core)?;
-                (Doing::Running, None)
+                (Phase::Running, None)
             }
             // The session goes on, so the state that it was in is not left by `enter()`.
             MigArc::PreCopyToPreCopyP2p => {
                 driver.quiesce(core)?;
-                *doing = Doing::PreCopyP2p(doing.begun()?.clone());
+                *doing = Phase::PreCopyP2p(doing.pre_copy_session()?.clone());
                 return Ok(None);
             }
             MigArc::PreCopyP2pToPreCopy => {
                 driver.unquiesce(core)?;
-                *doing = Doing::PreCopy(doing.begun()?.clone());
+                *doing = Phase::PreCopy(doing.pre_copy_session()?.clone());
                 return Ok(None);
             }
             MigArc::PreCopyToStopCopy | MigArc::PreCopyP2pToStopCopy => {
@@ -269,48 +273,49 @@ impl<M: Migrate> Owner<'_, M> {
             }
             MigArc::RunningToStop | MigArc::RunningP2pToStop => {
                 driver.stop(core)?;
-                (Doing::Stop, None)
+                (Phase::Stop, None)
             }
             MigArc::StopToRunning => {
                 driver.start(core)?;
-                (Doing::Running, None)
+                (Phase::Running, None)
             }
             MigArc::StopToRunningP2p => {
                 driver.start(core)?;
-                (Doing::RunningP2p, None)
+                (Phase::RunningP2p, None)
             }
             MigArc::RunningToPreCopy | MigArc::RunningP2pToPreCopyP2p => {
-                let head = driver.save_head(core).map_err(Failure::Kept)?;
-                let head = Data::head(head, M::Expected::HEAD);
+                let head = driver.save_head(core).map_err(Failure::Recoverable)?;
+                let head = Data::head(head, M::Format::HEAD);
                 let (session, file) = Self::begin_saving(driver, core, Saving::pre_copy(&head))?;
                 let next = match arc {
-                    MigArc::RunningToPreCopy => Doing::PreCopy(session),
-                    _ => Doing::PreCopyP2p(session),
+                    MigArc::RunningToPreCopy => Phase::PreCopy(session),
+                    _ => Phase::PreCopyP2p(session),
                 };
                 (next, Some(file))
             }
-            MigArc::PreCopyToRunning => (Doing::Running, None),
-            MigArc::PreCopyP2pToRunningP2p => (Doing::RunningP2p, None),
+            MigArc::PreCopyToRunning => (Phase::Running, None),
+            MigArc::PreCopyP2pToRunningP2p => (Phase::RunningP2p, None),
             MigArc::StopToStopCopy => {
-                let data = driver.save(core, None).map_err(Failure::Kept)?;
+                let data = driver.save(core, None).map_err(Failure::Recoverable)?;
                 let (session, file) = Self::begin_saving(driver, core, Saving::stop_copy(&data))?;
-                (Doing::StopCopy(session), Some(file))
+                (Phase::StopCopy(session), Some(file))
             }
-            MigArc::StopCopyToStop => (Doing::Stop, None),
+            MigArc::StopCopyToStop => (Phase::Stop, None),
             MigArc::StopToResuming => {
-                let (session, file) = Self::begin_resuming(driver, core).map_err(Failure::Kept)?;
-                (Doing::Resuming(session), Some(file))
+                let (session, file) =
+                    Self::begin_resuming(driver, core).map_err(Failure::Recoverable)?;
+                (Phase::Resuming(session), Some(file))
             }
             MigArc::ResumingToStop => {
-                let Doing::Resuming(session) = doing else {
-                    return Err(Failure::Kept(EINVAL));
+                let Phase::Resuming(session) = doing else {
+                    return Err(Failure::Recoverable(EINVAL));
                 };
                 let state = session.verify().map_err(|reject| {
                     driver.session_refused(reject);
-                    Failure::Kept(reject.into())
+                    Failure::Recoverable(reject.into())
                 })?;
-                driver.load(core, state).map_err(Failure::Broken)?;
-                (Doing::Stop, None)
+                driver.load(core, state).map_err(Failure::Fatal)?;
+                (Phase::Stop, None)
             }
         };
 
@@ -321,27 +326,31 @@ impl<M: Migrate> Owner<'_, M> {
     /// Makes the file of a new session.
     fn begin_saving(
         driver: &mut M,
-        core: &Core<Bound>,
-        session: Result<Source<M>>,
-    ) -> Result<(Source<M>, ARef<File>), Failure> {
-        let session = session.map_err(Failure::Kept)?;
-        let file = data_file::source(core, M::FILE, session.clone()).map_err(Failure::Kept)?;
-        driver.session_begun(Role::Save);
+        core: &CoreDevice<Bound>,
+        session: Result<SavingFile<M>>,
+    ) -> Result<(SavingFile<M>, ARef<File>), Failure> {
+        let session = session.map_err(Failure::Recoverable)?;
+        let file =
+            data_file::source(core, M::FILE, session.clone()).map_err(Failure::Recoverable)?;
+        driver.session_begun(Direction::Save);
         Ok((session, file))
     }
 
     /// Makes the session and the file of [`State::Resuming`].
-    fn begin_resuming(driver: &mut M, core: &Core<Bound>) -> Result<(Sink<M>, ARef<File>)> {
-        let session = Resuming::new(driver.expected(core)?)?;
+    fn begin_resuming(
+        driver: &mut M,
+        core: &CoreDevice<Bound>,
+    ) -> Result<(ResumingSession<M>, ARef<File>)> {
+        let session = Resuming::new(driver.stream_format(core)?)?;
         let file = data_file::sink(M::FILE, session.clone())?;
-        driver.session_begun(Role::Resume);
+        driver.session_begun(Direction::Resume);
         Ok((session, file))
     }
 
     /// Stops the device and completes the session that has begun before.
-    fn stop_and_copy(&mut self, core: &Core<Bound>) -> Result<Doing<M>, Failure> {
+    fn stop_and_copy(&mut self, core: &CoreDevice<Bound>) -> Result<Phase<M>, Failure> {
         let Inner { driver, doing } = &mut *self.inner;
-        let session = doing.begun()?;
+        let session = doing.pre_copy_session()?;
         driver.stop(core)?;
         let saved = if self.machine.in_reset() {
             Err(EBUSY)
@@ -351,13 +360,13 @@ impl<M: Migrate> Owner<'_, M> {
                 .and_then(|data| session.go_on(&data))
         };
         let Err(error) = saved else {
-            return Ok(Doing::StopCopy(session.clone()));
+            return Ok(Phase::StopCopy(session.clone()));
         };
         // The device must not stay stopped in a state in which it runs. A reset starts it anyway.
         if !self.machine.in_reset() && driver.start(core).is_ok() {
-            Err(Failure::Kept(error))
+            Err(Failure::Recoverable(error))
         } else {
-            Err(Failure::Broken(error))
+            Err(Failure::Fatal(error))
         }
     }
 
@@ -367,7 +376,7 @@ impl<M: Migrate> Owner<'_, M> {
     ///
     /// [`EINVAL`] if the device is not in [`State::Stop`], [`EBUSY`] if the function is being
     /// reset. Those of [`Migrate::load`]; the device is in [`State::Error`] then.
-    pub fn load(&mut self, core: &Core<Bound>, state: VerifiedOf<M>) -> Result {
+    pub fn load(&mut self, core: &CoreDevice<Bound>, state: VerifiedOf<M>) -> Result {
         self.machine.inner.apply_reset(self.inner);
         if self.state() != State::Stop {
             return Err(EINVAL);
@@ -378,7 +387,7 @@ impl<M: Migrate> Owner<'_, M> {
         let loaded = self.inner.driver.load(core, state);
         loaded.map_err(|error| {
             self.inner
-                .fail(core, MigArc::ResumingToStop, Failure::Broken(error))
+                .fail(core, MigArc::ResumingToStop, Failure::Fatal(error))
         })
     }
 
@@ -389,7 +398,12 @@ impl<M: Migrate> Owner<'_, M> {
     /// The uAPI allows only the original state or one on the path to the target, so there is no
     /// way back where the walk has passed no such state.
     #[cold]
-    fn turn_back(&mut self, core: &Core<Bound>, unrestricted: Option<State>, target: State) {
+    fn leave_p2p_after_failure(
+        &mut self,
+        core: &CoreDevice<Bound>,
+        unrestricted: Option<State>,
+        target: State,
+    ) {
         if self.machine.in_reset() || matches!(target, State::RunningP2p | State::PreCopyP2p) {
             return;
         }
@@ -403,7 +417,7 @@ impl<M: Migrate> Owner<'_, M> {
     }
 }
 
-impl<M: Migrate> Deref for Owner<'_, M> {
+impl<M: Migrate> Deref for MachineGuard<'_, M> {
     type Target = M;
 
     fn deref(&self) -> &M {
@@ -411,7 +425,7 @@ impl<M: Migrate> Deref for Owner<'_, M> {
     }
 }
 
-impl<M: Migrate> DerefMut for Owner<'_, M> {
+impl<M: Migrate> DerefMut for MachineGuard<'_, M> {
     fn deref_mut(&mut self) -> &mut M {
         &mut self.inner.driver
     }
@@ -423,12 +437,12 @@ impl<M: Migrate> DerefMut for Owner<'_, M> {
 /// files end with the state that they belong to. A device that could not be brought to a state is in
 /// its original state, in one on the way that it can go on from, or in [`State::Error`].
 #[pin_data]
-pub struct Machine<M: Migrate> {
+pub struct StateMachine<M: Migrate> {
     #[pin]
-    inner: Guarded<Inner<M>>,
+    inner: ResetMutex<Inner<M>>,
 }
 
-impl<M: Migrate> Machine<M> {
+impl<M: Migrate> StateMachine<M> {
     /// For a device that runs, and that nobody uses yet.
     pub fn new(driver: M) -> impl PinInit<Self> {
         const {
@@ -437,7 +451,7 @@ impl<M: Migrate> Machine<M> {
                 "the image is too long for the stack"
             );
             assert!(
-                M::Expected::HEAD <= size_of::<ImageOf<M>>(),
+                M::Format::HEAD <= size_of::<ImageOf<M>>(),
                 "the head is longer than the image"
             );
             assert!(
@@ -447,18 +461,18 @@ impl<M: Migrate> Machine<M> {
         };
 
         pin_init!(Self {
-            inner <- Guarded::new(Inner {
+            inner <- ResetMutex::new(Inner {
                 driver,
-                doing: Doing::Running,
+                doing: Phase::Running,
             }),
         })
     }
 
     /// Runs `f` with exclusive access to the device. Only a reset can happen meanwhile, see
-    /// [`Machine::in_reset`].
-    pub fn with<R>(&self, f: impl FnOnce(&mut Owner<'_, M>) -> R) -> R {
+    /// [`StateMachine::in_reset`].
+    pub fn with<R>(&self, f: impl FnOnce(&mut MachineGuard<'_, M>) -> R) -> R {
         self.inner.with(|inner| {
-            f(&mut Owner {
+            f(&mut MachineGuard {
                 machine: self,
                 inner,
             })
@@ -471,7 +485,7 @@ impl<M: Migrate> Machine<M> {
     }
 }
 
-impl<M: Migrate> Migration for Machine<M> {
+impl<M: Migrate> Migration for StateMachine<M> {
     fn features(&self) -> Features {
         let mut features = Features::STOP_COPY;
         if M::HAS_QUIESCE {
@@ -485,7 +499,7 @@ impl<M: Migrate> Migration for Machine<M> {
 
     /// Waits for the end of a reset, instead of failing because of it: after an error QEMU asks for
     /// a reset, which the kernel refuses while another one is under way, and ends the VM.
-    fn set_state(&self, core: &Core<Bound>, target: State) -> Result<Option<ARef<File>>> {
+    fn set_state(&self, core: &CoreDevice<Bound>, target: State) -> Result<Option<ARef<File>>> {
         loop {
             let waited = match self.with(|owner| owner.walk_to(core, target)) {
                 // Without the lock, for which a reader of the state waits as well.
@@ -504,13 +518,13 @@ impl<M: Migrate> Migration for Machine<M> {
         self.with(|owner| owner.state())
     }
 
-    fn data_size(&self, _core: &Core<Bound>) -> Result<usize> {
+    fn data_size(&self, _core: &CoreDevice<Bound>) -> Result<usize> {
         Ok(size_of::<ImageOf<M>>())
     }
 
-    fn closed(&self, core: &Core<Bound>) {
+    fn closed(&self, core: &CoreDevice<Bound>) {
         self.with(|owner| {
-            owner.inner.enter(Doing::Running);
+            owner.inner.enter(Phase::Running);
             owner.inner.driver.closed(core);
         });
     }

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a [`Machine`](super::Machine) asks of the driver, and tells it.
+//! What a [`StateMachine`](super::Machine) asks of the driver, and tells it.
 
 use super::{
     data::Data,
     session::{
-        Expect,
-        Role,
+        Direction,
         Session, //
+        StreamFormat,
     },
     MigArc, //
 };
-use crate::device::Core;
+use crate::device::CoreDevice;
 use kernel::{
     device::Bound,
     prelude::*, //
 };
 
-/// The image of a device, see [`Expect::Image`].
-pub(super) type ImageOf<M> = <<M as Migrate>::Expected as Expect>::Image;
-/// Why data are refused, see [`Expect::Reject`].
-pub(super) type RejectOf<M> = <<M as Migrate>::Expected as Expect>::Reject;
-/// What of an image can be loaded, see [`Expect::Verified`].
-pub(super) type VerifiedOf<M> = <<M as Migrate>::Expected as Expect>::Verified;
+/// The image of a device, see [`StreamFormat::Image`].
+pub(super) type ImageOf<M> = <<M as Migrate>::Format as StreamFormat>::Image;
+/// Why data are refused, see [`StreamFormat::Reject`].
+pub(super) type RejectOf<M> = <<M as Migrate>::Format as StreamFormat>::Reject;
+/// What of an image can be loaded, see [`StreamFormat::Verified`].
+pub(super) type VerifiedOf<M> = <<M as Migrate>::Format as StreamFormat>::Verified;
 
 /// A failed step, and the state that it leaves the device in.
 ///
@@ -31,17 +31,17 @@ pub(super) type VerifiedOf<M> = <<M as Migrate>::Expected as Expect>::Verified;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The device is in the state that it was in before.
-    Kept(Error),
+    Recoverable(Error),
     /// The state of the device is not known: it is in [`State::Error`] until it is reset.
     ///
     /// [`State::Error`]: super::State::Error
-    Broken(Error),
+    Fatal(Error),
 }
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Kept(e) | Failure::Broken(e) => e,
+            Failure::Recoverable(e) | Failure::Fatal(e) => e,
         }
     }
 }
@@ -52,7 +52,7 @@ impl From<Failure> for Error {
 /// for long: the user waits for it, and so does a reader of the state in debugfs. Callbacks do not
 /// run concurrently. None may wait for user memory, or for a page fault on the device's own.
 ///
-/// No callback that gets a [`Core`] is called when the function is known to be in reset. As a reset
+/// No callback that gets a [`CoreDevice`] is called when the function is known to be in reset. As a reset
 /// waits for no callback, it can still begin while one runs: a callback must end by itself
 /// whatever the registers read as. What it returns then does not matter, as the device is in
 /// [`State::Running`] after the reset.
@@ -61,33 +61,33 @@ impl From<Failure> for Error {
 #[vtable]
 pub trait Migrate: Send + Unpin + 'static {
     /// What the device expects of the data that it is to load.
-    type Expected: Expect;
+    type Format: StreamFormat;
 
     /// Name of the data files, in `/proc/<pid>/fd`.
     const FILE: &'static CStr = c"vfio_mig";
 
     /// Stops the device: what it has begun is finished, and it does nothing any more.
-    fn stop(&mut self, core: &Core<Bound>) -> Result<(), Failure>;
+    fn stop(&mut self, core: &CoreDevice<Bound>) -> Result<(), Failure>;
 
     /// Starts the stopped device; quiet, if there is [`Migrate::quiesce`].
-    fn start(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
+    fn start(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
         Ok(())
     }
 
     /// Has the device access no other device any more. A driver that has this offers the P2P
     /// states, and must have [`Migrate::unquiesce`] as well.
-    fn quiesce(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
+    fn quiesce(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
         Ok(())
     }
 
     /// Undoes [`Migrate::quiesce`].
-    fn unquiesce(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
+    fn unquiesce(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// What can be said of the running device: the first [`Expect::HEAD`] bytes of its image. A
+    /// What can be said of the running device: the first [`StreamFormat::HEAD`] bytes of its image. A
     /// driver that has this offers pre-copy.
-    fn save_head(&mut self, _core: &Core<Bound>) -> Result<ImageOf<Self>> {
+    fn save_head(&mut self, _core: &CoreDevice<Bound>) -> Result<ImageOf<Self>> {
         Err(EOPNOTSUPP)
     }
 
@@ -95,18 +95,18 @@ pub trait Migrate: Send + Unpin + 'static {
     /// the same bytes.
     fn save(
         &mut self,
-        core: &Core<Bound>,
+        core: &CoreDevice<Bound>,
         begun: Option<&Data<ImageOf<Self>>>,
     ) -> Result<Data<ImageOf<Self>>>;
 
     /// What the stopped device expects of the data that are to come.
-    fn expected(&mut self, core: &Core<Bound>) -> Result<Self::Expected>;
+    fn stream_format(&mut self, core: &CoreDevice<Bound>) -> Result<Self::Format>;
 
     /// Loads a state into the stopped device. If this fails, nobody knows what it has of it: it is
     /// in [`State::Error`] then.
     ///
     /// [`State::Error`]: super::State::Error
-    fn load(&mut self, core: &Core<Bound>, state: VerifiedOf<Self>) -> Result;
+    fn load(&mut self, core: &CoreDevice<Bound>, state: VerifiedOf<Self>) -> Result;
 
     /// Called after the device was reset, as soon as no other callback runs. Must not access the
     /// function, as the next reset may have begun; [`Operations::reset_done`] can.
@@ -116,7 +116,7 @@ pub trait Migrate: Send + Unpin + 'static {
 
     /// Called when the device's last user has closed it, after the end of its session. Must not
     /// access the function.
-    fn closed(&mut self, _core: &Core<Bound>) {}
+    fn closed(&mut self, _core: &CoreDevice<Bound>) {}
 
     /// `arc` is about to be walked.
     fn arc_begins(&mut self, _arc: MigArc) {}
@@ -124,15 +124,15 @@ pub trait Migrate: Send + Unpin + 'static {
     /// `arc` was walked. A session that it ends has ended.
     fn arc_walked(&mut self, _arc: MigArc) {}
 
-    /// `arc` was not walked. A session that ends by [`Failure::Broken`] has not ended yet.
-    fn arc_failed(&mut self, _core: &Core<Bound>, _arc: MigArc, _failure: Failure) {}
+    /// `arc` was not walked. A session that ends by [`Failure::Fatal`] has not ended yet.
+    fn arc_failed(&mut self, _core: &CoreDevice<Bound>, _arc: MigArc, _failure: Failure) {}
 
     /// A session has begun, on the arc that is being walked. There is one at a time.
-    fn session_begun(&mut self, _role: Role) {}
+    fn session_begun(&mut self, _role: Direction) {}
 
-    /// What has come in is not to be loaded, as [`Expect::verify`] says. The session goes on.
+    /// What has come in is not to be loaded, as [`StreamFormat::verify`] says. The session goes on.
     fn session_refused(&mut self, _reject: RejectOf<Self>) {}
 
     /// The session is over. What it has can be kept.
-    fn session_ended(&mut self, _session: Session<Self::Expected>) {}
+    fn session_ended(&mut self, _session: Session<Self::Format>) {}
 }

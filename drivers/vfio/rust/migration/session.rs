@@ -13,8 +13,8 @@ use super::data::{
 use crate::data_file::{
     PrecopyInfo,
     Readable,
-    Sink,
-    Source,
+    ResumingSession,
+    SavingSession,
     Waiters,
     Writable, //
 };
@@ -36,7 +36,7 @@ use kernel::{
 /// It is asked while data come in, when the device must not be, so it holds what there is to
 /// compare with.
 #[vtable]
-pub trait Expect: Send + Sync + 'static {
+pub trait StreamFormat: Send + Sync + 'static {
     /// What travels.
     type Image: Image;
     /// What may be loaded. As nothing else is, what is not in it cannot reach the hardware.
@@ -48,7 +48,7 @@ pub trait Expect: Send + Sync + 'static {
     /// where there is pre-copy; 0 if there are none. More than the image has does not compile.
     const HEAD: usize = 0;
 
-    /// Judges the first [`Expect::HEAD`] bytes as soon as all of them were written.
+    /// Judges the first [`StreamFormat::HEAD`] bytes as soon as all of them were written.
     ///
     /// Nothing of a refused session is loaded. The refusal's error is that of the `write()`, or of
     /// the next one where this one had bytes accepted before, and of all later ones.
@@ -58,20 +58,20 @@ pub trait Expect: Send + Sync + 'static {
 
     /// Parses the data that were written; [`Data::complete`] says whether they are a whole image.
     ///
-    /// Data of [`Expect::HEAD`] bytes or more have passed [`Expect::check`]. Shorter ones have not
+    /// Data of [`StreamFormat::HEAD`] bytes or more have passed [`StreamFormat::check`]. Shorter ones have not
     /// been looked at.
     fn verify(&self, data: &Data<Self::Image>) -> Result<Self::Verified, Self::Reject>;
 }
 
 /// A session that the user reads from. It only ever gets more data.
-pub(super) struct Saving<E: Expect> {
+pub(super) struct Saving<E: StreamFormat> {
     /// The state that the session belongs to is left.
     over: Atomic<bool>,
     data: Growing<E::Image>,
     waiters: Waiters,
 }
 
-impl<E: Expect> Saving<E> {
+impl<E: StreamFormat> Saving<E> {
     fn new(data: Growing<E::Image>) -> Result<Arc<Readable<Self>>> {
         let waiters = Waiters::new()?;
         Readable::new(init!(Self {
@@ -119,7 +119,7 @@ impl<E: Expect> Saving<E> {
 }
 
 #[vtable]
-impl<E: Expect> Source for Saving<E> {
+impl<E: StreamFormat> SavingSession for Saving<E> {
     type OwnerModule = E::OwnerModule;
 
     fn ahead(&self, position: usize) -> Result<&[u8]> {
@@ -157,10 +157,10 @@ enum Progress<R> {
     /// The head has come and passed.
     Matched,
     /// What came does not fit; nothing will be loaded.
-    Poisoned(R),
+    PoisonedByReset(R),
 }
 
-struct Resume<E: Expect> {
+struct Resume<E: StreamFormat> {
     /// The state that the session belongs to is left.
     over: bool,
     progress: Progress<E::Reject>,
@@ -169,17 +169,17 @@ struct Resume<E: Expect> {
 
 /// A session that the user writes to.
 #[pin_data]
-pub(super) struct Resuming<E: Expect> {
-    expected: E,
+pub(super) struct Resuming<E: StreamFormat> {
+    format: E,
     #[pin]
     inner: Mutex<Resume<E>>,
 }
 
-impl<E: Expect> Resuming<E> {
-    /// A session for a device that expects what `expected` says.
-    pub(super) fn new(expected: E) -> Result<Arc<Writable<Self>>> {
+impl<E: StreamFormat> Resuming<E> {
+    /// A session for a device that expects a stream of that format.
+    pub(super) fn new(format: E) -> Result<Arc<Writable<Self>>> {
         Writable::new(pin_init!(Self {
-            expected,
+            format,
             inner <- new_generic_mutex!(
                 init!(Resume {
                     over: false,
@@ -195,12 +195,12 @@ impl<E: Expect> Resuming<E> {
     ///
     /// Success ends the session in the same critical section, so that the returned state is made
     /// of every byte that a `write()` has succeeded with. After a failure the session goes on, and
-    /// takes more data unless [`Expect::check`] has refused the head.
+    /// takes more data unless [`StreamFormat::check`] has refused the head.
     pub(super) fn verify(&self) -> Result<E::Verified, E::Reject> {
         let mut resume = self.inner.lock();
         let verified = match resume.progress {
-            Progress::Poisoned(reject) => Err(reject),
-            _ => self.expected.verify(&resume.data),
+            Progress::PoisonedByReset(reject) => Err(reject),
+            _ => self.format.verify(&resume.data),
         }?;
         resume.over = true;
         Ok(verified)
@@ -209,7 +209,7 @@ impl<E: Expect> Resuming<E> {
     /// Why the session is poisoned, if it is.
     pub(super) fn reject(&self) -> Option<E::Reject> {
         match self.inner.lock().progress {
-            Progress::Poisoned(reject) => Some(reject),
+            Progress::PoisonedByReset(reject) => Some(reject),
             Progress::Filling | Progress::Matched => None,
         }
     }
@@ -226,7 +226,7 @@ impl<E: Expect> Resuming<E> {
 }
 
 #[vtable]
-impl<E: Expect> Sink for Resuming<E> {
+impl<E: StreamFormat> ResumingSession for Resuming<E> {
     type OwnerModule = E::OwnerModule;
 
     fn append(&self, chunk: &[u8], rest: usize) -> Result {
@@ -241,12 +241,12 @@ impl<E: Expect> Sink for Resuming<E> {
         }
         match progress {
             Progress::Filling | Progress::Matched => data.append(chunk, rest)?,
-            Progress::Poisoned(reject) => return Err((*reject).into()),
+            Progress::PoisonedByReset(reject) => return Err((*reject).into()),
         }
 
         if matches!(progress, Progress::Filling) && data.as_slice().len() >= E::HEAD {
-            if let Err(reject) = self.expected.check(data.image()) {
-                *progress = Progress::Poisoned(reject);
+            if let Err(reject) = self.format.check(data.image()) {
+                *progress = Progress::PoisonedByReset(reject);
                 return Err(reject.into());
             }
             *progress = Progress::Matched;
@@ -257,7 +257,7 @@ impl<E: Expect> Sink for Resuming<E> {
 
 /// Which way the data of a session go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum Direction {
     /// Out of the device.
     Save,
     /// Into the device.
@@ -267,14 +267,14 @@ pub enum Role {
 /// A session that is over, with its data.
 ///
 /// Its file may still be there; from it there is no way to the data any more.
-pub struct Session<E: Expect>(Kind<E>);
+pub struct Session<E: StreamFormat>(Kind<E>);
 
-enum Kind<E: Expect> {
+enum Kind<E: StreamFormat> {
     Save(Arc<Readable<Saving<E>>>),
     Resume(Arc<Writable<Resuming<E>>>),
 }
 
-impl<E: Expect> Session<E> {
+impl<E: StreamFormat> Session<E> {
     /// A session that nobody has read from, with what a device has said of itself.
     ///
     /// # Errors
@@ -297,10 +297,10 @@ impl<E: Expect> Session<E> {
     }
 
     /// Which way its data went.
-    pub fn role(&self) -> Role {
+    pub fn role(&self) -> Direction {
         match self.0 {
-            Kind::Save(_) => Role::Save,
-            Kind::Resume(_) => Role::Resume,
+            Kind::Save(_) => Direction::Save,
+            Kind::Resume(_) => Direction::Resume,
         }
     }
 
@@ -320,7 +320,7 @@ impl<E: Expect> Session<E> {
         }
     }
 
-    /// Why [`Expect::check`] has refused what came in, if it has.
+    /// Why [`StreamFormat::check`] has refused what came in, if it has.
     pub fn reject(&self) -> Option<E::Reject> {
         match &self.0 {
             Kind::Save(_) => None,
@@ -348,7 +348,7 @@ mod tests {
     struct First(u8);
 
     #[vtable]
-    impl Expect for First {
+    impl StreamFormat for First {
         type Image = Ten;
         type Verified = Ten;
         type Reject = Error;
@@ -427,7 +427,7 @@ mod tests {
         struct Any;
 
         #[vtable]
-        impl Expect for Any {
+        impl StreamFormat for Any {
             type Image = Ten;
             type Verified = usize;
             type Reject = Error;
@@ -485,13 +485,13 @@ mod tests {
         let coming = Resuming::new(First(8))?;
         assert_eq!(coming.append(&IMAGE.0[..HEAD], 0), Err(EPERM));
         let over = Session::resume(coming);
-        assert_eq!(over.role(), Role::Resume);
+        assert_eq!(over.role(), Direction::Resume);
         assert_eq!(over.data(), Data::head(IMAGE, HEAD));
         assert_eq!(over.bytes(), HEAD);
         assert_eq!(over.reject(), Some(EPERM));
 
         let over = Session::<First>::saved(&Data::whole(IMAGE))?;
-        assert_eq!(over.role(), Role::Save);
+        assert_eq!(over.role(), Direction::Save);
         assert_eq!(over.data(), Data::whole(IMAGE));
         assert_eq!(over.bytes(), SIZE);
         assert_eq!(over.reject(), None);

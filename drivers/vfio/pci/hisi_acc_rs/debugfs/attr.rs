@@ -6,12 +6,12 @@ use crate::{
     device::HisiAcc,
     history::History,
     mig::{
-        Mig,
-        Vf, //
+        MigratableVf,
+        VfState, //
     },
     open::{
-        Identity,
-        Open, //
+        OpenVf, //
+        VfConfig,
     },
     record::{
         role_name,
@@ -29,7 +29,7 @@ use kernel::{
 use vfio::{
     debugfs::File,
     device::Device,
-    migration::Owner, //
+    migration::MachineGuard, //
 };
 
 /// The file.
@@ -70,15 +70,15 @@ fn yes_no(value: bool) -> &'static str {
 }
 
 /// Whether the guest's driver has set the function up, if the function can be asked now.
-fn driver_ready(dev: &Device<HisiAcc, Bound>, mig: &Mig, open: &Open) -> Option<bool> {
-    let _awake = dev.core().awake()?;
+fn driver_ready(dev: &Device<HisiAcc, Bound>, mig: &MigratableVf, open: &OpenVf) -> Option<bool> {
+    let _awake = dev.core().runtime_pm_get_if_active()?;
     let accessible = !mig.machine.in_reset() && !open.vf.hw().pf.is_stopped();
     let vf = open.vf.access(dev.pdev()).ok()?;
     accessible.then(|| vf.driver_ready())
 }
 
 /// `identity` is what the VF has, as far as that is known; nothing while it is closed.
-fn print_queues(m: &SeqFile, identity: Option<Identity>, driver_ready: Option<bool>) {
+fn print_queues(m: &SeqFile, identity: Option<VfConfig>, driver_ready: Option<bool>) {
     let queues = identity.map(|identity| identity.queues);
     let isolation = identity.map(|identity| identity.expected.isolation);
     seq_print!(m, "queue base: {}\n", Maybe(queues.map(|q| q.base)));
@@ -87,7 +87,7 @@ fn print_queues(m: &SeqFile, identity: Option<Identity>, driver_ready: Option<bo
     seq_print!(m, "driver ready: {}\n", Maybe(driver_ready.map(yes_no)));
 }
 
-fn print_state(m: &SeqFile, owner: &Owner<'_, Vf>) {
+fn print_state(m: &SeqFile, owner: &MachineGuard<'_, VfState>) {
     if owner.open.is_none() {
         seq_print!(m, "device state: closed\n");
         return;

@@ -6,7 +6,7 @@
 use crate::{
     device::HisiAcc,
     record::Record,
-    wire, //
+    stream, //
 };
 use kernel::{
     device::Bound,
@@ -32,7 +32,7 @@ pub(crate) struct MigfData;
 fn show(
     dev: &Device<HisiAcc, Bound>,
     m: &SeqFile,
-    part: impl FnOnce(&wire::Data) -> Option<&[u8]>,
+    part: impl FnOnce(&stream::Data) -> Option<&[u8]>,
 ) -> Result {
     let mig = dev.mig().ok_or(ENODEV)?;
     let data = mig
@@ -40,7 +40,7 @@ fn show(
         .with(|vf| vf.history.last.as_ref().map(Record::data))
         .ok_or(ENODATA)?;
 
-    hex_dump(m, c"Mig Data:", part(&data).ok_or(ENODATA)?);
+    hex_dump(m, c"MigratableVf Data:", part(&data).ok_or(ENODATA)?);
     seq_print!(m, "migrate data length: {}\n", data.as_slice().len());
     Ok(())
 }
@@ -64,7 +64,7 @@ impl File for MigfData {
 
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
         show(dev, m, |data| {
-            (data.as_slice().len() >= wire::MATCH_SIZE).then(|| data.image().registers())
+            (data.as_slice().len() >= stream::MATCH_SIZE).then(|| data.image().registers())
         })
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::{
     device::HisiAcc,
-    mig::Vf, //
+    mig::VfState, //
 };
 use kernel::{
     device::Bound,
@@ -22,7 +22,7 @@ use vfio::{
     debugfs::File,
     device::Device,
     migration::{
-        Owner,
+        MachineGuard,
         State, //
     }, //
 };
@@ -100,9 +100,9 @@ impl Command {
     }
 
     /// Runs the command on the open device `dev` in RUNNING or STOP, which `vf` owns.
-    fn run(self, dev: &Device<HisiAcc, Bound>, vf: &mut Owner<'_, Vf>) -> Result {
+    fn run(self, dev: &Device<HisiAcc, Bound>, vf: &mut MachineGuard<'_, VfState>) -> Result {
         let running = vf.state() == State::Running;
-        let go = |vf: &mut Owner<'_, Vf>, target| vf.go(dev.core(), target);
+        let go = |vf: &mut MachineGuard<'_, VfState>, target| vf.go(dev.core(), target);
 
         match self {
             Self::IoTest => {
@@ -173,7 +173,7 @@ fn errno_name(error: Error) -> &'static str {
 }
 
 /// Whether a command may run now. `in_reset`: the function or its PF is being reset.
-fn admit(vf: &Owner<'_, Vf>, in_reset: bool) -> Result {
+fn admit(vf: &MachineGuard<'_, VfState>, in_reset: bool) -> Result {
     if vf.open.is_none() {
         return Err(ENODEV);
     }
@@ -223,7 +223,7 @@ impl File for Debug {
             let start = Instant::<Monotonic>::now();
             let result =
                 admit(vf, mig.machine.in_reset() || vf.hw.pf.is_stopped()).and_then(|()| {
-                    let _awake = dev.core().awake().ok_or(EBUSY)?;
+                    let _awake = dev.core().runtime_pm_get_if_active().ok_or(EBUSY)?;
                     command.run(dev, vf)
                 });
             vf.outcome = Some(Outcome {

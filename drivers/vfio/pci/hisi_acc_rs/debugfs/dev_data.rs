@@ -5,8 +5,8 @@
 use super::with_registers;
 use crate::{
     device::HisiAcc,
-    open::Open,
-    wire, //
+    open::OpenVf,
+    stream, //
 };
 use kernel::{
     device::Bound,
@@ -33,9 +33,9 @@ impl File for DevData {
 
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
         let data = with_registers(dev, |vf, registers| {
-            Ok(Open::peek(registers, &vf.identity.ok_or(ENODATA)?))
+            Ok(OpenVf::peek(registers, &vf.identity.ok_or(ENODATA)?))
         })?;
-        let loaded = data.image().vf_state.get() == wire::READY;
+        let loaded = data.image().vf_state.get() == stream::READY;
 
         hex_dump(m, c"Dev Data:", data.image().registers());
         seq_print!(m, "guest driver load: {}\n", u32::from(loaded));

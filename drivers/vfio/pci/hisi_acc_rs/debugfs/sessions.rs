@@ -14,7 +14,7 @@ use kernel::{
     fmt,
     prelude::*, //
 };
-use vfio::clock::Moment;
+use vfio::timestamp::Timestamp;
 
 const NANOS_PER_SEC: i64 = 1_000_000_000;
 const NANOS_PER_USEC: i64 = 1000;
@@ -24,8 +24,8 @@ struct Time(i64);
 
 impl Time {
     /// `moment` by the clock of the day, as that one is set now.
-    fn of(moment: Moment) -> Self {
-        Self(moment.since_1970())
+    fn of(moment: Timestamp) -> Self {
+        Self(moment.as_unix_nanos())
     }
 }
 

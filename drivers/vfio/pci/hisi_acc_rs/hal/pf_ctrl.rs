@@ -8,7 +8,7 @@
 use super::{
     EventContexts,
     EventHeads,
-    Hal, //
+    RegisterPlacement, //
 };
 use crate::{
     regs::{
@@ -35,7 +35,7 @@ use vfio::io::as_ptr;
 #[derive(Clone, Copy)]
 pub(crate) struct PfCtrl<'a>(pub(crate) Mmio<'a, Region<{ pf_ctrl::SIZE }>>);
 
-impl Hal for PfCtrl<'_> {
+impl RegisterPlacement for PfCtrl<'_> {
     fn function(&self) -> Mmio<'_, Region<{ function::SIZE }>> {
         self.0
     }

@@ -5,7 +5,7 @@
 use super::{
     EventContexts,
     EventHeads,
-    Hal, //
+    RegisterPlacement, //
 };
 use crate::regs::{
     function, vf_bar,
@@ -32,7 +32,7 @@ use vfio::io::{
 #[derive(Clone, Copy)]
 pub(crate) struct VfCtrl<'a>(pub(crate) Mmio<'a, Region<{ vf_bar::SIZE }>>);
 
-impl Hal for VfCtrl<'_> {
+impl RegisterPlacement for VfCtrl<'_> {
     fn function(&self) -> Mmio<'_, Region<{ function::SIZE }>> {
         prefix(self.0)
     }

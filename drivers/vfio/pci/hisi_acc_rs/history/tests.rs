@@ -5,7 +5,7 @@
 #[kernel::prelude::kunit_tests(rust_hisi_acc_history)]
 mod suite {
     use super::super::*;
-    use crate::wire::Data;
+    use crate::stream::Data;
 
     fn step(history: &mut History, arc: MigArc) {
         history.start(arc);
@@ -21,7 +21,7 @@ mod suite {
     fn session_has_the_arcs_around_it() -> Result {
         let mut history = History::EMPTY;
         step(&mut history, MigArc::RunningP2pToStop);
-        history.begin(Role::Save, Origin::User);
+        history.begin(Direction::Save, Origin::User);
         step(&mut history, MigArc::StopToStopCopy);
         assert_eq!(history.current(), Some(1));
         end(&mut history)?;
@@ -48,13 +48,13 @@ mod suite {
     #[test]
     fn next_owner_sees_nothing_but_the_numbering() -> Result {
         let mut history = History::EMPTY;
-        history.begin(Role::Resume, Origin::User);
+        history.begin(Direction::Resume, Origin::User);
         end(&mut history)?;
         assert!(history.last.is_none());
         history.forget();
         assert_eq!(history.sessions.iter().count(), 0);
         assert!(!history.attached);
-        history.begin(Role::Resume, Origin::User);
+        history.begin(Direction::Resume, Origin::User);
         assert_eq!(history.current(), Some(2));
         Ok(())
     }

@@ -5,13 +5,13 @@
 #[kernel::prelude::kunit_tests(rust_hisi_acc_matching)]
 mod suite {
     use super::super::*;
-    use crate::wire::Promise;
+    use crate::stream::Promise;
     use zerocopy::{
         byteorder::little_endian::U64,
         FromZeros, //
     };
 
-    const HERE: Expected = Expected {
+    const HERE: LocalDevice = LocalDevice {
         device: 0xa251,
         queue_count: 32,
         isolation: 0,
@@ -20,7 +20,7 @@ mod suite {
 
     fn image() -> Image {
         let mut image = Image::new_zeroed();
-        image.magic.set(wire::MAGIC_V2);
+        image.magic.set(stream::MAGIC_V2);
         image.queue_count.set(32);
         image.device.set(0xa251);
         image.major.set(1);
@@ -41,7 +41,7 @@ mod suite {
     }
 
     fn refused(image: Image) -> Option<Field> {
-        parse(image, wire::SIZE).err().map(|reject| reject.field)
+        parse(image, stream::SIZE).err().map(|reject| reject.field)
     }
 
     #[test]
@@ -52,7 +52,7 @@ mod suite {
         image.eqc[6].set(0x107ff);
         image.sqc_dma.set(0x1234_5678_9abc);
         assert!(matches!(
-            parse(image, wire::SIZE),
+            parse(image, stream::SIZE),
             Ok(Verified::Driver(DriverState {
                 page_size: PageSize::Size64K,
                 eq_int_mask: 1,
@@ -87,17 +87,17 @@ mod suite {
     #[test]
     fn stream_of_version_1_is_taken_by_its_contexts() {
         let mut image = image();
-        image.magic.set(wire::MAGIC_V1);
+        image.magic.set(stream::MAGIC_V1);
         image.major.set(0);
-        assert_eq!(parse(image, wire::SIZE), Ok(Verified::NoDriver));
-        assert_eq!(parse(image, wire::MATCH_SIZE), Ok(Verified::NoDriver));
+        assert_eq!(parse(image, stream::SIZE), Ok(Verified::NoDriver));
+        assert_eq!(parse(image, stream::MATCH_SIZE), Ok(Verified::NoDriver));
 
         image.eqc[1].set(0x2000);
         image.aeqc[2].set(1);
         image.eqe_dma.set(0);
         image.aeqe_dma.set(0);
         assert!(matches!(
-            parse(image, wire::SIZE),
+            parse(image, stream::SIZE),
             Ok(Verified::Driver(DriverState {
                 events: EventContexts {
                     eqc: [_, 0x2000, ..],
@@ -136,11 +136,11 @@ mod suite {
     fn match_data_alone_are_complete_unless_more_was_promised() {
         let mut image = image();
         assert_eq!(
-            parse(image, wire::MATCH_SIZE).err().map(|r| r.field),
+            parse(image, stream::MATCH_SIZE).err().map(|r| r.field),
             Some(Field::Length)
         );
         image.set_private(Promise::Nothing, 0x30);
-        assert_eq!(parse(image, wire::MATCH_SIZE), Ok(Verified::NoDriver));
+        assert_eq!(parse(image, stream::MATCH_SIZE), Ok(Verified::NoDriver));
 
         // The C driver promises nothing.
         let mut plain = Image::new_zeroed();
@@ -148,7 +148,7 @@ mod suite {
         plain.queue_count = image.queue_count;
         plain.device = image.device;
         plain.major = image.major;
-        assert_eq!(parse(plain, wire::MATCH_SIZE), Ok(Verified::NoDriver));
+        assert_eq!(parse(plain, stream::MATCH_SIZE), Ok(Verified::NoDriver));
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod suite {
         ] {
             let mut image = image();
             change(&mut image);
-            assert_eq!(parse(image, wire::SIZE), Ok(Verified::NoDriver));
+            assert_eq!(parse(image, stream::SIZE), Ok(Verified::NoDriver));
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
         QUE_ISO_CFG,
         VF_STATE, //
     },
-    wire::{
+    stream::{
         self,
         Image, //
     },
@@ -75,8 +75,8 @@ impl BoundVfQm<'_> {
         image.page_size.set(io.read(PAGE_SIZE).into_raw());
         image.eqc = events.eqc.map(U32::new);
         image.aeqc = events.aeqc.map(U32::new);
-        image.eqe_dma.set(wire::queue_address(&events.eqc));
-        image.aeqe_dma.set(wire::queue_address(&events.aeqc));
+        image.eqe_dma.set(stream::queue_address(&events.eqc));
+        image.aeqe_dma.set(stream::queue_address(&events.aeqc));
         events
     }
 

@@ -5,7 +5,7 @@
 #[kernel::prelude::kunit_tests(rust_vfio_machine)]
 mod suite {
     use super::super::*;
-    use crate::data_file::Sink;
+    use crate::data_file::ResumingSession;
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Call {
@@ -15,7 +15,7 @@ mod suite {
         Unquiesce,
         SaveHead,
         Save,
-        Expected,
+        Format,
         Load,
         Reset,
         Closed,
@@ -26,10 +26,10 @@ mod suite {
     enum Told {
         Begins(MigArc),
         Ended(MigArc, Result<(), Failure>),
-        Begun(Role),
+        Begun(Direction),
         Refused(Error),
         /// A session has ended, with so many bytes.
-        Over(Role, usize, Option<Error>),
+        Over(Direction, usize, Option<Error>),
     }
 
     /// A device whose state is two bytes, of which the first is known beforehand.
@@ -39,7 +39,7 @@ mod suite {
         fails: fn(Call) -> Option<Failure>,
         /// A call during which the device of this machine is reset, and whether the reset ends by
         /// the end of the call.
-        resets: Option<(Call, bool, *const Machine<Toy>)>,
+        resets: Option<(Call, bool, *const StateMachine<Toy>)>,
         state: [u8; 2],
     }
 
@@ -50,7 +50,7 @@ mod suite {
     struct NotZero;
 
     #[vtable]
-    impl Expect for NotZero {
+    impl StreamFormat for NotZero {
         type Image = [u8; 2];
         type Verified = [u8; 2];
         type Reject = Error;
@@ -102,44 +102,44 @@ mod suite {
 
     #[vtable]
     impl Migrate for Toy {
-        type Expected = NotZero;
+        type Format = NotZero;
 
-        fn stop(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
+        fn stop(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
             self.call(Call::Stop)
         }
 
-        fn start(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
+        fn start(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
             self.call(Call::Start)
         }
 
-        fn quiesce(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
+        fn quiesce(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
             self.call(Call::Quiesce)
         }
 
-        fn unquiesce(&mut self, _core: &Core<Bound>) -> Result<(), Failure> {
+        fn unquiesce(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
             self.call(Call::Unquiesce)
         }
 
-        fn save_head(&mut self, _core: &Core<Bound>) -> Result<[u8; 2]> {
+        fn save_head(&mut self, _core: &CoreDevice<Bound>) -> Result<[u8; 2]> {
             self.call(Call::SaveHead)?;
             Ok(self.state)
         }
 
         fn save(
             &mut self,
-            _core: &Core<Bound>,
+            _core: &CoreDevice<Bound>,
             _: Option<&Data<[u8; 2]>>,
         ) -> Result<Data<[u8; 2]>> {
             self.call(Call::Save)?;
             Ok(Data::whole(self.state))
         }
 
-        fn expected(&mut self, _core: &Core<Bound>) -> Result<NotZero> {
-            self.call(Call::Expected)?;
+        fn stream_format(&mut self, _core: &CoreDevice<Bound>) -> Result<NotZero> {
+            self.call(Call::Format)?;
             Ok(NotZero)
         }
 
-        fn load(&mut self, _core: &Core<Bound>, state: [u8; 2]) -> Result {
+        fn load(&mut self, _core: &CoreDevice<Bound>, state: [u8; 2]) -> Result {
             self.call(Call::Load)?;
             self.state = state;
             Ok(())
@@ -149,7 +149,7 @@ mod suite {
             let _ = self.call(Call::Reset);
         }
 
-        fn closed(&mut self, _core: &Core<Bound>) {
+        fn closed(&mut self, _core: &CoreDevice<Bound>) {
             let _ = self.call(Call::Closed);
         }
 
@@ -161,11 +161,11 @@ mod suite {
             self.tell(Told::Ended(arc, Ok(())));
         }
 
-        fn arc_failed(&mut self, _core: &Core<Bound>, arc: MigArc, failure: Failure) {
+        fn arc_failed(&mut self, _core: &CoreDevice<Bound>, arc: MigArc, failure: Failure) {
             self.tell(Told::Ended(arc, Err(failure)));
         }
 
-        fn session_begun(&mut self, role: Role) {
+        fn session_begun(&mut self, role: Direction) {
             self.tell(Told::Begun(role));
         }
 
@@ -183,8 +183,8 @@ mod suite {
     }
 
     struct Bench {
-        machine: Pin<KBox<Machine<Toy>>>,
-        core: KBox<Core<Bound>>,
+        machine: Pin<KBox<StateMachine<Toy>>>,
+        core: KBox<CoreDevice<Bound>>,
     }
 
     impl Bench {
@@ -196,8 +196,8 @@ mod suite {
                 resets: None,
                 state: [1, 2],
             };
-            let machine = KBox::pin_init(Machine::new(toy), GFP_KERNEL)?;
-            let core = Core::bare(machine.features())?;
+            let machine = KBox::pin_init(StateMachine::new(toy), GFP_KERNEL)?;
+            let core = CoreDevice::bare(machine.features())?;
             Ok(Self { machine, core })
         }
 
@@ -220,7 +220,7 @@ mod suite {
         /// As a write to the data file.
         fn write(&self, bytes: &[u8]) -> Result {
             self.machine.with(|owner| match &owner.inner.doing {
-                Doing::Resuming(session) => session.append(bytes, 0),
+                Phase::Resuming(session) => session.append(bytes, 0),
                 _ => Err(ENODEV),
             })
         }
@@ -257,7 +257,7 @@ mod suite {
         walk(State::PreCopyP2p, false, &[Quiesce]);
         walk(State::PreCopy, false, &[Unquiesce]);
         walk(State::StopCopy, false, &[Quiesce, Stop, Save]);
-        walk(State::Resuming, true, &[Expected]);
+        walk(State::Resuming, true, &[Format]);
         bench.write(&[1, 9])?;
         walk(State::RunningP2p, false, &[Load, Start]);
         walk(State::PreCopyP2p, true, &[SaveHead]);
@@ -269,7 +269,7 @@ mod suite {
 
     #[test]
     fn stop_that_fails_leaves_the_device_running() -> Result {
-        let fails = |call| (call == Call::Stop).then_some(Failure::Kept(EIO));
+        let fails = |call| (call == Call::Stop).then_some(Failure::Recoverable(EIO));
         let bench = Bench::new(fails)?;
         let (result, called, state) = bench.go(State::Stop);
         assert_eq!(result, Err(EIO));
@@ -283,7 +283,7 @@ mod suite {
     fn failed_walk_ends_on_its_path() -> Result {
         use Call::*;
 
-        let fails = |call| (call == SaveHead).then_some(Failure::Kept(EIO));
+        let fails = |call| (call == SaveHead).then_some(Failure::Recoverable(EIO));
         let bench = Bench::new(fails)?;
         let fails_by = |target, calls: &[Call], end| {
             let (result, called, state) = bench.go(target);
@@ -304,7 +304,7 @@ mod suite {
     fn failed_walk_returns_to_a_state_that_it_has_passed() -> Result {
         use Call::*;
 
-        let fails = |call| (call == Stop).then_some(Failure::Kept(EIO));
+        let fails = |call| (call == Stop).then_some(Failure::Recoverable(EIO));
         let bench = Bench::new(fails)?;
         let _ = bench.go(State::PreCopy);
         let (result, called, state) = bench.go(State::Resuming);
@@ -318,7 +318,7 @@ mod suite {
     fn user_that_asks_for_a_p2p_state_may_end_in_one() -> Result {
         use Call::*;
 
-        let fails = |call| (call == Stop).then_some(Failure::Kept(EIO));
+        let fails = |call| (call == Stop).then_some(Failure::Recoverable(EIO));
         let bench = Bench::new(fails)?;
         let _ = bench.go(State::RunningP2p);
         let (result, called, state) = bench.go(State::Stop);
@@ -330,7 +330,7 @@ mod suite {
 
     #[test]
     fn only_a_reset_leads_out_of_error() -> Result {
-        let fails = |call| (call == Call::Stop).then_some(Failure::Broken(EIO));
+        let fails = |call| (call == Call::Stop).then_some(Failure::Fatal(EIO));
         let bench = Bench::new(fails)?;
         let (result, _, state) = bench.go(State::Stop);
         assert_eq!(result, Err(EIO));
@@ -353,7 +353,7 @@ mod suite {
 
     #[test]
     fn device_that_was_stopped_in_vain_runs_again() -> Result {
-        let fails = |call| (call == Call::Save).then_some(Failure::Kept(EIO));
+        let fails = |call| (call == Call::Save).then_some(Failure::Recoverable(EIO));
         let bench = Bench::new(fails)?;
         let _ = bench.go(State::PreCopy);
         let (result, called, state) = bench.go(State::StopCopy);
@@ -368,7 +368,7 @@ mod suite {
     fn device_that_cannot_run_again_has_failed() -> Result {
         let fails = |call| {
             let failing = matches!(call, Call::Save | Call::Start);
-            failing.then_some(Failure::Kept(EIO))
+            failing.then_some(Failure::Recoverable(EIO))
         };
         let bench = Bench::new(fails)?;
         let _ = bench.go(State::PreCopy);
@@ -408,7 +408,7 @@ mod suite {
 
     #[test]
     fn load_that_fails_breaks_the_device() -> Result {
-        let fails = |call| (call == Call::Load).then_some(Failure::Kept(EIO));
+        let fails = |call| (call == Call::Load).then_some(Failure::Recoverable(EIO));
         let bench = Bench::new(fails)?;
         let _ = bench.go(State::Resuming);
         bench.write(&[1, 2])?;
@@ -481,7 +481,7 @@ mod suite {
     fn error_of_an_arc_that_a_reset_undoes_is_no_error() -> Result {
         use Call::*;
 
-        let bench = Bench::new(|call| (call == Stop).then_some(Failure::Broken(EIO)))?;
+        let bench = Bench::new(|call| (call == Stop).then_some(Failure::Fatal(EIO)))?;
         bench.machine.reset_announced();
         bench.machine.with(|owner| {
             assert_eq!(owner.go(&bench.core, State::Stop), Err(EBUSY));
@@ -499,7 +499,7 @@ mod suite {
         let bench = Bench::new(never)?;
         let _ = bench.go(State::Resuming);
         let session = bench.machine.with(|owner| match &owner.inner.doing {
-            Doing::Resuming(session) => Ok(session.clone()),
+            Phase::Resuming(session) => Ok(session.clone()),
             _ => Err(EINVAL),
         })?;
         bench.machine.closed(&bench.core);
@@ -514,7 +514,10 @@ mod suite {
         let _ = bench.told(State::StopCopy);
         bench.machine.closed(&bench.core);
         bench.machine.with(|owner| {
-            assert_eq!(owner.told.as_slice(), &[Told::Over(Role::Save, 2, None)]);
+            assert_eq!(
+                owner.told.as_slice(),
+                &[Told::Over(Direction::Save, 2, None)]
+            );
             assert_eq!(owner.calls.last(), Some(&Call::Closed));
         });
         Ok(())
@@ -532,7 +535,7 @@ mod suite {
             State::PreCopy,
             &[
                 Begins(MigArc::RunningToPreCopy),
-                Begun(Role::Save),
+                Begun(Direction::Save),
                 Ended(MigArc::RunningToPreCopy, Ok(())),
             ],
         );
@@ -549,10 +552,10 @@ mod suite {
             State::Resuming,
             &[
                 Begins(MigArc::StopCopyToStop),
-                Over(Role::Save, 2, None),
+                Over(Direction::Save, 2, None),
                 Ended(MigArc::StopCopyToStop, Ok(())),
                 Begins(MigArc::StopToResuming),
-                Begun(Role::Resume),
+                Begun(Direction::Resume),
                 Ended(MigArc::StopToResuming, Ok(())),
             ],
         );
@@ -561,7 +564,7 @@ mod suite {
             &[
                 Begins(MigArc::ResumingToStop),
                 Refused(ENODATA),
-                Ended(MigArc::ResumingToStop, Err(Failure::Kept(ENODATA))),
+                Ended(MigArc::ResumingToStop, Err(Failure::Recoverable(ENODATA))),
             ],
         );
         bench.write(&[1, 2])?;
@@ -569,7 +572,7 @@ mod suite {
             State::Stop,
             &[
                 Begins(MigArc::ResumingToStop),
-                Over(Role::Resume, 2, None),
+                Over(Direction::Resume, 2, None),
                 Ended(MigArc::ResumingToStop, Ok(())),
             ],
         );
@@ -586,7 +589,7 @@ mod suite {
         bench.machine.reset_prepare();
         bench.machine.reset_done();
         bench.machine.with(|owner| {
-            let over = Told::Over(Role::Resume, 1, Some(EPERM));
+            let over = Told::Over(Direction::Resume, 1, Some(EPERM));
             assert_eq!(owner.told.as_slice(), &[over]);
             assert_eq!(owner.reject(), None);
         });
@@ -597,7 +600,7 @@ mod suite {
     fn arc_that_breaks_the_device_is_known_by_it() -> Result {
         use Told::*;
 
-        let fails = |call| (call == Call::Load).then_some(Failure::Kept(EIO));
+        let fails = |call| (call == Call::Load).then_some(Failure::Recoverable(EIO));
         let bench = Bench::new(fails)?;
         let _ = bench.told(State::Resuming);
         bench.write(&[1, 2])?;
@@ -607,8 +610,8 @@ mod suite {
             told.as_slice(),
             &[
                 Begins(arc),
-                Ended(arc, Err(Failure::Broken(EIO))),
-                Over(Role::Resume, 2, None),
+                Ended(arc, Err(Failure::Fatal(EIO))),
+                Over(Direction::Resume, 2, None),
             ]
         );
         assert_eq!(bench.machine.with(|owner| owner.failed()), Some((arc, EIO)));
@@ -619,7 +622,7 @@ mod suite {
     fn stopped_device_can_be_loaded_without_a_session() -> Result {
         let bench = Bench::new(never)?;
         let load = || {
-            let load = |owner: &mut Owner<'_, Toy>| owner.load(&bench.core, [3, 4]);
+            let load = |owner: &mut MachineGuard<'_, Toy>| owner.load(&bench.core, [3, 4]);
             bench.machine.with(load)
         };
         assert_eq!(load(), Err(EINVAL));
@@ -629,7 +632,7 @@ mod suite {
             assert_eq!(owner.state, [3, 4]);
             assert_eq!(owner.state(), State::Stop);
             assert!(owner.told.is_empty());
-            owner.fails = |_| Some(Failure::Kept(EIO));
+            owner.fails = |_| Some(Failure::Recoverable(EIO));
         });
         assert_eq!(load(), Err(EIO));
         assert_eq!(bench.machine.state(), State::Error);

@@ -4,13 +4,13 @@
 
 /// The last `N` of what was pushed.
 #[derive(Clone, Copy)]
-pub(crate) struct Last<T, const N: usize> {
+pub(crate) struct RecentRing<T, const N: usize> {
     items: [Option<T>; N],
     /// How many were pushed, the forgotten ones among them.
     count: u32,
 }
 
-impl<T: Copy, const N: usize> Last<T, N> {
+impl<T: Copy, const N: usize> RecentRing<T, N> {
     /// Nothing was pushed.
     pub(crate) const EMPTY: Self = Self {
         items: [None; N],
@@ -40,13 +40,13 @@ impl<T: Copy, const N: usize> Last<T, N> {
     }
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_last)]
+#[kernel::prelude::kunit_tests(rust_hisi_acc_recent_ring)]
 mod tests {
     use super::*;
 
     #[test]
     fn only_the_last_are_kept() {
-        let mut last = Last::<u32, 4>::EMPTY;
+        let mut last = RecentRing::<u32, 4>::EMPTY;
         assert_eq!(last.iter().count(), 0);
         last.push(1);
         assert!(last.iter().eq([1].iter()));

@@ -9,7 +9,7 @@ use crate::{
 
 /// A VF and its PF.
 #[derive(Clone, Copy)]
-pub(crate) struct Hardware {
+pub(crate) struct PfLink {
     pub(crate) engine: Engine,
     pub(crate) pf: PfQm,
     /// The VF's number in the PF's tables; the PF itself is 0.

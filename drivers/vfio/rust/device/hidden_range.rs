@@ -22,7 +22,7 @@ const NO_MSIX_BAR: u8 = 0xff;
 impl<T: Operations> Device<T, Bound> {
     /// The BAR and the bytes of it that the user may reach, if region `index` hides a tail.
     pub(super) fn tail(&self, index: u32) -> Option<(usize, u64)> {
-        let limit = T::visible(self, index).filter(|_| index < BARS)?;
+        let limit = T::user_accessible_len(self, index).filter(|_| index < BARS)?;
         let len = self.pdev().resource_len(index).ok()?;
         // CAST: a BAR's index is below 6.
         (limit < len).then_some((index as usize, limit))

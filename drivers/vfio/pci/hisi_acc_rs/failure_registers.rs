@@ -73,7 +73,7 @@ impl fmt::Display for QmErrors {
 
 /// The registers that an arc looks at, as they were when it had failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Symptoms {
+pub(crate) struct FailureRegisters {
     mailbox: u32,
     vf_state: u32,
     ifc_int_status: u32,
@@ -83,7 +83,7 @@ pub(crate) struct Symptoms {
     core_int_status: u32,
 }
 
-impl Symptoms {
+impl FailureRegisters {
     /// Reads the registers of the function `vf`, unless the PF is stopped.
     pub(crate) fn of(vf: &BoundVfQm<'_>) -> Option<Self> {
         let hw = vf.hw();
@@ -105,7 +105,7 @@ impl Symptoms {
     }
 }
 
-impl fmt::Display for Symptoms {
+impl fmt::Display for FailureRegisters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = [
             ("mailbox", self.mailbox),
@@ -124,7 +124,7 @@ impl fmt::Display for Symptoms {
     }
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_symptoms)]
+#[kernel::prelude::kunit_tests(rust_hisi_acc_failure_registers)]
 mod tests {
     use super::*;
     use kernel::str::CString;

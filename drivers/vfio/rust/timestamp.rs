@@ -15,9 +15,9 @@ use kernel::{
 
 /// A reading of [`Monotonic`]. Unlike [`kernel::time::Instant`] it can be told by another clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment(bindings::ktime_t);
+pub struct Timestamp(bindings::ktime_t);
 
-impl Moment {
+impl Timestamp {
     /// What the clock says.
     #[inline]
     pub fn now() -> Self {
@@ -33,13 +33,13 @@ impl Moment {
     /// Nanoseconds since 1970 then, by the clock of the day as that one is set now.
     ///
     /// C: `ktime_mono_to_real()`
-    pub fn since_1970(self) -> i64 {
+    pub fn as_unix_nanos(self) -> i64 {
         // SAFETY: The function has no preconditions but that the offset is one that there is.
         unsafe { bindings::ktime_mono_to_any(self.0, bindings::tk_offsets_TK_OFFS_REAL) }
     }
 }
 
-#[kernel::prelude::kunit_tests(rust_vfio_clock)]
+#[kernel::prelude::kunit_tests(rust_vfio_timestamp)]
 mod tests {
     use super::*;
     use kernel::time::RealTime;
@@ -47,15 +47,15 @@ mod tests {
     #[test]
     fn moment_is_told_by_the_clock_of_the_day() {
         let before = RealTime::ktime_get();
-        let moment = Moment::now();
+        let moment = Timestamp::now();
         let after = RealTime::ktime_get();
-        let told = moment.since_1970();
+        let told = moment.as_unix_nanos();
         assert!(before <= told && told <= after);
-        assert_eq!(moment.since_1970(), told);
+        assert_eq!(moment.as_unix_nanos(), told);
     }
 
     #[test]
     fn time_passes() {
-        assert!(Moment::now().elapsed().as_nanos() >= 0);
+        assert!(Timestamp::now().elapsed().as_nanos() >= 0);
     }
 }

@@ -43,23 +43,23 @@ use kernel::{
 ///
 /// - Outside of unit tests, it is the first field of a [`Device`](super::Device), which has been
 ///   initialised and keeps the PCI function.
-/// - A reference to a `Core<Bound>` exists only while the function is bound to the driver.
+/// - A reference to a `CoreDevice<Bound>` exists only while the function is bound to the driver.
 #[repr(transparent)]
-pub struct Core<Ctx: DeviceContext = Normal>(
+pub struct CoreDevice<Ctx: DeviceContext = Normal>(
     Opaque<bindings::vfio_pci_core_device>,
     PhantomData<Ctx>,
 );
 
-impl Deref for Core<Bound> {
-    type Target = Core;
+impl Deref for CoreDevice<Bound> {
+    type Target = CoreDevice;
 
-    fn deref(&self) -> &Core {
+    fn deref(&self) -> &CoreDevice {
         // SAFETY: The layout does not depend on the context.
         unsafe { &*core::ptr::from_ref(self).cast() }
     }
 }
 
-impl<Ctx: DeviceContext> Core<Ctx> {
+impl<Ctx: DeviceContext> CoreDevice<Ctx> {
     pub(crate) fn as_ptr(&self) -> *mut bindings::vfio_pci_core_device {
         self.0.get()
     }
@@ -76,7 +76,7 @@ impl<Ctx: DeviceContext> Core<Ctx> {
     }
 }
 
-impl Core {
+impl CoreDevice {
     /// Whether the user of the open device has asked for the second version of the precopy info,
     /// in which [`PrecopyInfo::reinit`](crate::data_file::PrecopyInfo::reinit) is reported.
     ///
@@ -88,13 +88,13 @@ impl Core {
     }
 }
 
-impl Core<Bound> {
+impl CoreDevice<Bound> {
     /// Keeps the function out of runtime suspend, or returns `None` if it sleeps.
-    pub fn awake(&self) -> Option<Awake<'_>> {
+    pub fn runtime_pm_get_if_active(&self) -> Option<RuntimePmGuard<'_>> {
         // SAFETY: `pdev` is a valid device.
         match unsafe { bindings::vfio_rust_helper_pm_get_if_active(raw_device(self.pdev())) } {
             0 => None,
-            held => Some(Awake {
+            held => Some(RuntimePmGuard {
                 pdev: self.pdev(),
                 held: held > 0,
             }),
@@ -102,7 +102,7 @@ impl Core<Bound> {
     }
 
     /// Has the function's memory answer, also where the user has turned it off; a VF's always does.
-    /// [`Memory::registers`] gives the registers.
+    /// [`MemoryLockGuard::registers`] gives the registers.
     ///
     /// A page fault on the device's memory and a reset wait until this is dropped, so it is for a
     /// few accesses, and a second one by the same thread would wait for ever.
@@ -110,11 +110,11 @@ impl Core<Bound> {
     /// # Errors
     ///
     /// [`EIO`] if the user has put the function to sleep (D3hot).
-    pub fn memory(&self) -> Result<Memory<'_>> {
+    pub fn memory(&self) -> Result<MemoryLockGuard<'_>> {
         let mut command = 0;
         // SAFETY: The device is valid, and so is `command` for a write.
         to_result(unsafe { bindings::vfio_rust_helper_memory_lock(self.as_ptr(), &mut command) })?;
-        Ok(Memory {
+        Ok(MemoryLockGuard {
             core: self,
             command,
             _not_send: NotThreadSafe,
@@ -123,7 +123,7 @@ impl Core<Bound> {
 }
 
 #[cfg(CONFIG_KUNIT = "y")]
-impl Core<Bound> {
+impl CoreDevice<Bound> {
     /// For unit tests: a part that offers `features` and has no PCI function. Only the way from
     /// one state to another can be asked for.
     pub(crate) fn bare(features: migration::Features) -> Result<KBox<Self>> {
@@ -132,7 +132,7 @@ impl Core<Bound> {
             GFP_KERNEL,
         )?;
         let core = KBox::into_raw(core);
-        // SAFETY: The box is valid, and `Core` a transparent wrapper of what is in it.
+        // SAFETY: The box is valid, and `CoreDevice` a transparent wrapper of what is in it.
         unsafe {
             (*core).vdev.migration_flags = features.bits();
             Ok(KBox::from_raw(core.cast()))
@@ -140,14 +140,14 @@ impl Core<Bound> {
     }
 }
 
-/// The function's memory answers while this exists, see [`Core::memory`].
-pub struct Memory<'a> {
-    core: &'a Core<Bound>,
+/// The function's memory answers while this exists, see [`CoreDevice::memory`].
+pub struct MemoryLockGuard<'a> {
+    core: &'a CoreDevice<Bound>,
     command: u16,
     _not_send: NotThreadSafe,
 }
 
-impl Memory<'_> {
+impl MemoryLockGuard<'_> {
     /// Returns the registers in `bar`.
     ///
     /// # Errors
@@ -161,23 +161,23 @@ impl Memory<'_> {
     }
 }
 
-impl Drop for Memory<'_> {
+impl Drop for MemoryLockGuard<'_> {
     fn drop(&mut self) {
-        // SAFETY: The device is valid, and this thread took the lock in `Core::memory`.
+        // SAFETY: The device is valid, and this thread took the lock in `CoreDevice::memory`.
         unsafe { bindings::vfio_rust_helper_memory_unlock(self.core.as_ptr(), self.command) };
     }
 }
 
 /// The function stays awake while this exists.
-pub struct Awake<'a> {
+pub struct RuntimePmGuard<'a> {
     pdev: &'a pci::Device<Bound>,
     held: bool,
 }
 
-impl Drop for Awake<'_> {
+impl Drop for RuntimePmGuard<'_> {
     fn drop(&mut self) {
         if self.held {
-            // SAFETY: `pdev` is a valid device, and a reference was taken in `Device::awake`.
+            // SAFETY: `pdev` is a valid device, and a reference was taken in `Device::runtime_pm_get_if_active`.
             unsafe { bindings::vfio_rust_helper_pm_put(raw_device(self.pdev)) };
         }
     }
