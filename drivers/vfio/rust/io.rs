@@ -31,7 +31,7 @@ use kernel::{
 /// during a reset: [`MemoryLockGuard::registers`] gives the registers of any function, for a few accesses.
 /// The memory of a VF is always enabled: [`BarMap::vf_registers`].
 ///
-/// [`MemoryLockGuard::registers`]: crate::device::Memory::registers
+/// [`MemoryLockGuard::registers`]: crate::device::MemoryLockGuard::registers
 pub struct BarMap<const SIZE: usize>(Devres<Mapping<SIZE>>);
 
 impl<const SIZE: usize> BarMap<SIZE> {

@@ -130,7 +130,7 @@ impl From<State> for bindings::vfio_device_mig_state {
 /// not serialise them.
 ///
 /// [`data_file`]: crate::data_file
-/// [`ResetMutex`]: crate::reset::Guarded
+/// [`ResetMutex`]: crate::reset::ResetMutex
 pub trait Migration: Send + Sync {
     /// What the device offers; asked once. [`Features::STOP_COPY`] need not be said.
     fn features(&self) -> Features;

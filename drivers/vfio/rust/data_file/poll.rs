@@ -82,7 +82,7 @@ impl Waiters {
     /// The queue's lock orders the change before the wakeup: a thread that is not in the queue
     /// yet sees the change when it calls [`SavingSession::ahead`] after it was put into the queue.
     ///
-    /// [`SavingSession::ahead`]: super::Source::ahead
+    /// [`SavingSession::ahead`]: super::SavingSession::ahead
     pub fn wake(&self) {
         self.0.notify_all();
     }

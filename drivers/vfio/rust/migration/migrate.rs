@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a [`StateMachine`](super::Machine) asks of the driver, and tells it.
+//! What a [`StateMachine`](super::StateMachine) asks of the driver, and tells it.
 
 use super::{
     data::Data,
