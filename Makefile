@@ -10,6 +10,44 @@ test-scripts := qemu-tests/scripts
 
 SHELL := /bin/bash
 
+# What the options of the commands can be. ENGINES is some of them, with commas between them. Which
+# of them go together is for the runner to say.
+values-KERNEL := normal debug kcsan
+values-ENGINES := zip sec hpre
+values-CONTAINER := type1 iommufd
+values-DRIVER := rust c rust,c c,rust
+values-REVISION := V3 V4 V5
+values-QEMU := trixie trixie-backports
+values-CANCEL := no running stopped
+values-HOSTS := 1 2
+values-GUESTS := yes no
+with-values := KERNEL ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS GUESTS
+with-numbers := ROUNDS COUNT N SEED FIRST HOURS
+with-paths := KERNEL_SRC QEMU_SRC CACHE LOGS JOBS
+
+# A wrong option is refused here, before anything is built.
+comma := ,
+empty :=
+space := $(empty) $(empty)
+given-here = $(filter command,$(firstword $(origin $1)))
+$(foreach name,$(with-values),$(if $(filter KERNEL,$(name))$(call given-here,$(name)),\
+	$(foreach value,$(if $(filter ENGINES,$(name)),$(subst $(comma),$(space),$($(name))),$($(name))),\
+		$(if $(filter $(value),$(values-$(name))),,\
+			$(error $(name)=$($(name)): there is no $(value); there are: $(values-$(name)))))))
+$(foreach name,$(with-numbers),$(if $(call given-here,$(name)),\
+	$(if $(shell [[ '$($(name))' =~ ^[0-9]+(\.[0-9]+)?$$ ]] && echo yes),,\
+		$(error $(name)=$($(name)) is not a number))))
+
+commands := help demo test migrate soak conformance silicon bench matrix shell lint doc prepare
+ifneq ($(filter $(commands),$(MAKECMDGOALS)),)
+$(foreach option,$(foreach given,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(given)))),\
+	$(if $(filter $(with-values) $(with-numbers) $(with-paths),$(option)),,\
+		$(if $(filter-out doc prepare lint,$(filter $(commands),$(MAKECMDGOALS))),\
+			$(error there is no option $(option); `make help` lists them))))
+endif
+
+either = $(subst $(space),|,$(values-$1))
+
 .PHONY: help
 help:
 	@echo 'Nothing is needed beforehand but Debian, make, and root for its packages:'
@@ -17,9 +55,9 @@ help:
 	@echo '  test       everything: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...;'
 	@echo '             KERNEL=kcsan: with the detector of data races)'
 	@echo '  migrate    a guest at work moves from one QEMU to another and back, ROUNDS=5 times'
-	@echo '             (ENGINES=zip,sec,hpre or some of them, CONTAINER=type1|iommufd,'
-	@echo '             DRIVER=rust|c|rust,c|c,rust, REVISION=V3|V4|V5,'
-	@echo '             QEMU=trixie|trixie-backports, CANCEL=no|running|stopped, HOSTS=1|2: the second'
+	@echo '             (ENGINES=zip,sec,hpre or some of them, CONTAINER=$(call either,CONTAINER),'
+	@echo '             DRIVER=$(call either,DRIVER), REVISION=$(call either,REVISION),'
+	@echo '             QEMU=$(call either,QEMU), CANCEL=$(call either,CANCEL), HOSTS=$(call either,HOSTS): the second'
 	@echo '             place is on the same emulated host or on another one); draws'
 	@echo '             build/<KERNEL>/migrate.svg'
 	@echo '  soak       guests at work migrate with what is drawn from all of that, for HOURS=1'
@@ -50,13 +88,15 @@ include scripts/modules.mk
 prepare:
 	@$(test-scripts)/prepare.sh $(KERNEL)
 
+runner := cd qemu-tests && cargo run -q --locked -p runner --
+
 .PHONY: demo
 demo: prepare
-	@cd qemu-tests && cargo run -q --locked -p runner -- demo
+	@$(runner) demo
 
 .PHONY: shell
 shell: prepare
-	@cd qemu-tests && cargo run -q --locked -p runner -- shell
+	@$(runner) shell
 
 nextest := . $(test-scripts)/common.sh && cd qemu-tests && RUST_BACKTRACE=0 cargo nextest run --locked
 
@@ -79,10 +119,15 @@ build/matrix:
 # $(call given,NAME...): name=value of those that are set
 given = $(foreach name,$1,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)=$($(name))))
 
+migrate-options = $(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS)
+
+# What does not go together is refused before a kernel or QEMU is built.
 .PHONY: migrate
-migrate: prepare
-	@cd qemu-tests && cargo run -q --locked -p runner -- migrate \
-		$(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS)
+migrate:
+	@$(test-scripts)/setup.sh >/dev/null
+	@$(runner) migrate --check $(migrate-options)
+	@$(test-scripts)/prepare.sh $(KERNEL)
+	@$(runner) migrate $(migrate-options)
 
 N ?= 2000
 SEED ?= 1
@@ -90,24 +135,24 @@ FIRST ?= 0
 
 .PHONY: conformance
 conformance: prepare
-	@cd qemu-tests && cargo run -q --locked -p runner -- conformance --seed $(SEED) --first $(FIRST) --count $(N)
+	@$(runner) conformance --seed $(SEED) --first $(FIRST) --count $(N)
 
 HOURS ?= $(if $(COUNT),,1)
 
 .PHONY: soak
 soak: prepare
-	@cd qemu-tests && cargo run -q --locked -p runner -- soak --seed $(SEED) --first $(FIRST) \
+	@$(runner) soak --seed $(SEED) --first $(FIRST) \
 		$(if $(HOURS),--hours $(HOURS)) $(if $(COUNT),--count $(COUNT))
 
 GUESTS ?= yes
 
 .PHONY: silicon
 silicon: prepare
-	@cd qemu-tests && cargo run -q --locked -p runner -- silicon $(if $(filter yes,$(GUESTS)),--guests)
+	@$(runner) silicon $(if $(filter yes,$(GUESTS)),--guests)
 
 .PHONY: bench
 bench: prepare
-	@cd qemu-tests && cargo run -q --locked -p runner -- bench
+	@$(runner) bench
 
 .PHONY: lint
 lint: prepare

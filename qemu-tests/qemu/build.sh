@@ -142,10 +142,13 @@ done
 if [ ! -f "$top/build/build.ninja" ]; then
 	logged "configuring QEMU" 400 "$logs/qemu-configure.log" configure_qemu "$top"
 fi
-steps=1375
-[ -x "$top/build/qemu-system-aarch64" ] && steps=4
-# shellcheck disable=SC2016
-logged "building QEMU" $steps "$logs/qemu.log" sh -c 'ninja -C "$1" -j "$2" qemu-system-aarch64' sh "$top/build" "$jobs"
+case $(ninja -C "$top/build" -n qemu-system-aarch64) in
+*'no work to do'*) ;;
+*)
+	logged "building QEMU" 1375 "$logs/qemu.log" \
+		ninja -C "$top/build" -j "$jobs" qemu-system-aarch64
+	;;
+esac
 
 # What was linked stays under the name of what it was linked from, so that
 # another clone with another model does not replace it under a running test.

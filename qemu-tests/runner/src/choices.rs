@@ -19,6 +19,13 @@ const DRIVERS: [(&str, [&str; 2]); 4] = [
 /// Whether the other place is on a host of its own.
 const HOSTS: [(&str, bool); 2] = [("1", false), ("2", true)];
 
+/// The engines, of which a guest has a VF each.
+const ENGINES: [&str; 3] = ["zip", "sec", "hpre"];
+
+const CONTAINERS: [(&str, ()); 2] = [("type1", ()), ("iommufd", ())];
+
+const CANCELLED: [(&str, ()); 3] = [("no", ()), ("running", ()), ("stopped", ())];
+
 /// How long all of it may take, in seconds.
 const WITHIN: u64 = 3600;
 
@@ -35,6 +42,16 @@ pub struct Choices {
 }
 
 impl Choices {
+    /// As [`Self::parse`], of parameters `key=value`.
+    pub fn of(parameters: &[String]) -> Result<Self> {
+        let pair = |parameter: &String| {
+            let pair = parameter.split_once('=');
+            let (key, value) = pair.with_context(|| format!("{parameter} has no value"))?;
+            Ok((key.to_owned(), value.to_owned()))
+        };
+        Self::parse(&parameters.iter().map(pair).collect::<Result<Vec<_>>>()?)
+    }
+
     /// A guest at work that migrates, with these parameters:
     ///
     /// - `hosts`: `1`, or `2` with a network between them;
@@ -60,15 +77,33 @@ impl Choices {
         for (key, value) in parameters {
             match key.as_str() {
                 "hosts" => choices.two_hosts = known(key, value, &HOSTS)?,
-                "engines" => choices.engines.clone_from(value),
+                "engines" => {
+                    for engine in value.split(',') {
+                        let known = ENGINES.join(" ");
+                        ensure!(
+                            ENGINES.contains(&engine),
+                            "{key}={value}: there is no {engine:?}; there are: {known}"
+                        );
+                    }
+                    choices.engines.clone_from(value);
+                }
                 "driver" => choices.drivers = known(key, value, &DRIVERS)?,
                 "revision" => choices.revision = Some(known(key, value, &REVISIONS)?),
                 "qemu" => choices.suite = value.parse()?,
                 "container" | "cancel" | "rounds" => {
                     match key.as_str() {
-                        "cancel" => cancelled = value,
-                        "container" => container = value,
-                        _ => {}
+                        "cancel" => {
+                            known(key, value, &CANCELLED)?;
+                            cancelled = value;
+                        }
+                        "container" => {
+                            known(key, value, &CONTAINERS)?;
+                            container = value;
+                        }
+                        _ => ensure!(
+                            value.parse::<u32>().is_ok_and(|rounds| rounds > 0),
+                            "{key}={value} is not a number from 1 on"
+                        ),
                     }
                     choices.others.push((key.clone(), value.clone()));
                 }
@@ -150,7 +185,7 @@ fn known<T: Copy>(key: &str, value: &str, all: &[(&str, T)]) -> Result<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::Choices;
+    use super::*;
 
     fn told(text: &str) -> anyhow::Result<()> {
         let pairs = text.split(' ').filter_map(|word| word.split_once('='));
@@ -176,9 +211,41 @@ mod tests {
             "driver=go",
             "engine=all",
             "hosts=3",
+            "engines=foo",
+            "engines=zip,foo",
+            "engines=",
+            "container=vfio",
+            "cancel=yes",
+            "rounds=0",
+            "rounds=many",
         ] {
             told(wrong).unwrap_err();
         }
+    }
+
+    /// The values that the top Makefile takes for an option.
+    fn values_of_make(option: &str) -> Vec<&'static str> {
+        let makefile = include_str!("../../../Makefile");
+        let (_, rest) = makefile
+            .split_once(&format!("\nvalues-{option} := "))
+            .unwrap();
+        rest.lines().next().unwrap().split(' ').collect()
+    }
+
+    fn names<T>(all: &[(&'static str, T)]) -> Vec<&'static str> {
+        all.iter().map(|(name, _)| *name).collect()
+    }
+
+    #[test]
+    fn make_refuses_what_is_refused_here() {
+        assert_eq!(values_of_make("ENGINES"), ENGINES);
+        assert_eq!(values_of_make("CONTAINER"), names(&CONTAINERS));
+        assert_eq!(values_of_make("DRIVER"), names(&DRIVERS));
+        assert_eq!(values_of_make("REVISION"), names(&REVISIONS));
+        assert_eq!(values_of_make("CANCEL"), names(&CANCELLED));
+        assert_eq!(values_of_make("HOSTS"), names(&HOSTS));
+        let suites = Suite::ALL.map(|suite| suite.to_string());
+        assert_eq!(values_of_make("QEMU"), suites);
     }
 
     #[test]

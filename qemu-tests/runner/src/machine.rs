@@ -19,10 +19,10 @@ mod outcome;
 mod scenario;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -114,10 +114,16 @@ impl Scenario {
             command.stdin(Stdio::null()).stdout(Stdio::null());
             command.stderr(File::create(&stderr_path)?);
         }
+        // QEMU does nothing about the end of its input.
+        let from_file = interactive && !std::io::stdin().is_terminal();
+        if from_file {
+            command.stdin(Stdio::piped());
+        }
         let child = command
             .spawn()
             .with_context(|| format!("cannot start {}", artifacts.qemu.display()))?;
         let mut running = Running(child);
+        let typing = running.0.stdin.take().map(Typing::new);
 
         let control = running.accept(&control, &stderr_path)?;
         let qmp = Qmp::connect(running.accept(&qmp, &stderr_path)?)?;
@@ -137,6 +143,7 @@ impl Scenario {
             qmp,
             log: File::create(&control_log)?,
             doing: None,
+            typing,
             guest_log: guest_console.as_ref().map(File::create).transpose()?,
             outcome: Outcome {
                 report: Report::default(),
@@ -227,6 +234,28 @@ impl Drop for Running {
     }
 }
 
+/// What is read from a file or a pipe goes to the console as if somebody typed it.
+struct Typing(ChildStdin);
+
+impl Typing {
+    /// The input of a machine whose console is QEMU's standard input.
+    fn new(console: ChildStdin) -> Self {
+        Self(console)
+    }
+
+    /// Begins, in a thread. At the end of the input it types what ends a terminal's, until the
+    /// machine is gone: each program that reads gets one.
+    fn start(mut self) {
+        const END: [u8; 1] = [b'D' - b'@'];
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut self.0);
+            while self.0.write_all(&END).and_then(|()| self.0.flush()).is_ok() {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        });
+    }
+}
+
 struct Session<S> {
     accelerators: Vec<&'static str>,
     writer: UnixStream,
@@ -234,6 +263,8 @@ struct Session<S> {
     log: File,
     /// What the scenario has begun last, by its own account, and when.
     doing: Option<(String, Instant)>,
+    /// The console's input, if it is not a terminal and nothing has been read from it yet.
+    typing: Option<Typing>,
     guest_log: Option<File>,
     outcome: Outcome,
     show: S,
@@ -252,6 +283,9 @@ impl<S: FnMut(&str)> Session<S> {
             self.outcome.dump.push(text.to_string());
         } else if let Some(text) = line.strip_prefix("@doing ") {
             self.doing = Some((text.to_owned(), Instant::now()));
+            if let Some(typing) = self.typing.take() {
+                typing.start();
+            }
         } else if line == "@consequence" {
             self.outcome.is_consequence = true;
         } else if let Some(request) = line.strip_prefix("@host ") {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `host`: boots a machine with emulated Kunpeng accelerators and runs one scenario in it.
+//! `runner`: boots a machine with emulated Kunpeng accelerators and runs one scenario in it.
 
 #![forbid(unsafe_code)]
 
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+use runner::choices::Choices;
 use runner::silicon::Wanted;
 use runner::soak::Soak;
 use runner::{Artifacts, Scenario, Suite};
@@ -29,6 +30,9 @@ enum Command {
     Bench,
     /// Migrates a guest at work from one QEMU to another and back.
     Migrate {
+        /// Only checks the parameters, for which nothing need be built.
+        #[arg(long)]
+        check: bool,
         /// What it migrates with, `key=value`.
         parameters: Vec<String>,
     },
@@ -106,6 +110,13 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<()> {
+    if let Command::Migrate {
+        check: true,
+        parameters,
+    } = &command
+    {
+        return Choices::of(parameters).map(drop);
+    }
     let artifacts = Artifacts::load()?;
     match command {
         Command::Demo => {
@@ -145,7 +156,9 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Shell => Scenario::new("shell").run_interactive(&artifacts).map(drop),
-        Command::Migrate { parameters } => runner::migrate::run(&artifacts, &parameters),
+        Command::Migrate { parameters, .. } => {
+            runner::migrate::run(&artifacts, &Choices::of(&parameters)?)
+        }
         Command::Soak {
             seed,
             first,

@@ -21,18 +21,8 @@ pub struct Summary {
     pub histories: BTreeSet<String>,
 }
 
-/// Runs it, shows what happens and what came out. The parameters are those of
-/// [`Choices::parse`], `key=value`.
-pub fn run(artifacts: &Artifacts, parameters: &[String]) -> Result<()> {
-    let pairs: Vec<(String, String)> = parameters
-        .iter()
-        .map(|parameter| {
-            let pair = parameter.split_once('=');
-            let (key, value) = pair.with_context(|| format!("{parameter} has no value"))?;
-            Ok((key.to_owned(), value.to_owned()))
-        })
-        .collect::<Result<_>>()?;
-    let choices = Choices::parse(&pairs)?;
+/// Runs it, shows what happens and what came out.
+pub fn run(artifacts: &Artifacts, choices: &Choices) -> Result<()> {
     let outcomes = choices.run(artifacts, |line| println!("{line}"))?;
     let events = events(&outcomes)?;
     let summary = Summary::of(&events);
@@ -42,7 +32,7 @@ pub fn run(artifacts: &Artifacts, parameters: &[String]) -> Result<()> {
         svg::save(&path, &document).with_context(|| format!("cannot write {}", path.display()))?;
         println!("as a picture: {}", path.display());
     }
-    judge(&outcomes, &summary, &choices).inspect_err(|_| println!("migrate: failed"))?;
+    judge(&outcomes, &summary, choices).inspect_err(|_| println!("migrate: failed"))?;
     println!("no complaint in the kernel logs of hosts and guest");
     let violated: Vec<String> = outcomes.iter().flat_map(Outcome::violated).collect();
     println!(

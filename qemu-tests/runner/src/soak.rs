@@ -200,8 +200,10 @@ mod tests {
 
     #[test]
     fn what_is_told_is_what_make_migrate_takes() {
-        let target = include_str!("../../../Makefile").split_once("-- migrate");
-        let (_, given) = target.unwrap().1.split_once("given,").unwrap();
+        let makefile = include_str!("../../../Makefile");
+        let (_, given) = makefile
+            .split_once("migrate-options = $(call given,")
+            .unwrap();
         let (names, _) = given.split_once(')').unwrap();
         let names: HashSet<&str> = names.split(' ').collect();
         let draw = Draw::of(1, 0);

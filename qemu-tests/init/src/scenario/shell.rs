@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::Options;
+use crate::control;
 use crate::host::Host;
 use crate::qm::Vm;
 
@@ -25,6 +26,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
     vm.finish()?;
     println!("a VM has {} open and has done some work on it", host.vfs[0]);
     println!("debugfs: /sys/kernel/debug/vfio; `exit` powers off");
+    control::doing("the shell");
     // A session of its own with the console as its terminal, so that ^C works.
     let shell = "/bin/busybox --install -s /bin; cd /; exec setsid -c sh -i";
     let status = Command::new("/bin/busybox")
