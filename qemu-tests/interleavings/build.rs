@@ -42,7 +42,11 @@ fn main() {
     // What older trees do not have.
     for (name, file, text) in [
         ("has_reset_announced", "migration.rs", "fn reset_announced("),
-        ("callbacks_are_bound", "migration/migrate.rs", "CoreDevice<Bound>"),
+        (
+            "callbacks_are_bound",
+            "migration/migrate.rs",
+            "CoreDevice<Bound>",
+        ),
         (
             "expect_is_vtable",
             "migration/session.rs",

@@ -129,32 +129,26 @@ export PATH="$top/venv/bin:$PATH"
 
 [ -f "$top/.prepared" ] || prepare "$top"
 build_model "$top"
-mkdir -p "$top/src/hw/misc/kunpeng"
-before=$(ls "$top/src/hw/misc/kunpeng")
-for old in "$top"/src/hw/misc/kunpeng/*; do
-	[ -e "$here/shim/$(basename "$old")" ] || rm -f "$old"
-done
-for file in "${shim[@]}"; do
-	update "$file" "$top/src/hw/misc/kunpeng/$(basename "$file")"
-done
-# meson lists the files when it configures, and does so again only for a reason
-[ "$before" = "$(ls "$top/src/hw/misc/kunpeng")" ] || touch "$top/src/hw/misc/meson.build"
-if [ ! -f "$top/build/build.ninja" ]; then
-	logged "configuring QEMU" 400 "$logs/qemu-configure.log" configure_qemu "$top"
-fi
-case $(ninja -C "$top/build" -n qemu-system-aarch64) in
-*'no work to do'*) ;;
-*)
-	logged "building QEMU" 1375 "$logs/qemu.log" \
-		ninja -C "$top/build" -j "$jobs" qemu-system-aarch64
-	;;
-esac
 
-# What was linked stays under the name of what it was linked from, so that
-# another clone with another model does not replace it under a running test.
+# What is linked stays under the name of what it is linked from, so that another
+# clone with another model does not replace it under a running test.
 binary=$top/bin/qemu-system-aarch64-$(key "${shim[@]}" "$top/build/kunpeng/libkunpeng_accel_qemu.a")
 if [ ! -x "$binary" ]; then
-	mkdir -p "$top/bin"
+	mkdir -p "$top/src/hw/misc/kunpeng" "$top/bin"
+	before=$(ls "$top/src/hw/misc/kunpeng")
+	for old in "$top"/src/hw/misc/kunpeng/*; do
+		[ -e "$here/shim/$(basename "$old")" ] || rm -f "$old"
+	done
+	for file in "${shim[@]}"; do
+		update "$file" "$top/src/hw/misc/kunpeng/$(basename "$file")"
+	done
+	# meson lists the files when it configures, and does so again only for a reason
+	[ "$before" = "$(ls "$top/src/hw/misc/kunpeng")" ] || touch "$top/src/hw/misc/meson.build"
+	if [ ! -f "$top/build/build.ninja" ]; then
+		logged "configuring QEMU" 400 "$logs/qemu-configure.log" configure_qemu "$top"
+	fi
+	logged "building QEMU" 1375 "$logs/qemu.log" \
+		ninja -C "$top/build" -j "$jobs" qemu-system-aarch64
 	cp "$top/build/qemu-system-aarch64" "$binary.new"
 	mv "$binary.new" "$binary"
 fi

@@ -176,6 +176,18 @@ verify() {
 	}
 }
 
+# build_once FOLDER NAME: calls the recipe's function build with a new folder, and moves what it
+# has made there under NAME to FOLDER, unless FOLDER is there already
+build_once() {
+	local scratch
+	[ ! -d "$1" ] || return 0
+	scratch=$(mktemp -d "$1.XXXXXX")
+	# shellcheck disable=SC2064 # the variable is gone at exit
+	trap "rm -rf '$scratch'" EXIT
+	build "$scratch"
+	mv "$scratch/$2" "$1"
+}
+
 # fact NAME "a=b c=d": the value of NAME
 fact() { tr ' ' '\n' <<<"$2" | sed -n "s/^$1=//p"; }
 

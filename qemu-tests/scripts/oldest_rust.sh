@@ -49,10 +49,5 @@ build() {
 
 rust=$cache/rust-$version-$(key "$suite" "$package" "$(declare -f build closure libraries)")
 lock oldest-rust
-if [ ! -d "$rust" ]; then
-	scratch=$(mktemp -d "$cache/rust.XXXXXX")
-	trap 'rm -rf "$scratch"' EXIT
-	build "$scratch"
-	mv "$scratch/rust" "$rust"
-fi
+build_once "$rust" rust
 printf 'rustc=%s\n' "$rust/rustc"

@@ -42,10 +42,5 @@ build() {
 
 vmm=$cache/vmm-$(key "${sources[*]}" "$package" "$(declare -f build closure libraries)")
 lock "vmm-$suite"
-if [ ! -d "$vmm" ]; then
-	scratch=$(mktemp -d "$cache/vmm.XXXXXX")
-	trap 'rm -rf "$scratch"' EXIT
-	build "$scratch"
-	mv "$scratch/vmm" "$vmm"
-fi
+build_once "$vmm" vmm
 printf 'vmm=%s\n' "$vmm"

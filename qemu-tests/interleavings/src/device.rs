@@ -10,7 +10,10 @@ use kernel::device::{Bound, DeviceContext, Normal};
 use std::{cell::UnsafeCell, marker::PhantomData};
 
 #[repr(transparent)]
-pub struct CoreDevice<Ctx: DeviceContext = Normal>(UnsafeCell<bindings::vfio_device>, PhantomData<Ctx>);
+pub struct CoreDevice<Ctx: DeviceContext = Normal>(
+    UnsafeCell<bindings::vfio_device>,
+    PhantomData<Ctx>,
+);
 
 // SAFETY: The fields are not written to after `new()`.
 unsafe impl<Ctx: DeviceContext> Send for CoreDevice<Ctx> {}

@@ -5,7 +5,9 @@
 use crate::{
     device::{CallbackCore, CoreDevice},
     hardware::Hardware,
-    migration::{Data, StreamFormat, Failure, StateMachine, MigArc, Migrate, Migration, Session, State},
+    migration::{
+        Data, Failure, MigArc, Migrate, Migration, Session, State, StateMachine, StreamFormat,
+    },
     user,
 };
 use kernel::{

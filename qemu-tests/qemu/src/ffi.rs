@@ -375,6 +375,27 @@ pub unsafe extern "C" fn kunpeng_accel_text(
     unsafe { copy_out(&text, buffer, room) }
 }
 
+/// Calls `set` with `text`. On failure returns false and leaves the reason in `error`.
+///
+/// # Safety
+///
+/// See the module; `text` is a C string, `error` is writable for `room` bytes.
+unsafe fn set_text<E: ToString>(
+    handle: *const Handle,
+    text: *const c_char,
+    error: *mut c_char,
+    room: usize,
+    set: impl FnOnce(&mut Device, &mut Machine, &str) -> Result<(), E>,
+) -> bool {
+    // SAFETY: By the module's rule.
+    let handle = unsafe { &*handle };
+    // SAFETY: By the caller's promise.
+    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
+    let outcome = handle.with(Ok(()), |device, machine| set(device, machine, &text));
+    // SAFETY: By the caller's promise.
+    unsafe { tell(outcome, error, room) }
+}
+
 /// Puts faults in. On failure returns false and leaves the reason in `error`.
 ///
 /// # Safety
@@ -387,13 +408,12 @@ pub unsafe extern "C" fn kunpeng_accel_set_fault(
     error: *mut c_char,
     room: usize,
 ) -> bool {
-    // SAFETY: By the module's rule.
-    let handle = unsafe { &*handle };
     // SAFETY: By the caller's promise.
-    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
-    let outcome = handle.with(Ok(()), |device, machine| device.set_fault(machine, &text));
-    // SAFETY: By the caller's promise.
-    unsafe { tell(outcome, error, room) }
+    unsafe {
+        set_text(handle, text, error, room, |device, machine, text| {
+            device.set_fault(machine, text)
+        })
+    }
 }
 
 /// Chooses in what the device differs from the default. On failure returns false and leaves the reason in `error`.
@@ -408,11 +428,10 @@ pub unsafe extern "C" fn kunpeng_accel_set_silicon(
     error: *mut c_char,
     room: usize,
 ) -> bool {
-    // SAFETY: By the module's rule.
-    let handle = unsafe { &*handle };
     // SAFETY: By the caller's promise.
-    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
-    let outcome = handle.with(Ok(()), |device, _| device.set_silicon(&text));
-    // SAFETY: By the caller's promise.
-    unsafe { tell(outcome, error, room) }
+    unsafe {
+        set_text(handle, text, error, room, |device, _, text| {
+            device.set_silicon(text)
+        })
+    }
 }
