@@ -4,43 +4,15 @@
 
 use crate::profile::Profile;
 use crate::regs;
-
-/// Hardware generation: it decides which registers there are, and where those of a migration are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Revision {
-    /// PCI revision 0x21: no migration, no capability registers, no messages between PF and VF.
-    V2,
-    /// PCI revision 0x30: EQC and AEQC are in the upper half of each VF's BAR 2 (`HW_ACC_MIG_VF_CTRL`).
-    V3,
-    /// PCI revision 0x50: the PF has a window per function (`HW_ACC_MIG_PF_CTRL`).
-    V4,
-    /// PCI revision 0x51: as V4, and doorbells can be dropped, by function.
-    V5,
-}
-
-impl Revision {
-    /// The generation of PCI revision `id`.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::Revision`] for one that is not modelled.
-    pub fn from_pci(id: u8) -> Result<Self, ConfigError> {
-        match id {
-            0x21 => Ok(Self::V2),
-            0x30 => Ok(Self::V3),
-            0x50 => Ok(Self::V4),
-            0x51 => Ok(Self::V5),
-            _ => Err(ConfigError::Revision(id)),
-        }
-    }
-}
+use crate::revision::Revision;
+use crate::revision::UnknownRevision;
 
 /// Why a device cannot be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// No such hardware generation.
-    #[error("revision {0:#x} is not modelled; there are 0x21, 0x30, 0x50 and 0x51")]
-    Revision(u8),
+    #[error(transparent)]
+    Revision(#[from] UnknownRevision),
     /// The queue number field of `TOTAL_QP` and of a VFT entry has no room for it.
     #[error("total-qps is {0}; it must be between 2 and 1024")]
     TotalQps(u16),

@@ -3,10 +3,11 @@
 //! The device: all functions, and where in the BARs their registers are.
 
 mod commands;
-mod place;
+mod decode;
 mod registers;
 mod stuck;
 
+use crate::address_target::Stuck;
 use crate::bus::Bus;
 use crate::config::Config;
 use crate::config::ConfigError;
@@ -25,7 +26,6 @@ use crate::silicon::SiliconError;
 use crate::vft::Vft;
 use crate::violation::Violation;
 use crate::violation::Violations;
-use stuck::Stuck;
 
 /// A PF with its VFs.
 ///

@@ -19,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+mod address_target;
 mod bus;
 mod config;
 mod context;
@@ -37,6 +38,7 @@ mod profile;
 mod queue;
 mod register;
 pub mod regs;
+mod revision;
 mod sec;
 mod sgl;
 mod silicon;
@@ -46,7 +48,6 @@ mod zip;
 
 pub use config::Config;
 pub use config::ConfigError;
-pub use config::Revision;
 pub use context::CONTEXT_BYTES;
 pub use context::Cqc;
 pub use context::Sqc;
@@ -61,6 +62,8 @@ pub use profile::HPRE;
 pub use profile::Profile;
 pub use profile::SEC;
 pub use profile::ZIP;
+pub use revision::Revision;
+pub use revision::UnknownRevision;
 pub use silicon::Silicon;
 pub use silicon::SiliconError;
 pub use violation::Violation;

@@ -6,9 +6,9 @@
 //! queue number in bits 31:16; words 1 and 2 hold an address or data (source: `struct qm_mailbox` in `hisi_acc_qm.h`).
 //! Processors write it in one go; a bus may split that, so the write of the last byte sends the command.
 
-use crate::config::Revision;
 use crate::regs::MAILBOX_STATUS_SHIFT;
 use crate::regs::MailboxFlags;
+use crate::revision::Revision;
 
 const WORDS: usize = 4;
 

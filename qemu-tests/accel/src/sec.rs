@@ -8,6 +8,7 @@
 mod aead;
 mod bd;
 mod block;
+mod error;
 mod mac;
 
 use crate::bus::Bus;
@@ -21,6 +22,7 @@ use bd::Address;
 use bd::Bd;
 use bd::Protection;
 use bd::Verify;
+use error::Error;
 
 /// Word with `done_flag` in bits 15:0 and the error type in bits 23:16.
 const OUTCOME: usize = 28;
@@ -31,24 +33,6 @@ const ICV_ERROR: u32 = 2 << 1;
 const FLAG_CIPHER: u32 = 2 << 7;
 /// `SEC_SQE_AEAD_FLAG` in the flag field.
 const FLAG_AEAD: u32 = 3 << 7;
-
-/// Error type of a request that was not carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Error {
-    /// The descriptor asks for what the engine does not do.
-    Descriptor = 0x01,
-    /// A length is not one that the algorithm can have.
-    Length = 0x02,
-    /// Memory was refused, or a list is shorter than the data.
-    Memory = 0x03,
-}
-
-impl From<DmaFault> for Error {
-    fn from(_: DmaFault) -> Self {
-        Self::Memory
-    }
-}
 
 /// The engine; it keeps nothing between requests.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use kunpeng_accel::ConfigError;
 use kunpeng_accel::Device;
 use kunpeng_accel::Opcode;
 use kunpeng_accel::Revision;
+use kunpeng_accel::UnknownRevision;
 use kunpeng_accel::Violation;
 use kunpeng_accel::ZIP;
 use kunpeng_accel::regs::function as fb;
@@ -27,7 +28,7 @@ fn generations_are_known_by_their_pci_revision() {
     ] {
         assert_eq!(Revision::from_pci(id), Ok(revision));
     }
-    assert_eq!(Revision::from_pci(0x20), Err(ConfigError::Revision(0x20)));
+    assert_eq!(Revision::from_pci(0x20), Err(UnknownRevision(0x20)));
 }
 
 #[test]

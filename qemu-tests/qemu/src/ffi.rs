@@ -16,6 +16,7 @@ use std::ffi::c_void;
 use std::slice;
 
 use kunpeng_accel::Config;
+use kunpeng_accel::ConfigError;
 use kunpeng_accel::Device;
 use kunpeng_accel::DmaFault;
 use kunpeng_accel::FunctionId;
@@ -188,6 +189,7 @@ fn make(config: RawConfig) -> Result<Device, String> {
     let engine = ENGINES.get(usize::from(config.engine));
     let profile = engine.ok_or_else(|| format!("there is no engine {}", config.engine))?;
     Revision::from_pci(config.revision)
+        .map_err(ConfigError::from)
         .and_then(|revision| {
             Device::new(Config {
                 profile,

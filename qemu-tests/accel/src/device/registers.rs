@@ -3,8 +3,7 @@
 //! Reading and writing single registers.
 
 use super::Device;
-use super::place::Place;
-use crate::config::Revision;
+use crate::address_target::AddressTarget;
 use crate::function::Doorbell;
 use crate::function::Function;
 use crate::function::WriteBack;
@@ -15,6 +14,7 @@ use crate::regs::VECTOR_ABNORMAL;
 use crate::regs::VECTOR_MESSAGE;
 use crate::regs::function as fb;
 use crate::regs::pf;
+use crate::revision::Revision;
 use crate::silicon::Silicon;
 use crate::vft::VftFault;
 use crate::violation::Violation;
@@ -36,26 +36,26 @@ impl Device {
         offset: u64,
     ) -> u32 {
         let place = self.place(function, offset);
-        if place == Place::Outside {
+        if place == AddressTarget::Outside {
             self.violate(host, function, Violation::OutsideWindow, offset);
         }
         self.read_stuck(host, place)
     }
 
     /// Reads a register as it is; where there is none, 0.
-    pub(super) fn read_place(&mut self, host: &mut dyn Host, place: Place) -> u32 {
+    pub(super) fn read_place(&mut self, host: &mut dyn Host, place: AddressTarget) -> u32 {
         match place {
-            Place::Function(target, offset) => self.read_function(host, target, offset),
-            Place::Eqc(target, index) => self
+            AddressTarget::Function(target, offset) => self.read_function(host, target, offset),
+            AddressTarget::Eqc(target, index) => self
                 .functions
                 .get(usize::from(target))
                 .map_or(0, |function| function.eq.word(index)),
-            Place::Aeqc(target, index) => self
+            AddressTarget::Aeqc(target, index) => self
                 .functions
                 .get(usize::from(target))
                 .map_or(0, |function| function.aeq.word(index)),
-            Place::Pf(offset) => self.read_pf(offset),
-            Place::Later | Place::Outside => 0,
+            AddressTarget::Pf(offset) => self.read_pf(offset),
+            AddressTarget::Later | AddressTarget::Outside => 0,
         }
     }
 
@@ -69,19 +69,21 @@ impl Device {
         let place = self.place(function, offset);
         match place {
             _ if self.is_stuck(place) => {}
-            Place::Function(target, offset) => self.write_function(host, target, offset, value),
-            Place::Eqc(target, index) => {
+            AddressTarget::Function(target, offset) => {
+                self.write_function(host, target, offset, value)
+            }
+            AddressTarget::Eqc(target, index) => {
                 self.restore(host, target, |function, silicon| {
                     function.eq.restore_word(index, value, silicon);
                 });
             }
-            Place::Aeqc(target, index) => {
+            AddressTarget::Aeqc(target, index) => {
                 self.restore(host, target, |function, silicon| {
                     function.aeq.restore_word(index, value, silicon);
                 });
             }
-            Place::Pf(offset) => self.write_pf(host, offset, value),
-            Place::Later | Place::Outside => {
+            AddressTarget::Pf(offset) => self.write_pf(host, offset, value),
+            AddressTarget::Later | AddressTarget::Outside => {
                 self.violate(host, function, Violation::OutsideWindow, offset);
             }
         }

@@ -2,19 +2,15 @@
 
 //! Registers that are stuck, which is a fault.
 
-use std::collections::BTreeMap;
-
 use super::Device;
-use super::place::Place;
+use crate::address_target::AddressTarget;
+use crate::address_target::Stuck;
 use crate::fault::Faults;
 use crate::host::FunctionId;
 use crate::host::Host;
 use crate::register::Register;
 use crate::regs::function as fb;
 use crate::regs::pf;
-
-/// Registers that are stuck, and at what.
-pub(super) type Stuck = BTreeMap<Place, u32>;
 
 impl Device {
     /// What `faults` make stick: at the value they say, or at the one that is there now.
@@ -35,25 +31,25 @@ impl Device {
         stuck
     }
 
-    fn place_of(&self, function: FunctionId, register: Register) -> Place {
+    fn place_of(&self, function: FunctionId, register: Register) -> AddressTarget {
         match register {
-            Register::Function(offset) => Place::Function(function, offset),
-            Register::Eqc(index) => Place::Eqc(function, index),
-            Register::Aeqc(index) => Place::Aeqc(function, index),
-            Register::Pf(offset) => Place::Pf(offset),
-            Register::CoreStatus => Place::Pf(self.config.profile.errors.status),
+            Register::Function(offset) => AddressTarget::Function(function, offset),
+            Register::Eqc(index) => AddressTarget::Eqc(function, index),
+            Register::Aeqc(index) => AddressTarget::Aeqc(function, index),
+            Register::Pf(offset) => AddressTarget::Pf(offset),
+            Register::CoreStatus => AddressTarget::Pf(self.config.profile.errors.status),
         }
     }
 
     /// A register reads as what it is, or as what it is stuck at.
-    pub(super) fn read_stuck(&mut self, host: &mut dyn Host, place: Place) -> u32 {
+    pub(super) fn read_stuck(&mut self, host: &mut dyn Host, place: AddressTarget) -> u32 {
         match self.stuck.get(&place) {
             Some(value) => *value,
             None => self.read_place(host, place),
         }
     }
 
-    pub(super) fn is_stuck(&self, place: Place) -> bool {
+    pub(super) fn is_stuck(&self, place: AddressTarget) -> bool {
         self.stuck.contains_key(&place)
     }
 
@@ -61,7 +57,7 @@ impl Device {
     pub(super) fn enforce_stuck(&mut self, host: &mut dyn Host) {
         for (place, value) in self.stuck.clone() {
             match place {
-                Place::Function(
+                AddressTarget::Function(
                     number,
                     offset @ (fb::AEQ_INT_MASK
                     | fb::EQ_INT_MASK
@@ -70,7 +66,7 @@ impl Device {
                     | fb::PAGE_SIZE
                     | fb::VF_STATE),
                 ) => self.write_function(host, number, offset, value),
-                Place::Pf(offset @ (pf::ABNORMAL_INT_MASK | pf::MIG_REGION_SEL)) => {
+                AddressTarget::Pf(offset @ (pf::ABNORMAL_INT_MASK | pf::MIG_REGION_SEL)) => {
                     self.write_pf(host, offset, value);
                 }
                 _ => {}

@@ -15,12 +15,12 @@ use cipher::consts::U16;
 use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
 
-use super::Error;
 use super::bd::Bd;
 use super::bd::Cipher;
 use super::bd::Mode;
 use super::block::count;
 use super::block::new;
+use super::error::Error;
 
 /// Bytes of a block and of a whole tag.
 pub(super) const BLOCK_BYTES: usize = 16;

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::Error;
+use super::error::Error;
 use super::mac::Hash;
 use crate::engine::Sqe;
 use crate::engine::double_word;

@@ -18,10 +18,10 @@ use cipher::consts::U16;
 use ctr::Ctr128BE;
 use xts_mode::Xts128;
 
-use super::Error;
 use super::bd::Bd;
 use super::bd::Cipher;
 use super::bd::Mode;
+use super::error::Error;
 
 /// A block cipher that goes both ways.
 pub(super) trait Block: BlockCipherEncrypt + BlockCipherDecrypt + KeyInit {}
