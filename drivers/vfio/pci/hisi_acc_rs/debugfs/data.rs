@@ -40,7 +40,7 @@ fn show(
         .with(|vf| vf.history.last.as_ref().map(Record::data))
         .ok_or(ENODATA)?;
 
-    hex_dump(m, c"MigratableVf Data:", part(&data).ok_or(ENODATA)?);
+    hex_dump(m, c"Mig Data:", part(&data).ok_or(ENODATA)?);
     seq_print!(m, "migrate data length: {}\n", data.as_slice().len());
     Ok(())
 }
