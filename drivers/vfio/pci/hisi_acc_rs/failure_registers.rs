@@ -4,7 +4,7 @@
 //! nothing.
 
 use crate::{
-    ffi::BoundVfQm,
+    qm::vf::BoundVfQm,
     regs::{
         function::{
             CACHE_WB_DONE,
@@ -90,7 +90,7 @@ impl FailureRegisters {
         if hw.pf.is_stopped() {
             return None;
         }
-        let io = vf.hal().function();
+        let io = vf.registers().function();
         Some(Self {
             mailbox: io.read(MAILBOX).into_raw(),
             vf_state: io.read(VF_STATE).into_raw(),

@@ -2,41 +2,125 @@
 
 //! VFIO PCI driver for the VFs of HiSilicon accelerators, with live migration.
 //!
-//! What is general about a VFIO driver is in the crate `vfio`. From the outside in, this driver
-//! is `device` (callbacks), `mig` (who owns what, and what the state machine asks), `open` (an
-//! open device), `qm` (what is done to the hardware), `hal` (where its registers are), `ffi`
-//! (hisi_qm); beside them `matching`, `reject` and `stream` (the stream), `reset`, and what is told:
-//! `debugfs`, `history`, `recent_ring`, `record`, `failure_registers` and `trace`.
+//! The general part of a VFIO driver is in the crate `vfio`. The files of this driver are in
+//! layers; a file uses those below its own and none above:
+//!
+//! - this file: the callbacks of the VFIO core and the table of devices
+//! - `debugfs`: shows the state and runs `command`s on it
+//! - `device` and `mig`: the data of a VF, and the callbacks of the state machine
+//! - `history`: the last sessions, with `failure_registers`
+//! - `open` and `image`: an open VF, and its state from registers to a stream and back
+//! - `matching`, `stream` and `reject`: the migration stream
+//! - `reset`: mutual exclusion of resets
+//! - `qm::vf`, `qm::registers` and `qm::pf`: the queue managers of VF and PF
+//! - `trace`, `regs`, `engine`, `duration` and `recent_ring`
+//!
+//! `unsafe` occurs in `qm::pf::ffi`, `qm::vf::ffi` and `trace::ffi` only.
 
 // Some of what the debug files show is for them alone.
 #![cfg_attr(not(CONFIG_VFIO_DEBUGFS), allow(dead_code))]
 
+mod command;
 #[cfg(CONFIG_VFIO_DEBUGFS)]
 mod debugfs;
 #[cfg(not(CONFIG_VFIO_DEBUGFS))]
 #[path = "no_debugfs.rs"]
 mod debugfs;
 mod device;
+mod duration;
 mod engine;
 mod failure_registers;
-mod ffi;
-mod hal;
 mod history;
+mod image;
 mod matching;
 mod mig;
 mod open;
-mod pf_link;
 mod qm;
 mod recent_ring;
-mod record;
 mod regs;
 mod reject;
 mod reset;
 mod stream;
 mod trace;
 
+use self::{
+    device::HisiAcc,
+    engine::{
+        Engine,
+        VENDOR, //
+    },
+    qm::registers::Mode,
+    regs::BAR2, //
+};
+use kernel::{
+    device::Bound,
+    pci,
+    prelude::*, //
+};
+use vfio::{
+    debugfs::Directory,
+    device::{
+        Device,
+        Operations, //
+    },
+    migration::Migration,
+    pci::{
+        DeviceId,
+        IdTable, //
+    }, //
+};
+
+vfio::vfio_device_table!(
+    PCI_TABLE,
+    [
+        DeviceId::vfio_override(VENDOR, Engine::Sec.device_id()),
+        DeviceId::vfio_override(VENDOR, Engine::Hpre.device_id()),
+        DeviceId::vfio_override(VENDOR, Engine::Zip.device_id()),
+    ]
+);
+
+impl Operations for HisiAcc {
+    const NAME: &'static CStr = c"hisi-acc-vfio-pci-rs";
+    const ID_TABLE: IdTable = &PCI_TABLE;
+    const DEBUGFS: Option<Directory<Self>> = debugfs::DIRECTORY;
+
+    fn init(pdev: &pci::Device<Bound>) -> impl PinInit<Self, Error> {
+        HisiAcc::new(pdev)
+    }
+
+    fn migration(&self) -> Option<&dyn Migration> {
+        self.mig().map(|mig| &mig.machine as &dyn Migration)
+    }
+
+    fn open(dev: &Device<Self, Bound>) -> Result {
+        match dev.mig() {
+            Some(mig) => mig.open(dev.pdev()),
+            None => Ok(()),
+        }
+    }
+
+    fn user_accessible_len(dev: &Device<Self, Bound>, index: u32) -> Option<u64> {
+        // The upper half has the migration registers, unless the PF has them.
+        let hidden = index == BAR2 && dev.mig().is_some_and(|mig| mig.mode() == Mode::VfCtrl);
+        hidden.then(|| dev.pdev().resource_len(BAR2).map_or(0, |len| len / 2))
+    }
+
+    fn reset_prepare(dev: &Device<Self, Bound>) {
+        trace::reset_prepare(dev.pdev());
+        dev.exclusion.begin(dev.pdev());
+    }
+
+    fn reset_done(dev: &Device<Self, Bound>) {
+        trace::reset_done(dev.pdev());
+        if let Some(mig) = dev.mig() {
+            mig.reset_done(dev.pdev());
+        }
+        dev.exclusion.end();
+    }
+}
+
 vfio::module_vfio_pci_driver! {
-    type: device::HisiAcc,
+    type: HisiAcc,
     name: "hisi_acc_vfio_pci_rs",
     authors: ["The hisi-acc-vfio-pci-rs authors"],
     description: "VFIO PCI driver with live migration for HiSilicon accelerator VFs",

@@ -9,15 +9,15 @@
 mod tests;
 
 use crate::{
+    duration::micros,
     failure_registers::FailureRegisters,
     matching::LocalDevice,
     recent_ring::RecentRing,
-    record::{
-        Origin,
-        Record, //
-    },
     reject::Reject,
-    trace,
+    stream::{
+        self,
+        Data, //
+    }, //
 };
 use kernel::prelude::*;
 use vfio::{
@@ -38,6 +38,33 @@ const SESSIONS: usize = 4;
 const STEPS: usize = 8;
 /// Arcs that failed, which are remembered whether they belong to a session or not.
 const FAILURES: usize = 4;
+
+/// Who had the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Whoever holds the device file.
+    User,
+    /// A command in debugfs.
+    Debugfs,
+}
+
+impl Origin {
+    /// Its name in debugfs.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Debugfs => "debugfs",
+        }
+    }
+}
+
+/// Name of a role in debugfs.
+pub(crate) const fn role_name(role: Direction) -> &'static str {
+    match role {
+        Direction::Save => "save",
+        Direction::Resume => "resume",
+    }
+}
 
 /// An arc that was walked, or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +114,28 @@ pub(crate) struct Entry {
     /// Why its data were refused.
     pub(crate) refused: Option<Reject>,
     pub(crate) steps: RecentRing<Step, STEPS>,
+}
+
+/// A session that is over.
+pub(crate) struct Record {
+    pub(crate) id: Id,
+    pub(crate) origin: Origin,
+    pub(crate) session: Session<LocalDevice>,
+    /// The function was reset after the session. Its guest may use the memory, which the data have
+    /// the addresses of, for something else by now.
+    pub(crate) outdated: bool,
+}
+
+impl Record {
+    /// Its data.
+    pub(crate) fn data(&self) -> Data {
+        self.session.data()
+    }
+
+    /// Whether its data can be all of a stream.
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(self.session.bytes(), stream::SIZE | stream::MATCH_SIZE)
+    }
 }
 
 /// An arc that failed, and what the hardware said then.
@@ -213,7 +262,7 @@ impl History {
             duration: self
                 .started
                 .take()
-                .map_or(0, |started| trace::micros(started.elapsed())),
+                .map_or(0, |started| micros(started.elapsed())),
             // CAST: an errno is less than 4096.
             errno: result.map_or_else(|error| -error.to_errno() as u16, |()| 0),
         };

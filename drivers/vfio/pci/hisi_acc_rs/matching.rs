@@ -10,7 +10,7 @@
 mod tests;
 
 use crate::{
-    hal::EventContexts,
+    qm::registers::EventContexts,
     reject::{
         check,
         Field,

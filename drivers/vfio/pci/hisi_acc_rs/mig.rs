@@ -3,14 +3,12 @@
 //! A VF that can migrate: one owner of everything that changes.
 
 use crate::{
-    debugfs::Outcome,
+    command::Outcome,
     failure_registers::FailureRegisters,
-    hal::{
-        Mode,
-        VfBar,
-        BAR2, //
+    history::{
+        History,
+        Origin, //
     },
-    history::History,
     matching::{
         LocalDevice,
         Verified, //
@@ -19,9 +17,17 @@ use crate::{
         OpenVf, //
         VfConfig,
     },
-    pf_link::PfLink,
-    record::Origin,
-    regs::function::VF_STATE,
+    qm::{
+        pf::PfLink,
+        registers::{
+            Mode,
+            VfBar, //
+        }, //
+    },
+    regs::{
+        function::VF_STATE,
+        BAR2, //
+    },
     reject::Reject,
     stream::{
         Data,
@@ -106,7 +112,7 @@ impl VfState {
     fn ended(&mut self, arc: MigArc, result: Result) {
         let step = self.history.step(arc, result);
         if let Some(open) = &self.open {
-            trace::arc(open.vf.pdev(), &step);
+            trace::arc(open.vf.pdev(), arc, step.duration, step.errno);
         }
     }
 

@@ -7,6 +7,3 @@ use vfio::debugfs::Directory;
 
 /// The directory of a device: there is none.
 pub(crate) const DIRECTORY: Option<Directory<HisiAcc>> = None;
-
-/// How a command went: there are none.
-pub(crate) enum Outcome {}

@@ -3,25 +3,27 @@
 //! An open device: how it is stopped and started, and its data.
 
 use crate::{
-    ffi::{
-        BoundVfQm,
-        VfQm,
-        V3, //
-    },
-    hal::{
-        EventHeads,
-        Mode,
-        VfBar, //
-    },
     matching::{
         LocalDevice,
         Verified, //
     },
-    pf_link::PfLink,
     qm::{
-        PauseError,
-        Queues,
-        SettleError, //
+        pf::{
+            PfLink,
+            V3, //
+        },
+        registers::{
+            EventHeads,
+            Mode,
+            VfBar, //
+        },
+        vf::{
+            BoundVfQm,
+            PauseError,
+            Queues,
+            SettleError,
+            VfQm, //
+        }, //
     },
     regs::pf,
     stream::{

@@ -8,6 +8,9 @@
 //!
 //! All registers are 32 bit and little endian, but for the doorbell.
 
+/// Index of the BAR that the registers are in, and of its region.
+pub(crate) const BAR2: u32 = 2;
+
 /// The function block: the same in the PF's and in every VF's BAR 2, from offset 0.
 pub(crate) mod function {
     use kernel::register;

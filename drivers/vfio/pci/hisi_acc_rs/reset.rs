@@ -6,7 +6,7 @@
 //! round. [`PfResetLock`] keeps to that wherever there is a PF driver, whether the VF can migrate or
 //! not.
 
-use crate::ffi::{
+use crate::qm::pf::{
     PfQm, //
     PfResetGuard,
 };

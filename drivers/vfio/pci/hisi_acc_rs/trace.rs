@@ -5,10 +5,7 @@
 mod ffi;
 
 use crate::{
-    history::{
-        Id,
-        Step, //
-    },
+    duration::micros,
     reject::Reject, //
 };
 use kernel::{
@@ -16,26 +13,18 @@ use kernel::{
     prelude::*,
     time::Delta, //
 };
-
-/// Microseconds of `duration`, rounded up and bounded.
-pub(crate) fn micros(duration: Delta) -> u32 {
-    u32::try_from(duration.as_micros_ceil()).unwrap_or(u32::MAX)
-}
+use vfio::migration::MigArc;
 
 fn errno(result: Result) -> i32 {
     result.map_or_else(Error::to_errno, |()| 0)
 }
 
 /// An arc was walked, or not.
-pub(crate) fn arc(pdev: &pci::Device, step: &Step) {
-    let (from, to) = step.arc.ends();
-    ffi::arc(
-        pdev,
-        from as u32,
-        to as u32,
-        step.duration,
-        -i32::from(step.errno),
-    );
+///
+/// `duration` is in microseconds; `errno` is 0 if it was walked.
+pub(crate) fn arc(pdev: &pci::Device, arc: MigArc, duration: u32, errno: u16) {
+    let (from, to) = arc.ends();
+    ffi::arc(pdev, from as u32, to as u32, duration, -i32::from(errno));
 }
 
 /// Whether anybody wants to know of mailbox commands.
@@ -49,7 +38,7 @@ pub(crate) fn mailbox(pdev: &pci::Device, command: u8, duration: Delta, result: 
 }
 
 /// The data of a session are refused.
-pub(crate) fn refuse(pdev: &pci::Device, session: Id, reject: &Reject) {
+pub(crate) fn refuse(pdev: &pci::Device, session: u64, reject: &Reject) {
     ffi::refuse(
         pdev,
         session,
@@ -72,12 +61,6 @@ pub(crate) fn reset_done(pdev: &pci::Device) {
 #[kernel::prelude::kunit_tests(rust_hisi_acc_trace)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn duration_is_rounded_up_and_bounded() {
-        assert_eq!(micros(Delta::from_nanos(1500)), 2);
-        assert_eq!(micros(Delta::from_secs(1 << 20)), u32::MAX);
-    }
 
     #[test]
     fn success_is_0_and_an_errno_is_negative() {

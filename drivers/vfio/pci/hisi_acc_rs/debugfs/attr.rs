@@ -4,7 +4,11 @@
 
 use crate::{
     device::HisiAcc,
-    history::History,
+    history::{
+        role_name,
+        History,
+        Record, //
+    },
     mig::{
         MigratableVf,
         VfState, //
@@ -12,10 +16,6 @@ use crate::{
     open::{
         OpenVf, //
         VfConfig,
-    },
-    record::{
-        role_name,
-        Record, //
     },
     reject::Reject, //
 };

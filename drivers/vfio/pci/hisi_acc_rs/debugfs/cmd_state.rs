@@ -2,7 +2,7 @@
 
 //! `cmd_state`: whether the mailbox is ready for a command.
 
-use super::with_registers;
+use super::access::with_registers;
 use crate::device::HisiAcc;
 use kernel::{
     device::Bound,

@@ -5,7 +5,7 @@
 
 use crate::{
     device::HisiAcc,
-    record::Record,
+    history::Record,
     stream, //
 };
 use kernel::{

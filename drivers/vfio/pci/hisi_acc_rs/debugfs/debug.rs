@@ -5,6 +5,10 @@
 //! Commands walk the same arcs under the same lock as the user's migrations do.
 
 use crate::{
+    command::{
+        Command,
+        Outcome, //
+    },
     device::HisiAcc,
     mig::VfState, //
 };
@@ -30,129 +34,54 @@ use vfio::{
 /// The file.
 pub(crate) struct Debug;
 
-/// A command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Command {
-    /// Takes a snapshot; a running device is stopped for it and started again.
-    Save,
-    /// Loads the snapshot back and starts the device.
-    Resume,
-    /// Looks whether the mailbox works.
-    IoTest,
-    /// Stops the device.
-    Stop,
-    /// Starts the device.
-    Start,
-}
-
-impl Command {
-    /// All commands, in the order in which they are listed.
-    const ALL: [Self; 5] = [
-        Self::Save,
-        Self::Resume,
-        Self::IoTest,
-        Self::Stop,
-        Self::Start,
-    ];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Save => "save",
-            Self::Resume => "resume",
-            Self::IoTest => "io_test",
-            Self::Stop => "stop",
-            Self::Start => "start",
-        }
-    }
-
-    /// The number that can stand for the name.
-    const fn number(self) -> Option<&'static str> {
-        match self {
-            Self::Save => Some("0"),
-            Self::Resume => Some("1"),
-            Self::IoTest => Some("2"),
-            Self::Stop | Self::Start => None,
-        }
-    }
-
-    /// Whether the command is there; those that change the device are a choice of their own.
-    const fn offered(self) -> bool {
-        matches!(self, Self::IoTest) || cfg!(CONFIG_HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS)
-    }
-
-    /// The command that `input` names.
-    ///
-    /// # Errors
-    ///
-    /// [`EINVAL`] if there is none of that name, [`EPERM`] if it is not offered.
-    fn parse(input: &[u8]) -> Result<Self> {
-        let word = input.trim_ascii();
-        let named = |command: &Self| {
-            command.name().as_bytes() == word
-                || command.number().is_some_and(|n| n.as_bytes() == word)
-        };
-        let command = Self::ALL.into_iter().find(named).ok_or(EINVAL)?;
-        if command.offered() {
-            Ok(command)
-        } else {
-            Err(EPERM)
-        }
-    }
-
-    /// Runs the command on the open device `dev` in RUNNING or STOP, which `vf` owns.
-    fn run(self, dev: &Device<HisiAcc, Bound>, vf: &mut MachineGuard<'_, VfState>) -> Result {
-        let running = vf.state() == State::Running;
-        let go = |vf: &mut MachineGuard<'_, VfState>, target| vf.go(dev.core(), target);
-
-        match self {
-            Self::IoTest => {
-                let open = vf.open.as_ref().ok_or(ENODEV)?;
-                let queue_manager = open.vf.access(dev.pdev())?;
-                queue_manager.mailbox_answers()?;
-                // The mailbox is the guest's, unless the device's user has stopped both.
-                if running || vf.stopped_by_command {
-                    return Ok(());
-                }
-                let queues = queue_manager.queues()?;
-                if vf.identity.is_none_or(|known| known.queues == queues) {
-                    Ok(())
-                } else {
-                    Err(EIO)
-                }
-            }
-            Self::Stop => {
-                go(vf, State::Stop)?;
-                vf.stopped_by_command |= running;
-                Ok(())
-            }
-            Self::Start => go(vf, State::Running),
-            Self::Save => {
-                go(vf, State::Stop)?;
-                vf.stopped_by_command |= running;
-                let saved = vf.snapshot(dev.core());
-                if running {
-                    go(vf, State::Running)?;
-                }
-                saved
-            }
-            Self::Resume => {
-                let verified = vf.last_verified()?;
-                go(vf, State::Stop)?;
-                vf.stopped_by_command |= running;
-                vf.load(dev.core(), verified)?;
-                go(vf, State::Running)
-            }
-        }
-    }
-}
-
-/// How a command went.
-#[derive(Clone, Copy)]
-pub(crate) struct Outcome {
+/// Runs the command on the open device `dev` in RUNNING or STOP, which `vf` owns.
+fn run(
     command: Command,
-    result: Result,
-    /// In microseconds.
-    duration: i64,
+    dev: &Device<HisiAcc, Bound>,
+    vf: &mut MachineGuard<'_, VfState>,
+) -> Result {
+    let running = vf.state() == State::Running;
+    let go = |vf: &mut MachineGuard<'_, VfState>, target| vf.go(dev.core(), target);
+
+    match command {
+        Command::IoTest => {
+            let open = vf.open.as_ref().ok_or(ENODEV)?;
+            let queue_manager = open.vf.access(dev.pdev())?;
+            queue_manager.mailbox_answers()?;
+            // The mailbox is the guest's, unless the device's user has stopped both.
+            if running || vf.stopped_by_command {
+                return Ok(());
+            }
+            let queues = queue_manager.queues()?;
+            if vf.identity.is_none_or(|known| known.queues == queues) {
+                Ok(())
+            } else {
+                Err(EIO)
+            }
+        }
+        Command::Stop => {
+            go(vf, State::Stop)?;
+            vf.stopped_by_command |= running;
+            Ok(())
+        }
+        Command::Start => go(vf, State::Running),
+        Command::Save => {
+            go(vf, State::Stop)?;
+            vf.stopped_by_command |= running;
+            let saved = vf.snapshot(dev.core());
+            if running {
+                go(vf, State::Running)?;
+            }
+            saved
+        }
+        Command::Resume => {
+            let verified = vf.last_verified()?;
+            go(vf, State::Stop)?;
+            vf.stopped_by_command |= running;
+            vf.load(dev.core(), verified)?;
+            go(vf, State::Running)
+        }
+    }
 }
 
 /// Name of an error that a command can have.
@@ -224,7 +153,7 @@ impl File for Debug {
             let result =
                 admit(vf, mig.machine.in_reset() || vf.hw.pf.is_stopped()).and_then(|()| {
                     let _awake = dev.core().runtime_pm_get_if_active().ok_or(EBUSY)?;
-                    command.run(dev, vf)
+                    run(command, dev, vf)
                 });
             vf.outcome = Some(Outcome {
                 command,
@@ -233,39 +162,5 @@ impl File for Debug {
             });
             result
         })
-    }
-}
-
-#[kernel::prelude::kunit_tests(rust_hisi_acc_debug)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_go_by_name_and_by_number() {
-        assert_eq!(Command::parse(b"io_test"), Ok(Command::IoTest));
-        assert_eq!(Command::parse(b"2\n"), Ok(Command::IoTest));
-        let save = if Command::Save.offered() {
-            Ok(Command::Save)
-        } else {
-            Err(EPERM)
-        };
-        assert_eq!(Command::parse(b"save\n"), save);
-        assert_eq!(Command::parse(b" 0 "), save);
-    }
-
-    #[test]
-    fn anything_else_is_no_command() {
-        for input in [
-            b"".as_slice(),
-            b"\n",
-            b"3",
-            b"00",
-            b"saves",
-            b"SAVE",
-            b"save stop",
-            b"\xff",
-        ] {
-            assert_eq!(Command::parse(input), Err(EINVAL));
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 //! `dev_data`: what the device's migration data would be now.
 
-use super::with_registers;
+use super::access::with_registers;
 use crate::{
     device::HisiAcc,
     open::OpenVf,

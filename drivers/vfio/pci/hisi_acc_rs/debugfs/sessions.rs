@@ -2,13 +2,11 @@
 
 //! The lines of `attr` that tell of the last sessions, and of the arcs that failed.
 
-use crate::{
-    history::{
-        Entry,
-        FailedArc,
-        Step, //
-    },
-    record::role_name,
+use crate::history::{
+    role_name,
+    Entry,
+    FailedArc,
+    Step, //
 };
 use kernel::{
     fmt,

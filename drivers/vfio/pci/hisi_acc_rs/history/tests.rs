@@ -5,7 +5,6 @@
 #[kernel::prelude::kunit_tests(rust_hisi_acc_history)]
 mod suite {
     use super::super::*;
-    use crate::stream::Data;
 
     fn step(history: &mut History, arc: MigArc) {
         history.start(arc);

@@ -1,36 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `struct hisi_qm`: the only C structure of the accelerator drivers that this driver touches,
-//! and the only file of it with `unsafe`.
+//! `struct hisi_qm` of a PF, which belongs to the PF's driver.
 //!
-//! C header: `include/linux/hisi_acc_qm.h`
+//! C header: [`include/linux/hisi_acc_qm.h`](srctree/include/linux/hisi_acc_qm.h)
 
 use crate::{
     engine::Engine,
-    hal::{
-        PfCtrl,
-        RegisterPlacement,
-        Registers,
-        VfBar,
-        VfCtrl,
-        BAR2, //
-    },
-    pf_link::PfLink,
     regs::{
         pf,
         pf_ctrl,
-        vf_bar, //
-    },
-    trace, //
+        BAR2, //
+    }, //
 };
 use core::ptr::NonNull;
 use kernel::{
     dev_info,
-    device,
-    error::{
-        from_err_ptr,
-        to_result, //
-    },
+    device::Bound,
+    error::from_err_ptr,
     io::{
         poll::read_poll_timeout,
         Mmio,
@@ -39,37 +25,9 @@ use kernel::{
     },
     pci,
     prelude::*,
-    static_lock_class,
-    sync::{
-        aref::ARef,
-        Arc, //
-    },
-    time::Delta,
-    types::Opaque, //
+    time::Delta, //
 };
-use vfio::{
-    bindings,
-    timestamp::Timestamp, //
-};
-
-/// The first hardware version whose VFs can migrate.
-pub(crate) const V3: u32 = bindings::qm_hw_ver_QM_HW_V3;
-/// The first hardware version that can drop the doorbells of a function.
-pub(crate) const V5: u32 = bindings::qm_hw_ver_QM_HW_V5;
-
-/// A mailbox command of the queue manager.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Command {
-    /// Base address of the table of SQ contexts.
-    SqcBase = bindings::QM_MB_CMD_SQC_BT as u8,
-    /// Base address of the table of CQ contexts.
-    CqcBase = bindings::QM_MB_CMD_CQC_BT as u8,
-    /// The queues that the function owns.
-    Vft = bindings::QM_MB_CMD_SQC_VFT_V2 as u8,
-    /// Stops fetching requests and finishes those in flight.
-    Pause = 0xe,
-}
+use vfio::bindings;
 
 /// The queue manager of a PF, which its own driver runs.
 ///
@@ -96,7 +54,7 @@ impl PfQm {
     ///
     /// Returns `None` if `vf` is no VF, if its PF is not bound to the engine's driver, or if the
     /// PF's BAR 2 is too short.
-    pub(crate) fn of(pdev: &pci::Device<device::Bound>, engine: Engine) -> Option<Self> {
+    pub(crate) fn of(pdev: &pci::Device<Bound>, engine: Engine) -> Option<Self> {
         let vf = core::ptr::from_ref(pdev).cast_mut().cast();
 
         // SAFETY: These functions return the address of a static structure, or NULL.
@@ -222,9 +180,9 @@ pub(crate) struct PfWindow(MmioRaw<Region<{ pf_ctrl::SIZE }>>);
 
 impl PfWindow {
     /// The registers, while the VF is bound that the window was made for.
-    fn io<'a>(
+    pub(in crate::qm) fn io<'a>(
         &'a self,
-        _vf: &'a pci::Device<device::Bound>,
+        _vf: &'a pci::Device<Bound>,
     ) -> Mmio<'a, Region<{ pf_ctrl::SIZE }>> {
         // SAFETY: By the type invariants.
         unsafe { Mmio::from_raw(self.0) }
@@ -250,190 +208,10 @@ impl Drop for PfResetGuard {
     }
 }
 
-/// The queue manager of an open VF, with a mailbox by way of hisi_qm. It is accessed by
-/// [`VfQm::access`].
-///
-/// # Invariants
-///
-/// `raw` is zeroed but for what hisi_qm's mailbox functions use. Its `pdev` is `pdev`, and its
-/// `io_base` is the function block: in `window` if there is one, and in `bar` otherwise. All of
-/// them live as long as `self`, and are mapped for as long as `pdev` is bound to the driver.
-pub(crate) struct VfQm {
-    /// By itself, as its lock must stay where it is.
-    raw: Pin<KBox<Opaque<bindings::hisi_qm>>>,
-    window: Option<PfWindow>,
-    bar: Arc<VfBar>,
-    hw: PfLink,
-    pdev: ARef<pci::Device>,
-}
-
-/// The queue manager of an open VF, while the VF is bound to the driver.
-///
-/// # Invariants
-///
-/// `pdev` is the VF of `qm`.
-#[derive(Clone, Copy)]
-pub(crate) struct BoundVfQm<'a> {
-    qm: &'a VfQm,
-    registers: Registers<'a>,
-    bar: Mmio<'a, Region<{ vf_bar::SIZE }>>,
-    pdev: &'a pci::Device<device::Bound>,
-}
-
-// SAFETY: The structure is used by hisi_qm's mailbox functions only, which take its lock.
-unsafe impl Send for VfQm {}
-// SAFETY: As above.
-unsafe impl Sync for VfQm {}
-
-/// Returns the registers of the VF `pdev`, and its own BAR.
-fn registers<'a>(
-    pdev: &'a pci::Device<device::Bound>,
-    window: &'a Option<PfWindow>,
-    bar: &'a VfBar,
-) -> Result<(Registers<'a>, Mmio<'a, Region<{ vf_bar::SIZE }>>)> {
-    let bar = bar.vf_registers(pdev)?;
-    let registers = match window {
-        Some(window) => Registers::PfCtrl(PfCtrl(window.io(pdev))),
-        None => Registers::VfCtrl(VfCtrl(bar)),
-    };
-    Ok((registers, bar))
-}
-
-impl VfQm {
-    /// The queue manager of the VF `pdev`, whose own BAR is `bar`, and whose migration registers
-    /// are in `window` if there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`EINVAL`] if the BAR is another VF's. [`ENOMEM`].
-    pub(crate) fn new(
-        pdev: &pci::Device<device::Bound>,
-        hw: &PfLink,
-        window: Option<PfWindow>,
-        bar: Arc<VfBar>,
-    ) -> Result<Self> {
-        let io_base = registers(pdev, &window, &bar)?.0.function_ptr();
-        let raw = Opaque::ffi_init(|slot: *mut bindings::hisi_qm| {
-            // SAFETY: `slot` is valid for writes, and all zeroes is a valid `hisi_qm`. The lock's
-            // name and class are static.
-            unsafe {
-                slot.write_bytes(0, 1);
-                (*slot).fun_type = bindings::qm_fun_type_QM_HW_VF;
-                (*slot).ver = hw.pf.version();
-                (*slot).pdev = core::ptr::from_ref(pdev).cast_mut().cast();
-                (*slot).io_base = io_base;
-                kernel::bindings::__mutex_init(
-                    &raw mut (*slot).mailbox_lock,
-                    c"hisi_acc_vfio_pci_rs::mailbox".as_char_ptr(),
-                    static_lock_class!().as_ptr(),
-                );
-            }
-        });
-        // INVARIANT: As initialised above; `window`, `bar` and `pdev` are kept.
-        Ok(Self {
-            raw: KBox::pin_init(raw, GFP_KERNEL)?,
-            window,
-            bar,
-            hw: *hw,
-            pdev: pdev.into(),
-        })
-    }
-
-    /// The VF.
-    pub(crate) fn pdev(&self) -> &pci::Device {
-        &self.pdev
-    }
-
-    /// The VF and its PF.
-    pub(crate) fn hw(&self) -> &PfLink {
-        &self.hw
-    }
-
-    /// Accesses the VF, which must be `pdev`.
-    ///
-    /// # Errors
-    ///
-    /// [`EINVAL`] if it is another one.
-    pub(crate) fn access<'a>(
-        &'a self,
-        pdev: &'a pci::Device<device::Bound>,
-    ) -> Result<BoundVfQm<'a>> {
-        let vf: &pci::Device = pdev;
-        if !core::ptr::eq(vf, &*self.pdev) {
-            return Err(EINVAL);
-        }
-        let (registers, bar) = registers(pdev, &self.window, &self.bar)?;
-        // INVARIANT: `pdev` was just compared.
-        Ok(BoundVfQm {
-            qm: self,
-            registers,
-            bar,
-            pdev,
-        })
-    }
-}
-
-impl<'a> BoundVfQm<'a> {
-    /// The VF and its PF.
-    pub(crate) fn hw(&self) -> &'a PfLink {
-        &self.qm.hw
-    }
-
-    /// The VF's own BAR.
-    pub(crate) fn bar(&self) -> Mmio<'a, Region<{ vf_bar::SIZE }>> {
-        self.bar
-    }
-
-    /// The VF's migration registers.
-    pub(crate) fn hal(&self) -> &dyn RegisterPlacement {
-        &*self.registers
-    }
-
-    /// Gives a command with an argument. Sleeps, at most about a second.
-    ///
-    /// # Errors
-    ///
-    /// [`EIO`] if the PF has failed or the command is refused, [`ETIMEDOUT`] if the mailbox does
-    /// not become free, or not again.
-    pub(crate) fn mailbox(&self, command: Command, argument: u64) -> Result {
-        self.traced(command, || {
-            // SAFETY: By the type invariants; as the VF is bound, `io_base` is mapped.
-            to_result(unsafe {
-                bindings::hisi_qm_mb(self.qm.raw.get(), command as u8, argument, 0, false)
-            })
-        })
-    }
-
-    /// Gives a command with an answer. Sleeps, at most about a second.
-    ///
-    /// # Errors
-    ///
-    /// As [`VfQm::mailbox`].
-    pub(crate) fn mailbox_read(&self, command: Command) -> Result<u64> {
-        let mut answer = 0;
-        self.traced(command, || {
-            // SAFETY: By the type invariants; as the VF is bound, `io_base` is mapped. `answer` is
-            // valid for a write.
-            to_result(unsafe {
-                bindings::hisi_qm_mb_read(self.qm.raw.get(), &mut answer, command as u8, 0)
-            })
-        })?;
-        Ok(answer)
-    }
-
-    fn traced(&self, command: Command, give: impl FnOnce() -> Result) -> Result {
-        let start = trace::listens_to_mailbox().then(Timestamp::now);
-        let result = give();
-        if let Some(start) = start {
-            trace::mailbox(self.pdev, command as u8, start.elapsed(), result);
-        }
-        result
-    }
-}
-
-#[kernel::prelude::kunit_tests(rust_hisi_acc_ffi)]
+#[kernel::prelude::kunit_tests(rust_hisi_acc_pf)]
 mod tests {
     use super::*;
+    use kernel::types::Opaque;
 
     #[test]
     fn reset_bit_is_given_back_by_who_has_got_it() -> Result {

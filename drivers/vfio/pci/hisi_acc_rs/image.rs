@@ -3,15 +3,17 @@
 //! The state of a stopped function, from its registers into an image and back.
 
 use crate::{
-    ffi::{
-        BoundVfQm,
-        Command,
-        V5, //
-    },
-    hal::EventContexts,
     matching::{
         DriverState,
         Verified, //
+    },
+    qm::{
+        pf::V5,
+        registers::EventContexts,
+        vf::{
+            BoundVfQm,
+            MailboxCommand, //
+        }, //
     },
     regs::function::{
         AEQ_INT_MASK,
@@ -54,8 +56,12 @@ impl BoundVfQm<'_> {
         }
 
         let events = self.read_registers(image);
-        image.sqc_dma.set(self.mailbox_read(Command::SqcBase)?);
-        image.cqc_dma.set(self.mailbox_read(Command::CqcBase)?);
+        image
+            .sqc_dma
+            .set(self.mailbox_read(MailboxCommand::SqcBase)?);
+        image
+            .cqc_dma
+            .set(self.mailbox_read(MailboxCommand::CqcBase)?);
         if image.eqe_dma.get() != 0 {
             self.ring_event_queues(events.heads())?;
         }
@@ -66,8 +72,8 @@ impl BoundVfQm<'_> {
     /// messages to the PF. Returns the contexts of the event queues. That can be done at any time; the
     /// registers of a function that runs are not of one moment.
     pub(crate) fn read_registers(&self, image: &mut Image) -> EventContexts {
-        let io = self.hal().function();
-        let events = self.hal().event_contexts();
+        let io = self.registers().function();
+        let events = self.registers().event_contexts();
         image.aeq_int_mask.set(io.read(AEQ_INT_MASK).into_raw());
         image.eq_int_mask.set(io.read(EQ_INT_MASK).into_raw());
         image.ifc_int_source.set(io.read(IFC_INT_SOURCE).into_raw());
@@ -101,7 +107,7 @@ impl BoundVfQm<'_> {
 
     /// Says whether the guest's driver has set the function up.
     fn set_driver_ready(&self, ready: bool) {
-        self.hal()
+        self.registers()
             .function()
             .write_reg(VF_STATE::zeroed().with_not_ready(!ready));
     }
@@ -109,7 +115,7 @@ impl BoundVfQm<'_> {
     /// What the source had of messages between PF and VF is not written: those that are pending
     /// are forgotten in the end and new ones let through, whatever it was.
     fn load_registers(&self, state: &DriverState) -> Result {
-        let io = self.hal().function();
+        let io = self.registers().function();
         io.write_reg(AEQ_INT_MASK::from_raw(state.aeq_int_mask));
         io.write_reg(EQ_INT_MASK::from_raw(state.eq_int_mask));
         io.write_reg(QUE_ISO_CFG::from_raw(state.isolation));
@@ -119,9 +125,9 @@ impl BoundVfQm<'_> {
             // starts the function from scratch.
             io.write_reg(FUN_DB_DROP::zeroed());
         }
-        self.hal().set_event_contexts(&state.events);
-        self.mailbox(Command::SqcBase, state.sqc.get())?;
-        self.mailbox(Command::CqcBase, state.cqc.get())?;
+        self.registers().set_event_contexts(&state.events);
+        self.mailbox(MailboxCommand::SqcBase, state.sqc.get())?;
+        self.mailbox(MailboxCommand::CqcBase, state.cqc.get())?;
         // A message that is pending was for the VF's last owner.
         io.write_reg(IFC_INT_SOURCE::from_raw(1));
         self.enable_messages();

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commands of the file `debug` in debugfs, which runs them.
+
+use kernel::prelude::*;
+
+/// A command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Takes a snapshot; a running device is stopped for it and started again.
+    Save,
+    /// Loads the snapshot back and starts the device.
+    Resume,
+    /// Looks whether the mailbox works.
+    IoTest,
+    /// Stops the device.
+    Stop,
+    /// Starts the device.
+    Start,
+}
+
+impl Command {
+    /// All commands, in the order in which they are listed.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Save,
+        Self::Resume,
+        Self::IoTest,
+        Self::Stop,
+        Self::Start,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Save => "save",
+            Self::Resume => "resume",
+            Self::IoTest => "io_test",
+            Self::Stop => "stop",
+            Self::Start => "start",
+        }
+    }
+
+    /// The number that can stand for the name.
+    pub(crate) const fn number(self) -> Option<&'static str> {
+        match self {
+            Self::Save => Some("0"),
+            Self::Resume => Some("1"),
+            Self::IoTest => Some("2"),
+            Self::Stop | Self::Start => None,
+        }
+    }
+
+    /// Whether the command is there; those that change the device are a choice of their own.
+    pub(crate) const fn offered(self) -> bool {
+        matches!(self, Self::IoTest) || cfg!(CONFIG_HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS)
+    }
+
+    /// The command that `input` names.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if there is none of that name, [`EPERM`] if it is not offered.
+    pub(crate) fn parse(input: &[u8]) -> Result<Self> {
+        let word = input.trim_ascii();
+        let named = |command: &Self| {
+            command.name().as_bytes() == word
+                || command.number().is_some_and(|n| n.as_bytes() == word)
+        };
+        let command = Self::ALL.into_iter().find(named).ok_or(EINVAL)?;
+        if command.offered() {
+            Ok(command)
+        } else {
+            Err(EPERM)
+        }
+    }
+}
+
+/// How a command went.
+#[derive(Clone, Copy)]
+pub(crate) struct Outcome {
+    pub(crate) command: Command,
+    pub(crate) result: Result,
+    /// In microseconds.
+    pub(crate) duration: i64,
+}
+
+#[kernel::prelude::kunit_tests(rust_hisi_acc_command)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_go_by_name_and_by_number() {
+        assert_eq!(Command::parse(b"io_test"), Ok(Command::IoTest));
+        assert_eq!(Command::parse(b"2\n"), Ok(Command::IoTest));
+        let save = if Command::Save.offered() {
+            Ok(Command::Save)
+        } else {
+            Err(EPERM)
+        };
+        assert_eq!(Command::parse(b"save\n"), save);
+        assert_eq!(Command::parse(b" 0 "), save);
+    }
+
+    #[test]
+    fn anything_else_is_no_command() {
+        for input in [
+            b"".as_slice(),
+            b"\n",
+            b"3",
+            b"00",
+            b"saves",
+            b"SAVE",
+            b"save stop",
+            b"\xff",
+        ] {
+            assert_eq!(Command::parse(input), Err(EINVAL));
+        }
+    }
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where a VF's migration registers are.
+//!
+//! Hardware V3 has them in the VF's own BAR 2; later hardware can have them in the PF's, in a window
+//! for each function. The window has no doorbell of the event queues: that would be right behind the
+//! function block, where the next function's window starts. They are rung through the VF's own BAR.
+
+use super::pf::{
+    PfQm,
+    PfWindow,
+    V3, //
+};
+use crate::regs::{
+    function,
+    pf,
+    pf_ctrl,
+    vf_bar,
+    vf_ctrl, //
+};
+use kernel::{
+    io::{
+        register::Array,
+        Io,
+        Mmio,
+        Region, //
+    },
+    prelude::*, //
+};
+use vfio::io::{
+    as_ptr,
+    prefix,
+    BarMap, //
+};
+
+/// A VF's own BAR 2, all of it.
+pub(crate) type VfBar = BarMap<{ vf_bar::SIZE }>;
+
+/// The contexts of a function's event queues.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EventContexts {
+    /// Context of the EQ.
+    pub(crate) eqc: [u32; 7],
+    /// Context of the AEQ.
+    pub(crate) aeqc: [u32; 7],
+}
+
+/// The first events that the guest's driver has not handled, as indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventHeads {
+    pub(crate) eq: u16,
+    pub(crate) aeq: u16,
+}
+
+impl EventHeads {
+    /// Takes them from the first words of the two contexts.
+    fn from_words(eqc: u32, aeqc: u32) -> Self {
+        // CAST: The lower half of each word.
+        Self {
+            eq: eqc as u16,
+            aeq: aeqc as u16,
+        }
+    }
+}
+
+impl EventContexts {
+    /// Returns the heads of the event queues.
+    pub(crate) fn heads(&self) -> EventHeads {
+        EventHeads::from_words(self.eqc[0], self.aeqc[0])
+    }
+}
+
+/// Where the migration registers of a PF's VFs are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// In the upper half of the VF's own BAR 2.
+    VfCtrl,
+    /// In a window of the PF's BAR 2.
+    PfCtrl,
+}
+
+impl Mode {
+    /// The mode that `pf` is in. Its driver sets it before there are any VFs.
+    pub(crate) fn of(pf: &PfQm) -> Self {
+        // Up to V3 there is no such register.
+        if pf.version() > V3 && pf.io().read(pf::MIG_REGION_SEL).in_pf() {
+            Self::PfCtrl
+        } else {
+            Self::VfCtrl
+        }
+    }
+
+    /// Its name in debugfs.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::VfCtrl => "vf",
+            Self::PfCtrl => "pf",
+        }
+    }
+
+    /// Returns the window of `pf` onto the VF that is `function` in its tables, if the registers
+    /// are there.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if the PF has no window for the VF.
+    pub(crate) fn window(self, pf: &PfQm, function: u32) -> Result<Option<PfWindow>> {
+        match self {
+            Self::VfCtrl => Ok(None),
+            Self::PfCtrl => pf.window(function).map(Some),
+        }
+    }
+}
+
+/// The registers of one VF, while it is bound.
+#[derive(Clone, Copy)]
+pub(crate) enum Registers<'a> {
+    /// See [`Mode::VfCtrl`]: the VF's BAR 2, all of it.
+    VfCtrl(Mmio<'a, Region<{ vf_bar::SIZE }>>),
+    /// See [`Mode::PfCtrl`]: the VF's window.
+    PfCtrl(Mmio<'a, Region<{ pf_ctrl::SIZE }>>),
+}
+
+impl<'a> Registers<'a> {
+    /// The VF's function block.
+    pub(crate) fn function(&self) -> Mmio<'a, Region<{ function::SIZE }>> {
+        match *self {
+            Self::VfCtrl(bar) => prefix(bar),
+            Self::PfCtrl(window) => window,
+        }
+    }
+
+    /// Address of the function block, for hisi_qm; good for as long as the mapping lasts.
+    pub(crate) fn function_ptr(&self) -> *mut c_void {
+        match *self {
+            Self::VfCtrl(bar) => as_ptr(bar),
+            Self::PfCtrl(window) => as_ptr(window),
+        }
+    }
+
+    /// Reads a word of the EQ's context.
+    #[inline(always)]
+    fn eqc<const WORD: usize>(&self) -> u32 {
+        match *self {
+            Self::VfCtrl(bar) => bar.read(vf_ctrl::EQC::at(WORD)).into_raw(),
+            Self::PfCtrl(window) => window.read(pf_ctrl::EQC::at(WORD)).into_raw(),
+        }
+    }
+
+    /// Reads a word of the AEQ's context.
+    #[inline(always)]
+    fn aeqc<const WORD: usize>(&self) -> u32 {
+        match *self {
+            Self::VfCtrl(bar) => bar.read(vf_ctrl::AEQC::at(WORD)).into_raw(),
+            Self::PfCtrl(window) => window.read(pf_ctrl::AEQC::at(WORD)).into_raw(),
+        }
+    }
+
+    /// Writes a word of the EQ's context.
+    #[inline(always)]
+    fn set_eqc<const WORD: usize>(&self, context: &[u32; 7]) {
+        let value = context[WORD];
+        match *self {
+            Self::VfCtrl(bar) => bar.write(vf_ctrl::EQC::at(WORD), vf_ctrl::EQC::from_raw(value)),
+            Self::PfCtrl(window) => {
+                window.write(pf_ctrl::EQC::at(WORD), pf_ctrl::EQC::from_raw(value))
+            }
+        }
+    }
+
+    /// Writes a word of the AEQ's context.
+    #[inline(always)]
+    fn set_aeqc<const WORD: usize>(&self, context: &[u32; 7]) {
+        let value = context[WORD];
+        match *self {
+            Self::VfCtrl(bar) => bar.write(vf_ctrl::AEQC::at(WORD), vf_ctrl::AEQC::from_raw(value)),
+            Self::PfCtrl(window) => {
+                window.write(pf_ctrl::AEQC::at(WORD), pf_ctrl::AEQC::from_raw(value))
+            }
+        }
+    }
+
+    /// Reads the contexts of the event queues.
+    pub(crate) fn event_contexts(&self) -> EventContexts {
+        EventContexts {
+            eqc: [
+                self.eqc::<0>(),
+                self.eqc::<1>(),
+                self.eqc::<2>(),
+                self.eqc::<3>(),
+                self.eqc::<4>(),
+                self.eqc::<5>(),
+                self.eqc::<6>(),
+            ],
+            aeqc: [
+                self.aeqc::<0>(),
+                self.aeqc::<1>(),
+                self.aeqc::<2>(),
+                self.aeqc::<3>(),
+                self.aeqc::<4>(),
+                self.aeqc::<5>(),
+                self.aeqc::<6>(),
+            ],
+        }
+    }
+
+    /// Reads the address of the EQ from its context; 0 if the function has no EQ.
+    pub(crate) fn eq_address(&self) -> u64 {
+        let low = self.eqc::<1>();
+        let high = self.eqc::<2>();
+        u64::from(high) << 32 | u64::from(low)
+    }
+
+    /// Reads the heads of the event queues from their contexts.
+    pub(crate) fn event_heads(&self) -> EventHeads {
+        EventHeads::from_words(self.eqc::<0>(), self.aeqc::<0>())
+    }
+
+    /// Writes the contexts of the event queues.
+    pub(crate) fn set_event_contexts(&self, contexts: &EventContexts) {
+        let EventContexts { eqc, aeqc } = contexts;
+        self.set_eqc::<0>(eqc);
+        self.set_eqc::<1>(eqc);
+        self.set_eqc::<2>(eqc);
+        self.set_eqc::<3>(eqc);
+        self.set_eqc::<4>(eqc);
+        self.set_eqc::<5>(eqc);
+        self.set_eqc::<6>(eqc);
+        self.set_aeqc::<0>(aeqc);
+        self.set_aeqc::<1>(aeqc);
+        self.set_aeqc::<2>(aeqc);
+        self.set_aeqc::<3>(aeqc);
+        self.set_aeqc::<4>(aeqc);
+        self.set_aeqc::<5>(aeqc);
+        self.set_aeqc::<6>(aeqc);
+    }
+}

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The queue manager of a VF: how a function is paused and restarted. No locks, no states.
+
+mod ffi;
+
+pub(crate) use self::ffi::{
+    BoundVfQm,
+    MailboxCommand,
+    VfQm, //
+};
+
+use super::{
+    poll::{
+        wait_until,
+        wait_until_zero,
+        ALL_ONES,
+        BIT_INTERVAL,
+        BIT_PATIENCE, //
+    },
+    registers::EventHeads, //
+};
+use crate::regs::{
+    function::{
+        CACHE_WB_DONE,
+        CACHE_WB_START,
+        DOORBELL,
+        IFC_INT_MASK,
+        IFC_INT_SET,
+        IFC_INT_STATUS,
+        MAILBOX,
+        VF_STATE, //
+    },
+    vf_bar::EVENT_DOORBELL, //
+};
+use kernel::{
+    io::{
+        poll::read_poll_timeout,
+        Io, //
+    },
+    num::Bounded,
+    prelude::*,
+    sync::barrier::{
+        dma_mb,
+        Write, //
+    }, //
+};
+
+/// The queue pairs that a function owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Queues {
+    /// The first one, in the PF's count.
+    pub(crate) base: u16,
+    /// How many, 1 to 1024.
+    pub(crate) count: u16,
+}
+
+impl Queues {
+    /// Decodes an entry of the table of queues: bits 28 to 43 the first, bits 45 to 54 the
+    /// number less one.
+    pub(crate) fn from_vft(entry: u64) -> Self {
+        // CAST: 16 and 10 bits.
+        Self {
+            base: (entry >> 28) as u16,
+            count: ((entry >> 45) & 0x3ff) as u16 + 1,
+        }
+    }
+}
+
+/// Why a function could not be paused.
+pub(crate) enum PauseError {
+    /// It runs as before.
+    Runs(Error),
+    /// The command was given and never finished: nobody knows.
+    Unknown(Error),
+}
+
+/// Why a paused function did not come to rest.
+pub(crate) enum SettleError {
+    /// The function can run again.
+    Busy(Error),
+    /// The PF's driver is about to reset the PF.
+    ResetDue(Error),
+}
+
+/// A function that was paused. It runs again when this is dropped, unless it is committed.
+///
+/// What is started starts from its contexts in memory, so they are written back first.
+#[must_use = "the function runs again when this is dropped"]
+pub(crate) struct PausedQm<'a> {
+    vf: BoundVfQm<'a>,
+    queues: Queues,
+    committed: bool,
+}
+
+impl PausedQm<'_> {
+    /// The function stays paused.
+    pub(crate) fn commit(mut self) {
+        self.committed = true;
+    }
+
+    /// Lets the function run again. The device must not have reported an error.
+    ///
+    /// # Errors
+    ///
+    /// [`ETIMEDOUT`] if its contexts cannot be written back. It stays paused then: what it would
+    /// start from is not what it had.
+    pub(crate) fn resume(mut self) -> Result {
+        self.committed = true;
+        self.vf.restart_paused(self.queues)
+    }
+}
+
+impl Drop for PausedQm<'_> {
+    fn drop(&mut self) {
+        if !self.committed && self.vf.restart_paused(self.queues).is_err() {
+            pr_err!("a paused function could not be started again\n");
+        }
+    }
+}
+
+impl<'a> BoundVfQm<'a> {
+    /// Whether the guest's driver has set the function up.
+    pub(crate) fn driver_ready(&self) -> bool {
+        !self.registers().function().read(VF_STATE).not_ready()
+    }
+
+    /// Pauses the function: no requests are fetched, and those in flight finish.
+    pub(crate) fn pause(&self, queues: Queues) -> Result<PausedQm<'a>, PauseError> {
+        match self.mailbox(MailboxCommand::Pause, 0) {
+            Ok(()) => Ok(PausedQm {
+                vf: *self,
+                queues,
+                committed: false,
+            }),
+            Err(e) => Err(self.pause_error(e)),
+        }
+    }
+
+    /// What has become of a command to pause that failed with `e`.
+    fn pause_error(&self, e: Error) -> PauseError {
+        let last = self.registers().function().read(MAILBOX).command();
+        // A timeout can also be that of waiting for another's command, before this was given.
+        if e == ETIMEDOUT && last.get() == MailboxCommand::Pause as u32 {
+            PauseError::Unknown(e)
+        } else {
+            PauseError::Runs(e)
+        }
+    }
+
+    /// Waits until a paused function is quiet, and has its queue contexts written to memory.
+    ///
+    /// # Errors
+    ///
+    /// [`EBUSY`] if the PF or the engine reports an error, or if a message between PF and VF is
+    /// pending; [`ETIMEDOUT`] if the write-back does not end.
+    pub(crate) fn wait_until_idle(&self) -> Result<(), SettleError> {
+        self.try_settle().map_err(|e| {
+            let hw = self.hw();
+            if hw.pf.reset_is_due(hw.engine) {
+                SettleError::ResetDue(e)
+            } else {
+                SettleError::Busy(e)
+            }
+        })
+    }
+
+    fn try_settle(&self) -> Result {
+        let io = self.registers().function();
+        let hw = self.hw();
+
+        hw.pf.wait_for_no_error()?;
+        wait_until_zero(|| io.read(IFC_INT_STATUS).into_raw())?;
+        self.wait_for_messages_to_pf()?;
+        wait_until_zero(|| hw.pf.core_int_status(hw.engine))?;
+        self.write_back()
+    }
+
+    /// Waits until the PF has taken all messages of the function.
+    ///
+    /// # Errors
+    ///
+    /// [`EBUSY`] if it has not after [`STATUS_PATIENCE`].
+    pub(crate) fn wait_for_messages_to_pf(&self) -> Result {
+        wait_until_zero(|| self.messages_to_pf())
+    }
+
+    /// Messages to the PF that it has not taken yet, as [`IFC_INT_SET`] has them.
+    pub(crate) fn messages_to_pf(&self) -> u32 {
+        self.registers().function().read(IFC_INT_SET).into_raw()
+    }
+
+    /// Has the queue contexts written to memory.
+    fn write_back(&self) -> Result {
+        let io = self.registers().function();
+        io.write_reg(CACHE_WB_START::zeroed().with_start(true));
+        wait_until(
+            || io.relaxed().read(CACHE_WB_DONE).done(),
+            BIT_INTERVAL,
+            BIT_PATIENCE,
+        )
+    }
+
+    /// Returns whether the guest's driver has set the function up, and its queues are still there.
+    ///
+    /// `VF_STATE` alone does not tell: whether a reset changes it is not known of all hardware, and a
+    /// doorbell of a function without queues is an error of the whole device.
+    pub(crate) fn is_set_up(&self) -> bool {
+        self.driver_ready() && self.registers().eq_address() != 0
+    }
+
+    /// Starts a function that [`BoundVfQm::pause`] has paused and whose queue contexts may not be
+    /// in memory yet.
+    fn restart_paused(&self, queues: Queues) -> Result {
+        if self.is_set_up() {
+            self.write_back()?;
+            self.start(queues)?;
+        }
+        Ok(())
+    }
+
+    /// Starts a stopped function that is set up and was not loaded.
+    pub(crate) fn start(&self, queues: Queues) -> Result {
+        let heads = self.registers().event_heads();
+        self.enable_messages();
+        self.restart_queues(queues)?;
+        self.ring_event_queues(heads)
+    }
+
+    /// Restarts the queues of a stopped function, which must be set up: each goes on from its
+    /// context in memory.
+    pub(crate) fn restart_queues(&self, queues: Queues) -> Result {
+        let io = self.registers().function().relaxed();
+        // One for all: what the device will read was written before, and the doorbells need no
+        // order among themselves.
+        dma_mb(Write);
+        for queue in 0..queues.count {
+            let queue = Bounded::<u64, 11>::from_expr(u64::from(queue) & 0x7ff);
+            io.try_write_reg(
+                DOORBELL::zeroed()
+                    .with_queue(queue)
+                    .with_const_priority::<1>(),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Lets messages from the PF through.
+    ///
+    /// The C driver clears a pending message as well. It is left alone here: the PF waits for the
+    /// answer.
+    pub(crate) fn enable_messages(&self) {
+        self.registers()
+            .function()
+            .write_reg(IFC_INT_MASK::zeroed());
+    }
+
+    /// Rings the doorbells of both event queues with their `heads`: the device looks again whether
+    /// there are events that the guest's driver has not handled, and sends the interrupt.
+    ///
+    /// The window of hardware V4 has no such doorbell, so it is the one in the VF's own BAR.
+    pub(crate) fn ring_event_queues(&self, heads: EventHeads) -> Result {
+        let io = self.bar();
+        let bell = EVENT_DOORBELL::zeroed();
+        io.try_write_reg(
+            bell.with_const_command::<2>()
+                .with_index(Bounded::<u64, 16>::from_expr(u64::from(heads.eq))),
+        )?;
+        io.try_write_reg(
+            bell.with_const_command::<3>()
+                .with_index(Bounded::<u64, 16>::from_expr(u64::from(heads.aeq))),
+        )
+    }
+
+    /// Whether the mailbox can be read, without giving a command.
+    ///
+    /// # Errors
+    ///
+    /// [`EIO`] if nothing answers, or if the last command failed.
+    pub(crate) fn mailbox_answers(&self) -> Result {
+        answer(self.registers().function().read(MAILBOX))
+    }
+
+    /// Whether the mailbox can be read and takes a command, without giving one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`BoundVfQm::mailbox_answers`], and [`EBUSY`] if a command does not end.
+    pub(crate) fn mailbox_ready(&self) -> Result {
+        let io = self.registers().function();
+        let mailbox = read_poll_timeout(
+            || Ok(io.read(MAILBOX)),
+            |mailbox| !mailbox.busy() || mailbox.into_raw() == ALL_ONES,
+            BIT_INTERVAL,
+            BIT_PATIENCE,
+        )
+        .map_err(|_| EBUSY)?;
+        answer(mailbox)
+    }
+
+    /// Asks a function whose mailbox nobody else uses for its queues.
+    ///
+    /// The PF's table of them has the same answer, but an access to it takes several registers
+    /// that all functions and the PF's driver share.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`BoundVfQm::mailbox_read`].
+    pub(crate) fn queues(&self) -> Result<Queues> {
+        Ok(Queues::from_vft(self.mailbox_read(MailboxCommand::Vft)?))
+    }
+}
+
+/// What the first word of a mailbox says of the last command.
+fn answer(mailbox: MAILBOX) -> Result {
+    if mailbox.into_raw() == ALL_ONES || (!mailbox.busy() && mailbox.status().get() != 0) {
+        Err(EIO)
+    } else {
+        Ok(())
+    }
+}
+
+#[kernel::prelude::kunit_tests(rust_hisi_acc_qm)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_entry_names_first_queue_and_number() {
+        let entry = 64 << 28 | 1 << 44 | 31 << 45;
+        assert_eq!(
+            Queues::from_vft(entry),
+            Queues {
+                base: 64,
+                count: 32
+            }
+        );
+    }
+
+    #[test]
+    fn mailbox_fails_by_status_and_where_nothing_answers() {
+        assert_eq!(answer(MAILBOX::from_raw(0x000e)), Ok(()));
+        assert_eq!(answer(MAILBOX::from_raw(0x060e)), Err(EIO));
+        // The status of a command under way is not its own.
+        assert_eq!(answer(MAILBOX::from_raw(0x260e)), Ok(()));
+        assert_eq!(answer(MAILBOX::from_raw(ALL_ONES)), Err(EIO));
+    }
+
+    #[test]
+    fn number_of_queues_is_bounded() {
+        assert_eq!(Queues::from_vft(0).count, 1);
+        assert_eq!(Queues::from_vft(u64::MAX).count, 1024);
+    }
+}
