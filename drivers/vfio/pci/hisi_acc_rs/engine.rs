@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_pfs_are_no_vfs() {
+    fn pf_ids_do_not_match() {
         for id in [0xa250, 0xa255, 0xa258, 0] {
             assert_eq!(Engine::from_device_id(id), None);
         }

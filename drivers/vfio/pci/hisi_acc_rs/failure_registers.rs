@@ -85,9 +85,9 @@ pub(crate) struct FailureRegisters {
 
 impl FailureRegisters {
     /// Reads the registers of the function `vf`, unless the PF is stopped.
-    pub(crate) fn of(vf: &BoundVfQm<'_>) -> Option<Self> {
-        let hw = vf.hw();
-        if hw.pf.is_stopped() {
+    pub(crate) fn read(vf: &BoundVfQm<'_>) -> Option<Self> {
+        let link = vf.pf_link();
+        if link.pf.is_stopped() {
             return None;
         }
         let io = vf.registers().function();
@@ -98,9 +98,9 @@ impl FailureRegisters {
             ifc_int_set: io.read(IFC_INT_SET).into_raw(),
             cache_wb_done: io.read(CACHE_WB_DONE).into_raw(),
             abnormal_int_status: QmErrors::from_bits_retain(
-                hw.pf.io().read(pf::ABNORMAL_INT_STATUS).into_raw(),
+                link.pf.io().read(pf::ABNORMAL_INT_STATUS).into_raw(),
             ),
-            core_int_status: hw.pf.core_int_status(hw.engine),
+            core_int_status: link.pf.core_int_status(link.engine),
         })
     }
 }

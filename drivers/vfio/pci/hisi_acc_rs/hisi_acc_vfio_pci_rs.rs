@@ -89,33 +89,37 @@ impl Operations for HisiAcc {
     }
 
     fn migration(&self) -> Option<&dyn Migration> {
-        self.mig().map(|mig| &mig.machine as &dyn Migration)
+        self.migratable()
+            .map(|migratable| &migratable.machine as &dyn Migration)
     }
 
     fn open(dev: &Device<Self, Bound>) -> Result {
-        match dev.mig() {
-            Some(mig) => mig.open(dev.pdev()),
+        match dev.migratable() {
+            Some(migratable) => migratable.open(dev.pdev()),
             None => Ok(()),
         }
     }
 
     fn user_accessible_len(dev: &Device<Self, Bound>, index: u32) -> Option<u64> {
         // The upper half has the migration registers, unless the PF has them.
-        let hidden = index == BAR2 && dev.mig().is_some_and(|mig| mig.mode() == Mode::VfCtrl);
+        let hidden = index == BAR2
+            && dev
+                .migratable()
+                .is_some_and(|migratable| migratable.mode() == Mode::VfCtrl);
         hidden.then(|| dev.pdev().resource_len(BAR2).map_or(0, |len| len / 2))
     }
 
     fn reset_prepare(dev: &Device<Self, Bound>) {
         trace::reset_prepare(dev.pdev());
-        dev.exclusion.begin(dev.pdev());
+        dev.pf_reset_lock.begin_reset(dev.pdev());
     }
 
     fn reset_done(dev: &Device<Self, Bound>) {
         trace::reset_done(dev.pdev());
-        if let Some(mig) = dev.mig() {
-            mig.reset_done(dev.pdev());
+        if let Some(migratable) = dev.migratable() {
+            migratable.reset_done(dev.pdev());
         }
-        dev.exclusion.end();
+        dev.pf_reset_lock.end_reset();
     }
 }
 

@@ -30,7 +30,7 @@ use vfio::{
 };
 
 /// Number of a session, counted per device from 1.
-pub(crate) type Id = u64;
+pub(crate) type SessionId = u64;
 
 /// Sessions that are remembered.
 const SESSIONS: usize = 4;
@@ -103,8 +103,8 @@ fn takes_time(arc: MigArc) -> bool {
 
 /// A session, over or not.
 #[derive(Clone, Copy)]
-pub(crate) struct Entry {
-    pub(crate) id: Id,
+pub(crate) struct SessionEntry {
+    pub(crate) id: SessionId,
     pub(crate) role: Direction,
     pub(crate) origin: Origin,
     /// When it began.
@@ -117,8 +117,8 @@ pub(crate) struct Entry {
 }
 
 /// A session that is over.
-pub(crate) struct Record {
-    pub(crate) id: Id,
+pub(crate) struct FinishedSession {
+    pub(crate) id: SessionId,
     pub(crate) origin: Origin,
     pub(crate) session: Session<LocalDevice>,
     /// The function was reset after the session. Its guest may use the memory, which the data have
@@ -126,7 +126,7 @@ pub(crate) struct Record {
     pub(crate) outdated: bool,
 }
 
-impl Record {
+impl FinishedSession {
     /// Its data.
     pub(crate) fn data(&self) -> Data {
         self.session.data()
@@ -143,22 +143,22 @@ impl Record {
 pub(crate) struct FailedArc {
     pub(crate) time: Timestamp,
     /// The session that it belonged to.
-    pub(crate) session: Option<Id>,
+    pub(crate) session: Option<SessionId>,
     pub(crate) arc: MigArc,
     pub(crate) error: Error,
     /// What the registers said, if they could be read.
-    pub(crate) symptoms: Option<FailureRegisters>,
+    pub(crate) registers: Option<FailureRegisters>,
 }
 
 /// What is kept: since the last open, but for the numbering.
 pub(crate) struct History {
-    last_id: Id,
+    last_id: SessionId,
     /// The last session that is over and that had any data.
-    pub(crate) last: Option<Record>,
+    pub(crate) last: Option<FinishedSession>,
     /// The last session whose data were refused, and why.
-    pub(crate) refused: Option<(Id, Reject)>,
+    pub(crate) refused: Option<(SessionId, Reject)>,
     /// The last sessions.
-    pub(crate) sessions: RecentRing<Entry, SESSIONS>,
+    pub(crate) sessions: RecentRing<SessionEntry, SESSIONS>,
     /// The last arcs that failed.
     pub(crate) failures: RecentRing<FailedArc, FAILURES>,
     /// Arcs that no session has yet.
@@ -189,14 +189,14 @@ impl History {
     };
 
     /// An arc is about to be walked. The clock is read for those only that take time.
-    pub(crate) fn start(&mut self, arc: MigArc) {
+    pub(crate) fn begin_arc(&mut self, arc: MigArc) {
         self.started = takes_time(arc).then(Timestamp::now);
     }
 
     /// A session begins, with the arc that is walked now if there is one.
-    pub(crate) fn begin(&mut self, role: Direction, origin: Origin) {
+    pub(crate) fn begin_session(&mut self, role: Direction, origin: Origin) {
         self.last_id += 1;
-        self.sessions.push(Entry {
+        self.sessions.push(SessionEntry {
             id: self.last_id,
             role,
             origin,
@@ -212,7 +212,7 @@ impl History {
 
     /// The data of the session that is under way are refused. Returns its number, if that was not
     /// known yet.
-    pub(crate) fn refuse(&mut self, reject: Reject) -> Option<Id> {
+    pub(crate) fn set_reject(&mut self, reject: Reject) -> Option<SessionId> {
         let entry = self.sessions.newest_mut()?;
         entry.refused = Some(reject);
         let refused = (entry.id, reject);
@@ -221,7 +221,7 @@ impl History {
     }
 
     /// The session that is under way has ended. Its data are kept, unless there are none.
-    pub(crate) fn end(&mut self, session: Session<LocalDevice>) {
+    pub(crate) fn finish_session(&mut self, session: Session<LocalDevice>) {
         self.under_way = false;
         let Some(entry) = self.sessions.newest_mut() else {
             return;
@@ -229,7 +229,7 @@ impl History {
         let len = session.bytes();
         entry.end = Some((Timestamp::now(), len));
         if len > 0 {
-            self.last = Some(Record {
+            self.last = Some(FinishedSession {
                 id: entry.id,
                 origin: entry.origin,
                 session,
@@ -239,24 +239,29 @@ impl History {
     }
 
     /// Number of the session that is under way, if there is one.
-    pub(crate) fn current(&self) -> Option<Id> {
+    pub(crate) fn current_id(&self) -> Option<SessionId> {
         self.under_way.then_some(self.last_id)
     }
 
     /// `arc` has failed just now, and the hardware has these symptoms.
-    pub(crate) fn fail(&mut self, arc: MigArc, error: Error, symptoms: Option<FailureRegisters>) {
+    pub(crate) fn add_failure(
+        &mut self,
+        arc: MigArc,
+        error: Error,
+        registers: Option<FailureRegisters>,
+    ) {
         self.failures.push(FailedArc {
             time: Timestamp::now(),
-            session: self.current(),
+            session: self.current_id(),
             arc,
             error,
-            symptoms,
+            registers,
         });
     }
 
     /// The arc that was begun last was walked, or not. Returns what is kept of it.
     #[inline]
-    pub(crate) fn step(&mut self, arc: MigArc, result: Result) -> Step {
+    pub(crate) fn finish_arc(&mut self, arc: MigArc, result: Result) -> Step {
         let step = Step {
             arc,
             duration: self
@@ -277,21 +282,21 @@ impl History {
     }
 
     /// The device is in RUNNING, after whatever was before.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn detach_session(&mut self) {
         self.pending.clear();
         self.attached = false;
     }
 
     /// Called after a reset of the function.
-    pub(crate) fn reset(&mut self) {
-        self.settle();
+    pub(crate) fn mark_outdated(&mut self) {
+        self.detach_session();
         if let Some(last) = &mut self.last {
             last.outdated = true;
         }
     }
 
     /// Forgets what the last owner did: the next one must not see it.
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self {
             last_id: self.last_id,
             ..Self::EMPTY

@@ -50,7 +50,7 @@ impl BoundVfQm<'_> {
     /// # Errors
     ///
     /// Those of [`BoundVfQm::mailbox_read`].
-    pub(crate) fn save(&self, image: &mut Image) -> Result<bool> {
+    pub(crate) fn read_state(&self, image: &mut Image) -> Result<bool> {
         if !self.driver_ready() {
             return Ok(false);
         }
@@ -94,14 +94,14 @@ impl BoundVfQm<'_> {
     ///
     /// # Errors
     ///
-    /// Those of [`BoundVfQm::mailbox`].
-    pub(crate) fn load(&self, state: &Verified) -> Result {
+    /// Those of [`BoundVfQm::mailbox_write`].
+    pub(crate) fn write_state(&self, state: &Verified) -> Result {
         let Verified::Driver(state) = state else {
             self.set_driver_ready(false);
             return Ok(());
         };
         self.set_driver_ready(true);
-        self.load_registers(state)
+        self.write_registers(state)
             .inspect_err(|_| self.set_driver_ready(false))
     }
 
@@ -114,20 +114,20 @@ impl BoundVfQm<'_> {
 
     /// What the source had of messages between PF and VF is not written: those that are pending
     /// are forgotten in the end and new ones let through, whatever it was.
-    fn load_registers(&self, state: &DriverState) -> Result {
+    fn write_registers(&self, state: &DriverState) -> Result {
         let io = self.registers().function();
         io.write_reg(AEQ_INT_MASK::from_raw(state.aeq_int_mask));
         io.write_reg(EQ_INT_MASK::from_raw(state.eq_int_mask));
         io.write_reg(QUE_ISO_CFG::from_raw(state.isolation));
         io.write_reg(PAGE_SIZE::from_raw(state.page_size as u32));
-        if self.hw().pf.version() >= V5 {
+        if self.pf_link().pf.version() >= V5 {
             // The guest's driver sets it when it stops the function, and clears it only when it
             // starts the function from scratch.
             io.write_reg(FUN_DB_DROP::zeroed());
         }
         self.registers().set_event_contexts(&state.events);
-        self.mailbox(MailboxCommand::SqcBase, state.sqc.get())?;
-        self.mailbox(MailboxCommand::CqcBase, state.cqc.get())?;
+        self.mailbox_write(MailboxCommand::SqcBase, state.sqc.get())?;
+        self.mailbox_write(MailboxCommand::CqcBase, state.cqc.get())?;
         // A message that is pending was for the VF's last owner.
         io.write_reg(IFC_INT_SOURCE::from_raw(1));
         self.enable_messages();

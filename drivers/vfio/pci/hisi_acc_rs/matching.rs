@@ -12,7 +12,7 @@ mod tests;
 use crate::{
     qm::registers::EventContexts,
     reject::{
-        check,
+        check_field,
         Field,
         Reject, //
     },
@@ -73,12 +73,12 @@ impl StreamFormat for LocalDevice {
             image.isolation.get().into(),
             image.hardware().unwrap_or(self.hardware).into(),
         ];
-        let known = if image.is_v1() { 2 } else { 0 };
+        let skipped = if image.is_v1() { 2 } else { 0 };
         self.fields()
             .into_iter()
             .zip(got)
-            .skip(known)
-            .try_for_each(|((field, expected), got)| check(field, expected, got))
+            .skip(skipped)
+            .try_for_each(|((field, expected), got)| check_field(field, expected, got))
     }
 
     fn verify(&self, data: &Data) -> Result<Verified, Reject> {
@@ -132,8 +132,8 @@ pub(crate) enum Verified {
 }
 
 impl Verified {
-    /// Parses `data` for the device `expected`.
-    fn parse(data: &Data, expected: &LocalDevice) -> Result<Self, Reject> {
+    /// Parses `data` for the device `local_device`.
+    fn parse(data: &Data, local_device: &LocalDevice) -> Result<Self, Reject> {
         let len = data.as_slice().len();
         let short = |expected: usize| Reject {
             field: Field::Length,
@@ -145,7 +145,7 @@ impl Verified {
         }
 
         let image = data.image();
-        expected.check(image)?;
+        local_device.check(image)?;
 
         if len < stream::SIZE {
             // A peer of our own says whether this is all; the C driver cannot.
@@ -162,7 +162,7 @@ impl Verified {
             other => return Err(Self::bad_state(other)),
         }
         // Without its queues a function is not set up, whatever it says of itself.
-        let (eq, aeq) = image.event_queues();
+        let (eq, aeq) = image.event_queue_addresses();
         let (Some(sqc), Some(cqc), Some(_), Some(_)) = (
             NonZero::new(image.sqc_dma.get()),
             NonZero::new(image.cqc_dma.get()),
@@ -172,12 +172,12 @@ impl Verified {
             return Ok(Self::NoDriver);
         };
         // The source waited until its messages were taken, and a 1 would send one here.
-        check(Field::IfcIntSet, 0, image.ifc_int_set.get().into())?;
+        check_field(Field::IfcIntSet, 0, image.ifc_int_set.get().into())?;
 
         Ok(Self::Driver(DriverState {
             aeq_int_mask: image.aeq_int_mask.get(),
             eq_int_mask: image.eq_int_mask.get(),
-            isolation: expected.isolation,
+            isolation: local_device.isolation,
             page_size: PageSize::parse(image.page_size.get())?,
             events: EventContexts {
                 eqc: image.eqc.map(U32::get),

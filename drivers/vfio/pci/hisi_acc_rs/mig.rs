@@ -64,11 +64,11 @@ use vfio::{
 
 /// A VF, with all that changes about it but the state it is in.
 pub(crate) struct VfState {
-    pub(crate) hw: PfLink,
+    pub(crate) link: PfLink,
     /// The device, while it is open.
     pub(crate) open: Option<OpenVf>,
     /// What the VF has, as soon as it has answered: when it was bound, opened or first stopped.
-    pub(crate) identity: Option<VfConfig>,
+    pub(crate) config: Option<VfConfig>,
     /// A command in debugfs has stopped the device, behind the back of its user.
     pub(crate) stopped_by_command: bool,
     /// Sessions, and arcs that failed. Most of what there is of a VF, so it is by itself.
@@ -79,60 +79,60 @@ pub(crate) struct VfState {
 
 impl VfState {
     /// The device, which must be open.
-    fn opened(&mut self) -> Result<&mut OpenVf> {
+    fn open_vf(&mut self) -> Result<&mut OpenVf> {
         self.open.as_mut().ok_or(ENODEV)
     }
 
     /// What the VF has, which must be known.
-    fn known(&self) -> Result<VfConfig> {
-        self.identity.ok_or(EIO)
+    fn known_config(&self) -> Result<VfConfig> {
+        self.config.ok_or(EIO)
     }
 
     /// What the VF has. Asks it if that is not known; its mailbox must be nobody else's then.
-    fn identify(&mut self, core: &CoreDevice<Bound>) -> Result<VfConfig> {
-        if let Some(identity) = self.identity {
-            return Ok(identity);
+    fn query_config(&mut self, core: &CoreDevice<Bound>) -> Result<VfConfig> {
+        if let Some(config) = self.config {
+            return Ok(config);
         }
-        let identity = VfConfig::ask(&self.opened()?.vf.access(core.pdev())?)?;
-        self.identity = Some(identity);
-        Ok(identity)
+        let config = VfConfig::query(&self.open_vf()?.qm.bind(core.pdev())?)?;
+        self.config = Some(config);
+        Ok(config)
     }
 
     /// Remembers that `arc` has failed, and what the hardware says now.
-    fn note(&mut self, core: &CoreDevice<Bound>, arc: MigArc, error: Error) {
+    fn record_failure(&mut self, core: &CoreDevice<Bound>, arc: MigArc, error: Error) {
         if let Some(open) = &self.open {
-            let vf = open.vf.access(core.pdev()).ok();
-            let symptoms = vf.and_then(|vf| FailureRegisters::of(&vf));
-            self.history.fail(arc, error, symptoms);
+            let vf = open.qm.bind(core.pdev()).ok();
+            let registers = vf.and_then(|vf| FailureRegisters::read(&vf));
+            self.history.add_failure(arc, error, registers);
         }
     }
 
     /// Remembers how the arc that was begun last has ended, and tells it.
     #[inline]
-    fn ended(&mut self, arc: MigArc, result: Result) {
-        let step = self.history.step(arc, result);
+    fn end_arc(&mut self, arc: MigArc, result: Result) {
+        let step = self.history.finish_arc(arc, result);
         if let Some(open) = &self.open {
-            trace::arc(open.vf.pdev(), arc, step.duration, step.errno);
+            trace::arc(open.qm.pdev(), arc, step.duration, step.errno);
         }
     }
 
     /// Remembers why the session's data are refused; tells it once.
-    fn refuse(&mut self, reject: Reject) {
-        if let (Some(id), Some(open)) = (self.history.refuse(reject), &self.open) {
-            trace::refuse(open.vf.pdev(), id, &reject);
+    fn record_reject(&mut self, reject: Reject) {
+        if let (Some(id), Some(open)) = (self.history.set_reject(reject), &self.open) {
+            trace::refuse(open.qm.pdev(), id, &reject);
         }
     }
 
     /// Saves a stopped function for debugfs.
-    pub(crate) fn snapshot(&mut self, core: &CoreDevice<Bound>) -> Result {
-        let identity = self.known()?;
+    pub(crate) fn save_snapshot(&mut self, core: &CoreDevice<Bound>) -> Result {
+        let config = self.known_config()?;
         let data = self
-            .opened()?
-            .save_all(core.pdev(), &identity)
-            .inspect_err(|e| self.note(core, MigArc::StopToStopCopy, *e))?;
+            .open_vf()?
+            .save_all(core.pdev(), &config)
+            .inspect_err(|e| self.record_failure(core, MigArc::StopToStopCopy, *e))?;
         let session = Session::saved(&data)?;
-        self.history.begin(Direction::Save, Origin::Debugfs);
-        self.history.end(session);
+        self.history.begin_session(Direction::Save, Origin::Debugfs);
+        self.history.finish_session(session);
         Ok(())
     }
 
@@ -142,12 +142,12 @@ impl VfState {
     ///
     /// [`ENODATA`] if there is none, if it is older than a reset, or if it is of a function without
     /// driver; [`EINVAL`] if it cannot be loaded.
-    pub(crate) fn last_verified(&self) -> Result<Verified> {
+    pub(crate) fn verify_last_session(&self) -> Result<Verified> {
         let record = self.history.last.as_ref().ok_or(ENODATA)?;
         if record.outdated {
             return Err(ENODATA);
         }
-        match self.known()?.expected.verify(&record.data())? {
+        match self.known_config()?.local_device.verify(&record.data())? {
             Verified::NoDriver => Err(ENODATA),
             verified => Ok(verified),
         }
@@ -161,16 +161,19 @@ impl Migrate for VfState {
     const FILE: &'static CStr = c"hisi_acc_vf_mig";
 
     fn stop(&mut self, core: &CoreDevice<Bound>) -> Result<(), Failure> {
-        let queues = self.identify(core).map_err(Failure::Recoverable)?.queues;
-        self.opened()
+        let queues = self
+            .query_config(core)
             .map_err(Failure::Recoverable)?
-            .stop(core.pdev(), queues)
+            .queues;
+        self.open_vf()
+            .map_err(Failure::Recoverable)?
+            .stop_function(core.pdev(), queues)
     }
 
     fn start(&mut self, core: &CoreDevice<Bound>) -> Result<(), Failure> {
-        let queues = self.known().map_err(Failure::Recoverable)?.queues;
-        let open = self.opened().map_err(Failure::Recoverable)?;
-        open.start(core.pdev(), queues)
+        let queues = self.known_config().map_err(Failure::Recoverable)?.queues;
+        let open = self.open_vf().map_err(Failure::Recoverable)?;
+        open.start_function(core.pdev(), queues)
             .map_err(Failure::Recoverable)
     }
 
@@ -185,82 +188,82 @@ impl Migrate for VfState {
     }
 
     fn save_head(&mut self, core: &CoreDevice<Bound>) -> Result<Image> {
-        let identity = self.known()?;
-        self.opened()?.match_data(core.pdev(), &identity)
+        let config = self.known_config()?;
+        self.open_vf()?.match_data(core.pdev(), &config)
     }
 
     fn save(&mut self, core: &CoreDevice<Bound>, begun: Option<&Data>) -> Result<Data> {
-        let identity = self.known()?;
-        let open = self.opened()?;
+        let config = self.known_config()?;
+        let open = self.open_vf()?;
         match begun {
             Some(begun) => open.save_rest(core.pdev(), begun),
-            None => open.save_all(core.pdev(), &identity),
+            None => open.save_all(core.pdev(), &config),
         }
     }
 
     fn stream_format(&mut self, _core: &CoreDevice<Bound>) -> Result<LocalDevice> {
-        Ok(self.known()?.expected)
+        Ok(self.known_config()?.local_device)
     }
 
     fn load(&mut self, core: &CoreDevice<Bound>, state: Verified) -> Result {
-        self.opened()?.load(core.pdev(), &state)
+        self.open_vf()?.load_function(core.pdev(), &state)
     }
 
     fn reset(&mut self) {
-        self.history.reset();
+        self.history.mark_outdated();
         self.stopped_by_command = false;
         if let Some(open) = &mut self.open {
-            open.reset();
+            open.forget_loaded();
         }
     }
 
     fn closed(&mut self, _core: &CoreDevice<Bound>) {
-        self.history.settle();
+        self.history.detach_session();
         self.stopped_by_command = false;
         self.open = None;
     }
 
     fn arc_begins(&mut self, arc: MigArc) {
-        self.history.start(arc);
+        self.history.begin_arc(arc);
     }
 
     #[inline]
     fn arc_walked(&mut self, arc: MigArc) {
-        self.ended(arc, Ok(()));
+        self.end_arc(arc, Ok(()));
         if arc.ends().1 == State::Running {
-            self.history.settle();
+            self.history.detach_session();
             self.stopped_by_command = false;
         }
     }
 
     fn arc_failed(&mut self, core: &CoreDevice<Bound>, arc: MigArc, failure: Failure) {
-        self.note(core, arc, failure.into());
-        self.ended(arc, Err(failure.into()));
+        self.record_failure(core, arc, failure.into());
+        self.end_arc(arc, Err(failure.into()));
         if arc.ends().0 == State::Running && matches!(failure, Failure::Recoverable(_)) {
-            self.history.settle();
+            self.history.detach_session();
         }
     }
 
     fn session_begun(&mut self, role: Direction) {
-        self.history.begin(role, Origin::User);
+        self.history.begin_session(role, Origin::User);
     }
 
     fn session_refused(&mut self, reject: Reject) {
-        self.refuse(reject);
+        self.record_reject(reject);
     }
 
     fn session_ended(&mut self, session: Session<LocalDevice>) {
         if let Some(reject) = session.reject() {
-            self.refuse(reject);
+            self.record_reject(reject);
         }
-        self.history.end(session);
+        self.history.finish_session(session);
     }
 }
 
 /// A VF that can migrate.
 #[pin_data]
 pub(crate) struct MigratableVf {
-    hw: PfLink,
+    link: PfLink,
     bar: Arc<VfBar>,
     /// Whether the migration registers are in the PF; does not change while the device is open.
     in_pf: Atomic<bool>,
@@ -274,23 +277,23 @@ impl MigratableVf {
     /// # Errors
     ///
     /// Those of [`VfBar::new`], and [`ENOMEM`].
-    pub(crate) fn new(pdev: &pci::Device<Bound>, hw: PfLink) -> impl PinInit<Self, Error> + '_ {
+    pub(crate) fn new(pdev: &pci::Device<Bound>, link: PfLink) -> impl PinInit<Self, Error> + '_ {
         pin_init::pin_init_scope(move || {
             let bar = Arc::new(VfBar::new(pdev, BAR2)?, GFP_KERNEL)?;
             // Only debugfs needs to know it before the device is opened.
-            let mode = Mode::of(&hw.pf);
-            let identity = OpenVf::new(pdev, &hw, &bar, mode)
-                .and_then(|open| VfConfig::ask(&open.vf.access(pdev)?))
+            let mode = Mode::read(&link.pf);
+            let config = OpenVf::new(pdev, &link, &bar, mode)
+                .and_then(|open| VfConfig::query(&open.qm.bind(pdev)?))
                 .ok();
 
             Ok(try_pin_init!(Self {
-                hw,
+                link,
                 bar,
                 in_pf: Atomic::new(mode == Mode::PfCtrl),
                 machine <- StateMachine::new(VfState {
-                    hw: *hw,
+                    link: *link,
                     open: None,
-                    identity,
+                    config,
                     stopped_by_command: false,
                     history: KBox::new(History::EMPTY, GFP_KERNEL)?,
                     outcome: None,
@@ -306,12 +309,12 @@ impl MigratableVf {
     /// Those of [`OpenVf::new`].
     pub(crate) fn open(&self, pdev: &pci::Device<Bound>) -> Result {
         self.machine.with(|vf| {
-            let mode = Mode::of(&vf.hw.pf);
-            let open = OpenVf::new(pdev, &vf.hw, &self.bar, mode)?;
+            let mode = Mode::read(&vf.link.pf);
+            let open = OpenVf::new(pdev, &vf.link, &self.bar, mode)?;
             self.in_pf.store(mode == Mode::PfCtrl, Relaxed);
-            vf.history.forget();
-            if vf.identity.is_none() {
-                vf.identity = VfConfig::ask(&open.vf.access(pdev)?).ok();
+            vf.history.clear();
+            if vf.config.is_none() {
+                vf.config = VfConfig::query(&open.qm.bind(pdev)?).ok();
             }
             vf.open = Some(open);
             Ok(())
@@ -324,7 +327,7 @@ impl MigratableVf {
     /// of all hardware: the guest's driver does not when the guest reboots. A register that still
     /// said that the function is set up would have doorbells rung of queues that are not there.
     pub(crate) fn reset_done(&self, pdev: &pci::Device<Bound>) {
-        if self.hw.pf.is_stopped() {
+        if self.link.pf.is_stopped() {
             return;
         }
         if let Ok(registers) = self.bar.vf_registers(pdev) {

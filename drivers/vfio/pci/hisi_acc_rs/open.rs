@@ -19,9 +19,9 @@ use crate::{
         },
         vf::{
             BoundVfQm,
+            IdleError,
             PauseError,
             Queues,
-            SettleError,
             VfQm, //
         }, //
     },
@@ -49,7 +49,7 @@ use zerocopy::FromZeros;
 #[derive(Clone, Copy)]
 pub(crate) struct VfConfig {
     pub(crate) queues: Queues,
-    pub(crate) expected: LocalDevice,
+    pub(crate) local_device: LocalDevice,
 }
 
 impl VfConfig {
@@ -57,21 +57,21 @@ impl VfConfig {
     ///
     /// # Errors
     ///
-    /// [`EIO`] if the PF is stopped, and those of [`BoundVfQm::queues`].
-    pub(crate) fn ask(vf: &BoundVfQm<'_>) -> Result<Self> {
-        let hw = vf.hw();
-        if hw.pf.is_stopped() {
+    /// [`EIO`] if the PF is stopped, and those of [`BoundVfQm::query_queues`].
+    pub(crate) fn query(vf: &BoundVfQm<'_>) -> Result<Self> {
+        let link = vf.pf_link();
+        if link.pf.is_stopped() {
             return Err(EIO);
         }
-        let queues = vf.queues()?;
+        let queues = vf.query_queues()?;
         Ok(Self {
             queues,
-            expected: LocalDevice {
-                device: hw.engine.device_id(),
+            local_device: LocalDevice {
+                device: link.engine.device_id(),
                 queue_count: queues.count,
-                isolation: hw.pf.io().read(pf::QUE_ISO_CFG).into_raw(),
+                isolation: link.pf.io().read(pf::QUE_ISO_CFG).into_raw(),
                 // CAST: The versions of `enum qm_hw_ver` are PCI revision ids.
-                hardware: hw.pf.version() as u16,
+                hardware: link.pf.version() as u16,
             },
         })
     }
@@ -89,7 +89,7 @@ enum Loaded {
 
 /// An open device.
 pub(crate) struct OpenVf {
-    pub(crate) vf: VfQm,
+    pub(crate) qm: VfQm,
     mode: Mode,
     loaded: Option<Loaded>,
 }
@@ -102,13 +102,13 @@ impl OpenVf {
     /// Those of [`Mode::window`] and of [`VfQm::new`].
     pub(crate) fn new(
         pdev: &pci::Device<Bound>,
-        hw: &PfLink,
+        link: &PfLink,
         bar: &Arc<VfBar>,
         mode: Mode,
     ) -> Result<Self> {
-        let window = mode.window(&hw.pf, hw.function)?;
+        let window = mode.window(&link.pf, link.function)?;
         Ok(Self {
-            vf: VfQm::new(pdev, hw, window, bar.clone())?,
+            qm: VfQm::new(pdev, link, window, bar.clone())?,
             mode,
             loaded: None,
         })
@@ -121,23 +121,23 @@ impl OpenVf {
     ///
     /// [`EIO`] if the PF is stopped, or if the registers have moved.
     pub(crate) fn access<'a>(&'a self, pdev: &'a pci::Device<Bound>) -> Result<BoundVfQm<'a>> {
-        let hw = self.vf.hw();
-        if hw.pf.is_stopped() {
+        let link = self.qm.pf_link();
+        if link.pf.is_stopped() {
             return Err(EIO);
         }
         // Nothing sets the mode again after a reset of the PF.
-        if hw.pf.version() > V3 && Mode::of(&hw.pf) != self.mode {
+        if link.pf.version() > V3 && Mode::read(&link.pf) != self.mode {
             dev_err!(
-                self.vf.pdev(),
+                self.qm.pdev(),
                 "the PF has lost the setting of its migration registers; open the device again\n"
             );
             return Err(EIO);
         }
-        self.vf.access(pdev)
+        self.qm.bind(pdev)
     }
 
     /// Stops the function: it finishes what it has begun, and writes its contexts to memory.
-    pub(crate) fn stop(
+    pub(crate) fn stop_function(
         &mut self,
         pdev: &pci::Device<Bound>,
         queues: Queues,
@@ -150,15 +150,15 @@ impl OpenVf {
         let settled = vf.wait_until_idle();
         // From here on nothing starts the function but what follows.
         match settled {
-            Ok(()) => paused.commit(),
-            Err(SettleError::Busy(e)) => {
+            Ok(()) => paused.keep_paused(),
+            Err(IdleError::Busy(e)) => {
                 return Err(match paused.resume() {
                     Ok(()) => Failure::Recoverable(e),
                     Err(_) => Failure::Fatal(e),
                 });
             }
-            Err(SettleError::ResetDue(e)) => {
-                paused.commit();
+            Err(IdleError::ResetDue(e)) => {
+                paused.keep_paused();
                 return Err(Failure::Fatal(e));
             }
         }
@@ -170,10 +170,10 @@ impl OpenVf {
     ///
     /// Before and while the PF is reset nothing is started: the reset takes the queues of the
     /// function, and the guest's driver makes them anew when the PF's driver tells it.
-    pub(crate) fn start(&mut self, pdev: &pci::Device<Bound>, queues: Queues) -> Result {
-        let vf = self.vf.access(pdev)?;
-        let hw = vf.hw();
-        if hw.pf.is_stopped() {
+    pub(crate) fn start_function(&mut self, pdev: &pci::Device<Bound>, queues: Queues) -> Result {
+        let vf = self.qm.bind(pdev)?;
+        let link = vf.pf_link();
+        if link.pf.is_stopped() {
             return Ok(());
         }
         match self.loaded {
@@ -182,7 +182,7 @@ impl OpenVf {
                 vf.restart_queues(queues)?;
                 vf.ring_event_queues(heads)?;
             }
-            None if vf.is_set_up() && !hw.pf.reset_is_due(hw.engine) => vf.start(queues)?,
+            None if vf.is_set_up() && !link.pf.reset_is_due(link.engine) => vf.restart(queues)?,
             None => {}
         }
         self.loaded = None;
@@ -193,13 +193,13 @@ impl OpenVf {
     ///
     /// # Errors
     ///
-    /// Those of [`OpenVf::access`] and of [`BoundVfQm::load`]. The function is in no state that it
+    /// Those of [`OpenVf::access`] and of [`BoundVfQm::write_state`]. The function is in no state that it
     /// could run from.
-    pub(crate) fn load(&mut self, pdev: &pci::Device<Bound>, state: &Verified) -> Result {
+    pub(crate) fn load_function(&mut self, pdev: &pci::Device<Bound>, state: &Verified) -> Result {
         let vf = self.access(pdev)?;
-        let hw = vf.hw();
-        let reset_is_due = hw.pf.reset_is_due(hw.engine);
-        vf.load(state)?;
+        let link = vf.pf_link();
+        let reset_is_due = link.pf.reset_is_due(link.engine);
+        vf.write_state(state)?;
         self.loaded = Some(match state {
             Verified::Driver(state) if !reset_is_due => Loaded::Driver(state.events.heads()),
             Verified::Driver(_) | Verified::NoDriver => Loaded::Nothing,
@@ -208,23 +208,26 @@ impl OpenVf {
     }
 
     /// Called after a reset of the function.
-    pub(crate) fn reset(&mut self) {
+    pub(crate) fn forget_loaded(&mut self) {
         self.loaded = None;
     }
 
     /// Returns an image with nothing but the match data.
-    fn header(identity: &VfConfig, promise: Promise) -> Image {
-        let VfConfig { queues, expected } = identity;
+    fn match_data_image(config: &VfConfig, promise: Promise) -> Image {
+        let VfConfig {
+            queues,
+            local_device,
+        } = config;
         let mut image = Image::new_zeroed();
         image.magic.set(stream::MAGIC_V2);
         image.queue_count.set(queues.count.into());
-        image.device.set(expected.device.into());
-        image.isolation.set(expected.isolation);
+        image.device.set(local_device.device.into());
+        image.isolation.set(local_device.isolation);
         image.queue_base.set(queues.base.into());
         image.vf_state.set(stream::READY);
         image.major.set(stream::MAJOR);
         image.minor.set(stream::MINOR);
-        image.set_private(promise, expected.hardware);
+        image.set_extension(promise, local_device.hardware);
         image
     }
 
@@ -239,16 +242,12 @@ impl OpenVf {
     ///
     /// Those of [`OpenVf::access`], and [`EBUSY`] if the PF reports an error or does not take a
     /// message of the function.
-    pub(crate) fn match_data(
-        &self,
-        pdev: &pci::Device<Bound>,
-        identity: &VfConfig,
-    ) -> Result<Image> {
+    pub(crate) fn match_data(&self, pdev: &pci::Device<Bound>, config: &VfConfig) -> Result<Image> {
         let vf = self.access(pdev)?;
-        vf.hw().pf.wait_for_no_error()?;
+        vf.pf_link().pf.wait_for_no_error()?;
         vf.wait_for_messages_to_pf()?;
-        Ok(Self::header(
-            identity,
+        Ok(Self::match_data_image(
+            config,
             if vf.driver_ready() {
                 Promise::State
             } else {
@@ -263,7 +262,7 @@ impl OpenVf {
     pub(crate) fn save_rest(&self, pdev: &pci::Device<Bound>, begun: &Data) -> Result<Data> {
         let vf = self.access(pdev)?;
         let mut image = *begun.image();
-        let ready = vf.save(&mut image)?;
+        let ready = vf.read_state(&mut image)?;
         Ok(if ready || image.promises_state() {
             Data::whole(image)
         } else {
@@ -272,30 +271,30 @@ impl OpenVf {
     }
 
     /// Returns all data of a stopped function; those of one without driver are the match data.
-    pub(crate) fn save_all(&self, pdev: &pci::Device<Bound>, identity: &VfConfig) -> Result<Data> {
+    pub(crate) fn save_all(&self, pdev: &pci::Device<Bound>, config: &VfConfig) -> Result<Data> {
         let vf = self.access(pdev)?;
-        let mut image = Self::header(identity, Promise::State);
-        Ok(if vf.save(&mut image)? {
+        let mut image = Self::match_data_image(config, Promise::State);
+        Ok(if vf.read_state(&mut image)? {
             Data::whole(image)
         } else {
-            Self::without_driver(identity)
+            Self::data_without_driver(config)
         })
     }
 
     /// Returns the data of a function without driver.
-    fn without_driver(identity: &VfConfig) -> Data {
-        let mut image = Self::header(identity, Promise::Nothing);
+    fn data_without_driver(config: &VfConfig) -> Data {
+        let mut image = Self::match_data_image(config, Promise::Nothing);
         image.vf_state.set(stream::NOT_READY);
         Data::head(image, stream::MATCH_SIZE)
     }
 
     /// Returns what the data of the function `vf` would be now, but for the tables of its queues:
     /// their addresses cannot be had without a command.
-    pub(crate) fn peek(vf: &BoundVfQm<'_>, identity: &VfConfig) -> Data {
+    pub(crate) fn snapshot_live(vf: &BoundVfQm<'_>, config: &VfConfig) -> Data {
         if !vf.driver_ready() {
-            return Self::without_driver(identity);
+            return Self::data_without_driver(config);
         }
-        let mut image = Self::header(identity, Promise::State);
+        let mut image = Self::match_data_image(config, Promise::State);
         vf.read_registers(&mut image);
         image.ifc_int_set.set(vf.messages_to_pf());
         Data::whole(image)

@@ -150,7 +150,7 @@ pub(crate) mod pf_ctrl {
     const _: () = assert!(START + WINDOWS * SIZE <= super::pf::SIZE);
 
     /// Where the window of `function` starts, if it has one.
-    pub(crate) fn window(function: u32) -> Option<usize> {
+    pub(crate) fn window_start(function: u32) -> Option<usize> {
         let function = usize::try_from(function).ok()?;
         (function < WINDOWS).then(|| START + function * SIZE)
     }
@@ -198,10 +198,10 @@ mod tests {
 
     #[test]
     fn windows_follow_one_another_up_to_the_last() {
-        assert_eq!(pf_ctrl::window(0), Some(0x180000));
-        assert_eq!(pf_ctrl::window(1), Some(0x182000));
-        assert_eq!(pf_ctrl::window(63), Some(0x1fe000));
-        assert_eq!(pf_ctrl::window(64), None);
-        assert_eq!(pf_ctrl::window(u32::MAX), None);
+        assert_eq!(pf_ctrl::window_start(0), Some(0x180000));
+        assert_eq!(pf_ctrl::window_start(1), Some(0x182000));
+        assert_eq!(pf_ctrl::window_start(63), Some(0x1fe000));
+        assert_eq!(pf_ctrl::window_start(64), None);
+        assert_eq!(pf_ctrl::window_start(u32::MAX), None);
     }
 }

@@ -70,7 +70,7 @@ impl fmt::Display for Reject {
 }
 
 /// Whether `field` is what it must be.
-pub(crate) fn check(field: Field, expected: u64, got: u64) -> Result<(), Reject> {
+pub(crate) fn check_field(field: Field, expected: u64, got: u64) -> Result<(), Reject> {
     if expected == got {
         Ok(())
     } else {

@@ -45,19 +45,19 @@ impl PfResetLock {
     }
 
     /// Begins a reset. Sleeps until no other is under way, for [`PATIENCE`] at most.
-    pub(crate) fn begin(&self, pdev: &pci::Device) {
+    pub(crate) fn begin_reset(&self, pdev: &pci::Device) {
         let Some(pf) = self.pf else { return };
-        match pf.exclusive(PATIENCE) {
-            Ok(exclusive) => {
+        match pf.lock_resets(PATIENCE) {
+            Ok(guard) => {
                 // What was there, if anything, is dropped without the lock.
-                let _last = self.held.lock().replace(exclusive);
+                let _last = self.held.lock().replace(guard);
             }
             Err(_) => dev_warn!(pdev, "reset while the PF is being reset\n"),
         }
     }
 
-    /// Ends a reset. Gives back only what [`PfResetLock::begin`] has got.
-    pub(crate) fn end(&self) {
+    /// Ends a reset. Gives back only what [`PfResetLock::begin_reset`] has got.
+    pub(crate) fn end_reset(&self) {
         let held = self.held.lock().take();
         drop(held);
     }

@@ -134,29 +134,29 @@ impl Image {
     }
 
     /// Sets the private extension.
-    pub(crate) fn set_private(&mut self, promise: Promise, hardware: u16) {
+    pub(crate) fn set_extension(&mut self, promise: Promise, hardware: u16) {
         self.promise.set(promise as u16);
         self.hardware.set(hardware);
         self.signature.set(SIGNATURE);
     }
 
-    fn has_private(&self) -> bool {
+    fn has_extension(&self) -> bool {
         !self.is_v1() && self.signature.get() == SIGNATURE
     }
 
     /// Returns whether the sender has promised that the rest of the structure follows the match
     /// data.
     pub(crate) fn promises_state(&self) -> bool {
-        self.has_private() && self.promise.get() == Promise::State as u16
+        self.has_extension() && self.promise.get() == Promise::State as u16
     }
 
     /// Returns the hardware version of the sender, if it has sent one.
     pub(crate) fn hardware(&self) -> Option<u16> {
-        self.has_private().then(|| self.hardware.get())
+        self.has_extension().then(|| self.hardware.get())
     }
 
     /// Addresses of the EQ and of the AEQ. The contexts must have come.
-    pub(crate) fn event_queues(&self) -> (u64, u64) {
+    pub(crate) fn event_queue_addresses(&self) -> (u64, u64) {
         if self.is_v1() {
             (
                 queue_address(&self.eqc.map(U32::get)),
@@ -217,27 +217,27 @@ mod tests {
         image.aeqe_dma.set(8);
 
         image.magic.set(MAGIC_V2);
-        assert_eq!(image.event_queues(), (7, 8));
+        assert_eq!(image.event_queue_addresses(), (7, 8));
         image.magic.set(MAGIC_V1);
-        assert_eq!(image.event_queues(), (0x22_1111_0000, 0x3333_0000));
+        assert_eq!(image.event_queue_addresses(), (0x22_1111_0000, 0x3333_0000));
     }
 
     #[test]
     fn extension_needs_its_signature() {
         let mut image = Image::new_zeroed();
         image.magic.set(MAGIC_V2);
-        image.set_private(Promise::State, 0x30);
+        image.set_extension(Promise::State, 0x30);
         assert!(image.promises_state());
         assert_eq!(image.hardware(), Some(0x30));
-        image.set_private(Promise::Nothing, 0x30);
+        image.set_extension(Promise::Nothing, 0x30);
         assert!(!image.promises_state());
 
-        image.set_private(Promise::State, 0x30);
+        image.set_extension(Promise::State, 0x30);
         image.signature.set(0);
         assert!(!image.promises_state());
         assert_eq!(image.hardware(), None);
 
-        image.set_private(Promise::State, 0x30);
+        image.set_extension(Promise::State, 0x30);
         image.magic.set(MAGIC_V1);
         assert!(!image.promises_state());
         assert_eq!(image.hardware(), None);

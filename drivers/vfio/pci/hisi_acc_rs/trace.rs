@@ -28,7 +28,7 @@ pub(crate) fn arc(pdev: &pci::Device, arc: MigArc, duration: u32, errno: u16) {
 }
 
 /// Whether anybody wants to know of mailbox commands.
-pub(crate) fn listens_to_mailbox() -> bool {
+pub(crate) fn mailbox_enabled() -> bool {
     ffi::mailbox_enabled()
 }
 

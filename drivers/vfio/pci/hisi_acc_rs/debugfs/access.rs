@@ -23,13 +23,13 @@ pub(super) fn with_registers<R>(
     dev: &Device<HisiAcc, Bound>,
     read: impl FnOnce(&VfState, &BoundVfQm<'_>) -> Result<R>,
 ) -> Result<R> {
-    let mig = dev.mig().ok_or(ENODEV)?;
-    mig.machine.with(|vf| {
+    let migratable = dev.migratable().ok_or(ENODEV)?;
+    migratable.machine.with(|vf| {
         let open = vf.open.as_ref().ok_or(ENODEV)?;
-        if mig.machine.in_reset() || vf.hw.pf.is_stopped() {
+        if migratable.machine.in_reset() || vf.link.pf.is_stopped() {
             return Err(EBUSY);
         }
         let _awake = dev.core().runtime_pm_get_if_active().ok_or(EBUSY)?;
-        read(vf, &open.vf.access(dev.pdev())?)
+        read(vf, &open.qm.bind(dev.pdev())?)
     })
 }

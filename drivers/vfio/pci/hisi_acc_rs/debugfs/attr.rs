@@ -6,8 +6,8 @@ use crate::{
     device::HisiAcc,
     history::{
         role_name,
+        FinishedSession, //
         History,
-        Record, //
     },
     mig::{
         MigratableVf,
@@ -50,9 +50,9 @@ impl fmt::Display for HwVersion {
 }
 
 /// A value that may be unknown.
-struct Maybe<T>(Option<T>);
+struct OrUnknown<T>(Option<T>);
 
-impl<T: fmt::Display> fmt::Display for Maybe<T> {
+impl<T: fmt::Display> fmt::Display for OrUnknown<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Some(value) => value.fmt(f),
@@ -70,30 +70,34 @@ fn yes_no(value: bool) -> &'static str {
 }
 
 /// Whether the guest's driver has set the function up, if the function can be asked now.
-fn driver_ready(dev: &Device<HisiAcc, Bound>, mig: &MigratableVf, open: &OpenVf) -> Option<bool> {
+fn driver_ready(
+    dev: &Device<HisiAcc, Bound>,
+    migratable: &MigratableVf,
+    open: &OpenVf,
+) -> Option<bool> {
     let _awake = dev.core().runtime_pm_get_if_active()?;
-    let accessible = !mig.machine.in_reset() && !open.vf.hw().pf.is_stopped();
-    let vf = open.vf.access(dev.pdev()).ok()?;
+    let accessible = !migratable.machine.in_reset() && !open.qm.pf_link().pf.is_stopped();
+    let vf = open.qm.bind(dev.pdev()).ok()?;
     accessible.then(|| vf.driver_ready())
 }
 
-/// `identity` is what the VF has, as far as that is known; nothing while it is closed.
-fn print_queues(m: &SeqFile, identity: Option<VfConfig>, driver_ready: Option<bool>) {
-    let queues = identity.map(|identity| identity.queues);
-    let isolation = identity.map(|identity| identity.expected.isolation);
-    seq_print!(m, "queue base: {}\n", Maybe(queues.map(|q| q.base)));
-    seq_print!(m, "queue count: {}\n", Maybe(queues.map(|q| q.count)));
-    seq_print!(m, "isolation: {}\n", Maybe(isolation));
-    seq_print!(m, "driver ready: {}\n", Maybe(driver_ready.map(yes_no)));
+/// `config` is what the VF has, as far as that is known; nothing while it is closed.
+fn print_queues(m: &SeqFile, config: Option<VfConfig>, driver_ready: Option<bool>) {
+    let queues = config.map(|config| config.queues);
+    let isolation = config.map(|config| config.local_device.isolation);
+    seq_print!(m, "queue base: {}\n", OrUnknown(queues.map(|q| q.base)));
+    seq_print!(m, "queue count: {}\n", OrUnknown(queues.map(|q| q.count)));
+    seq_print!(m, "isolation: {}\n", OrUnknown(isolation));
+    seq_print!(m, "driver ready: {}\n", OrUnknown(driver_ready.map(yes_no)));
 }
 
-fn print_state(m: &SeqFile, owner: &MachineGuard<'_, VfState>) {
-    if owner.open.is_none() {
+fn print_state(m: &SeqFile, vf: &MachineGuard<'_, VfState>) {
+    if vf.open.is_none() {
         seq_print!(m, "device state: closed\n");
         return;
     }
-    seq_print!(m, "device state: {}\n", owner.state().name());
-    if let Some((arc, error)) = owner.failed() {
+    seq_print!(m, "device state: {}\n", vf.state().name());
+    if let Some((arc, error)) = vf.failed() {
         let (from, to) = arc.ends();
         seq_print!(
             m,
@@ -105,7 +109,7 @@ fn print_state(m: &SeqFile, owner: &MachineGuard<'_, VfState>) {
     }
 }
 
-fn print_record(m: &SeqFile, record: Option<&Record>) {
+fn print_record(m: &SeqFile, record: Option<&FinishedSession>) {
     match record {
         Some(record) => {
             seq_print!(m, "data valid: {}\n", yes_no(record.is_complete()));
@@ -127,7 +131,7 @@ fn print_record(m: &SeqFile, record: Option<&Record>) {
 
 /// `reject` is what has been refused of the session that is under way.
 fn print_history(m: &SeqFile, history: &History, reject: Option<Reject>) {
-    let refused = history.current().zip(reject);
+    let refused = history.current_id().zip(reject);
     match refused.or(history.refused) {
         Some((id, reject)) => seq_print!(m, "refused: session {}, {}\n", id, reject),
         None => seq_print!(m, "refused: none\n"),
@@ -147,24 +151,20 @@ impl File for Attr {
     const NAME: &'static CStr = c"attr";
 
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
-        let mig = dev.mig().ok_or(ENODEV)?;
+        let migratable = dev.migratable().ok_or(ENODEV)?;
         // All of it is of one moment.
-        mig.machine.with(|owner| {
-            let open = owner.open.as_ref();
-            let ready = open.and_then(|open| driver_ready(dev, mig, open));
+        migratable.machine.with(|vf| {
+            let open = vf.open.as_ref();
+            let ready = open.and_then(|open| driver_ready(dev, migratable, open));
 
-            seq_print!(m, "engine: {}\n", owner.hw.engine.name());
-            seq_print!(
-                m,
-                "hardware version: {}\n",
-                HwVersion(owner.hw.pf.version())
-            );
-            seq_print!(m, "registers: {}\n", mig.mode().name());
-            seq_print!(m, "function: {}\n", owner.hw.function);
-            print_queues(m, open.and(owner.identity), ready);
-            print_state(m, owner);
-            print_record(m, owner.history.last.as_ref());
-            print_history(m, &owner.history, owner.reject());
+            seq_print!(m, "engine: {}\n", vf.link.engine.name());
+            seq_print!(m, "hardware version: {}\n", HwVersion(vf.link.pf.version()));
+            seq_print!(m, "registers: {}\n", migratable.mode().name());
+            seq_print!(m, "function: {}\n", vf.link.function);
+            print_queues(m, open.and(vf.config), ready);
+            print_state(m, vf);
+            print_record(m, vf.history.last.as_ref());
+            print_history(m, &vf.history, vf.reject());
         });
         Ok(())
     }

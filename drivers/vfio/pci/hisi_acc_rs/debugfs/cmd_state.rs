@@ -25,7 +25,7 @@ impl File for CmdState {
     const NAME: &'static CStr = c"cmd_state";
 
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
-        with_registers(dev, |_, vf| vf.mailbox_ready())?;
+        with_registers(dev, |_, vf| vf.wait_for_mailbox())?;
         seq_print!(m, "mailbox cmd channel ready!\n");
         Ok(())
     }

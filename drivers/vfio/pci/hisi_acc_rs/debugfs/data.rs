@@ -5,7 +5,7 @@
 
 use crate::{
     device::HisiAcc,
-    history::Record,
+    history::FinishedSession,
     stream, //
 };
 use kernel::{
@@ -34,10 +34,10 @@ fn show(
     m: &SeqFile,
     part: impl FnOnce(&stream::Data) -> Option<&[u8]>,
 ) -> Result {
-    let mig = dev.mig().ok_or(ENODEV)?;
-    let data = mig
+    let migratable = dev.migratable().ok_or(ENODEV)?;
+    let data = migratable
         .machine
-        .with(|vf| vf.history.last.as_ref().map(Record::data))
+        .with(|vf| vf.history.last.as_ref().map(FinishedSession::data))
         .ok_or(ENODATA)?;
 
     hex_dump(m, c"Mig Data:", part(&data).ok_or(ENODATA)?);

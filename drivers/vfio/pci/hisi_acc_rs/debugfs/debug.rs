@@ -35,7 +35,7 @@ use vfio::{
 pub(crate) struct Debug;
 
 /// Runs the command on the open device `dev` in RUNNING or STOP, which `vf` owns.
-fn run(
+fn run_command(
     command: Command,
     dev: &Device<HisiAcc, Bound>,
     vf: &mut MachineGuard<'_, VfState>,
@@ -46,14 +46,14 @@ fn run(
     match command {
         Command::IoTest => {
             let open = vf.open.as_ref().ok_or(ENODEV)?;
-            let queue_manager = open.vf.access(dev.pdev())?;
-            queue_manager.mailbox_answers()?;
+            let qm = open.qm.bind(dev.pdev())?;
+            qm.check_mailbox()?;
             // The mailbox is the guest's, unless the device's user has stopped both.
             if running || vf.stopped_by_command {
                 return Ok(());
             }
-            let queues = queue_manager.queues()?;
-            if vf.identity.is_none_or(|known| known.queues == queues) {
+            let queues = qm.query_queues()?;
+            if vf.config.is_none_or(|known| known.queues == queues) {
                 Ok(())
             } else {
                 Err(EIO)
@@ -68,14 +68,14 @@ fn run(
         Command::Save => {
             go(vf, State::Stop)?;
             vf.stopped_by_command |= running;
-            let saved = vf.snapshot(dev.core());
+            let saved = vf.save_snapshot(dev.core());
             if running {
                 go(vf, State::Running)?;
             }
             saved
         }
         Command::Resume => {
-            let verified = vf.last_verified()?;
+            let verified = vf.verify_last_session()?;
             go(vf, State::Stop)?;
             vf.stopped_by_command |= running;
             vf.load(dev.core(), verified)?;
@@ -102,7 +102,7 @@ fn errno_name(error: Error) -> &'static str {
 }
 
 /// Whether a command may run now. `in_reset`: the function or its PF is being reset.
-fn admit(vf: &MachineGuard<'_, VfState>, in_reset: bool) -> Result {
+fn check_runnable(vf: &MachineGuard<'_, VfState>, in_reset: bool) -> Result {
     if vf.open.is_none() {
         return Err(ENODEV);
     }
@@ -120,8 +120,8 @@ impl File for Debug {
     const NAME: &'static CStr = c"debug";
 
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
-        let mig = dev.mig().ok_or(ENODEV)?;
-        match mig.machine.with(|vf| vf.outcome) {
+        let migratable = dev.migratable().ok_or(ENODEV)?;
+        match migratable.machine.with(|vf| vf.outcome) {
             Some(outcome) => {
                 seq_print!(m, "command: {}\n", outcome.command.name());
                 seq_print!(
@@ -146,15 +146,16 @@ impl File for Debug {
 
     fn write(dev: &Device<HisiAcc, Bound>, input: &[u8]) -> Result {
         let command = Command::parse(input)?;
-        let mig = dev.mig().ok_or(ENODEV)?;
+        let migratable = dev.migratable().ok_or(ENODEV)?;
 
-        mig.machine.with(|vf| {
+        migratable.machine.with(|vf| {
             let start = Instant::<Monotonic>::now();
             let result =
-                admit(vf, mig.machine.in_reset() || vf.hw.pf.is_stopped()).and_then(|()| {
-                    let _awake = dev.core().runtime_pm_get_if_active().ok_or(EBUSY)?;
-                    run(command, dev, vf)
-                });
+                check_runnable(vf, migratable.machine.in_reset() || vf.link.pf.is_stopped())
+                    .and_then(|()| {
+                        let _awake = dev.core().runtime_pm_get_if_active().ok_or(EBUSY)?;
+                        run_command(command, dev, vf)
+                    });
             vf.outcome = Some(Outcome {
                 command,
                 result,

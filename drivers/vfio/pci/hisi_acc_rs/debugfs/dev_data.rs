@@ -33,7 +33,7 @@ impl File for DevData {
 
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
         let data = with_registers(dev, |vf, registers| {
-            Ok(OpenVf::peek(registers, &vf.identity.ok_or(ENODATA)?))
+            Ok(OpenVf::snapshot_live(registers, &vf.config.ok_or(ENODATA)?))
         })?;
         let loaded = data.image().vf_state.get() == stream::READY;
 

@@ -24,10 +24,10 @@ impl File for Match {
     const NAME: &'static CStr = c"match";
 
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
-        let mig = dev.mig().ok_or(ENODEV)?;
-        let identity = mig.machine.with(|vf| vf.identity).ok_or(ENODATA)?;
+        let migratable = dev.migratable().ok_or(ENODEV)?;
+        let config = migratable.machine.with(|vf| vf.config).ok_or(ENODATA)?;
 
-        for (field, value) in identity.expected.fields() {
+        for (field, value) in config.local_device.fields() {
             seq_print!(m, "{}: {:#x}\n", field.name(), value);
         }
         Ok(())

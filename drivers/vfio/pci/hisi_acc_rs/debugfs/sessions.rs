@@ -4,8 +4,8 @@
 
 use crate::history::{
     role_name,
-    Entry,
     FailedArc,
+    SessionEntry,
     Step, //
 };
 use kernel::{
@@ -18,16 +18,16 @@ const NANOS_PER_SEC: i64 = 1_000_000_000;
 const NANOS_PER_USEC: i64 = 1000;
 
 /// A time since 1970, given in nanoseconds, in seconds with six decimals.
-struct Time(i64);
+struct UnixTime(i64);
 
-impl Time {
+impl UnixTime {
     /// `moment` by the clock of the day, as that one is set now.
-    fn of(moment: Timestamp) -> Self {
+    fn from_timestamp(moment: Timestamp) -> Self {
         Self(moment.as_unix_nanos())
     }
 }
 
-impl fmt::Display for Time {
+impl fmt::Display for UnixTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0 % NANOS_PER_SEC / NANOS_PER_USEC;
         write!(f, "{}.{:06}", self.0 / NANOS_PER_SEC, micros)
@@ -48,17 +48,21 @@ impl fmt::Display for Step {
     }
 }
 
-impl fmt::Display for Entry {
+impl fmt::Display for SessionEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_fmt(fmt!(
             "session={} role={} source={} begin={}",
             self.id,
             role_name(self.role),
             self.origin.name(),
-            Time::of(self.begin)
+            UnixTime::from_timestamp(self.begin)
         ))?;
         match self.end {
-            Some((end, bytes)) => f.write_fmt(fmt!(" end={} bytes={}", Time::of(end), bytes))?,
+            Some((end, bytes)) => f.write_fmt(fmt!(
+                " end={} bytes={}",
+                UnixTime::from_timestamp(end),
+                bytes
+            ))?,
             None => f.write_str(" end=- bytes=-")?,
         }
         match self.refused {
@@ -86,7 +90,7 @@ impl fmt::Display for Entry {
 
 impl fmt::Display for FailedArc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_fmt(fmt!("time={}", Time::of(self.time)))?;
+        f.write_fmt(fmt!("time={}", UnixTime::from_timestamp(self.time)))?;
         match self.session {
             Some(id) => f.write_fmt(fmt!(" session={id}"))?,
             None => f.write_str(" session=-")?,
@@ -98,8 +102,8 @@ impl fmt::Display for FailedArc {
             to.name(),
             -self.error.to_errno(),
         ))?;
-        match &self.symptoms {
-            Some(symptoms) => symptoms.fmt(f),
+        match &self.registers {
+            Some(registers) => registers.fmt(f),
             None => f.write_str("registers=unknown"),
         }
     }
@@ -113,7 +117,7 @@ mod tests {
 
     #[test]
     fn time_has_six_decimals() -> Result {
-        let text = CString::try_from_fmt(fmt!("{}", Time(1_700_000_000_000_042_999)))?;
+        let text = CString::try_from_fmt(fmt!("{}", UnixTime(1_700_000_000_000_042_999)))?;
         assert_eq!(text.to_bytes(), b"1700000000.000042");
         Ok(())
     }

@@ -7,12 +7,12 @@ mod suite {
     use super::super::*;
 
     fn step(history: &mut History, arc: MigArc) {
-        history.start(arc);
-        history.step(arc, Ok(()));
+        history.begin_arc(arc);
+        history.finish_arc(arc, Ok(()));
     }
 
     fn end(history: &mut History) -> Result {
-        history.end(Session::saved(&Data::empty())?);
+        history.finish_session(Session::saved(&Data::empty())?);
         Ok(())
     }
 
@@ -20,14 +20,14 @@ mod suite {
     fn session_has_the_arcs_around_it() -> Result {
         let mut history = History::EMPTY;
         step(&mut history, MigArc::RunningP2pToStop);
-        history.begin(Direction::Save, Origin::User);
+        history.begin_session(Direction::Save, Origin::User);
         step(&mut history, MigArc::StopToStopCopy);
-        assert_eq!(history.current(), Some(1));
+        assert_eq!(history.current_id(), Some(1));
         end(&mut history)?;
-        assert_eq!(history.current(), None);
+        assert_eq!(history.current_id(), None);
         step(&mut history, MigArc::StopCopyToStop);
         step(&mut history, MigArc::StopToRunningP2p);
-        history.settle();
+        history.detach_session();
         step(&mut history, MigArc::RunningToRunningP2p);
 
         let arcs = history
@@ -47,14 +47,14 @@ mod suite {
     #[test]
     fn next_owner_sees_nothing_but_the_numbering() -> Result {
         let mut history = History::EMPTY;
-        history.begin(Direction::Resume, Origin::User);
+        history.begin_session(Direction::Resume, Origin::User);
         end(&mut history)?;
         assert!(history.last.is_none());
-        history.forget();
+        history.clear();
         assert_eq!(history.sessions.iter().count(), 0);
         assert!(!history.attached);
-        history.begin(Direction::Resume, Origin::User);
-        assert_eq!(history.current(), Some(2));
+        history.begin_session(Direction::Resume, Origin::User);
+        assert_eq!(history.current_id(), Some(2));
         Ok(())
     }
 }

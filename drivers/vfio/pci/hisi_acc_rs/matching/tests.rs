@@ -24,7 +24,7 @@ mod suite {
         image.queue_count.set(32);
         image.device.set(0xa251);
         image.major.set(1);
-        image.set_private(Promise::State, 0x30);
+        image.set_extension(Promise::State, 0x30);
         for dma in [
             &mut image.eqe_dma,
             &mut image.aeqe_dma,
@@ -78,7 +78,7 @@ mod suite {
         assert_eq!(with(|i| i.queue_count.set(33)), Some(Field::QueueCount));
         assert_eq!(with(|i| i.isolation.set(1)), Some(Field::Isolation));
         assert_eq!(
-            with(|i| i.set_private(Promise::State, 0x50)),
+            with(|i| i.set_extension(Promise::State, 0x50)),
             Some(Field::Hardware)
         );
         assert_eq!(with(|i| i.queue_base.set(77)), None);
@@ -139,7 +139,7 @@ mod suite {
             parse(image, stream::MATCH_SIZE).err().map(|r| r.field),
             Some(Field::Length)
         );
-        image.set_private(Promise::Nothing, 0x30);
+        image.set_extension(Promise::Nothing, 0x30);
         assert_eq!(parse(image, stream::MATCH_SIZE), Ok(Verified::NoDriver));
 
         // The C driver promises nothing.

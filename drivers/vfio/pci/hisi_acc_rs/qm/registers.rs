@@ -81,7 +81,7 @@ pub(crate) enum Mode {
 
 impl Mode {
     /// The mode that `pf` is in. Its driver sets it before there are any VFs.
-    pub(crate) fn of(pf: &PfQm) -> Self {
+    pub(crate) fn read(pf: &PfQm) -> Self {
         // Up to V3 there is no such register.
         if pf.version() > V3 && pf.io().read(pf::MIG_REGION_SEL).in_pf() {
             Self::PfCtrl

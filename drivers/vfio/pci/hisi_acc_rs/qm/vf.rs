@@ -76,27 +76,27 @@ pub(crate) enum PauseError {
 }
 
 /// Why a paused function did not come to rest.
-pub(crate) enum SettleError {
+pub(crate) enum IdleError {
     /// The function can run again.
     Busy(Error),
     /// The PF's driver is about to reset the PF.
     ResetDue(Error),
 }
 
-/// A function that was paused. It runs again when this is dropped, unless it is committed.
+/// A function that was paused. It runs again when this is dropped, unless it is kept paused.
 ///
 /// What is started starts from its contexts in memory, so they are written back first.
 #[must_use = "the function runs again when this is dropped"]
 pub(crate) struct PausedQm<'a> {
     vf: BoundVfQm<'a>,
     queues: Queues,
-    committed: bool,
+    stays_paused: bool,
 }
 
 impl PausedQm<'_> {
     /// The function stays paused.
-    pub(crate) fn commit(mut self) {
-        self.committed = true;
+    pub(crate) fn keep_paused(mut self) {
+        self.stays_paused = true;
     }
 
     /// Lets the function run again. The device must not have reported an error.
@@ -106,14 +106,14 @@ impl PausedQm<'_> {
     /// [`ETIMEDOUT`] if its contexts cannot be written back. It stays paused then: what it would
     /// start from is not what it had.
     pub(crate) fn resume(mut self) -> Result {
-        self.committed = true;
-        self.vf.restart_paused(self.queues)
+        self.stays_paused = true;
+        self.vf.write_back_and_restart(self.queues)
     }
 }
 
 impl Drop for PausedQm<'_> {
     fn drop(&mut self) {
-        if !self.committed && self.vf.restart_paused(self.queues).is_err() {
+        if !self.stays_paused && self.vf.write_back_and_restart(self.queues).is_err() {
             pr_err!("a paused function could not be started again\n");
         }
     }
@@ -127,11 +127,11 @@ impl<'a> BoundVfQm<'a> {
 
     /// Pauses the function: no requests are fetched, and those in flight finish.
     pub(crate) fn pause(&self, queues: Queues) -> Result<PausedQm<'a>, PauseError> {
-        match self.mailbox(MailboxCommand::Pause, 0) {
+        match self.mailbox_write(MailboxCommand::Pause, 0) {
             Ok(()) => Ok(PausedQm {
                 vf: *self,
                 queues,
-                committed: false,
+                stays_paused: false,
             }),
             Err(e) => Err(self.pause_error(e)),
         }
@@ -154,25 +154,25 @@ impl<'a> BoundVfQm<'a> {
     ///
     /// [`EBUSY`] if the PF or the engine reports an error, or if a message between PF and VF is
     /// pending; [`ETIMEDOUT`] if the write-back does not end.
-    pub(crate) fn wait_until_idle(&self) -> Result<(), SettleError> {
-        self.try_settle().map_err(|e| {
-            let hw = self.hw();
-            if hw.pf.reset_is_due(hw.engine) {
-                SettleError::ResetDue(e)
+    pub(crate) fn wait_until_idle(&self) -> Result<(), IdleError> {
+        self.try_wait_until_idle().map_err(|e| {
+            let link = self.pf_link();
+            if link.pf.reset_is_due(link.engine) {
+                IdleError::ResetDue(e)
             } else {
-                SettleError::Busy(e)
+                IdleError::Busy(e)
             }
         })
     }
 
-    fn try_settle(&self) -> Result {
+    fn try_wait_until_idle(&self) -> Result {
         let io = self.registers().function();
-        let hw = self.hw();
+        let link = self.pf_link();
 
-        hw.pf.wait_for_no_error()?;
+        link.pf.wait_for_no_error()?;
         wait_until_zero(|| io.read(IFC_INT_STATUS).into_raw())?;
         self.wait_for_messages_to_pf()?;
-        wait_until_zero(|| hw.pf.core_int_status(hw.engine))?;
+        wait_until_zero(|| link.pf.core_int_status(link.engine))?;
         self.write_back()
     }
 
@@ -211,16 +211,16 @@ impl<'a> BoundVfQm<'a> {
 
     /// Starts a function that [`BoundVfQm::pause`] has paused and whose queue contexts may not be
     /// in memory yet.
-    fn restart_paused(&self, queues: Queues) -> Result {
+    fn write_back_and_restart(&self, queues: Queues) -> Result {
         if self.is_set_up() {
             self.write_back()?;
-            self.start(queues)?;
+            self.restart(queues)?;
         }
         Ok(())
     }
 
     /// Starts a stopped function that is set up and was not loaded.
-    pub(crate) fn start(&self, queues: Queues) -> Result {
+    pub(crate) fn restart(&self, queues: Queues) -> Result {
         let heads = self.registers().event_heads();
         self.enable_messages();
         self.restart_queues(queues)?;
@@ -277,16 +277,16 @@ impl<'a> BoundVfQm<'a> {
     /// # Errors
     ///
     /// [`EIO`] if nothing answers, or if the last command failed.
-    pub(crate) fn mailbox_answers(&self) -> Result {
-        answer(self.registers().function().read(MAILBOX))
+    pub(crate) fn check_mailbox(&self) -> Result {
+        mailbox_result(self.registers().function().read(MAILBOX))
     }
 
     /// Whether the mailbox can be read and takes a command, without giving one.
     ///
     /// # Errors
     ///
-    /// Those of [`BoundVfQm::mailbox_answers`], and [`EBUSY`] if a command does not end.
-    pub(crate) fn mailbox_ready(&self) -> Result {
+    /// Those of [`BoundVfQm::check_mailbox`], and [`EBUSY`] if a command does not end.
+    pub(crate) fn wait_for_mailbox(&self) -> Result {
         let io = self.registers().function();
         let mailbox = read_poll_timeout(
             || Ok(io.read(MAILBOX)),
@@ -295,7 +295,7 @@ impl<'a> BoundVfQm<'a> {
             BIT_PATIENCE,
         )
         .map_err(|_| EBUSY)?;
-        answer(mailbox)
+        mailbox_result(mailbox)
     }
 
     /// Asks a function whose mailbox nobody else uses for its queues.
@@ -306,13 +306,13 @@ impl<'a> BoundVfQm<'a> {
     /// # Errors
     ///
     /// Those of [`BoundVfQm::mailbox_read`].
-    pub(crate) fn queues(&self) -> Result<Queues> {
+    pub(crate) fn query_queues(&self) -> Result<Queues> {
         Ok(Queues::from_vft(self.mailbox_read(MailboxCommand::Vft)?))
     }
 }
 
 /// What the first word of a mailbox says of the last command.
-fn answer(mailbox: MAILBOX) -> Result {
+fn mailbox_result(mailbox: MAILBOX) -> Result {
     if mailbox.into_raw() == ALL_ONES || (!mailbox.busy() && mailbox.status().get() != 0) {
         Err(EIO)
     } else {
@@ -338,11 +338,11 @@ mod tests {
 
     #[test]
     fn mailbox_fails_by_status_and_where_nothing_answers() {
-        assert_eq!(answer(MAILBOX::from_raw(0x000e)), Ok(()));
-        assert_eq!(answer(MAILBOX::from_raw(0x060e)), Err(EIO));
+        assert_eq!(mailbox_result(MAILBOX::from_raw(0x000e)), Ok(()));
+        assert_eq!(mailbox_result(MAILBOX::from_raw(0x060e)), Err(EIO));
         // The status of a command under way is not its own.
-        assert_eq!(answer(MAILBOX::from_raw(0x260e)), Ok(()));
-        assert_eq!(answer(MAILBOX::from_raw(ALL_ONES)), Err(EIO));
+        assert_eq!(mailbox_result(MAILBOX::from_raw(0x260e)), Ok(()));
+        assert_eq!(mailbox_result(MAILBOX::from_raw(ALL_ONES)), Err(EIO));
     }
 
     #[test]

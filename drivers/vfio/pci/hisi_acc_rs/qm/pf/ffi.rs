@@ -54,7 +54,7 @@ impl PfQm {
     ///
     /// Returns `None` if `vf` is no VF, if its PF is not bound to the engine's driver, or if the
     /// PF's BAR 2 is too short.
-    pub(crate) fn of(pdev: &pci::Device<Bound>, engine: Engine) -> Option<Self> {
+    pub(crate) fn from_vf(pdev: &pci::Device<Bound>, engine: Engine) -> Option<Self> {
         let vf = core::ptr::from_ref(pdev).cast_mut().cast();
 
         // SAFETY: These functions return the address of a static structure, or NULL.
@@ -138,7 +138,7 @@ impl PfQm {
     ///
     /// [`EINVAL`] if it has none.
     pub(crate) fn window(&self, function: u32) -> Result<PfWindow> {
-        let start = self.io.addr() + pf_ctrl::window(function).ok_or(EINVAL)?;
+        let start = self.io.addr() + pf_ctrl::window_start(function).ok_or(EINVAL)?;
         // INVARIANT: all windows end below the `pf::SIZE` bytes that `io` has.
         Ok(PfWindow(MmioRaw::new_region(start, pf_ctrl::SIZE)?))
     }
@@ -148,7 +148,7 @@ impl PfQm {
     /// # Errors
     ///
     /// [`EBUSY`] if another holds it for longer than `patience`.
-    pub(crate) fn exclusive(self, patience: Delta) -> Result<PfResetGuard> {
+    pub(crate) fn lock_resets(self, patience: Delta) -> Result<PfResetGuard> {
         read_poll_timeout(
             || Ok(self.try_take_reset_bit()),
             |taken| *taken,
@@ -193,7 +193,7 @@ impl PfWindow {
 ///
 /// # Invariants
 ///
-/// The bit was set by [`PfQm::exclusive`], and nobody clears it but this value's end.
+/// The bit was set by [`PfQm::lock_resets`], and nobody clears it but this value's end.
 pub(crate) struct PfResetGuard(PfQm);
 
 impl Drop for PfResetGuard {
@@ -214,7 +214,7 @@ mod tests {
     use kernel::types::Opaque;
 
     #[test]
-    fn reset_bit_is_given_back_by_who_has_got_it() -> Result {
+    fn reset_bit_released_only_by_holder() -> Result {
         let patience = Delta::from_millis(2);
         let qm = KBox::init(
             pin_init::init_zeroed::<Opaque<bindings::hisi_qm>>(),
@@ -226,14 +226,14 @@ mod tests {
             io: MmioRaw::new_region(0, pf::SIZE)?,
         };
 
-        let first = pf.exclusive(patience)?;
+        let first = pf.lock_resets(patience)?;
         for _ in 0..2 {
             // Who has waited in vain gives nothing back.
-            assert_eq!(pf.exclusive(patience).err(), Some(EBUSY));
+            assert_eq!(pf.lock_resets(patience).err(), Some(EBUSY));
         }
         drop(first);
-        let second = pf.exclusive(patience)?;
-        assert_eq!(pf.exclusive(patience).err(), Some(EBUSY));
+        let second = pf.lock_resets(patience)?;
+        assert_eq!(pf.lock_resets(patience).err(), Some(EBUSY));
         drop(second);
         Ok(())
     }

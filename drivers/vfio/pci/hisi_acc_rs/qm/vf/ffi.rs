@@ -54,7 +54,7 @@ pub(crate) enum MailboxCommand {
 }
 
 /// The queue manager of an open VF, with a mailbox by way of hisi_qm. It is accessed by
-/// [`VfQm::access`].
+/// [`VfQm::bind`].
 ///
 /// # Invariants
 ///
@@ -66,7 +66,7 @@ pub(crate) struct VfQm {
     raw: Pin<KBox<Opaque<bindings::hisi_qm>>>,
     window: Option<PfWindow>,
     bar: Arc<VfBar>,
-    hw: PfLink,
+    link: PfLink,
     pdev: ARef<pci::Device>,
 }
 
@@ -89,7 +89,7 @@ unsafe impl Send for VfQm {}
 unsafe impl Sync for VfQm {}
 
 /// Returns the registers of the VF `pdev`, and its own BAR.
-fn registers<'a>(
+fn map_registers<'a>(
     pdev: &'a pci::Device<Bound>,
     window: &'a Option<PfWindow>,
     bar: &'a VfBar,
@@ -111,18 +111,18 @@ impl VfQm {
     /// [`EINVAL`] if the BAR is another VF's. [`ENOMEM`].
     pub(crate) fn new(
         pdev: &pci::Device<Bound>,
-        hw: &PfLink,
+        link: &PfLink,
         window: Option<PfWindow>,
         bar: Arc<VfBar>,
     ) -> Result<Self> {
-        let io_base = registers(pdev, &window, &bar)?.0.function_ptr();
+        let io_base = map_registers(pdev, &window, &bar)?.0.function_ptr();
         let raw = Opaque::ffi_init(|slot: *mut bindings::hisi_qm| {
             // SAFETY: `slot` is valid for writes, and all zeroes is a valid `hisi_qm`. The lock's
             // name and class are static.
             unsafe {
                 slot.write_bytes(0, 1);
                 (*slot).fun_type = bindings::qm_fun_type_QM_HW_VF;
-                (*slot).ver = hw.pf.version();
+                (*slot).ver = link.pf.version();
                 (*slot).pdev = core::ptr::from_ref(pdev).cast_mut().cast();
                 (*slot).io_base = io_base;
                 kernel::bindings::__mutex_init(
@@ -137,7 +137,7 @@ impl VfQm {
             raw: KBox::pin_init(raw, GFP_KERNEL)?,
             window,
             bar,
-            hw: *hw,
+            link: *link,
             pdev: pdev.into(),
         })
     }
@@ -148,8 +148,8 @@ impl VfQm {
     }
 
     /// The VF and its PF.
-    pub(crate) fn hw(&self) -> &PfLink {
-        &self.hw
+    pub(crate) fn pf_link(&self) -> &PfLink {
+        &self.link
     }
 
     /// Accesses the VF, which must be `pdev`.
@@ -157,12 +157,12 @@ impl VfQm {
     /// # Errors
     ///
     /// [`EINVAL`] if it is another one.
-    pub(crate) fn access<'a>(&'a self, pdev: &'a pci::Device<Bound>) -> Result<BoundVfQm<'a>> {
+    pub(crate) fn bind<'a>(&'a self, pdev: &'a pci::Device<Bound>) -> Result<BoundVfQm<'a>> {
         let vf: &pci::Device = pdev;
         if !core::ptr::eq(vf, &*self.pdev) {
             return Err(EINVAL);
         }
-        let (registers, bar) = registers(pdev, &self.window, &self.bar)?;
+        let (registers, bar) = map_registers(pdev, &self.window, &self.bar)?;
         // INVARIANT: `pdev` was just compared.
         Ok(BoundVfQm {
             qm: self,
@@ -175,8 +175,8 @@ impl VfQm {
 
 impl<'a> BoundVfQm<'a> {
     /// The VF and its PF.
-    pub(crate) fn hw(&self) -> &'a PfLink {
-        &self.qm.hw
+    pub(crate) fn pf_link(&self) -> &'a PfLink {
+        &self.qm.link
     }
 
     /// The VF's own BAR.
@@ -195,8 +195,8 @@ impl<'a> BoundVfQm<'a> {
     ///
     /// [`EIO`] if the PF has failed or the command is refused, [`ETIMEDOUT`] if the mailbox does
     /// not become free, or not again.
-    pub(crate) fn mailbox(&self, command: MailboxCommand, argument: u64) -> Result {
-        self.traced(command, || {
+    pub(crate) fn mailbox_write(&self, command: MailboxCommand, argument: u64) -> Result {
+        self.trace_command(command, || {
             // SAFETY: By the type invariants; as the VF is bound, `io_base` is mapped.
             to_result(unsafe {
                 bindings::hisi_qm_mb(self.qm.raw.get(), command as u8, argument, 0, false)
@@ -208,10 +208,10 @@ impl<'a> BoundVfQm<'a> {
     ///
     /// # Errors
     ///
-    /// As [`VfQm::mailbox`].
+    /// As [`BoundVfQm::mailbox_write`].
     pub(crate) fn mailbox_read(&self, command: MailboxCommand) -> Result<u64> {
         let mut answer = 0;
-        self.traced(command, || {
+        self.trace_command(command, || {
             // SAFETY: By the type invariants; as the VF is bound, `io_base` is mapped. `answer` is
             // valid for a write.
             to_result(unsafe {
@@ -221,9 +221,9 @@ impl<'a> BoundVfQm<'a> {
         Ok(answer)
     }
 
-    fn traced(&self, command: MailboxCommand, give: impl FnOnce() -> Result) -> Result {
-        let start = trace::listens_to_mailbox().then(Timestamp::now);
-        let result = give();
+    fn trace_command(&self, command: MailboxCommand, run: impl FnOnce() -> Result) -> Result {
+        let start = trace::mailbox_enabled().then(Timestamp::now);
+        let result = run();
         if let Some(start) = start {
             trace::mailbox(self.pdev, command as u8, start.elapsed(), result);
         }
