@@ -8,10 +8,8 @@
 mod access;
 mod attr;
 mod cmd_state;
-mod data;
 mod debug;
-mod dev_data;
-mod match_data;
+mod migration_data;
 mod sessions;
 
 use crate::device::HisiAcc;
@@ -26,9 +24,9 @@ pub(crate) const DIRECTORY: Option<Directory<HisiAcc>> = Some(Directory::new(c"h
 const FILES: &[Entry<HisiAcc>] = &[
     Entry::file::<attr::Attr>(),
     Entry::file::<cmd_state::CmdState>(),
-    Entry::file::<data::Data>(),
+    Entry::file::<migration_data::Data>(),
     Entry::file::<debug::Debug>(),
-    Entry::file::<dev_data::DevData>(),
-    Entry::file::<match_data::Match>(),
-    Entry::file::<data::MigfData>(),
+    Entry::file::<migration_data::DevData>(),
+    Entry::file::<migration_data::Match>(),
+    Entry::file::<migration_data::MigfData>(),
 ];

@@ -42,6 +42,11 @@ fn run_command(
 ) -> Result {
     let running = vf.state() == State::Running;
     let go = |vf: &mut MachineGuard<'_, VfState>, target| vf.go(dev.core(), target);
+    let stop = |vf: &mut MachineGuard<'_, VfState>| -> Result {
+        go(vf, State::Stop)?;
+        vf.stopped_by_command |= running;
+        Ok(())
+    };
 
     match command {
         Command::IoTest => {
@@ -59,15 +64,10 @@ fn run_command(
                 Err(EIO)
             }
         }
-        Command::Stop => {
-            go(vf, State::Stop)?;
-            vf.stopped_by_command |= running;
-            Ok(())
-        }
+        Command::Stop => stop(vf),
         Command::Start => go(vf, State::Running),
         Command::Save => {
-            go(vf, State::Stop)?;
-            vf.stopped_by_command |= running;
+            stop(vf)?;
             let saved = vf.save_snapshot(dev.core());
             if running {
                 go(vf, State::Running)?;
@@ -76,8 +76,7 @@ fn run_command(
         }
         Command::Resume => {
             let verified = vf.verify_last_session()?;
-            go(vf, State::Stop)?;
-            vf.stopped_by_command |= running;
+            stop(vf)?;
             vf.load(dev.core(), verified)?;
             go(vf, State::Running)
         }
@@ -150,12 +149,11 @@ impl File for Debug {
 
         migratable.machine.with(|vf| {
             let start = Instant::<Monotonic>::now();
-            let result =
-                check_runnable(vf, migratable.machine.in_reset() || vf.link.pf.is_stopped())
-                    .and_then(|()| {
-                        let _awake = dev.core().runtime_pm_get_if_active().ok_or(EBUSY)?;
-                        run_command(command, dev, vf)
-                    });
+            let in_reset = migratable.machine.in_reset() || vf.link.pf.is_stopped();
+            let result = check_runnable(vf, in_reset).and_then(|()| {
+                let _awake = dev.core().runtime_pm_get_if_active().ok_or(EBUSY)?;
+                run_command(command, dev, vf)
+            });
             vf.outcome = Some(Outcome {
                 command,
                 result,
