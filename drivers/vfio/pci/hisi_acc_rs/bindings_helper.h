@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What bindgen reads for this driver.
+ * Headers that bindgen reads for this driver.
  */
 #include "../../rust/bindings_helper.h"
 

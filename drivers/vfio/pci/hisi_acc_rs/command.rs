@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands of the file `debug` in debugfs, which runs them.
+//! Commands of the debugfs file `debug`, which runs them.
 
 use kernel::prelude::*;
 
-/// A command.
+/// A command of the debugfs file `debug`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Takes a snapshot; a running device is stopped for it and started again.
+    /// Takes a snapshot; a running device is stopped before and restarted after it.
     Save,
     /// Loads the snapshot back and starts the device.
     Resume,
-    /// Looks whether the mailbox works.
+    /// Checks whether the mailbox works.
     IoTest,
     /// Stops the device.
     Stop,
@@ -20,7 +20,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// All commands, in the order in which they are listed.
+    /// All commands, in the order in which the file lists them.
     pub(crate) const ALL: [Self; 5] = [
         Self::Save,
         Self::Resume,
@@ -39,7 +39,7 @@ impl Command {
         }
     }
 
-    /// The number that can stand for the name.
+    /// Returns the number that is accepted instead of the name.
     pub(crate) const fn number(self) -> Option<&'static str> {
         match self {
             Self::Save => Some("0"),
@@ -49,16 +49,17 @@ impl Command {
         }
     }
 
-    /// Whether the command is there; those that change the device are a choice of their own.
+    /// Returns whether the command is available. Those that change the device depend on a Kconfig
+    /// option.
     pub(crate) const fn offered(self) -> bool {
         matches!(self, Self::IoTest) || cfg!(CONFIG_HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS)
     }
 
-    /// The command that `input` names.
+    /// Returns the command that `input` names.
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if there is none of that name, [`EPERM`] if it is not offered.
+    /// [`EINVAL`] if no command has that name, [`EPERM`] if the command is not available.
     pub(crate) fn parse(input: &[u8]) -> Result<Self> {
         let word = input.trim_ascii();
         let named = |command: &Self| {
@@ -74,7 +75,7 @@ impl Command {
     }
 }
 
-/// How a command went.
+/// Outcome of a command.
 #[derive(Clone, Copy)]
 pub(crate) struct Outcome {
     pub(crate) command: Command,

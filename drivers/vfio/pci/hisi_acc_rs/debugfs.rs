@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files for debugging, below `vfio/<device>/migration/hisi_acc/`.
+//! Debugfs files, in the directory `vfio/<device>/migration/hisi_acc/`.
 //!
-//! Reading any of them changes nothing: no register is written, no command is given. Their
-//! formats are in `Documentation/ABI/testing/debugfs-hisi-acc-vfio-rs`.
+//! Reading a file never changes the device: no register is written and no command is given.
+//! `Documentation/ABI/testing/debugfs-hisi-acc-vfio-rs` describes the formats.
 
 mod access;
 mod attr;
@@ -18,7 +18,7 @@ use vfio::debugfs::{
     Entry, //
 };
 
-/// The directory of a device, and the files in it.
+/// Directory of a device, with its files.
 pub(crate) const DIRECTORY: Option<Directory<HisiAcc>> = Some(Directory::new(c"hisi_acc", FILES));
 
 const FILES: &[Entry<HisiAcc>] = &[

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A bound VF.
+//! The driver data of a bound VF.
 
 use crate::{
     engine::Engine,
@@ -24,15 +24,15 @@ use kernel::{
     prelude::*, //
 };
 
-/// What kind of a device a VF is.
+/// Kinds of VFs.
 enum Kind {
-    /// One like any other: vfio-pci-core does it all.
+    /// A VF that cannot migrate; vfio-pci-core handles all of it.
     Plain,
-    /// One that can migrate, and that has something to hide for it.
+    /// A VF that can migrate, for which part of its BAR may be hidden from the user.
     Migratable(Pin<KBox<MigratableVf>>),
 }
 
-/// The driver's data of a bound VF.
+/// The driver data of a bound VF.
 #[pin_data]
 pub(crate) struct HisiAcc {
     kind: Kind,
@@ -41,7 +41,7 @@ pub(crate) struct HisiAcc {
 }
 
 impl HisiAcc {
-    /// The data of the VF `pdev`, which is being bound.
+    /// Returns an initializer for the data of the VF `pdev`, which is being bound.
     pub(crate) fn new(pdev: &pci::Device<Bound>) -> impl PinInit<Self, Error> + '_ {
         let engine = Engine::from_device_id(pdev.device_id());
         let pf = engine.and_then(|engine| PfQm::from_vf(pdev, engine));
@@ -49,19 +49,21 @@ impl HisiAcc {
 
         try_pin_init!(Self {
             kind: match link {
-                Some(link) => Kind::Migratable(KBox::pin_init(MigratableVf::new(pdev, link), GFP_KERNEL)?),
+                Some(link) => Kind::Migratable(
+                    KBox::pin_init(MigratableVf::new(pdev, link), GFP_KERNEL)?
+                ),
                 None => Kind::Plain,
             },
             pf_reset_lock <- PfResetLock::new(pf),
         })
     }
 
-    /// Returns what the VF needs to migrate, or `None` if it cannot.
+    /// Returns the link to the PF, which migration requires, or `None` if the VF cannot migrate.
     fn find_pf_link(pdev: &pci::Device<Bound>, engine: Engine, pf: Option<PfQm>) -> Option<PfLink> {
         let pf = pf.filter(|pf| pf.version() >= V3)?;
         let function = vfio::pci::vf_index(pdev)? + 1;
-        // A guest needs the part of the BAR that it may reach mapped: KVM cannot emulate the 128-bit
-        // accesses of its driver to the mailbox.
+        // The part of the BAR that the guest may access must be mapped into the guest: its driver
+        // accesses the mailbox with 128-bit accesses, which KVM cannot emulate.
         let half = pdev.resource_len(BAR2).unwrap_or(0) / 2;
         if Mode::read(&pf) == Mode::VfCtrl && half < PAGE_SIZE as u64 {
             dev_info!(
@@ -77,7 +79,7 @@ impl HisiAcc {
         })
     }
 
-    /// The part that can migrate, if this is such a device.
+    /// Returns the part of the data that migration uses, or `None` if the VF cannot migrate.
     pub(crate) fn migratable(&self) -> Option<&MigratableVf> {
         match &self.kind {
             Kind::Plain => None,

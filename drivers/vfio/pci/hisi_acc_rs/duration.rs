@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Durations, as trace events and debugfs show them.
+//! Durations in the form that trace events and debugfs show.
 
 use kernel::time::Delta;
 
-/// Microseconds of `duration`, rounded up and bounded.
+/// Converts `duration` to microseconds, rounding up and saturating.
 pub(crate) fn micros(duration: Delta) -> u32 {
     u32::try_from(duration.as_micros_ceil()).unwrap_or(u32::MAX)
 }

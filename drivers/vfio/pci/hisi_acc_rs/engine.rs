@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The engines whose VFs the driver binds to.
+//! The accelerator engines whose VFs the driver binds to.
 //!
-//! C header: `include/linux/pci_ids.h`
+//! C header: [`include/linux/pci_ids.h`](srctree/include/linux/pci_ids.h)
 
-/// PCI vendor id of the devices.
+/// PCI vendor ID of the devices.
 pub(crate) const VENDOR: u16 = 0x19e5;
 
-/// An engine, known by the PCI device id of its VFs.
+/// An engine, identified by the PCI device ID of its VFs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub(crate) enum Engine {
@@ -20,19 +20,19 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// The engine with the given device id.
+    /// Returns the engine whose VFs have the device ID `id`.
     pub(crate) fn from_device_id(id: u16) -> Option<Self> {
         [Self::Zip, Self::Sec, Self::Hpre]
             .into_iter()
             .find(|engine| engine.device_id() == id)
     }
 
-    /// PCI device id of the engine's VFs.
+    /// Returns the PCI device ID of the engine's VFs.
     pub(crate) const fn device_id(self) -> u16 {
         self as u16
     }
 
-    /// Its name in debugfs.
+    /// Returns the name that debugfs shows.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Zip => "zip",

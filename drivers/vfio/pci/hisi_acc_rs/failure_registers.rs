@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the registers say of a function whose arc has failed, for debugfs. Reading them changes
-//! nothing.
+//! Registers of a function whose arc has failed, for debugfs. Reading them has no side effects.
 
 use crate::{
     qm::vf::BoundVfQm,
@@ -48,8 +47,8 @@ bitflags! {
     }
 }
 
-/// Prints the names with commas between them, as the PF's driver writes them to the log, and bits
-/// without a name as a number; `-` if there is no error.
+/// Prints the names separated by commas, as the PF's driver logs them, and unnamed bits as one
+/// number; prints `-` if no bit is set.
 impl fmt::Display for QmErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
@@ -71,7 +70,7 @@ impl fmt::Display for QmErrors {
     }
 }
 
-/// The registers that an arc looks at, as they were when it had failed.
+/// The registers that arcs depend on, as they were after an arc failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FailureRegisters {
     mailbox: u32,
@@ -84,7 +83,7 @@ pub(crate) struct FailureRegisters {
 }
 
 impl FailureRegisters {
-    /// Reads the registers of the function `vf`, unless the PF is stopped.
+    /// Reads the registers of the function `vf`. Returns `None` if the PF is stopped.
     pub(crate) fn read(vf: &BoundVfQm<'_>) -> Option<Self> {
         let link = vf.pf_link();
         if link.pf.is_stopped() {

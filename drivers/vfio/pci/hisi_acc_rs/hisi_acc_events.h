@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What happens to a device's migration, as trace events.
+ * Trace events of the migration of a device.
  *
- * All have the field "dev", the PCI function's name. "ret" is 0 or a negative
- * errno, "duration" is in microseconds and rounded up.
+ * All events have the field "dev", the name of the PCI function. "ret" is 0 or
+ * a negative errno. "duration" is in microseconds, rounded up.
  *
- * hisi_acc_vfio_arc	a step between two states was taken, or not
- *	from, to	the states, as the uAPI counts them
+ * hisi_acc_vfio_arc	a transition between two states succeeded or failed
+ *	from, to	the states, as numbered by the uAPI
  *	duration, ret
  * hisi_acc_vfio_mailbox	a mailbox command has ended
- *	command		its number, QM_MB_CMD_* of linux/hisi_acc_qm.h; 0xe
- *			is the one that pauses the function
+ *	command		number of the command, QM_MB_CMD_* in
+ *			linux/hisi_acc_qm.h; 0xe pauses the function
  *	duration, ret
  * hisi_acc_vfio_refuse	a session's data were refused
  *	session		number of the session, as in debugfs
- *	field		the field that did not fit
- *	expected, got	what it had to be, or at most be, and what it was
- * hisi_acc_vfio_reset	the function is about to be reset, or has been
- *	done		0 before, 1 after
+ *	field		the first field with a wrong value
+ *	expected, got	required value (or the maximum), and actual value
+ * hisi_acc_vfio_reset	the function is about to be reset or has been reset
+ *	done		0 before the reset, 1 after it
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM hisi_acc_vfio
@@ -29,7 +29,7 @@
 #include <linux/tracepoint.h>
 #include <linux/vfio.h>
 
-/* Tools that read the events know numbers only. */
+/* Lets tools that read the events translate numbers into names. */
 TRACE_DEFINE_ENUM(VFIO_DEVICE_STATE_ERROR);
 TRACE_DEFINE_ENUM(VFIO_DEVICE_STATE_STOP);
 TRACE_DEFINE_ENUM(VFIO_DEVICE_STATE_RUNNING);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The trace events as functions, for Rust.
+ * Functions that emit the trace events, for Rust.
  */
 #ifndef HISI_ACC_EVENTS_HELPERS_H
 #define HISI_ACC_EVENTS_HELPERS_H

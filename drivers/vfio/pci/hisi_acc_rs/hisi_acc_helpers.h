@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Inline functions of the kernel, for Rust.
+ * Wrappers of inline functions of the kernel, for Rust.
  */
 #ifndef HISI_ACC_HELPERS_H
 #define HISI_ACC_HELPERS_H

@@ -2,8 +2,8 @@
 
 //! VFIO PCI driver for the VFs of HiSilicon accelerators, with live migration.
 //!
-//! The general part of a VFIO driver is in the crate `vfio`. The files of this driver are in
-//! layers; a file uses those below its own and none above:
+//! The crate `vfio` has the parts that all VFIO drivers share. The files of this driver form
+//! layers, in which a file imports only files of lower layers or of its own:
 //!
 //! - this file: the callbacks of the VFIO core and the table of devices
 //! - `debugfs`: shows the state and runs `command`s on it
@@ -17,7 +17,7 @@
 //!
 //! `unsafe` occurs in `qm::pf::ffi`, `qm::vf::ffi` and `trace::ffi` only.
 
-// Some of what the debug files show is for them alone.
+// Only the debugfs files use some of the functions.
 #![cfg_attr(not(CONFIG_VFIO_DEBUGFS), allow(dead_code))]
 
 mod command;
@@ -101,7 +101,7 @@ impl Operations for HisiAcc {
     }
 
     fn user_accessible_len(dev: &Device<Self, Bound>, index: u32) -> Option<u64> {
-        // The upper half has the migration registers, unless the PF has them.
+        // The upper half holds the migration registers, unless they are in the PF.
         let hidden = index == BAR2
             && dev
                 .migratable()

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What sessions there were and how they went, for debugfs.
+//! History of migration sessions, for debugfs.
 //!
-//! A session has its own arcs and those around it: from where the device left RUNNING, or the
-//! session before it ended, to where the device is in RUNNING again or the next session begins.
+//! A session includes the arcs around it. It starts when the device leaves RUNNING or when the
+//! previous session ends, and lasts until the device is in RUNNING again or the next session
+//! begins.
 
 #[cfg(CONFIG_KUNIT = "y")]
 mod tests;
@@ -32,24 +33,24 @@ use vfio::{
 /// Number of a session, counted per device from 1.
 pub(crate) type SessionId = u64;
 
-/// Sessions that are remembered.
+/// Number of sessions that are kept.
 const SESSIONS: usize = 4;
-/// Arcs that are remembered of a session.
+/// Number of arcs that are kept per session.
 const STEPS: usize = 8;
-/// Arcs that failed, which are remembered whether they belong to a session or not.
+/// Number of failed arcs that are kept, whether they belong to a session or not.
 const FAILURES: usize = 4;
 
-/// Who had the session.
+/// Origin of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Whoever holds the device file.
+    /// The user of the device file.
     User,
-    /// A command in debugfs.
+    /// A debugfs command.
     Debugfs,
 }
 
 impl Origin {
-    /// Its name in debugfs.
+    /// Returns the name that debugfs shows.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -58,7 +59,7 @@ impl Origin {
     }
 }
 
-/// Name of a role in debugfs.
+/// Returns the name that debugfs shows for `role`.
 pub(crate) const fn role_name(role: Direction) -> &'static str {
     match role {
         Direction::Save => "save",
@@ -66,18 +67,18 @@ pub(crate) const fn role_name(role: Direction) -> &'static str {
     }
 }
 
-/// An arc that was walked, or not.
+/// An arc that succeeded or failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) arc: MigArc,
     /// In microseconds, rounded up; 0 unless the arc [`takes_time`].
     pub(crate) duration: u32,
-    /// 0 if it was walked.
+    /// 0 if the arc succeeded.
     pub(crate) errno: u16,
 }
 
-/// Whether anything is asked of the hardware for `arc`, or made for the user. What only ends a
-/// session or says that the device is in another state takes no time to speak of.
+/// Returns whether `arc` accesses the hardware or allocates something for the user. The time of
+/// other arcs, which only end a session or change the recorded state, is negligible.
 fn takes_time(arc: MigArc) -> bool {
     match arc {
         MigArc::RunningP2pToStop
@@ -101,81 +102,81 @@ fn takes_time(arc: MigArc) -> bool {
     }
 }
 
-/// A session, over or not.
+/// A session, finished or not.
 #[derive(Clone, Copy)]
 pub(crate) struct SessionEntry {
     pub(crate) id: SessionId,
     pub(crate) role: Direction,
     pub(crate) origin: Origin,
-    /// When it began.
+    /// Start of the session.
     pub(crate) begin: Timestamp,
-    /// When it ended, and how many bytes it had by then.
+    /// End of the session, and the number of bytes it had then.
     pub(crate) end: Option<(Timestamp, usize)>,
-    /// Why its data were refused.
+    /// Reason for which its data were refused.
     pub(crate) refused: Option<Reject>,
     pub(crate) steps: RecentRing<Step, STEPS>,
 }
 
-/// A session that is over.
+/// A finished session, with its data.
 pub(crate) struct FinishedSession {
     pub(crate) id: SessionId,
     pub(crate) origin: Origin,
     pub(crate) session: Session<LocalDevice>,
-    /// The function was reset after the session. Its guest may use the memory, which the data have
-    /// the addresses of, for something else by now.
+    /// The function was reset after the session. The guest may have reused the memory at the
+    /// addresses in the data since then.
     pub(crate) outdated: bool,
 }
 
 impl FinishedSession {
-    /// Its data.
+    /// Returns the data of the session.
     pub(crate) fn data(&self) -> Data {
         self.session.data()
     }
 
-    /// Whether its data can be all of a stream.
+    /// Returns whether the data have the length of a complete stream.
     pub(crate) fn is_complete(&self) -> bool {
         matches!(self.session.bytes(), stream::SIZE | stream::MATCH_SIZE)
     }
 }
 
-/// An arc that failed, and what the hardware said then.
+/// A failed arc, and the state of the hardware after it.
 #[derive(Clone, Copy)]
 pub(crate) struct FailedArc {
     pub(crate) time: Timestamp,
-    /// The session that it belonged to.
+    /// The session that the arc belonged to.
     pub(crate) session: Option<SessionId>,
     pub(crate) arc: MigArc,
     pub(crate) error: Error,
-    /// What the registers said, if they could be read.
+    /// The registers after the failure, if they could be read.
     pub(crate) registers: Option<FailureRegisters>,
 }
 
-/// What is kept: since the last open, but for the numbering.
+/// The history since the device was last opened. Session numbers continue across opens.
 pub(crate) struct History {
     last_id: SessionId,
-    /// The last session that is over and that had any data.
+    /// The last finished session that had any data.
     pub(crate) last: Option<FinishedSession>,
-    /// The last session whose data were refused, and why.
+    /// The last session whose data were refused, and the reason.
     pub(crate) refused: Option<(SessionId, Reject)>,
     /// The last sessions.
     pub(crate) sessions: RecentRing<SessionEntry, SESSIONS>,
-    /// The last arcs that failed.
+    /// The last failed arcs.
     pub(crate) failures: RecentRing<FailedArc, FAILURES>,
-    /// Arcs that no session has yet.
+    /// Arcs since the last session, for the next one.
     pending: RecentRing<Step, STEPS>,
-    /// Whether the newest session has the arcs that are walked now.
+    /// Whether arcs are currently added to the newest session.
     attached: bool,
     /// Whether the newest session is under way.
     under_way: bool,
-    /// When the arc that is walked now was begun.
+    /// Start of the current arc.
     started: Option<Timestamp>,
 }
 
-// What kmalloc would give for more is 2 KiB.
+// A larger structure would take 2 KiB from kmalloc.
 const _: () = assert!(size_of::<History>() <= 1024);
 
 impl History {
-    /// No session yet.
+    /// The history of a device without sessions.
     pub(crate) const EMPTY: Self = Self {
         last_id: 0,
         last: None,
@@ -188,12 +189,12 @@ impl History {
         started: None,
     };
 
-    /// An arc is about to be walked. The clock is read for those only that take time.
+    /// Called when an arc begins. Reads the clock only if the arc takes time.
     pub(crate) fn begin_arc(&mut self, arc: MigArc) {
         self.started = takes_time(arc).then(Timestamp::now);
     }
 
-    /// A session begins, with the arc that is walked now if there is one.
+    /// Adds a session. The current arc, if any, is its first.
     pub(crate) fn begin_session(&mut self, role: Direction, origin: Origin) {
         self.last_id += 1;
         self.sessions.push(SessionEntry {
@@ -210,8 +211,8 @@ impl History {
         self.under_way = true;
     }
 
-    /// The data of the session that is under way are refused. Returns its number, if that was not
-    /// known yet.
+    /// Records why the data of the current session are refused. Returns the number of the session
+    /// if this reason is new.
     pub(crate) fn set_reject(&mut self, reject: Reject) -> Option<SessionId> {
         let entry = self.sessions.newest_mut()?;
         entry.refused = Some(reject);
@@ -220,7 +221,7 @@ impl History {
         (last != Some(refused)).then_some(refused.0)
     }
 
-    /// The session that is under way has ended. Its data are kept, unless there are none.
+    /// Ends the current session, and keeps its data unless there are none.
     pub(crate) fn finish_session(&mut self, session: Session<LocalDevice>) {
         self.under_way = false;
         let Some(entry) = self.sessions.newest_mut() else {
@@ -238,12 +239,12 @@ impl History {
         }
     }
 
-    /// Number of the session that is under way, if there is one.
+    /// Returns the number of the current session, if there is one.
     pub(crate) fn current_id(&self) -> Option<SessionId> {
         self.under_way.then_some(self.last_id)
     }
 
-    /// `arc` has failed just now, and the hardware has these symptoms.
+    /// Records that `arc` has failed, with the `registers` after it.
     pub(crate) fn add_failure(
         &mut self,
         arc: MigArc,
@@ -259,7 +260,7 @@ impl History {
         });
     }
 
-    /// The arc that was begun last was walked, or not. Returns what is kept of it.
+    /// Records the result of the current arc, and returns the record.
     #[inline]
     pub(crate) fn finish_arc(&mut self, arc: MigArc, result: Result) -> Step {
         let step = Step {
@@ -268,7 +269,7 @@ impl History {
                 .started
                 .take()
                 .map_or(0, |started| micros(started.elapsed())),
-            // CAST: an errno is less than 4096.
+            // CAST: An errno is less than 4096.
             errno: result.map_or_else(|error| -error.to_errno() as u16, |()| 0),
         };
         let session = if self.attached {
@@ -281,13 +282,13 @@ impl History {
         step
     }
 
-    /// The device is in RUNNING, after whatever was before.
+    /// Called when the device is in RUNNING again: later arcs belong to the next session.
     pub(crate) fn detach_session(&mut self) {
         self.pending.clear();
         self.attached = false;
     }
 
-    /// Called after a reset of the function.
+    /// Marks the data of the last session as outdated, after a reset of the function.
     pub(crate) fn mark_outdated(&mut self) {
         self.detach_session();
         if let Some(last) = &mut self.last {
@@ -295,7 +296,7 @@ impl History {
         }
     }
 
-    /// Forgets what the last owner did: the next one must not see it.
+    /// Clears the history, which the next user must not see.
     pub(crate) fn clear(&mut self) {
         *self = Self {
             last_id: self.last_id,

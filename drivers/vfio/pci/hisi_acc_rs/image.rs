@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The state of a stopped function, from its registers into an image and back.
+//! Transfer of a stopped function's state between its registers and an image.
 
 use crate::{
     matching::{
@@ -37,15 +37,15 @@ use kernel::{
 use zerocopy::byteorder::little_endian::U32;
 
 impl BoundVfQm<'_> {
-    /// Reads the state of a stopped function into `image`, which has the match data. Returns
-    /// whether there was any: a function without driver has none.
+    /// Reads the state of a stopped function into `image`, which already has the match data.
+    /// Returns whether there is any state: a function without a driver has none.
     ///
-    /// Messages to the PF are not read again: there were none when the function was stopped.
+    /// Messages to the PF are not read again: none were pending when the function was stopped.
     ///
-    /// In the end the doorbells of the event queues are rung, as the C driver does since Linux 6.16
-    /// (3495cec07877, "hisi_acc_vfio_pci: add eq and aeq interruption restore"). A completion that the
-    /// device has written while it came to rest may not have raised its interrupt yet. The doorbell
-    /// raises it, and it travels with the VM's interrupt controller.
+    /// Finally rings the doorbells of the event queues, as the C driver does since Linux 6.16
+    /// (3495cec07877, "hisi_acc_vfio_pci: add eq and aeq interruption restore"). The device may
+    /// have written a completion while it was being stopped without raising the interrupt yet. The
+    /// doorbell raises it, so that it migrates with the VM's interrupt controller.
     ///
     /// # Errors
     ///
@@ -68,9 +68,9 @@ impl BoundVfQm<'_> {
         Ok(true)
     }
 
-    /// Reads into `image` what of a function's state can be had without a command, but for
-    /// messages to the PF. Returns the contexts of the event queues. That can be done at any time; the
-    /// registers of a function that runs are not of one moment.
+    /// Reads into `image` the part of a function's state that needs no command, except for messages
+    /// to the PF. Returns the contexts of the event queues. This can be called at any time; the
+    /// registers of a running function may be inconsistent with one another.
     pub(crate) fn read_registers(&self, image: &mut Image) -> EventContexts {
         let io = self.registers().function();
         let events = self.registers().event_contexts();
@@ -88,9 +88,9 @@ impl BoundVfQm<'_> {
 
     /// Writes a verified state to a stopped function.
     ///
-    /// The function is said to be set up before its registers are written, as the C driver does:
-    /// whether hardware takes them otherwise is not known. On a failure it is said not to be, and
-    /// the function is in no state that it could run from.
+    /// `VF_STATE` is set before the other registers are written, as in the C driver: it is not
+    /// known whether hardware accepts them otherwise. After a failure `VF_STATE` is cleared, and
+    /// the function is not in a state that it could run from.
     ///
     /// # Errors
     ///
@@ -105,15 +105,15 @@ impl BoundVfQm<'_> {
             .inspect_err(|_| self.set_driver_ready(false))
     }
 
-    /// Says whether the guest's driver has set the function up.
+    /// Sets or clears `VF_STATE`: whether the guest's driver has set the function up.
     fn set_driver_ready(&self, ready: bool) {
         self.registers()
             .function()
             .write_reg(VF_STATE::zeroed().with_not_ready(!ready));
     }
 
-    /// What the source had of messages between PF and VF is not written: those that are pending
-    /// are forgotten in the end and new ones let through, whatever it was.
+    /// Writes the registers of `state`, except for the source's messages between PF and VF.
+    /// Whatever these were, pending messages are cleared and new ones enabled at the end.
     fn write_registers(&self, state: &DriverState) -> Result {
         let io = self.registers().function();
         io.write_reg(AEQ_INT_MASK::from_raw(state.aeq_int_mask));
@@ -121,14 +121,14 @@ impl BoundVfQm<'_> {
         io.write_reg(QUE_ISO_CFG::from_raw(state.isolation));
         io.write_reg(PAGE_SIZE::from_raw(state.page_size as u32));
         if self.pf_link().pf.version() >= V5 {
-            // The guest's driver sets it when it stops the function, and clears it only when it
+            // The guest's driver sets this when it stops the function, and clears it only when it
             // starts the function from scratch.
             io.write_reg(FUN_DB_DROP::zeroed());
         }
         self.registers().set_event_contexts(&state.events);
         self.mailbox_write(MailboxCommand::SqcBase, state.sqc.get())?;
         self.mailbox_write(MailboxCommand::CqcBase, state.cqc.get())?;
-        // A message that is pending was for the VF's last owner.
+        // A pending message was for the previous user of the VF.
         io.write_reg(IFC_INT_SOURCE::from_raw(1));
         self.enable_messages();
         Ok(())

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! From bytes of a stranger to something that may be loaded.
+//! Validates an untrusted stream and turns it into a state that can be loaded.
 //!
-//! A stream is parsed once it is complete, and becomes a [`Verified`] or a [`Reject`]. Only a
-//! [`Verified`] can be loaded, so what is not in it cannot reach the hardware. The match data
-//! are looked at as soon as they are there, to refuse early; that look decides nothing else.
+//! A complete stream is parsed into a [`Verified`] or a [`Reject`]. Only a [`Verified`] can be
+//! loaded, so nothing else can reach the hardware. The match data are also checked as soon as they
+//! have been received, so that a mismatch is refused early; nothing else depends on this check.
 
 #[cfg(CONFIG_KUNIT = "y")]
 mod tests;
@@ -27,12 +27,12 @@ use kernel::prelude::*;
 use vfio::migration::StreamFormat;
 use zerocopy::byteorder::little_endian::U32;
 
-/// What the device of this host is, read when it was opened.
+/// Properties of this host's device, as read from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LocalDevice {
-    /// PCI device id of the VF.
+    /// PCI device ID of the VF.
     pub(crate) device: u16,
-    /// Queue pairs of the VF.
+    /// Number of the VF's queue pairs.
     pub(crate) queue_count: u16,
     /// Doorbell isolation of the PF.
     pub(crate) isolation: u32,
@@ -41,7 +41,8 @@ pub(crate) struct LocalDevice {
 }
 
 impl LocalDevice {
-    /// Returns what the match data must contain: the fields that are compared, in that order.
+    /// Returns the fields of the match data that are compared, in this order, with the required
+    /// values.
     pub(crate) fn fields(&self) -> [(Field, u64); 6] {
         [
             (Field::Magic, stream::MAGIC_V2),
@@ -62,8 +63,8 @@ impl StreamFormat for LocalDevice {
 
     const HEAD: usize = stream::MATCH_SIZE;
 
-    /// Compares the match data of `image` with this device. Version 1 is known by its magic and
-    /// has no number. The C driver does not send the hardware version.
+    /// Compares the match data of `image` with this device. Version 1 is identified by its magic
+    /// and has no version number. The C driver does not send the hardware version.
     fn check(&self, image: &Image) -> Result<(), Reject> {
         let got = [
             image.magic.get(),
@@ -110,7 +111,7 @@ impl PageSize {
     }
 }
 
-/// State of a function whose driver has set it up.
+/// State of a function that its driver has set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DriverState {
     pub(crate) aeq_int_mask: u32,
@@ -122,10 +123,10 @@ pub(crate) struct DriverState {
     pub(crate) cqc: NonZero<u64>,
 }
 
-/// A stream that fits this device and that is complete.
+/// A complete stream that matches this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verified {
-    /// The guest has no driver for the function: there is nothing to load.
+    /// The guest has no driver for the function, so there is nothing to load.
     NoDriver,
     /// The function's state.
     Driver(DriverState),
@@ -148,7 +149,7 @@ impl Verified {
         local_device.check(image)?;
 
         if len < stream::SIZE {
-            // A peer of our own says whether this is all; the C driver cannot.
+            // This driver says in the stream whether anything follows; the C driver cannot.
             return if len == stream::MATCH_SIZE && !image.promises_state() {
                 Ok(Self::NoDriver)
             } else {
@@ -161,7 +162,7 @@ impl Verified {
             stream::NOT_READY => return Ok(Self::NoDriver),
             other => return Err(Self::bad_state(other)),
         }
-        // Without its queues a function is not set up, whatever it says of itself.
+        // A function without queues is not set up, even if its state says so.
         let (eq, aeq) = image.event_queue_addresses();
         let (Some(sqc), Some(cqc), Some(_), Some(_)) = (
             NonZero::new(image.sqc_dma.get()),
@@ -171,7 +172,8 @@ impl Verified {
         ) else {
             return Ok(Self::NoDriver);
         };
-        // The source waited until its messages were taken, and a 1 would send one here.
+        // The source has waited until its messages were taken. Writing a 1 would send a message
+        // here.
         check_field(Field::IfcIntSet, 0, image.ifc_int_set.get().into())?;
 
         Ok(Self::Driver(DriverState {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A VF that can migrate: one owner of everything that changes.
+//! A VF that can migrate, and the callbacks of its state machine.
 
 use crate::{
     command::Outcome,
@@ -62,33 +62,35 @@ use vfio::{
     }, //
 };
 
-/// A VF, with all that changes about it but the state it is in.
+/// The mutable state of a VF, except for its migration state. The state machine's lock protects it.
 pub(crate) struct VfState {
     pub(crate) link: PfLink,
     /// The device, while it is open.
     pub(crate) open: Option<OpenVf>,
-    /// What the VF has, as soon as it has answered: when it was bound, opened or first stopped.
+    /// The VF's configuration, once it could be read: when the VF was bound, opened or first
+    /// stopped.
     pub(crate) config: Option<VfConfig>,
-    /// A command in debugfs has stopped the device, behind the back of its user.
+    /// Whether a debugfs command has stopped the device without the knowledge of its user.
     pub(crate) stopped_by_command: bool,
-    /// Sessions, and arcs that failed. Most of what there is of a VF, so it is by itself.
+    /// Past sessions and failed arcs. Boxed, because it is by far the largest field.
     pub(crate) history: KBox<History>,
-    /// How the last command in debugfs went.
+    /// Outcome of the last debugfs command.
     pub(crate) outcome: Option<Outcome>,
 }
 
 impl VfState {
-    /// The device, which must be open.
+    /// Returns the device, which must be open.
     fn open_vf(&mut self) -> Result<&mut OpenVf> {
         self.open.as_mut().ok_or(ENODEV)
     }
 
-    /// What the VF has, which must be known.
+    /// Returns the VF's configuration, which must be known.
     fn known_config(&self) -> Result<VfConfig> {
         self.config.ok_or(EIO)
     }
 
-    /// What the VF has. Asks it if that is not known; its mailbox must be nobody else's then.
+    /// Returns the VF's configuration, and reads it if it is not known. Nothing else may use the
+    /// VF's mailbox then.
     fn query_config(&mut self, core: &CoreDevice<Bound>) -> Result<VfConfig> {
         if let Some(config) = self.config {
             return Ok(config);
@@ -98,7 +100,7 @@ impl VfState {
         Ok(config)
     }
 
-    /// Remembers that `arc` has failed, and what the hardware says now.
+    /// Records that `arc` has failed, with the registers after the failure.
     fn record_failure(&mut self, core: &CoreDevice<Bound>, arc: MigArc, error: Error) {
         if let Some(open) = &self.open {
             let vf = open.qm.bind(core.pdev()).ok();
@@ -107,7 +109,7 @@ impl VfState {
         }
     }
 
-    /// Remembers how the arc that was begun last has ended, and tells it.
+    /// Records the result of the current arc in the history and as a trace event.
     #[inline]
     fn end_arc(&mut self, arc: MigArc, result: Result) {
         let step = self.history.finish_arc(arc, result);
@@ -116,14 +118,14 @@ impl VfState {
         }
     }
 
-    /// Remembers why the session's data are refused; tells it once.
+    /// Records why the session's data are refused. Traces each reason once.
     fn record_reject(&mut self, reject: Reject) {
         if let (Some(id), Some(open)) = (self.history.set_reject(reject), &self.open) {
             trace::refuse(open.qm.pdev(), id, &reject);
         }
     }
 
-    /// Saves a stopped function for debugfs.
+    /// Saves a stopped function on behalf of debugfs.
     pub(crate) fn save_snapshot(&mut self, core: &CoreDevice<Bound>) -> Result {
         let config = self.known_config()?;
         let data = self
@@ -136,12 +138,12 @@ impl VfState {
         Ok(())
     }
 
-    /// Parses what was kept of the last session, to load it back.
+    /// Parses the data of the last session, to load them back.
     ///
     /// # Errors
     ///
-    /// [`ENODATA`] if there is none, if it is older than a reset, or if it is of a function without
-    /// driver; [`EINVAL`] if it cannot be loaded.
+    /// [`ENODATA`] if there is no session, if the function was reset after it, or if its function
+    /// had no driver; [`EINVAL`] if the data cannot be loaded.
     pub(crate) fn verify_last_session(&self) -> Result<Verified> {
         let record = self.history.last.as_ref().ok_or(ENODATA)?;
         if record.outdated {
@@ -177,8 +179,8 @@ impl Migrate for VfState {
             .map_err(Failure::Recoverable)
     }
 
-    /// The accelerators are integrated endpoints without a path to one another, so there is
-    /// nothing to stop.
+    /// Does nothing, but offers the P2P states: the accelerators are integrated endpoints without a
+    /// path to one another.
     fn quiesce(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
         Ok(())
     }
@@ -265,14 +267,14 @@ impl Migrate for VfState {
 pub(crate) struct MigratableVf {
     link: PfLink,
     bar: Arc<VfBar>,
-    /// Whether the migration registers are in the PF; does not change while the device is open.
+    /// Whether the migration registers are in the PF; constant while the device is open.
     in_pf: Atomic<bool>,
     #[pin]
     pub(crate) machine: StateMachine<VfState>,
 }
 
 impl MigratableVf {
-    /// For the VF `pdev`, which nobody uses yet.
+    /// Returns an initializer for the VF `pdev`, which has no user yet.
     ///
     /// # Errors
     ///
@@ -280,7 +282,7 @@ impl MigratableVf {
     pub(crate) fn new(pdev: &pci::Device<Bound>, link: PfLink) -> impl PinInit<Self, Error> + '_ {
         pin_init::pin_init_scope(move || {
             let bar = Arc::new(VfBar::new(pdev, BAR2)?, GFP_KERNEL)?;
-            // Only debugfs needs to know it before the device is opened.
+            // Only debugfs needs the configuration before the device is opened.
             let mode = Mode::read(&link.pf);
             let config = OpenVf::new(pdev, &link, &bar, mode)
                 .and_then(|open| VfConfig::query(&open.qm.bind(pdev)?))
@@ -302,7 +304,8 @@ impl MigratableVf {
         })
     }
 
-    /// The device's first user came. A VF that does not answer can be used, but not migrated.
+    /// Called on the first open of the device. A VF that does not answer can be used, but cannot
+    /// migrate.
     ///
     /// # Errors
     ///
@@ -321,11 +324,12 @@ impl MigratableVf {
         })
     }
 
-    /// Called when the function has been reset, before anybody uses it again.
+    /// Called after a reset of the function, before anything uses the function again.
     ///
-    /// The reset takes the queues of the function. Whether it also changes `VF_STATE` is not known
-    /// of all hardware: the guest's driver does not when the guest reboots. A register that still
-    /// said that the function is set up would have doorbells rung of queues that are not there.
+    /// The reset removes the queues of the function. It is not known whether it also changes
+    /// `VF_STATE` on all hardware; the guest's driver does not change it when the guest reboots. If
+    /// the register still said that the function is set up, doorbells of missing queues would be
+    /// rung.
     pub(crate) fn reset_done(&self, pdev: &pci::Device<Bound>) {
         if self.link.pf.is_stopped() {
             return;
@@ -335,7 +339,7 @@ impl MigratableVf {
         }
     }
 
-    /// Where the migration registers are, or were when the device was open last.
+    /// Returns where the migration registers are, or were when the device was last open.
     pub(crate) fn mode(&self) -> Mode {
         if self.in_pf.load(Relaxed) {
             Mode::PfCtrl

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What stands for `debugfs` where the VFIO core has none: no directory, no files, no commands.
+//! Replaces `debugfs` if the VFIO core has no debugfs: no directory and no files.
 
 use crate::device::HisiAcc;
 use vfio::debugfs::Directory;
 
-/// The directory of a device: there is none.
+/// There is no directory.
 pub(crate) const DIRECTORY: Option<Directory<HisiAcc>> = None;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An open device: how it is stopped and started, and its data.
+//! An open device: stopping and starting it, and its migration data.
 
 use crate::{
     matching::{
@@ -44,8 +44,8 @@ use kernel::{
 use vfio::migration::Failure;
 use zerocopy::FromZeros;
 
-/// What a VF has, as it reports itself. It does not change while the VF is bound: the PF's driver
-/// assigns the queues before the VF appears, and takes them after it has disappeared.
+/// The VF's configuration, as read from the device. It is constant while the VF is bound: the PF's
+/// driver assigns the queues before it creates the VF, and removes them after the VF is gone.
 #[derive(Clone, Copy)]
 pub(crate) struct VfConfig {
     pub(crate) queues: Queues,
@@ -53,7 +53,7 @@ pub(crate) struct VfConfig {
 }
 
 impl VfConfig {
-    /// Asks the function `vf`, whose mailbox nobody else may use meanwhile.
+    /// Reads the configuration of the function `vf`, whose mailbox must not be used concurrently.
     ///
     /// # Errors
     ///
@@ -70,20 +70,20 @@ impl VfConfig {
                 device: link.engine.device_id(),
                 queue_count: queues.count,
                 isolation: link.pf.io().read(pf::QUE_ISO_CFG).into_raw(),
-                // CAST: The versions of `enum qm_hw_ver` are PCI revision ids.
+                // CAST: The versions of `enum qm_hw_ver` are PCI revision IDs, which have 8 bits.
                 hardware: link.pf.version() as u16,
             },
         })
     }
 }
 
-/// What was loaded since the function was stopped.
+/// State that was loaded since the function was stopped.
 #[derive(Clone, Copy)]
 enum Loaded {
-    /// Nothing that can be started: the guest has no driver for the function, or the PF is about to
-    /// be reset.
+    /// Nothing that could be started: the guest has no driver for the function, or the PF is about
+    /// to be reset.
     Nothing,
-    /// The state of a function that its guest's driver has set up.
+    /// The state of a function that the guest's driver has set up.
     Driver(EventHeads),
 }
 
@@ -95,7 +95,7 @@ pub(crate) struct OpenVf {
 }
 
 impl OpenVf {
-    /// Finds the registers of the VF `pdev`, whose own BAR is `bar`.
+    /// Opens the VF `pdev`, whose own BAR is `bar`.
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl OpenVf {
         })
     }
 
-    /// Accesses the VF, which is `pdev`, if its registers can be accessed and are where they were
+    /// Accesses the VF `pdev`, provided that its registers are accessible and still where they were
     /// when the device was opened.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl OpenVf {
         if link.pf.is_stopped() {
             return Err(EIO);
         }
-        // Nothing sets the mode again after a reset of the PF.
+        // After a reset of the PF its driver does not restore the mode.
         if link.pf.version() > V3 && Mode::read(&link.pf) != self.mode {
             dev_err!(
                 self.qm.pdev(),
@@ -136,7 +136,7 @@ impl OpenVf {
         self.qm.bind(pdev)
     }
 
-    /// Stops the function: it finishes what it has begun, and writes its contexts to memory.
+    /// Stops the function: waits for its requests, and writes its contexts to memory.
     pub(crate) fn stop_function(
         &mut self,
         pdev: &pci::Device<Bound>,
@@ -147,9 +147,9 @@ impl OpenVf {
             PauseError::Runs(e) => Failure::Recoverable(e),
             PauseError::Unknown(e) => Failure::Fatal(e),
         })?;
-        let settled = vf.wait_until_idle();
-        // From here on nothing starts the function but what follows.
-        match settled {
+        let idle = vf.wait_until_idle();
+        // From here on only the code below can start the function.
+        match idle {
             Ok(()) => paused.keep_paused(),
             Err(IdleError::Busy(e)) => {
                 return Err(match paused.resume() {
@@ -166,10 +166,10 @@ impl OpenVf {
         Ok(())
     }
 
-    /// Starts a stopped function, if its guest's driver has set it up.
+    /// Starts a stopped function, if the guest's driver has set it up.
     ///
-    /// Before and while the PF is reset nothing is started: the reset takes the queues of the
-    /// function, and the guest's driver makes them anew when the PF's driver tells it.
+    /// Does nothing before and during a reset of the PF: the reset removes the queues of the
+    /// function, and the guest's driver creates them again when the PF's driver notifies it.
     pub(crate) fn start_function(&mut self, pdev: &pci::Device<Bound>, queues: Queues) -> Result {
         let vf = self.qm.bind(pdev)?;
         let link = vf.pf_link();
@@ -189,12 +189,12 @@ impl OpenVf {
         Ok(())
     }
 
-    /// Loads a stopped function.
+    /// Loads `state` into a stopped function.
     ///
     /// # Errors
     ///
-    /// Those of [`OpenVf::access`] and of [`BoundVfQm::write_state`]. The function is in no state that it
-    /// could run from.
+    /// Those of [`OpenVf::access`] and of [`BoundVfQm::write_state`]. After an error, the function
+    /// is not in a state that it could run from.
     pub(crate) fn load_function(&mut self, pdev: &pci::Device<Bound>, state: &Verified) -> Result {
         let vf = self.access(pdev)?;
         let link = vf.pf_link();
@@ -207,12 +207,12 @@ impl OpenVf {
         Ok(())
     }
 
-    /// Called after a reset of the function.
+    /// Forgets the loaded state, which a reset of the function has destroyed.
     pub(crate) fn forget_loaded(&mut self) {
         self.loaded = None;
     }
 
-    /// Returns an image with nothing but the match data.
+    /// Returns an image that contains only the match data.
     fn match_data_image(config: &VfConfig, promise: Promise) -> Image {
         let VfConfig {
             queues,
@@ -231,12 +231,12 @@ impl OpenVf {
         image
     }
 
-    /// Returns the match data, for a session that begins before the function stops. They promise the
-    /// rest if there would be one now. If the guest loads its driver later, the rest is sent without
-    /// a promise.
+    /// Returns the match data, for a session that begins before the function is stopped. They
+    /// promise the rest if there would be one now. If the guest loads its driver later, the rest is
+    /// sent without a promise.
     ///
-    /// A stop that would fail is refused here, while the guest runs: when a stop fails, QEMU resets
-    /// the device.
+    /// Fails if a stop would fail, while the guest still runs: if a stop fails, QEMU resets the
+    /// device.
     ///
     /// # Errors
     ///
@@ -256,8 +256,8 @@ impl OpenVf {
         ))
     }
 
-    /// Returns all data of a stopped function, of which the match data have been sent: with the rest
-    /// if there is one or it was promised. A rest without queues is that of a function without
+    /// Returns all data of a stopped function whose match data have been sent. The rest is included
+    /// if there is one or if it was promised. A rest without queues denotes a function without a
     /// driver.
     pub(crate) fn save_rest(&self, pdev: &pci::Device<Bound>, begun: &Data) -> Result<Data> {
         let vf = self.access(pdev)?;
@@ -270,7 +270,7 @@ impl OpenVf {
         })
     }
 
-    /// Returns all data of a stopped function; those of one without driver are the match data.
+    /// Returns all data of a stopped function. Without a driver, these are the match data.
     pub(crate) fn save_all(&self, pdev: &pci::Device<Bound>, config: &VfConfig) -> Result<Data> {
         let vf = self.access(pdev)?;
         let mut image = Self::match_data_image(config, Promise::State);
@@ -281,15 +281,15 @@ impl OpenVf {
         })
     }
 
-    /// Returns the data of a function without driver.
+    /// Returns the data of a function without a driver.
     fn data_without_driver(config: &VfConfig) -> Data {
         let mut image = Self::match_data_image(config, Promise::Nothing);
         image.vf_state.set(stream::NOT_READY);
         Data::head(image, stream::MATCH_SIZE)
     }
 
-    /// Returns what the data of the function `vf` would be now, but for the tables of its queues:
-    /// their addresses cannot be had without a command.
+    /// Returns what the data of the function `vf` would be now, except for the addresses of its
+    /// queue tables, which can only be read with a command.
     pub(crate) fn snapshot_live(vf: &BoundVfQm<'_>, config: &VfConfig) -> Data {
         if !vf.driver_ready() {
             return Self::data_without_driver(config);

@@ -1,39 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The last few of something.
+//! A ring buffer of the most recent items.
 
-/// The last `N` of what was pushed.
+/// The last `N` items that were pushed.
 #[derive(Clone, Copy)]
 pub(crate) struct RecentRing<T, const N: usize> {
     items: [Option<T>; N],
-    /// How many were pushed, the forgotten ones among them.
+    /// Number of items that were pushed, including overwritten ones.
     count: u32,
 }
 
 impl<T: Copy, const N: usize> RecentRing<T, N> {
-    /// Nothing was pushed.
+    /// The empty ring.
     pub(crate) const EMPTY: Self = Self {
         items: [None; N],
         count: 0,
     };
 
-    /// Pushes `item`; the oldest is forgotten if there are `N`.
+    /// Pushes `item`, overwriting the oldest of `N` items.
     pub(crate) fn push(&mut self, item: T) {
         self.items[self.count as usize % N] = Some(item);
         self.count += 1;
     }
 
-    /// What was pushed last.
+    /// Returns the item that was pushed last.
     pub(crate) fn newest_mut(&mut self) -> Option<&mut T> {
         self.items[self.count.checked_sub(1)? as usize % N].as_mut()
     }
 
-    /// Forgets all.
+    /// Removes all items.
     pub(crate) fn clear(&mut self) {
         self.count = 0;
     }
 
-    /// All there are, oldest first.
+    /// Iterates over the items, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         let count = self.count as usize;
         (count.saturating_sub(N)..count).filter_map(|n| self.items[n % N].as_ref())

@@ -6,16 +6,16 @@
 //! - IFC: messages between a PF and its VFs
 //! - SQ, CQ: queues of requests and of completions
 //!
-//! All registers are 32 bit and little endian, but for the doorbell.
+//! All registers are 32 bits wide and little endian, except for the doorbells.
 
-/// Index of the BAR that the registers are in, and of its region.
+/// Index of the BAR that holds the registers, and of its VFIO region.
 pub(crate) const BAR2: u32 = 2;
 
-/// The function block: the same in the PF's and in every VF's BAR 2, from offset 0.
+/// The function block, which is the same in the BAR 2 of the PF and of every VF, from offset 0.
 pub(crate) mod function {
     use kernel::register;
 
-    /// Bytes of the block, up to what every way to reach it has.
+    /// Size of the part of the block that is accessible in each placement.
     pub(crate) const SIZE: usize = 0x2000;
 
     register! {
@@ -27,19 +27,20 @@ pub(crate) mod function {
         pub(crate) EQ_INT_MASK(u32) @ 0x000c {
             31:0 value;
         }
-        /// Messages from the PF that are pending; a written 1 clears.
+        /// Pending messages from the PF; writing 1 clears.
         pub(crate) IFC_INT_SOURCE(u32) @ 0x0020 {
             31:0 value;
         }
-        /// Interrupt mask of messages from the PF; a 1 masks.
+        /// Interrupt mask of messages from the PF; 1 masks.
         pub(crate) IFC_INT_MASK(u32) @ 0x0024 {
             31:0 value;
         }
-        /// Messages from the PF that are pending and not masked.
+        /// Pending messages from the PF that are not masked.
         pub(crate) IFC_INT_STATUS(u32) @ 0x0028 {
             31:0 value;
         }
-        /// Messages to the PF; a 1 sends, and reads as 1 until the PF has taken it.
+        /// Messages to the PF; writing 1 sends, and the bit reads as 1 until the PF has taken the
+        /// message.
         pub(crate) IFC_INT_SET(u32) @ 0x002c {
             31:0 value;
         }
@@ -47,7 +48,7 @@ pub(crate) mod function {
         pub(crate) QUE_ISO_CFG(u32) @ 0x0030 {
             31:0 value;
         }
-        /// Page size that the function's driver chose.
+        /// Page size chosen by the function's driver.
         pub(crate) PAGE_SIZE(u32) @ 0x0034 {
             31:0 value;
         }
@@ -55,9 +56,9 @@ pub(crate) mod function {
         pub(crate) FUN_DB_DROP(u32) @ 0x0038 {
             0:0     drop_all => bool;
         }
-        /// What the function's driver says of itself.
+        /// State of the function's driver.
         pub(crate) VF_STATE(u32) @ 0x0060 {
-            /// 0 from when it is loaded and has set the function up.
+            /// 0 once the driver is loaded and has set the function up.
             0:0     not_ready => bool;
         }
         /// Starts the write-back of cached queue contexts.
@@ -77,28 +78,28 @@ pub(crate) mod function {
             /// The command.
             7:0     command;
         }
-        /// Doorbell of an SQ or a CQ; 64 bit.
+        /// Doorbell of an SQ or a CQ; 64 bits.
         pub(crate) DOORBELL(u64) @ 0x1000 {
             /// Number of the queue within the function.
             10:0    queue;
             /// 0 for an SQ.
             15:12   command;
             47:32   index;
-            /// 1, for an SQ with index 0, restarts the function's queue from its context.
+            /// 1 restarts the function's queue from its context, for an SQ with index 0.
             63:48   priority;
         }
     }
 }
 
-/// A VF's own BAR 2: the function block, and the doorbell behind it.
+/// A VF's own BAR 2: the function block, followed by the doorbell of the event queues.
 pub(crate) mod vf_bar {
     use kernel::register;
 
-    /// Bytes of the BAR.
+    /// Size of the BAR.
     pub(crate) const SIZE: usize = 0x10000;
 
     register! {
-        /// Doorbell of the EQ or of the AEQ; 64 bit.
+        /// Doorbell of the EQ or of the AEQ; 64 bits.
         pub(crate) EVENT_DOORBELL(u64) @ 0x2000 {
             /// 2 for the EQ, 3 for the AEQ.
             15:12   command;
@@ -108,7 +109,7 @@ pub(crate) mod vf_bar {
     }
 }
 
-/// Migration registers in the upper half of a VF's BAR 2, which is not for the user.
+/// Migration registers in the upper half of a VF's BAR 2, which the user cannot access.
 pub(crate) mod vf_ctrl {
     use kernel::register;
 
@@ -124,16 +125,16 @@ pub(crate) mod vf_ctrl {
     }
 }
 
-/// Window in the PF's BAR 2 onto a function: its function block, and its migration registers
-/// where that has none.
+/// A function's window in the PF's BAR 2: the function block, and the migration registers in a gap
+/// of the block.
 pub(crate) mod pf_ctrl {
     use kernel::register;
 
-    /// Bytes of a window.
+    /// Size of a window.
     pub(crate) const SIZE: usize = super::function::SIZE;
-    /// Where the window of function 0, the PF itself, starts.
+    /// Start of the window of function 0, which is the PF itself.
     pub(crate) const START: usize = 0x180000;
-    /// Functions that have a window.
+    /// Number of functions that have a window.
     pub(crate) const WINDOWS: usize = 64;
 
     register! {
@@ -149,22 +150,22 @@ pub(crate) mod pf_ctrl {
 
     const _: () = assert!(START + WINDOWS * SIZE <= super::pf::SIZE);
 
-    /// Where the window of `function` starts, if it has one.
+    /// Returns the start of the window of `function`, if there is one.
     pub(crate) fn window_start(function: u32) -> Option<usize> {
         let function = usize::try_from(function).ok()?;
         (function < WINDOWS).then(|| START + function * SIZE)
     }
 }
 
-/// Registers that only the PF has.
+/// Registers of the PF only.
 pub(crate) mod pf {
     use kernel::register;
 
-    /// Bytes of the PF's BAR 2 that hold all of them.
+    /// Size of the part of the PF's BAR 2 that holds all of them.
     pub(crate) const SIZE: usize = 0x302000;
 
     register! {
-        /// Doorbell isolation of all functions; the match data carry it.
+        /// Doorbell isolation of all functions; part of the match data.
         pub(crate) QUE_ISO_CFG(u32) @ 0x0030 {
             31:0 value;
         }
@@ -172,9 +173,9 @@ pub(crate) mod pf {
         pub(crate) ABNORMAL_INT_STATUS(u32) @ 0x100008 {
             31:0 value;
         }
-        /// Where the migration registers are; from hardware V4 on.
+        /// Placement of the migration registers; hardware V4 and later.
         pub(crate) MIG_REGION_SEL(u32) @ 0x100198 {
-            /// In the PF's BAR 2, and no longer in that of the VF.
+            /// They are in the PF's BAR 2 rather than in the VF's.
             0:0     in_pf => bool;
         }
         /// Errors of a SEC engine.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Why a stream was refused, as it is told in debugfs and in trace events.
+//! The reason why a stream is refused, as shown in debugfs and trace events.
 
 use kernel::{
     fmt,
     prelude::*, //
 };
 
-/// A field of the stream that can be refused.
+/// A field of the stream that can be the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
     Magic,
@@ -23,7 +23,7 @@ pub(crate) enum Field {
 }
 
 impl Field {
-    /// Its name in debugfs.
+    /// Returns the name that debugfs shows.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Magic => "magic",
@@ -40,14 +40,14 @@ impl Field {
     }
 }
 
-/// Why a stream cannot be loaded.
+/// The reason why a stream cannot be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reject {
-    /// The first field that is not as it must be.
+    /// The first field with a wrong value.
     pub(crate) field: Field,
-    /// What it must be, or at most be.
+    /// The required value, or the largest one allowed.
     pub(crate) expected: u64,
-    /// What it is.
+    /// The actual value.
     pub(crate) got: u64,
 }
 
@@ -69,7 +69,7 @@ impl fmt::Display for Reject {
     }
 }
 
-/// Whether `field` is what it must be.
+/// Checks that `field` has the expected value.
 pub(crate) fn check_field(field: Field, expected: u64, got: u64) -> Result<(), Reject> {
     if expected == got {
         Ok(())

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The migration stream: one structure, of which the first [`MATCH_SIZE`] bytes can
-//! travel ahead.
+//! The migration stream: one structure, whose first [`MATCH_SIZE`] bytes can be sent ahead.
 //!
-//! The layout is that of the C driver `hisi_acc_vfio_pci` on a little endian machine, and so is the
-//! version, 1.0: mainline numbers the versions. The C driver sends two reserved words of the match
-//! data as 0 and ignores them. This driver puts a private extension there, which its signature
-//! tells from a field that a later C driver may have in its place:
+//! The layout is that of the C driver `hisi_acc_vfio_pci` on a little endian machine. The version,
+//! 1.0, is the C driver's as well, since mainline assigns the versions. The C driver sends two
+//! reserved words of the match data as 0 and ignores them. This driver puts a private extension
+//! there. Its signature distinguishes it from a field that a later C driver may put in the same
+//! place:
 //!
 //! - whether the rest of the structure follows the match data. Otherwise a source that dies after
-//!   the match data looks like one whose guest has no driver. It still does if the guest loads its
-//!   driver after the match data were sent.
-//! - the hardware version. A guest's driver talks to the PF in the way of the version that it has
-//!   found when it was loaded.
+//!   the match data looks like one whose guest has no driver. This still happens if the guest loads
+//!   its driver after the match data were sent.
+//! - the hardware version. A guest's driver communicates with the PF in the way of the hardware
+//!   version that it found when it was loaded.
 //!
 //! Version 1 of the stream, which the C driver sent before Linux 6.16 and before the stable kernels
-//! of June 2025 (6.1, 6.6, 6.12), has another magic, no version number, and addresses of the event
-//! queues that are made of the wrong words of their contexts. Such a stream is accepted, with the
-//! addresses from the contexts. It is never sent, and the C driver of that time accepts no other: a
-//! guest can come from such a host, but not go to it.
+//! of June 2025 (6.1, 6.6, 6.12), has a different magic, no version number, and event queue
+//! addresses made from the wrong words of their contexts. Such a stream is accepted, with the
+//! addresses taken from the contexts. It is never sent, and the C driver of that time accepts no
+//! other: a guest can migrate from such a host, but not to it.
 
 use kernel::prelude::*;
 use zerocopy::byteorder::little_endian::{
@@ -31,20 +31,20 @@ use zerocopy_derive::{
     KnownLayout, //
 };
 
-/// Bytes of the whole structure.
+/// Size of the whole structure.
 pub(crate) const SIZE: usize = 176;
-/// Bytes that decide whether two devices match.
+/// Size of the match data, which decide whether two devices match.
 pub(crate) const MATCH_SIZE: usize = 40;
-/// Bytes before the addresses at the end.
+/// Size of the part before the addresses at the end.
 pub(crate) const REGISTERS_SIZE: usize = core::mem::offset_of!(Image, eqe_dma);
 
-/// Start of a stream of version 1.
+/// Magic of a stream of version 1.
 pub(crate) const MAGIC_V1: u64 = 0xcdcd_cdcd_feed_aacc;
-/// Start of a stream of version 2.
+/// Magic of a stream of version 2.
 pub(crate) const MAGIC_V2: u64 = 0xaacc_feed_deca_dede;
-/// Version that both ends must have.
+/// Major version, which both ends must share.
 pub(crate) const MAJOR: u16 = 1;
-/// Minor version that is sent. That of a peer is ignored, as in the C driver.
+/// Minor version that is sent. The peer's is ignored, as in the C driver.
 pub(crate) const MINOR: u16 = 0;
 
 /// [`Image::signature`] of the private extension.
@@ -55,30 +55,30 @@ pub(crate) const READY: u32 = 0;
 /// [`Image::vf_state`]: the guest has no driver for the function.
 pub(crate) const NOT_READY: u32 = 1;
 
-/// What a sender says of the rest of the structure, in [`Image::promise`].
+/// What a sender promises about the rest of the structure, in [`Image::promise`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub(crate) enum Promise {
-    /// The match data are all.
+    /// Nothing follows the match data.
     Nothing = 1,
     /// The rest follows the match data.
     State = 2,
 }
 
-/// The structure as it travels.
+/// The structure as it is sent.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(crate) struct Image {
     pub(crate) magic: U64,
     /// Queue pairs that the function owns.
     pub(crate) queue_count: U32,
-    /// PCI device id of the VF.
+    /// PCI device ID of the VF.
     pub(crate) device: U32,
     /// Doorbell isolation of the PF.
     pub(crate) isolation: U32,
-    /// First queue pair of the function, in the PF's count.
+    /// First queue pair of the function, as numbered by the PF.
     pub(crate) queue_base: U32,
-    /// [`READY`] or [`NOT_READY`]. Sent ahead it means nothing.
+    /// [`READY`] or [`NOT_READY`]. Meaningless if only the match data were sent.
     pub(crate) vf_state: U32,
     pub(crate) major: U16,
     pub(crate) minor: U16,
@@ -86,7 +86,7 @@ pub(crate) struct Image {
     promise: U16,
     /// Private extension: the hardware version, `enum qm_hw_ver`.
     hardware: U16,
-    /// Private extension: [`SIGNATURE`], where there is one.
+    /// Private extension: [`SIGNATURE`], if the extension is present.
     signature: U32,
 
     pub(crate) aeq_int_mask: U32,
@@ -119,16 +119,16 @@ const _: () = {
     assert!(core::mem::offset_of!(Image, cqc_dma) == 168);
 };
 
-/// The data of a session: nothing, the match data, all of the structure, or a part of it.
+/// The data of a session: nothing, the match data, the whole structure, or a part of it.
 pub(crate) type Data = vfio::migration::Data<Image>;
 
 impl Image {
-    /// The part of the structure that is no address.
+    /// Returns the part of the structure before the addresses.
     pub(crate) fn registers(&self) -> &[u8] {
         &self.as_bytes()[..REGISTERS_SIZE]
     }
 
-    /// Whether this is a stream of version 1.
+    /// Returns whether this is a stream of version 1.
     pub(crate) fn is_v1(&self) -> bool {
         self.magic.get() == MAGIC_V1
     }
@@ -155,7 +155,7 @@ impl Image {
         self.has_extension().then(|| self.hardware.get())
     }
 
-    /// Addresses of the EQ and of the AEQ. The contexts must have come.
+    /// Returns the addresses of the EQ and of the AEQ. The contexts must have been received.
     pub(crate) fn event_queue_addresses(&self) -> (u64, u64) {
         if self.is_v1() {
             (
@@ -168,7 +168,7 @@ impl Image {
     }
 }
 
-/// The address in words 1 and 2 of an event queue's context.
+/// Returns the address in words 1 and 2 of an event queue's context.
 pub(crate) fn queue_address(context: &[u32; 7]) -> u64 {
     u64::from(context[2]) << 32 | u64::from(context[1])
 }

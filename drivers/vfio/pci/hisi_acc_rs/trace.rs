@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Trace events. What their fields mean is in `hisi_acc_events.h`.
+//! Trace events. `hisi_acc_events.h` describes their fields.
 
 mod ffi;
 
@@ -19,25 +19,25 @@ fn errno(result: Result) -> i32 {
     result.map_or_else(Error::to_errno, |()| 0)
 }
 
-/// An arc was walked, or not.
+/// Traces that an arc has succeeded or failed.
 ///
-/// `duration` is in microseconds; `errno` is 0 if it was walked.
+/// `duration` is in microseconds; `errno` is 0 if the arc has succeeded.
 pub(crate) fn arc(pdev: &pci::Device, arc: MigArc, duration: u32, errno: u16) {
     let (from, to) = arc.ends();
     ffi::arc(pdev, from as u32, to as u32, duration, -i32::from(errno));
 }
 
-/// Whether anybody wants to know of mailbox commands.
+/// Returns whether the event of mailbox commands is enabled.
 pub(crate) fn mailbox_enabled() -> bool {
     ffi::mailbox_enabled()
 }
 
-/// A mailbox command has ended.
+/// Traces that a mailbox command has ended.
 pub(crate) fn mailbox(pdev: &pci::Device, command: u8, duration: Delta, result: Result) {
     ffi::mailbox(pdev, command, micros(duration), errno(result));
 }
 
-/// The data of a session are refused.
+/// Traces that the data of a session are refused.
 pub(crate) fn refuse(pdev: &pci::Device, session: u64, reject: &Reject) {
     ffi::refuse(
         pdev,
@@ -48,12 +48,12 @@ pub(crate) fn refuse(pdev: &pci::Device, session: u64, reject: &Reject) {
     );
 }
 
-/// The function is about to be reset.
+/// Traces that the function is about to be reset.
 pub(crate) fn reset_prepare(pdev: &pci::Device) {
     ffi::reset(pdev, false);
 }
 
-/// The function has been reset.
+/// Traces that the function has been reset.
 pub(crate) fn reset_done(pdev: &pci::Device) {
     ffi::reset(pdev, true);
 }

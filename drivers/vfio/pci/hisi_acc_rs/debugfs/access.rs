@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Access to the registers of an open device.
+//! Register access on behalf of debugfs.
 
 use crate::{
     device::HisiAcc,
@@ -13,12 +13,12 @@ use kernel::{
 };
 use vfio::device::Device;
 
-/// Runs `read` on the open device `dev`, which it may read registers of.
+/// Calls `read` on the open device `dev` while its registers can be read.
 ///
 /// # Errors
 ///
-/// [`ENODEV`] if nobody has the device open, [`EBUSY`] if it sleeps or if it or its PF is being
-/// reset, and those of `read`.
+/// [`ENODEV`] if the device is not open, [`EBUSY`] if it is suspended or if it or its PF is being
+/// reset, and the errors of `read`.
 pub(super) fn with_registers<R>(
     dev: &Device<HisiAcc, Bound>,
     read: impl FnOnce(&VfState, &BoundVfQm<'_>) -> Result<R>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `attr`: what the device is and what became of its last sessions.
+//! `attr`: properties of the device, and the history of its sessions.
 
 use crate::{
     device::HisiAcc,
@@ -32,7 +32,7 @@ use vfio::{
     migration::MachineGuard, //
 };
 
-/// The file.
+/// The file `attr`.
 pub(crate) struct Attr;
 
 /// A version of the queue manager, `enum qm_hw_ver`.
@@ -69,7 +69,8 @@ fn yes_no(value: bool) -> &'static str {
     }
 }
 
-/// Whether the guest's driver has set the function up, if the function can be asked now.
+/// Returns whether the guest's driver has set the function up, or `None` if the registers cannot be
+/// read now.
 fn driver_ready(
     dev: &Device<HisiAcc, Bound>,
     migratable: &MigratableVf,
@@ -81,7 +82,7 @@ fn driver_ready(
     accessible.then(|| vf.driver_ready())
 }
 
-/// `config` is what the VF has, as far as that is known; nothing while it is closed.
+/// Prints the lines about queues. `config` is `None` if the VF is closed or has never answered.
 fn print_queues(m: &SeqFile, config: Option<VfConfig>, driver_ready: Option<bool>) {
     let queues = config.map(|config| config.queues);
     let isolation = config.map(|config| config.local_device.isolation);
@@ -129,7 +130,8 @@ fn print_record(m: &SeqFile, record: Option<&FinishedSession>) {
     }
 }
 
-/// `reject` is what has been refused of the session that is under way.
+/// Prints the lines about past sessions. `reject` is why the data of the current session were
+/// refused, if they were.
 fn print_history(m: &SeqFile, history: &History, reject: Option<Reject>) {
     let refused = history.current_id().zip(reject);
     match refused.or(history.refused) {
@@ -152,7 +154,7 @@ impl File for Attr {
 
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
         let migratable = dev.migratable().ok_or(ENODEV)?;
-        // All of it is of one moment.
+        // One lock for all lines, so that they are consistent.
         migratable.machine.with(|vf| {
             let open = vf.open.as_ref();
             let ready = open.and_then(|open| driver_ready(dev, migratable, open));

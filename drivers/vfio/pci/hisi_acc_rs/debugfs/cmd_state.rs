@@ -15,7 +15,7 @@ use vfio::{
     device::Device, //
 };
 
-/// The file.
+/// The file `cmd_state`.
 pub(crate) struct CmdState;
 
 #[vtable]

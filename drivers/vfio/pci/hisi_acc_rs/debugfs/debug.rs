@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `debug`: takes a command, tells its outcome.
+//! `debug`: runs a command when written, and shows its outcome when read.
 //!
-//! Commands walk the same arcs under the same lock as the user's migrations do.
+//! Commands take the same arcs, under the same lock, as migrations by the user.
 
 use crate::{
     command::{
@@ -31,10 +31,11 @@ use vfio::{
     }, //
 };
 
-/// The file.
+/// The file `debug`.
 pub(crate) struct Debug;
 
-/// Runs the command on the open device `dev` in RUNNING or STOP, which `vf` owns.
+/// Runs `command` on the open device `dev`. The device is in RUNNING or STOP, and `vf` holds its
+/// lock.
 fn run_command(
     command: Command,
     dev: &Device<HisiAcc, Bound>,
@@ -53,7 +54,7 @@ fn run_command(
             let open = vf.open.as_ref().ok_or(ENODEV)?;
             let qm = open.qm.bind(dev.pdev())?;
             qm.check_mailbox()?;
-            // The mailbox is the guest's, unless the device's user has stopped both.
+            // The guest uses the mailbox, unless the device's user has stopped both.
             if running || vf.stopped_by_command {
                 return Ok(());
             }
@@ -83,7 +84,7 @@ fn run_command(
     }
 }
 
-/// Name of an error that a command can have.
+/// Returns the name of an error that a command can return.
 fn errno_name(error: Error) -> &'static str {
     let names = [
         (EIO, "EIO"),
@@ -100,7 +101,8 @@ fn errno_name(error: Error) -> &'static str {
         .map_or("other", |(_, name)| name)
 }
 
-/// Whether a command may run now. `in_reset`: the function or its PF is being reset.
+/// Checks whether a command may run now. `in_reset` says whether the function or its PF is being
+/// reset.
 fn check_runnable(vf: &MachineGuard<'_, VfState>, in_reset: bool) -> Result {
     if vf.open.is_none() {
         return Err(ENODEV);

@@ -40,7 +40,7 @@ pub(crate) struct DevData;
 /// The file `match`.
 pub(crate) struct Match;
 
-/// Prints the part of the last session's data that `part` selects, and the length of all of them.
+/// Prints the part of the last session's data that `part` selects, and the length of all its data.
 fn show_last_session(
     dev: &Device<HisiAcc, Bound>,
     m: &SeqFile,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lines of `attr` that tell of the last sessions, and of the arcs that failed.
+//! Formats of the lines of `attr` about past sessions and failed arcs.
 
 use crate::history::{
     role_name,
@@ -17,11 +17,11 @@ use vfio::timestamp::Timestamp;
 const NANOS_PER_SEC: i64 = 1_000_000_000;
 const NANOS_PER_USEC: i64 = 1000;
 
-/// A time since 1970, given in nanoseconds, in seconds with six decimals.
+/// A Unix time in nanoseconds, displayed in seconds with six decimals.
 struct UnixTime(i64);
 
 impl UnixTime {
-    /// `moment` by the clock of the day, as that one is set now.
+    /// Converts `moment` using the current setting of the realtime clock.
     fn from_timestamp(moment: Timestamp) -> Self {
         Self(moment.as_unix_nanos())
     }

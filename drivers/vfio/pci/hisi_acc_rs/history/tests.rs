@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Unit tests of which session an arc belongs to, and of what the next owner sees.
+//! Unit tests: which session an arc belongs to, and what the next user of the device can see.
 
 #[kernel::prelude::kunit_tests(rust_hisi_acc_history)]
 mod suite {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Unit tests of what is taken and what is refused.
+//! Unit tests: which streams are accepted, and which are refused.
 
 #[kernel::prelude::kunit_tests(rust_hisi_acc_matching)]
 mod suite {
@@ -142,7 +142,7 @@ mod suite {
         image.set_extension(Promise::Nothing, 0x30);
         assert_eq!(parse(image, stream::MATCH_SIZE), Ok(Verified::NoDriver));
 
-        // The C driver promises nothing.
+        // The C driver does not promise anything.
         let mut plain = Image::new_zeroed();
         plain.magic = image.magic;
         plain.queue_count = image.queue_count;

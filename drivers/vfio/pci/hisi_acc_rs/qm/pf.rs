@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The queue manager of a PF, as far as its VFs look at it.
+//! The queue manager of a PF, as far as its VFs need it.
 
 mod ffi;
 
@@ -31,12 +31,12 @@ pub(crate) const V3: u32 = bindings::qm_hw_ver_QM_HW_V3;
 /// The first hardware version that can drop the doorbells of a function.
 pub(crate) const V5: u32 = bindings::qm_hw_ver_QM_HW_V5;
 
-/// A VF and its PF.
+/// The link from a VF to its PF. It is constant while the VF is bound.
 #[derive(Clone, Copy)]
 pub(crate) struct PfLink {
     pub(crate) engine: Engine,
     pub(crate) pf: PfQm,
-    /// The VF's number in the PF's tables; the PF itself is 0.
+    /// Number of the VF in the PF's tables; the PF itself is 0.
     pub(crate) function: u32,
 }
 
@@ -51,8 +51,9 @@ impl PfQm {
         }
     }
 
-    /// Returns whether the device reports an error that the PF's driver resets the PF for. All queues
-    /// of all functions are lost by that, and a doorbell could cause more errors.
+    /// Returns whether the device reports an error for which the PF's driver resets the PF. Such a
+    /// reset removes all queues of all functions, and ringing a doorbell before it could cause more
+    /// errors.
     pub(crate) fn reset_is_due(&self, engine: Engine) -> bool {
         let (qm, core) = self.reset_masks();
         self.io().read(pf::ABNORMAL_INT_STATUS).into_raw() & qm != 0
@@ -63,8 +64,7 @@ impl PfQm {
     ///
     /// # Errors
     ///
-    /// [`EIO`] if the PF does not answer, [`EBUSY`] if it still reports an error after
-    /// [`STATUS_PATIENCE`].
+    /// [`EIO`] if the PF is gone, [`EBUSY`] if it still reports an error after [`STATUS_PATIENCE`].
     pub(crate) fn wait_for_no_error(&self) -> Result {
         let mut status = 0;
         wait_until(

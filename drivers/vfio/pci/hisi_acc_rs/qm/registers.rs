@@ -2,9 +2,10 @@
 
 //! Where a VF's migration registers are.
 //!
-//! Hardware V3 has them in the VF's own BAR 2; later hardware can have them in the PF's, in a window
-//! for each function. The window has no doorbell of the event queues: that would be right behind the
-//! function block, where the next function's window starts. They are rung through the VF's own BAR.
+//! On hardware V3 they are in the VF's own BAR 2. Later hardware can place them in the PF's BAR 2,
+//! in a window for each function. The window has no doorbell of the event queues: this would be
+//! right behind the function block, where the next function's window starts. The doorbell in the
+//! VF's own BAR is used instead.
 
 use super::pf::{
     PfQm,
@@ -33,10 +34,10 @@ use vfio::io::{
     BarMap, //
 };
 
-/// A VF's own BAR 2, all of it.
+/// Mapping of a VF's own BAR 2.
 pub(crate) type VfBar = BarMap<{ vf_bar::SIZE }>;
 
-/// The contexts of a function's event queues.
+/// Contexts of a function's event queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EventContexts {
     /// Context of the EQ.
@@ -45,7 +46,7 @@ pub(crate) struct EventContexts {
     pub(crate) aeqc: [u32; 7],
 }
 
-/// The first events that the guest's driver has not handled, as indices.
+/// Indices of the first events that the guest's driver has not handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EventHeads {
     pub(crate) eq: u16,
@@ -53,9 +54,9 @@ pub(crate) struct EventHeads {
 }
 
 impl EventHeads {
-    /// Takes them from the first words of the two contexts.
+    /// Extracts the heads from the first words of the two contexts.
     fn from_words(eqc: u32, aeqc: u32) -> Self {
-        // CAST: The lower half of each word.
+        // CAST: The head is the lower half of the word.
         Self {
             eq: eqc as u16,
             aeq: aeqc as u16,
@@ -70,7 +71,7 @@ impl EventContexts {
     }
 }
 
-/// Where the migration registers of a PF's VFs are.
+/// Placement of the migration registers of a PF's VFs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// In the upper half of the VF's own BAR 2.
@@ -80,9 +81,9 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
-    /// The mode that `pf` is in. Its driver sets it before there are any VFs.
+    /// Reads the mode of `pf`. Its driver sets the mode before it creates VFs.
     pub(crate) fn read(pf: &PfQm) -> Self {
-        // Up to V3 there is no such register.
+        // Hardware up to V3 does not have this register.
         if pf.version() > V3 && pf.io().read(pf::MIG_REGION_SEL).in_pf() {
             Self::PfCtrl
         } else {
@@ -90,7 +91,7 @@ impl Mode {
         }
     }
 
-    /// Its name in debugfs.
+    /// Returns the name that debugfs shows.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::VfCtrl => "vf",
@@ -98,8 +99,8 @@ impl Mode {
         }
     }
 
-    /// Returns the window of `pf` onto the VF that is `function` in its tables, if the registers
-    /// are there.
+    /// Returns the window of `pf` for the VF that is `function` in its tables, or `None` if the
+    /// registers are in the VF's own BAR.
     ///
     /// # Errors
     ///
@@ -115,14 +116,14 @@ impl Mode {
 /// The registers of one VF, while it is bound.
 #[derive(Clone, Copy)]
 pub(crate) enum Registers<'a> {
-    /// See [`Mode::VfCtrl`]: the VF's BAR 2, all of it.
+    /// See [`Mode::VfCtrl`]. Contains the VF's BAR 2.
     VfCtrl(Mmio<'a, Region<{ vf_bar::SIZE }>>),
-    /// See [`Mode::PfCtrl`]: the VF's window.
+    /// See [`Mode::PfCtrl`]. Contains the VF's window.
     PfCtrl(Mmio<'a, Region<{ pf_ctrl::SIZE }>>),
 }
 
 impl<'a> Registers<'a> {
-    /// The VF's function block.
+    /// Returns the VF's function block.
     pub(crate) fn function(&self) -> Mmio<'a, Region<{ function::SIZE }>> {
         match *self {
             Self::VfCtrl(bar) => prefix(bar),
@@ -130,7 +131,7 @@ impl<'a> Registers<'a> {
         }
     }
 
-    /// Address of the function block, for hisi_qm; good for as long as the mapping lasts.
+    /// Returns the address of the function block, for hisi_qm; valid as long as the mapping exists.
     pub(crate) fn function_ptr(&self) -> *mut c_void {
         match *self {
             Self::VfCtrl(bar) => as_ptr(bar),
@@ -204,7 +205,7 @@ impl<'a> Registers<'a> {
         }
     }
 
-    /// Reads the address of the EQ from its context; 0 if the function has no EQ.
+    /// Reads the address of the EQ from its context. It is 0 if the function has no EQ.
     pub(crate) fn eq_address(&self) -> u64 {
         let low = self.eqc::<1>();
         let high = self.eqc::<2>();

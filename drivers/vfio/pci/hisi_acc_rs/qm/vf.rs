@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The queue manager of a VF: how a function is paused and restarted. No locks, no states.
+//! The queue manager of a VF: pausing and restarting a function. This file has no locks and no
+//! states.
 
 mod ffi;
 
@@ -49,17 +50,17 @@ use kernel::{
 /// The queue pairs that a function owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Queues {
-    /// The first one, in the PF's count.
+    /// The first queue pair, as numbered by the PF.
     pub(crate) base: u16,
-    /// How many, 1 to 1024.
+    /// Number of queue pairs, 1 to 1024.
     pub(crate) count: u16,
 }
 
 impl Queues {
-    /// Decodes an entry of the table of queues: bits 28 to 43 the first, bits 45 to 54 the
-    /// number less one.
+    /// Decodes an entry of the table of queues: bits 28 to 43 are the first queue pair, bits 45 to
+    /// 54 are the number of queue pairs minus one.
     pub(crate) fn from_vft(entry: u64) -> Self {
-        // CAST: 16 and 10 bits.
+        // CAST: The fields have 16 and 10 bits.
         Self {
             base: (entry >> 28) as u16,
             count: ((entry >> 45) & 0x3ff) as u16 + 1,
@@ -67,25 +68,25 @@ impl Queues {
     }
 }
 
-/// Why a function could not be paused.
+/// The state of a function that could not be paused.
 pub(crate) enum PauseError {
-    /// It runs as before.
+    /// It still runs.
     Runs(Error),
-    /// The command was given and never finished: nobody knows.
+    /// Unknown: the command was given and did not finish.
     Unknown(Error),
 }
 
-/// Why a paused function did not come to rest.
+/// The reason why a paused function did not become idle.
 pub(crate) enum IdleError {
-    /// The function can run again.
+    /// The device is busy. The function can run again.
     Busy(Error),
     /// The PF's driver is about to reset the PF.
     ResetDue(Error),
 }
 
-/// A function that was paused. It runs again when this is dropped, unless it is kept paused.
+/// A paused function. It is restarted when this is dropped, unless it is kept paused.
 ///
-/// What is started starts from its contexts in memory, so they are written back first.
+/// A function restarts from its contexts in memory, so these are written back first.
 #[must_use = "the function runs again when this is dropped"]
 pub(crate) struct PausedQm<'a> {
     vf: BoundVfQm<'a>,
@@ -94,17 +95,17 @@ pub(crate) struct PausedQm<'a> {
 }
 
 impl PausedQm<'_> {
-    /// The function stays paused.
+    /// Keeps the function paused.
     pub(crate) fn keep_paused(mut self) {
         self.stays_paused = true;
     }
 
-    /// Lets the function run again. The device must not have reported an error.
+    /// Restarts the function. The device must not have reported an error.
     ///
     /// # Errors
     ///
-    /// [`ETIMEDOUT`] if its contexts cannot be written back. It stays paused then: what it would
-    /// start from is not what it had.
+    /// [`ETIMEDOUT`] if the contexts cannot be written back. The function then stays paused, since
+    /// the contexts in memory are not the current ones.
     pub(crate) fn resume(mut self) -> Result {
         self.stays_paused = true;
         self.vf.write_back_and_restart(self.queues)
@@ -120,12 +121,12 @@ impl Drop for PausedQm<'_> {
 }
 
 impl<'a> BoundVfQm<'a> {
-    /// Whether the guest's driver has set the function up.
+    /// Returns whether the guest's driver has set the function up, according to `VF_STATE`.
     pub(crate) fn driver_ready(&self) -> bool {
         !self.registers().function().read(VF_STATE).not_ready()
     }
 
-    /// Pauses the function: no requests are fetched, and those in flight finish.
+    /// Pauses the function: it stops fetching requests and finishes those in flight.
     pub(crate) fn pause(&self, queues: Queues) -> Result<PausedQm<'a>, PauseError> {
         match self.mailbox_write(MailboxCommand::Pause, 0) {
             Ok(()) => Ok(PausedQm {
@@ -137,10 +138,11 @@ impl<'a> BoundVfQm<'a> {
         }
     }
 
-    /// What has become of a command to pause that failed with `e`.
+    /// Returns the state of the function after the command to pause it has failed with `e`.
     fn pause_error(&self, e: Error) -> PauseError {
         let last = self.registers().function().read(MAILBOX).command();
-        // A timeout can also be that of waiting for another's command, before this was given.
+        // The timeout may have occurred while waiting for an earlier command, before this one was
+        // given.
         if e == ETIMEDOUT && last.get() == MailboxCommand::Pause as u32 {
             PauseError::Unknown(e)
         } else {
@@ -148,7 +150,7 @@ impl<'a> BoundVfQm<'a> {
         }
     }
 
-    /// Waits until a paused function is quiet, and has its queue contexts written to memory.
+    /// Waits until a paused function is idle, and writes its queue contexts to memory.
     ///
     /// # Errors
     ///
@@ -180,17 +182,17 @@ impl<'a> BoundVfQm<'a> {
     ///
     /// # Errors
     ///
-    /// [`EBUSY`] if it has not after [`STATUS_PATIENCE`].
+    /// [`EBUSY`] if it has not done so after [`STATUS_PATIENCE`].
     pub(crate) fn wait_for_messages_to_pf(&self) -> Result {
         wait_until_zero(|| self.messages_to_pf())
     }
 
-    /// Messages to the PF that it has not taken yet, as [`IFC_INT_SET`] has them.
+    /// Returns the messages that the PF has not taken yet, as bits of [`IFC_INT_SET`].
     pub(crate) fn messages_to_pf(&self) -> u32 {
         self.registers().function().read(IFC_INT_SET).into_raw()
     }
 
-    /// Has the queue contexts written to memory.
+    /// Writes the queue contexts to memory.
     fn write_back(&self) -> Result {
         let io = self.registers().function();
         io.write_reg(CACHE_WB_START::zeroed().with_start(true));
@@ -201,16 +203,17 @@ impl<'a> BoundVfQm<'a> {
         )
     }
 
-    /// Returns whether the guest's driver has set the function up, and its queues are still there.
+    /// Returns whether the guest's driver has set the function up and its queues still exist.
     ///
-    /// `VF_STATE` alone does not tell: whether a reset changes it is not known of all hardware, and a
-    /// doorbell of a function without queues is an error of the whole device.
+    /// `VF_STATE` alone is not sufficient: it is not known whether a reset changes it on all
+    /// hardware, and ringing a doorbell of a function without queues is an error of the whole
+    /// device.
     pub(crate) fn is_set_up(&self) -> bool {
         self.driver_ready() && self.registers().eq_address() != 0
     }
 
-    /// Starts a function that [`BoundVfQm::pause`] has paused and whose queue contexts may not be
-    /// in memory yet.
+    /// Restarts a function that [`BoundVfQm::pause`] has paused and whose queue contexts may not be
+    /// in memory yet. Does nothing if the function is not set up.
     fn write_back_and_restart(&self, queues: Queues) -> Result {
         if self.is_set_up() {
             self.write_back()?;
@@ -219,7 +222,7 @@ impl<'a> BoundVfQm<'a> {
         Ok(())
     }
 
-    /// Starts a stopped function that is set up and was not loaded.
+    /// Restarts a stopped function that is set up and that no state was loaded into.
     pub(crate) fn restart(&self, queues: Queues) -> Result {
         let heads = self.registers().event_heads();
         self.enable_messages();
@@ -227,12 +230,12 @@ impl<'a> BoundVfQm<'a> {
         self.ring_event_queues(heads)
     }
 
-    /// Restarts the queues of a stopped function, which must be set up: each goes on from its
-    /// context in memory.
+    /// Restarts the queues of a stopped function, which must be set up. Each queue continues from
+    /// its context in memory.
     pub(crate) fn restart_queues(&self, queues: Queues) -> Result {
         let io = self.registers().function().relaxed();
-        // One for all: what the device will read was written before, and the doorbells need no
-        // order among themselves.
+        // One barrier is enough: everything that the device will read was written before, and the
+        // order of the doorbells does not matter.
         dma_mb(Write);
         for queue in 0..queues.count {
             let queue = Bounded::<u64, 11>::from_expr(u64::from(queue) & 0x7ff);
@@ -245,20 +248,20 @@ impl<'a> BoundVfQm<'a> {
         Ok(())
     }
 
-    /// Lets messages from the PF through.
+    /// Enables messages from the PF.
     ///
-    /// The C driver clears a pending message as well. It is left alone here: the PF waits for the
-    /// answer.
+    /// The C driver clears a pending message as well. This driver does not, because the PF waits
+    /// for the answer to it.
     pub(crate) fn enable_messages(&self) {
         self.registers()
             .function()
             .write_reg(IFC_INT_MASK::zeroed());
     }
 
-    /// Rings the doorbells of both event queues with their `heads`: the device looks again whether
-    /// there are events that the guest's driver has not handled, and sends the interrupt.
+    /// Rings the doorbells of both event queues with their `heads`: the device checks again for
+    /// events that the guest's driver has not handled, and raises the interrupt.
     ///
-    /// The window of hardware V4 has no such doorbell, so it is the one in the VF's own BAR.
+    /// The window of hardware V4 has no such doorbell, so the one in the VF's own BAR is used.
     pub(crate) fn ring_event_queues(&self, heads: EventHeads) -> Result {
         let io = self.bar();
         let bell = EVENT_DOORBELL::zeroed();
@@ -272,20 +275,20 @@ impl<'a> BoundVfQm<'a> {
         )
     }
 
-    /// Whether the mailbox can be read, without giving a command.
+    /// Checks that the mailbox can be read, without giving a command.
     ///
     /// # Errors
     ///
-    /// [`EIO`] if nothing answers, or if the last command failed.
+    /// [`EIO`] if the device is gone, or if the last command has failed.
     pub(crate) fn check_mailbox(&self) -> Result {
         mailbox_result(self.registers().function().read(MAILBOX))
     }
 
-    /// Whether the mailbox can be read and takes a command, without giving one.
+    /// Waits until the mailbox can take a command, without giving one.
     ///
     /// # Errors
     ///
-    /// Those of [`BoundVfQm::check_mailbox`], and [`EBUSY`] if a command does not end.
+    /// Those of [`BoundVfQm::check_mailbox`], and [`EBUSY`] if the current command does not end.
     pub(crate) fn wait_for_mailbox(&self) -> Result {
         let io = self.registers().function();
         let mailbox = read_poll_timeout(
@@ -298,10 +301,10 @@ impl<'a> BoundVfQm<'a> {
         mailbox_result(mailbox)
     }
 
-    /// Asks a function whose mailbox nobody else uses for its queues.
+    /// Reads the queues of a function whose mailbox is not used concurrently.
     ///
-    /// The PF's table of them has the same answer, but an access to it takes several registers
-    /// that all functions and the PF's driver share.
+    /// The PF has the same information in a table, but reading it takes several registers that all
+    /// functions and the PF's driver share.
     ///
     /// # Errors
     ///
@@ -311,7 +314,7 @@ impl<'a> BoundVfQm<'a> {
     }
 }
 
-/// What the first word of a mailbox says of the last command.
+/// Returns the result of the last command, from the first word of the mailbox.
 fn mailbox_result(mailbox: MAILBOX) -> Result {
     if mailbox.into_raw() == ALL_ONES || (!mailbox.busy() && mailbox.status().get() != 0) {
         Err(EIO)
@@ -340,7 +343,7 @@ mod tests {
     fn mailbox_fails_by_status_and_where_nothing_answers() {
         assert_eq!(mailbox_result(MAILBOX::from_raw(0x000e)), Ok(()));
         assert_eq!(mailbox_result(MAILBOX::from_raw(0x060e)), Err(EIO));
-        // The status of a command under way is not its own.
+        // The status is not valid while the command is in progress.
         assert_eq!(mailbox_result(MAILBOX::from_raw(0x260e)), Ok(()));
         assert_eq!(mailbox_result(MAILBOX::from_raw(ALL_ONES)), Err(EIO));
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The functions behind which C has the trace events.
+//! Wrappers of the C functions that emit the trace events.
 //!
-//! C header: `hisi_acc_events_helpers.h`
+//! C header:
+//! [`hisi_acc_events_helpers.h`](srctree/drivers/vfio/pci/hisi_acc_rs/hisi_acc_events_helpers.h)
 
 use kernel::{
     device,
@@ -17,7 +18,7 @@ fn raw(pdev: &pci::Device) -> *mut kernel::bindings::device {
 }
 
 pub(super) fn arc(pdev: &pci::Device, from: u32, to: u32, duration: u32, ret: c_int) {
-    // SAFETY: The device is valid.
+    // SAFETY: The device pointer comes from a reference, so it is valid for the call.
     unsafe { bindings::hisi_acc_rs_trace_arc(raw(pdev), from, to, duration, ret) };
 }
 
@@ -27,12 +28,13 @@ pub(super) fn mailbox_enabled() -> bool {
 }
 
 pub(super) fn mailbox(pdev: &pci::Device, command: u8, duration: u32, ret: c_int) {
-    // SAFETY: The device is valid.
+    // SAFETY: The device pointer comes from a reference, so it is valid for the call.
     unsafe { bindings::hisi_acc_rs_trace_mailbox(raw(pdev), command, duration, ret) };
 }
 
 pub(super) fn refuse(pdev: &pci::Device, session: u64, field: &str, expected: u64, got: u64) {
-    // SAFETY: The device is valid, and so are as many bytes of the text as it is long.
+    // SAFETY: The device pointer comes from a reference, so it is valid for the call. `field`
+    // points to as many initialised bytes as its length says, which C copies.
     unsafe {
         bindings::hisi_acc_rs_trace_refuse(
             raw(pdev),
@@ -46,6 +48,6 @@ pub(super) fn refuse(pdev: &pci::Device, session: u64, field: &str, expected: u6
 }
 
 pub(super) fn reset(pdev: &pci::Device, done: bool) {
-    // SAFETY: The device is valid.
+    // SAFETY: The device pointer comes from a reference, so it is valid for the call.
     unsafe { bindings::hisi_acc_rs_trace_reset(raw(pdev), done) };
 }

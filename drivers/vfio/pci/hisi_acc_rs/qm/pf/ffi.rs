@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `struct hisi_qm` of a PF, which belongs to the PF's driver.
+//! `struct hisi_qm` of a PF, which is owned by the PF's driver.
 //!
 //! C header: [`include/linux/hisi_acc_qm.h`](srctree/include/linux/hisi_acc_qm.h)
 
@@ -29,35 +29,38 @@ use kernel::{
 };
 use vfio::bindings;
 
-/// The queue manager of a PF, which its own driver runs.
+/// The queue manager of a PF, which is operated by the PF's driver.
 ///
 /// # Invariants
 ///
-/// - `raw` is the driver data of the PF's driver, and `io` its mapping of the PF's BAR 2. Both
-///   live for as long as the VF that the value was made for is bound to this driver: the PF's
-///   driver removes its VFs, and thereby unbinds us, before it gives either up.
-/// - The value lives in the driver's data of that VF and is used in callbacks of the VF only,
-///   all of which have ended when unbinding is complete.
+/// - `raw` is the driver data of the PF's driver, and `io` is the mapping of the PF's BAR 2 by that
+///   driver. Both stay valid as long as the VF that the value was created for is bound to this
+///   driver: the PF's driver removes its VFs, and thereby unbinds this driver, before it releases
+///   either.
+/// - The value is part of the driver data of that VF and is only used in callbacks of the VF, all
+///   of which have returned when unbinding is complete.
 #[derive(Clone, Copy)]
 pub(crate) struct PfQm {
     raw: NonNull<bindings::hisi_qm>,
     io: MmioRaw<Region<{ pf::SIZE }>>,
 }
 
-// SAFETY: What is used of the structure is constant, or changed with atomic operations.
+// SAFETY: Any thread may use the structure that `raw` points to, since only fields that are
+// constant or accessed atomically are used. By the type invariants it outlives the value.
 unsafe impl Send for PfQm {}
-// SAFETY: As above.
+// SAFETY: As for `Send`; shared references allow no other accesses.
 unsafe impl Sync for PfQm {}
 
 impl PfQm {
-    /// The queue manager of the PF of `vf`.
+    /// Returns the queue manager of the PF of the VF `pdev`.
     ///
-    /// Returns `None` if `vf` is no VF, if its PF is not bound to the engine's driver, or if the
-    /// PF's BAR 2 is too short.
+    /// Returns `None` if `pdev` is not a VF, if its PF is not bound to the engine's driver, or if
+    /// BAR 2 of the PF is too short.
     pub(crate) fn from_vf(pdev: &pci::Device<Bound>, engine: Engine) -> Option<Self> {
         let vf = core::ptr::from_ref(pdev).cast_mut().cast();
 
-        // SAFETY: These functions return the address of a static structure, or NULL.
+        // SAFETY: These functions have no preconditions. They return the address of a static
+        // structure or null.
         let driver = unsafe {
             match engine {
                 Engine::Zip => bindings::hisi_zip_get_pf_driver(),
@@ -69,13 +72,15 @@ impl PfQm {
             return None;
         }
 
-        // SAFETY: `vf` is a valid device that a VF driver is bound to.
+        // SAFETY: `vf` comes from a reference to a bound device, so it is valid, and `driver` is a
+        // valid PF driver.
         let raw = unsafe { bindings::pci_iov_get_pf_drvdata(vf, driver) };
         let raw: NonNull<bindings::hisi_qm> = NonNull::new(from_err_ptr(raw).ok()?)?.cast();
 
-        // SAFETY: `vf` is a VF, as its PF was found; a VF keeps its PF.
+        // SAFETY: `vf` is valid, as above.
         let physfn = unsafe { bindings::hisi_acc_rs_pci_physfn(vf) };
-        // SAFETY: `pci::Device` is a transparent wrapper of the valid `struct pci_dev`.
+        // SAFETY: `vf` is a VF, since its PF was found, and a VF holds its PF. So `physfn` is a
+        // valid `struct pci_dev`, of which `pci::Device` is a transparent wrapper.
         let physfn = unsafe { &*physfn.cast::<pci::Device>() };
         let len = usize::try_from(physfn.resource_len(BAR2).ok()?).ok()?;
         if len < pf::SIZE {
@@ -86,39 +91,41 @@ impl PfQm {
             return None;
         }
 
-        // SAFETY: The driver data of the PF's driver is a valid `hisi_qm`, and its `io_base` is
-        // constant while the driver is bound.
+        // SAFETY: `raw` is the driver data of the PF's driver, which is a valid `hisi_qm`. Its
+        // `io_base` is constant while the driver is bound.
         let base = unsafe { (*raw.as_ptr()).io_base };
-        // INVARIANT: `io_base` is the driver's mapping of all of BAR 2.
+        // INVARIANT: `raw` is the driver data of the PF's driver, and `io_base` is its mapping of
+        // BAR 2, which has `len` bytes. As `pdev` is bound to this driver, both stay valid until it
+        // is unbound.
         Some(Self {
             raw,
             io: MmioRaw::new_region(base as usize, len).ok()?,
         })
     }
 
-    /// The hardware's version, `enum qm_hw_ver`.
+    /// Returns the hardware version, `enum qm_hw_ver`.
     pub(crate) fn version(&self) -> u32 {
-        // SAFETY: By the type invariants; the version is constant.
+        // SAFETY: By the type invariants `raw` is valid. The version is constant.
         unsafe { (*self.raw.as_ptr()).ver }
     }
 
-    /// Returns the errors of the QM and of the engine that the PF's driver resets the PF for, as bits
-    /// of their status registers.
+    /// Returns the errors of the QM and of the engine for which the PF's driver resets the PF, as
+    /// bits of their status registers.
     pub(crate) fn reset_masks(&self) -> (u32, u32) {
-        // SAFETY: By the type invariants `raw` is valid; the masks are constant once the PF's driver
-        // has probed the PF.
+        // SAFETY: By the type invariants `raw` is valid, so its fields are in bounds.
         let info = unsafe { &raw const (*self.raw.as_ptr()).err_info };
-        // SAFETY: As above.
+        // SAFETY: `info` points to a field of the valid `raw`. The masks are constant once the PF's
+        // driver has probed the PF.
         unsafe { ((*info).qm_err.reset_mask, (*info).dev_err.reset_mask) }
     }
 
-    /// Returns whether the PF's driver has stopped the PF, as it does to reset it.
+    /// Returns whether the PF's driver has stopped the PF, as it does in order to reset it.
     ///
-    /// Part of the time memory decoding of the PF and of its VFs is off then, so no register of
-    /// them may be accessed. The PF's driver can stop the PF at any time, so this is no guarantee.
+    /// Memory decoding of the PF and of its VFs is temporarily off then, so none of their registers
+    /// may be accessed. The result is only a hint, as the PF's driver can stop the PF at any time.
     pub(crate) fn is_stopped(&self) -> bool {
-        // SAFETY: By the type invariants `raw` is valid. The driver accesses the field by atomic
-        // operations only, as this does.
+        // SAFETY: By the type invariants `raw` is valid. The PF's driver accesses the field with
+        // atomic operations only, and so does this function.
         let state = unsafe {
             bindings::hisi_acc_rs_atomic_read(&raw const (*self.raw.as_ptr()).status.flags)
         };
@@ -126,28 +133,28 @@ impl PfQm {
         state == bindings::qm_state_QM_STOP as c_int
     }
 
-    /// The PF's registers.
+    /// Returns the PF's registers.
     pub(crate) fn io(&self) -> Mmio<'_, Region<{ pf::SIZE }>> {
-        // SAFETY: By the type invariants.
+        // SAFETY: By the type invariants the mapping is valid whenever the value is used.
         unsafe { Mmio::from_raw(self.io) }
     }
 
-    /// The window onto `function`.
+    /// Returns the window of `function`.
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if it has none.
+    /// [`EINVAL`] if the function has no window.
     pub(crate) fn window(&self, function: u32) -> Result<PfWindow> {
         let start = self.io.addr() + pf_ctrl::window_start(function).ok_or(EINVAL)?;
-        // INVARIANT: all windows end below the `pf::SIZE` bytes that `io` has.
+        // INVARIANT: The window is part of the mapping `io`, as all windows end below `pf::SIZE`.
         Ok(PfWindow(MmioRaw::new_region(start, pf_ctrl::SIZE)?))
     }
 
-    /// Takes the bit that serialises resets of the PF and of its VFs.
+    /// Sets the bit that serialises resets of the PF and of its VFs.
     ///
     /// # Errors
     ///
-    /// [`EBUSY`] if another holds it for longer than `patience`.
+    /// [`EBUSY`] if the bit stays set by another reset for longer than `patience`.
     pub(crate) fn lock_resets(self, patience: Delta) -> Result<PfResetGuard> {
         read_poll_timeout(
             || Ok(self.try_take_reset_bit()),
@@ -156,12 +163,13 @@ impl PfQm {
             patience,
         )
         .map_err(|_| EBUSY)?;
-        // INVARIANT: the bit was just taken.
+        // INVARIANT: The bit was just set.
         Ok(PfResetGuard(self))
     }
 
     fn try_take_reset_bit(&self) -> bool {
-        // SAFETY: By the type invariants; the word is changed with atomic operations only.
+        // SAFETY: By the type invariants `raw` is valid. `misc_ctl` is modified with atomic
+        // operations only.
         !unsafe {
             bindings::hisi_acc_rs_test_and_set_bit(
                 bindings::qm_misc_ctl_bits_QM_RESETTING,
@@ -171,34 +179,36 @@ impl PfQm {
     }
 }
 
-/// The window in a PF's BAR 2 onto one of its functions.
+/// A window in a PF's BAR 2, for one of the PF's functions.
 ///
 /// # Invariants
 ///
-/// It is part of the mapping of a [`PfQm`], and lives and is used as that one does.
+/// It is part of the mapping of a [`PfQm`], and the type invariants of [`PfQm`] hold for it as
+/// well.
 pub(crate) struct PfWindow(MmioRaw<Region<{ pf_ctrl::SIZE }>>);
 
 impl PfWindow {
-    /// The registers, while the VF is bound that the window was made for.
+    /// Returns the registers, as long as the VF `_vf`, for which the window was created, is bound.
     pub(in crate::qm) fn io<'a>(
         &'a self,
         _vf: &'a pci::Device<Bound>,
     ) -> Mmio<'a, Region<{ pf_ctrl::SIZE }>> {
-        // SAFETY: By the type invariants.
+        // SAFETY: By the type invariants the mapping is valid whenever the value is used.
         unsafe { Mmio::from_raw(self.0) }
     }
 }
 
-/// Holds `QM_RESETTING` of a PF.
+/// Owns the bit `QM_RESETTING` of a PF.
 ///
 /// # Invariants
 ///
-/// The bit was set by [`PfQm::lock_resets`], and nobody clears it but this value's end.
+/// The bit was set by [`PfQm::lock_resets`], and only dropping this value clears it.
 pub(crate) struct PfResetGuard(PfQm);
 
 impl Drop for PfResetGuard {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants of `PfQm`.
+        // SAFETY: By the type invariants of `PfQm` the pointer is valid. `misc_ctl` is modified
+        // with atomic operations only, and by the type invariants this value owns the bit.
         unsafe {
             bindings::hisi_acc_rs_clear_bit(
                 bindings::qm_misc_ctl_bits_QM_RESETTING,
@@ -222,13 +232,13 @@ mod tests {
         )?;
         let pf = PfQm {
             raw: NonNull::new(qm.get()).ok_or(EINVAL)?,
-            // Registers that nobody reads.
+            // The registers are not accessed.
             io: MmioRaw::new_region(0, pf::SIZE)?,
         };
 
         let first = pf.lock_resets(patience)?;
         for _ in 0..2 {
-            // Who has waited in vain gives nothing back.
+            // A waiter that timed out must not clear the bit.
             assert_eq!(pf.lock_resets(patience).err(), Some(EBUSY));
         }
         drop(first);

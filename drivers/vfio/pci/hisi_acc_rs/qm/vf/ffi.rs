@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `struct hisi_qm` of a VF, and the mailbox commands that hisi_qm gives for it.
+//! `struct hisi_qm` of a VF, through which hisi_qm executes mailbox commands.
 //!
 //! C header: [`include/linux/hisi_acc_qm.h`](srctree/include/linux/hisi_acc_qm.h)
 
@@ -49,20 +49,21 @@ pub(crate) enum MailboxCommand {
     CqcBase = bindings::QM_MB_CMD_CQC_BT as u8,
     /// The queues that the function owns.
     Vft = bindings::QM_MB_CMD_SQC_VFT_V2 as u8,
-    /// Stops fetching requests and finishes those in flight.
+    /// Stops fetching requests, and finishes those in flight.
     Pause = 0xe,
 }
 
-/// The queue manager of an open VF, with a mailbox by way of hisi_qm. It is accessed by
-/// [`VfQm::bind`].
+/// The queue manager of an open VF. [`VfQm::bind`] gives access to it; hisi_qm executes its mailbox
+/// commands.
 ///
 /// # Invariants
 ///
-/// `raw` is zeroed but for what hisi_qm's mailbox functions use. Its `pdev` is `pdev`, and its
-/// `io_base` is the function block: in `window` if there is one, and in `bar` otherwise. All of
-/// them live as long as `self`, and are mapped for as long as `pdev` is bound to the driver.
+/// `raw` is zeroed, except for the fields that hisi_qm's mailbox functions use. Its `pdev` is
+/// `pdev`, and its `io_base` is the function block, in `window` if there is one and in `bar`
+/// otherwise. The device and the mappings live as long as `self`, and are mapped as long as `pdev`
+/// is bound to the driver.
 pub(crate) struct VfQm {
-    /// By itself, as its lock must stay where it is.
+    /// Pinned separately, because it contains a mutex.
     raw: Pin<KBox<Opaque<bindings::hisi_qm>>>,
     window: Option<PfWindow>,
     bar: Arc<VfBar>,
@@ -83,9 +84,11 @@ pub(crate) struct BoundVfQm<'a> {
     pdev: &'a pci::Device<Bound>,
 }
 
-// SAFETY: The structure is used by hisi_qm's mailbox functions only, which take its lock.
+// SAFETY: `raw` is only passed to hisi_qm's mailbox functions, which can be called from any thread.
+// All other fields are `Send`.
 unsafe impl Send for VfQm {}
-// SAFETY: As above.
+// SAFETY: hisi_qm's mailbox functions take the lock in `raw`, so concurrent calls are allowed. All
+// other fields are `Sync`.
 unsafe impl Sync for VfQm {}
 
 /// Returns the registers of the VF `pdev`, and its own BAR.
@@ -103,12 +106,12 @@ fn map_registers<'a>(
 }
 
 impl VfQm {
-    /// The queue manager of the VF `pdev`, whose own BAR is `bar`, and whose migration registers
-    /// are in `window` if there is one.
+    /// Creates the queue manager of the VF `pdev`. Its own BAR is `bar`, and its migration
+    /// registers are in `window` if there is one.
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if the BAR is another VF's. [`ENOMEM`].
+    /// [`EINVAL`] if the BAR is another VF's, [`ENOMEM`].
     pub(crate) fn new(
         pdev: &pci::Device<Bound>,
         link: &PfLink,
@@ -117,8 +120,8 @@ impl VfQm {
     ) -> Result<Self> {
         let io_base = map_registers(pdev, &window, &bar)?.0.function_ptr();
         let raw = Opaque::ffi_init(|slot: *mut bindings::hisi_qm| {
-            // SAFETY: `slot` is valid for writes, and all zeroes is a valid `hisi_qm`. The lock's
-            // name and class are static.
+            // SAFETY: `slot` is valid for writes, and all zeroes is a valid `hisi_qm`. The mutex is
+            // not in use yet, and its name and its lock class are static.
             unsafe {
                 slot.write_bytes(0, 1);
                 (*slot).fun_type = bindings::qm_fun_type_QM_HW_VF;
@@ -132,7 +135,8 @@ impl VfQm {
                 );
             }
         });
-        // INVARIANT: As initialised above; `window`, `bar` and `pdev` are kept.
+        // INVARIANT: `raw` was initialised as required. `window`, `bar` and `pdev` are stored in
+        // the same value, so they live as long as it does.
         Ok(Self {
             raw: KBox::pin_init(raw, GFP_KERNEL)?,
             window,
@@ -142,12 +146,12 @@ impl VfQm {
         })
     }
 
-    /// The VF.
+    /// Returns the VF.
     pub(crate) fn pdev(&self) -> &pci::Device {
         &self.pdev
     }
 
-    /// The VF and its PF.
+    /// Returns the link from the VF to its PF.
     pub(crate) fn pf_link(&self) -> &PfLink {
         &self.link
     }
@@ -156,7 +160,7 @@ impl VfQm {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if it is another one.
+    /// [`EINVAL`] if `pdev` is another device.
     pub(crate) fn bind<'a>(&'a self, pdev: &'a pci::Device<Bound>) -> Result<BoundVfQm<'a>> {
         let vf: &pci::Device = pdev;
         if !core::ptr::eq(vf, &*self.pdev) {
@@ -174,46 +178,47 @@ impl VfQm {
 }
 
 impl<'a> BoundVfQm<'a> {
-    /// The VF and its PF.
+    /// Returns the link from the VF to its PF.
     pub(crate) fn pf_link(&self) -> &'a PfLink {
         &self.qm.link
     }
 
-    /// The VF's own BAR.
+    /// Returns the VF's own BAR.
     pub(crate) fn bar(&self) -> Mmio<'a, Region<{ vf_bar::SIZE }>> {
         self.bar
     }
 
-    /// The VF's migration registers.
+    /// Returns the VF's migration registers.
     pub(crate) fn registers(&self) -> &Registers<'a> {
         &self.registers
     }
 
-    /// Gives a command with an argument. Sleeps, at most about a second.
+    /// Gives a command with an argument. Sleeps, for about a second at most.
     ///
     /// # Errors
     ///
-    /// [`EIO`] if the PF has failed or the command is refused, [`ETIMEDOUT`] if the mailbox does
-    /// not become free, or not again.
+    /// [`EIO`] if the PF has failed or the command is rejected, [`ETIMEDOUT`] if the mailbox is not
+    /// free in time before or after the command.
     pub(crate) fn mailbox_write(&self, command: MailboxCommand, argument: u64) -> Result {
         self.trace_command(command, || {
-            // SAFETY: By the type invariants; as the VF is bound, `io_base` is mapped.
+            // SAFETY: By the type invariants `raw` has all fields that the function uses. As the VF
+            // is bound, `io_base` is mapped.
             to_result(unsafe {
                 bindings::hisi_qm_mb(self.qm.raw.get(), command as u8, argument, 0, false)
             })
         })
     }
 
-    /// Gives a command with an answer. Sleeps, at most about a second.
+    /// Gives a command and returns its result. Sleeps, for about a second at most.
     ///
     /// # Errors
     ///
-    /// As [`BoundVfQm::mailbox_write`].
+    /// Those of [`BoundVfQm::mailbox_write`].
     pub(crate) fn mailbox_read(&self, command: MailboxCommand) -> Result<u64> {
         let mut answer = 0;
         self.trace_command(command, || {
-            // SAFETY: By the type invariants; as the VF is bound, `io_base` is mapped. `answer` is
-            // valid for a write.
+            // SAFETY: By the type invariants `raw` has all fields that the function uses. As the VF
+            // is bound, `io_base` is mapped. `answer` is valid for a write.
             to_result(unsafe {
                 bindings::hisi_qm_mb_read(self.qm.raw.get(), &mut answer, command as u8, 0)
             })
