@@ -9,7 +9,7 @@ use kernel::{
 };
 
 use crate::{
-    ffi::{
+    file::{
         SeqFileOps,
         VfioDevice, //
     },

@@ -1,35 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The boundary to VFIO core and to debugfs; the only unsafe code of this object.
+//! The functions that VFIO core calls.
 
 use core::ptr;
 
 use kernel::{
     bindings::{
-        debugfs_create_devm_seqfile,
         debugfs_create_dir,
         debugfs_remove,
         dentry,
-        dev_name,
-        device,
-        seq_file, //
-    },
-    container_of,
-    error::{
-        from_result,
-        to_result, //
-    },
-    ffi::{
-        c_int,
-        c_void, //
+        dev_name, //
     },
     prelude::*,
-    seq_file::SeqFile,
     sync::atomic::{
         Atomic,
         Relaxed, //
-    },
-    types::Opaque, //
+    }, //
 };
 
 use crate::{
@@ -38,11 +24,9 @@ use crate::{
         vfio_device, //
     },
     features::FeaturesFile,
-    migration_features::Features,
+    file::create_file,
     state::State, //
 };
-
-pub(crate) use crate::bindings::vfio_device_mig_state as MigState;
 
 /// `vfio/` at the root of debugfs: null before it is made and after it is removed, an error
 /// pointer if it could not be made.
@@ -50,106 +34,6 @@ pub(crate) use crate::bindings::vfio_device_mig_state as MigState;
 /// The core stores it while it initialises and clears it while it exits, and registers devices only
 /// in between, so the accesses are ordered without any help from here.
 static ROOT: Atomic<*mut dentry> = Atomic::new(ptr::null_mut());
-
-/// A VFIO device that can migrate, as a read of one of its debugfs files sees it.
-///
-/// # Invariants
-///
-/// The device is registered, its `mig_ops` is not null, and the core has not begun to remove its
-/// debugfs files.
-#[repr(transparent)]
-pub(crate) struct VfioDevice(Opaque<vfio_device>);
-
-impl VfioDevice {
-    /// # Safety
-    ///
-    /// For all of `'a`, `device` must point to a `struct vfio_device` that fulfils the type
-    /// invariants.
-    unsafe fn from_raw<'a>(device: *mut vfio_device) -> &'a Self {
-        // INVARIANT: The caller promises them.
-        // SAFETY: The caller promises that the pointer is valid for `'a`; `Self` is a transparent
-        // wrapper, and `Opaque` allows C to modify what is inside at any time.
-        unsafe { &*device.cast() }
-    }
-
-    /// Asks the driver for the migration state.
-    ///
-    /// Sleeps while the driver is busy with a transition. The value is the driver's own and may be
-    /// none that the uAPI defines.
-    pub(crate) fn state(&self) -> Result<MigState> {
-        // SAFETY: By the type invariants the device is valid and `mig_ops` is not null; drivers set
-        // it before they register the device and never change it.
-        let get_state = unsafe { (*(*self.0.get()).mig_ops).migration_get_state }.ok_or(EINVAL)?;
-        let mut state = MigState::VFIO_DEVICE_STATE_NR;
-
-        // SAFETY: The callback takes the device it belongs to, which is registered, and a place to
-        // store the state in.
-        to_result(unsafe { get_state(self.0.get(), &mut state) })?;
-        Ok(state)
-    }
-
-    /// Returns what the device supports. Bits that the uAPI does not define are kept.
-    pub(crate) fn migration_features(&self) -> Features {
-        // SAFETY: By the type invariants the device is valid; drivers set the flags before they
-        // register the device and never change them.
-        Features::from_bits_retain(unsafe { (*self.0.get()).migration_flags })
-    }
-
-    /// Tells whether the device logs which pages it writes.
-    pub(crate) fn logs_dirty_pages(&self) -> bool {
-        // SAFETY: By the type invariants the device is valid; drivers set `log_ops` before they
-        // register the device and never change it.
-        !unsafe { (*self.0.get()).log_ops }.is_null()
-    }
-}
-
-/// A file in a device's `migration/` that is made of text.
-pub(crate) trait SeqFileOps {
-    /// The name of the file.
-    const NAME: &'static CStr;
-
-    /// Writes the content of the file to `seq`; the error is what `read(2)` fails with.
-    fn show(device: &VfioDevice, seq: &SeqFile) -> Result;
-}
-
-/// The `read_fn` of [`debugfs_create_devm_seqfile`] for the file `T`.
-///
-/// # Safety
-///
-/// Must only be called by seq_file, for a file made by [`create_file`].
-unsafe extern "C" fn show<T: SeqFileOps>(seq: *mut seq_file, _: *mut c_void) -> c_int {
-    // SAFETY: The seq_file calls this with its own `seq` and holds the lock of it meanwhile.
-    let private = unsafe { (*seq).private };
-    // SAFETY: `private` is the device that `create_file` gave, and that one is the member `device`
-    // of a `struct vfio_device`.
-    let device = unsafe { container_of!(private.cast::<device>(), vfio_device, device) };
-    // SAFETY: `create_file` is called for registered devices with `mig_ops` only, and removing the
-    // file, which comes first when a device is unregistered, waits for this function to return.
-    let device = unsafe { VfioDevice::from_raw(device) };
-    // SAFETY: `seq` is valid, and its lock keeps other threads away.
-    let seq = unsafe { SeqFile::from_raw(seq) };
-
-    from_result(|| T::show(device, seq).map(|()| 0))
-}
-
-/// Makes the file `T` in `dir`.
-///
-/// # Safety
-///
-/// `device` must be registered and have `mig_ops`, and stay so until the files in `dir` are
-/// removed. `dir` must be a directory in debugfs or an error pointer.
-unsafe fn create_file<T: SeqFileOps>(device: *mut vfio_device, dir: *mut dentry) {
-    // SAFETY: The caller promises that `device` is valid and outlives the file, and that `dir` is
-    // something debugfs takes; debugfs copies the name.
-    unsafe {
-        debugfs_create_devm_seqfile(
-            &raw mut (*device).device,
-            T::NAME.as_char_ptr(),
-            dir,
-            Some(show::<T>),
-        );
-    }
-}
 
 /// Makes `vfio/`; the last step of the core's initialisation.
 #[no_mangle]

@@ -8,7 +8,7 @@ use kernel::{
     seq_print, //
 };
 
-use crate::ffi::{
+use crate::file::{
     MigState,
     SeqFileOps,
     VfioDevice, //
