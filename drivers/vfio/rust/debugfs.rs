@@ -11,6 +11,13 @@
 //!
 //! C headers: `include/linux/debugfs.h`, `include/linux/seq_file.h`
 
+mod directory;
+
+pub use self::directory::{
+    Directory,
+    Entry, //
+};
+
 use crate::{
     bindings,
     device::{
@@ -63,15 +70,6 @@ pub trait File: 'static {
     }
 }
 
-/// An entry of a [`Directory`].
-pub struct Entry<T: Operations> {
-    name: &'static CStr,
-    mode: u16,
-    /// Operations that expect a `Device<T>` as the file's private data.
-    ops: &'static kernel::bindings::file_operations,
-    _device: PhantomData<fn(&Device<T>)>,
-}
-
 impl<T: Operations> Entry<T> {
     /// The entry of the file `F`.
     pub const fn file<F: File<Ops = T>>() -> Self {
@@ -83,23 +81,12 @@ impl<T: Operations> Entry<T> {
                 MODE_READ
             },
             ops: &FileOps::<F>::OPS,
-            _device: PhantomData,
+            _driver: PhantomData,
         }
     }
 }
 
-/// A driver's directory in the core's `vfio/<device>/migration/`, with the files in it.
-pub struct Directory<T: Operations> {
-    name: &'static CStr,
-    entries: &'static [Entry<T>],
-}
-
 impl<T: Operations> Directory<T> {
-    /// A directory. The core has the names `state` and `features` itself.
-    pub const fn new(name: &'static CStr, entries: &'static [Entry<T>]) -> Self {
-        Self { name, entries }
-    }
-
     /// Creates the directory of `dev` and its files, unless there is no `migration` directory:
     /// without debugfs, and for a device that cannot migrate. As everywhere in debugfs, nothing
     /// depends on whether that works.

@@ -6,24 +6,23 @@
 
 mod core_device;
 mod hidden_range;
+mod migration_ops;
 mod vtable;
 
+pub(crate) use self::core_device::raw_device;
 pub use self::core_device::{
     CoreDevice,
-    MemoryLockGuard, //
-    RuntimePmGuard,
+    MemoryLockGuard,
+    RuntimePmGuard, //
 };
 
-use self::vtable::VTable;
 use crate::{
     bindings,
     debugfs,
-    migration::Migration,
-    pci::IdTable, //
+    device_id::IdTable,
+    migration::Migration, //
 };
 use core::{
-    alloc::Layout,
-    mem::offset_of,
     ops::Deref,
     ptr::NonNull, //
 };
@@ -33,7 +32,6 @@ use kernel::{
         DeviceContext,
         Normal, //
     },
-    error::from_err_ptr,
     pci,
     prelude::*,
     sync::aref::{
@@ -134,34 +132,6 @@ unsafe impl<T: Operations> Send for Device<T> {}
 // SAFETY: The C part takes its own locks, the rest is `Sync`.
 unsafe impl<T: Operations> Sync for Device<T> {}
 
-impl<T: Operations> Device<T> {
-    /// Allocates a device for `pdev`, with its callbacks, and initialises the driver's data.
-    ///
-    /// C: `vfio_alloc_device()`
-    pub(crate) fn new(pdev: &pci::Device<Bound>) -> Result<ARef<Self>> {
-        const_assert!(
-            offset_of!(bindings::vfio_pci_core_device, vdev) == 0,
-            "the vfio_device must come first"
-        );
-        const_assert!(
-            align_of::<Self>() <= align_of::<u64>(),
-            "kvzalloc() promises no more"
-        );
-
-        let size = Layout::new::<Self>().pad_to_align().size();
-        // SAFETY: `pdev` is a valid, bound device; the operations are static and fit a
-        // `Device<T>`, for which `size` suffices.
-        let vdev = from_err_ptr(unsafe {
-            bindings::_vfio_alloc_device(size, raw_device(pdev), &VTable::<T>::VTABLE)
-        })?;
-
-        let this = NonNull::new(vdev.cast::<Self>()).ok_or(ENOMEM)?;
-        // SAFETY: The allocation called `init`, which initialised everything, and it comes with
-        // one reference, which passes to the `ARef`.
-        Ok(unsafe { ARef::from_raw(this) })
-    }
-}
-
 impl<T: Operations> Device<T, Bound> {
     /// # Safety
     ///
@@ -214,13 +184,4 @@ unsafe impl<T: Operations> AlwaysRefCounted for Device<T> {
         // SAFETY: The caller gives up a reference that it owns.
         unsafe { bindings::vfio_rust_helper_put_device(obj.as_ptr().cast()) };
     }
-}
-
-/// The `struct device` in `pdev`.
-pub(crate) fn raw_device<Ctx: DeviceContext>(
-    pdev: &pci::Device<Ctx>,
-) -> *mut kernel::bindings::device {
-    let pdev = core::ptr::from_ref(pdev).cast::<kernel::bindings::pci_dev>();
-    // SAFETY: `pci::Device` is a transparent wrapper of a valid `struct pci_dev`.
-    unsafe { (&raw const (*pdev).dev).cast_mut() }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! PCI side of a VFIO variant driver: registration, ids, reset hooks, SR-IOV.
+//! PCI side of a VFIO variant driver: registration, reset hooks, SR-IOV.
 //!
 //! [`kernel::pci::Adapter`] cannot register such a driver: it keeps a box of its own as the
 //! device's driver data, where vfio-pci-core wants its `struct vfio_pci_core_device`, and it
@@ -22,7 +22,6 @@ use core::{
 };
 use kernel::{
     device::Bound,
-    device_id::RawDeviceId,
     driver,
     error::to_result,
     pci,
@@ -31,50 +30,6 @@ use kernel::{
     types::Opaque,
     ThisModule, //
 };
-
-/// A device id that only matches if the administrator asks for a VFIO driver.
-///
-/// C: `PCI_DRIVER_OVERRIDE_DEVICE_VFIO()`
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-pub struct DeviceId(kernel::bindings::pci_device_id);
-
-impl DeviceId {
-    const ANY: u32 = !0;
-
-    /// All devices of `vendor` with the id `device`.
-    pub const fn vfio_override(vendor: u16, device: u16) -> Self {
-        Self(kernel::bindings::pci_device_id {
-            vendor: vendor as u32,
-            device: device as u32,
-            subvendor: Self::ANY,
-            subdevice: Self::ANY,
-            class: 0,
-            class_mask: 0,
-            driver_data: 0,
-            override_only: bindings::VFIO_RUST_PCI_ID_OVERRIDE,
-        })
-    }
-}
-
-// SAFETY: `DeviceId` is a transparent wrapper of `struct pci_device_id`.
-unsafe impl RawDeviceId for DeviceId {
-    type RawType = kernel::bindings::pci_device_id;
-}
-
-/// A table of device ids.
-pub type IdTable = &'static dyn kernel::device_id::IdTable<DeviceId, ()>;
-
-/// Declares a table of device ids and the module aliases that go with it.
-///
-/// `driver_data` is 0 in all entries. The PCI core takes an id that is written to `new_id` only if
-/// its `driver_data`, 0 if none is given, is that of an entry.
-#[macro_export]
-macro_rules! vfio_device_table {
-    ($table:ident, [$($id:expr),* $(,)?]) => {
-        ::kernel::module_device_table!("pci", $crate::pci::DeviceId, $table, @none, [$($id),*]);
-    };
-}
 
 /// Registers a driver, which `T` has the callbacks of, with the PCI bus, by way of
 /// [`driver::Registration`].

@@ -9,18 +9,18 @@ pub use crate::{
         Device,
         Operations, //
     },
+    device_id::{
+        DeviceId,
+        IdTable, //
+    },
     io::BarMap,
     migration::{
         Data,
         Failure,
         Migrate,
-        Migration, //
+        Migration,
         StateMachine,
-        StreamFormat,
-    },
-    pci::{
-        DeviceId,
-        IdTable, //
+        StreamFormat, //
     }, //
 };
 #[doc(no_inline)]

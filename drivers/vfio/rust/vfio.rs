@@ -78,6 +78,7 @@ pub mod bindings;
 pub mod data_file;
 pub mod debugfs;
 pub mod device;
+pub mod device_id;
 pub mod io;
 pub mod migration;
 pub mod pci;

@@ -47,16 +47,6 @@ impl vfio_device_mig_state {
 
 pub struct vfio_device {
     pub migration_flags: u32,
-    pub mig_ops: *const vfio_migration_ops,
-}
-
-pub struct vfio_migration_ops {
-    pub migration_set_state:
-        Option<unsafe extern "C" fn(*mut vfio_device, vfio_device_mig_state) -> *mut file>,
-    pub migration_get_state:
-        Option<unsafe extern "C" fn(*mut vfio_device, *mut vfio_device_mig_state) -> c_int>,
-    pub migration_get_data_size:
-        Option<unsafe extern "C" fn(*mut vfio_device, *mut c_ulong) -> c_int>,
 }
 
 /// The table of `vfio_mig_get_next_state()` in `drivers/vfio/vfio_main.c`: by the numbers of the

@@ -2,10 +2,7 @@
 
 //! The part of a device that is the VFIO core's.
 
-use crate::{
-    bindings,
-    migration::{Features, Migration},
-};
+use crate::{bindings, migration::Features};
 use kernel::device::{Bound, DeviceContext, Normal};
 use std::{cell::UnsafeCell, marker::PhantomData};
 
@@ -32,7 +29,6 @@ impl CoreDevice<Bound> {
     pub fn new(features: Features) -> Self {
         let device = bindings::vfio_device {
             migration_flags: features.bits(),
-            mig_ops: std::ptr::null(),
         };
         Self(UnsafeCell::new(device), PhantomData)
     }
@@ -55,39 +51,5 @@ impl<Ctx: DeviceContext> CoreDevice<Ctx> {
 
     pub(crate) fn vdev(&self) -> *mut bindings::vfio_device {
         self.0.get()
-    }
-}
-
-pub trait Operations: Sized + Send + Sync + 'static {
-    fn migration(&self) -> Option<&dyn Migration> {
-        None
-    }
-}
-
-#[repr(C)]
-pub struct Device<T: Operations, Ctx: DeviceContext = Normal> {
-    core: CoreDevice<Ctx>,
-    data: T,
-}
-
-impl<T: Operations, Ctx: DeviceContext> Device<T, Ctx> {
-    /// # Safety
-    ///
-    /// `vdev` must be that of a `Device<T, Ctx>` that lives for `'a`.
-    pub(crate) unsafe fn from_raw<'a>(vdev: *mut bindings::vfio_device) -> &'a Self {
-        // SAFETY: By the safety requirements; it is the first field.
-        unsafe { &*vdev.cast() }
-    }
-
-    pub fn core(&self) -> &CoreDevice<Ctx> {
-        &self.core
-    }
-}
-
-impl<T: Operations, Ctx: DeviceContext> std::ops::Deref for Device<T, Ctx> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.data
     }
 }

@@ -63,11 +63,11 @@ use vfio::{
         Device,
         Operations, //
     },
-    migration::Migration,
-    pci::{
+    device_id::{
         DeviceId,
         IdTable, //
-    }, //
+    },
+    migration::Migration, //
 };
 
 vfio::vfio_device_table!(

@@ -4,7 +4,7 @@
 //!
 //! C headers: `include/linux/anon_inodes.h`, `include/linux/fs.h`, `include/uapi/linux/vfio.h`
 
-use super::{
+use super::session::{
     Readable,
     ResumingSession,
     SavingSession,

@@ -4,7 +4,6 @@
 //!
 //! C header: `include/linux/vfio_pci_core.h`
 
-use super::raw_device;
 #[cfg(CONFIG_KUNIT = "y")]
 use crate::migration;
 use crate::{
@@ -181,4 +180,13 @@ impl Drop for RuntimePmGuard<'_> {
             unsafe { bindings::vfio_rust_helper_pm_put(raw_device(self.pdev)) };
         }
     }
+}
+
+/// The `struct device` in `pdev`.
+pub(crate) fn raw_device<Ctx: DeviceContext>(
+    pdev: &pci::Device<Ctx>,
+) -> *mut kernel::bindings::device {
+    let pdev = core::ptr::from_ref(pdev).cast::<kernel::bindings::pci_dev>();
+    // SAFETY: `pci::Device` is a transparent wrapper of a valid `struct pci_dev`.
+    unsafe { (&raw const (*pdev).dev).cast_mut() }
 }

@@ -5,28 +5,66 @@
 //! C headers: `include/linux/vfio.h`, `include/linux/vfio_pci_core.h`
 
 use super::{
+    core_device::raw_device,
+    migration_ops::set_migration_ops,
     Device,
     Operations, //
 };
 use crate::{
     bindings,
-    migration,
     region::{
         self,
         RegionOffset, //
     }, //
 };
-use core::marker::PhantomData;
+use core::{
+    alloc::Layout,
+    marker::PhantomData,
+    mem::offset_of,
+    ptr::NonNull, //
+};
 use kernel::{
     device::{
         self,
         Bound, //
     },
-    error::to_result,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
     page::PAGE_SIZE,
     pci,
-    prelude::*, //
+    prelude::*,
+    sync::aref::ARef, //
 };
+
+impl<T: Operations> Device<T> {
+    /// Allocates a device for `pdev`, with its callbacks, and initialises the driver's data.
+    ///
+    /// C: `vfio_alloc_device()`
+    pub(crate) fn new(pdev: &pci::Device<Bound>) -> Result<ARef<Self>> {
+        const_assert!(
+            offset_of!(bindings::vfio_pci_core_device, vdev) == 0,
+            "the vfio_device must come first"
+        );
+        const_assert!(
+            align_of::<Self>() <= align_of::<u64>(),
+            "kvzalloc() promises no more"
+        );
+
+        let size = Layout::new::<Self>().pad_to_align().size();
+        // SAFETY: `pdev` is a valid, bound device; the operations are static and fit a
+        // `Device<T>`, for which `size` suffices.
+        let vdev = from_err_ptr(unsafe {
+            bindings::_vfio_alloc_device(size, raw_device(pdev), &VTable::<T>::VTABLE)
+        })?;
+
+        let this = NonNull::new(vdev.cast::<Self>()).ok_or(ENOMEM)?;
+        // SAFETY: The allocation called `init`, which initialised everything, and it comes with
+        // one reference, which passes to the `ARef`.
+        Ok(unsafe { ARef::from_raw(this) })
+    }
+}
 
 /// The callbacks, `struct vfio_device_ops`.
 ///
@@ -91,7 +129,7 @@ impl<T: Operations> VTable<T> {
         // SAFETY: `data` was just initialised, and nobody else has a pointer to it.
         if let Some(migration) = unsafe { (*this).data.migration() } {
             // SAFETY: The device is not registered yet.
-            unsafe { migration::offer::<T>(vdev, migration) };
+            unsafe { set_migration_ops::<T>(vdev, migration) };
         }
 
         // SAFETY: The core's part is valid and zeroed, as it must be for its initialisation.

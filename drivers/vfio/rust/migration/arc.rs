@@ -5,7 +5,15 @@
 //! The core leads from any state to any other along arcs of one kind each. A device that offers
 //! the P2P states walks fifteen of them; one that does not goes past those states by three others.
 
-use super::State;
+use super::state::State;
+use crate::{
+    bindings,
+    device::CoreDevice, //
+};
+use kernel::{
+    error::to_result,
+    prelude::*, //
+};
 
 /// A step between two neighbouring states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +119,39 @@ impl MigArc {
     /// The arc from one state to another, if they are neighbours.
     pub fn between(from: State, to: State) -> Option<Self> {
         Self::BY_ENDS[from as usize][to as usize]
+    }
+}
+
+impl CoreDevice {
+    /// The next state on the core's path from `current` to `target`.
+    #[inline]
+    fn next_state(&self, current: State, target: State) -> Result<State> {
+        // The core takes it for a driver's fault to be asked for a way out of ERROR, and warns;
+        // but any user can ask.
+        if current == State::Error {
+            return Err(EINVAL);
+        }
+
+        let mut next = current.into();
+        // SAFETY: `self.vdev()` is a valid device and `next` valid for a write.
+        to_result(unsafe {
+            bindings::vfio_mig_get_next_state(self.vdev(), current.into(), target.into(), &mut next)
+        })?;
+        State::try_from(next)
+    }
+
+    /// The next arc on the core's path from `current` to `target`, which are not the same.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if there is no path with what the device offers. From [`State::Error`] there
+    /// never is.
+    ///
+    /// C: `vfio_mig_get_next_state()`
+    #[inline]
+    pub fn next_arc(&self, current: State, target: State) -> Result<MigArc> {
+        let next = self.next_state(current, target)?;
+        MigArc::between(current, next).ok_or(EINVAL)
     }
 }
 
