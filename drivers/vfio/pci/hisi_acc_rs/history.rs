@@ -26,8 +26,8 @@ use vfio::{
         Direction,
         MigArc,
         Session, //
-    }, //
-    timestamp::Timestamp,
+    },
+    timestamp::Timestamp, //
 };
 
 /// Number of a session, counted per device from 1.

@@ -28,7 +28,7 @@ use crate::{
     stream::{
         self,
         Image, //
-    },
+    }, //
 };
 use kernel::{
     io::Io,

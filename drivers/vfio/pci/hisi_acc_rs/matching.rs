@@ -20,7 +20,7 @@ use crate::{
         self,
         Data,
         Image, //
-    },
+    }, //
 };
 use core::num::NonZero;
 use kernel::prelude::*;

@@ -14,8 +14,8 @@ use crate::{
         Verified, //
     },
     open::{
-        OpenVf, //
-        VfConfig,
+        OpenVf,
+        VfConfig, //
     },
     qm::{
         pf::PfLink,
@@ -32,8 +32,8 @@ use crate::{
     stream::{
         Data,
         Image, //
-    }, //
-    trace,
+    },
+    trace, //
 };
 use kernel::{
     device::Bound,
@@ -56,9 +56,9 @@ use vfio::{
         MigArc,
         Migrate,
         Session,
-        State, //
+        State,
         StateMachine,
-        StreamFormat,
+        StreamFormat, //
     }, //
 };
 

@@ -6,8 +6,8 @@
 //! [`PfResetLock`] ensures this if there is a PF driver, whether the VF can migrate or not.
 
 use crate::qm::pf::{
-    PfQm, //
-    PfResetGuard,
+    PfQm,
+    PfResetGuard, //
 };
 use kernel::{
     dev_warn,

@@ -6,16 +6,16 @@ use crate::{
     device::HisiAcc,
     history::{
         role_name,
-        FinishedSession, //
-        History,
+        FinishedSession,
+        History, //
     },
     mig::{
         MigratableVf,
         VfState, //
     },
     open::{
-        OpenVf, //
-        VfConfig,
+        OpenVf,
+        VfConfig, //
     },
     reject::Reject, //
 };
