@@ -166,8 +166,8 @@ pub(crate) struct History {
     pending: RecentRing<Step, STEPS>,
     /// Whether arcs are currently added to the newest session.
     attached: bool,
-    /// Whether the newest session is under way.
-    under_way: bool,
+    /// Whether the newest session has not ended yet.
+    in_progress: bool,
     /// Start of the current arc.
     started: Option<Timestamp>,
 }
@@ -185,7 +185,7 @@ impl History {
         failures: RecentRing::EMPTY,
         pending: RecentRing::EMPTY,
         attached: false,
-        under_way: false,
+        in_progress: false,
         started: None,
     };
 
@@ -194,7 +194,8 @@ impl History {
         self.started = takes_time(arc).then(Timestamp::now);
     }
 
-    /// Adds a session. The current arc, if any, is its first.
+    /// Adds a session. It begins with the current arc, if there is one, and includes the arcs that
+    /// belong to no session yet.
     pub(crate) fn begin_session(&mut self, role: Direction, origin: Origin) {
         self.last_id += 1;
         self.sessions.push(SessionEntry {
@@ -208,7 +209,7 @@ impl History {
         });
         self.pending.clear();
         self.attached = true;
-        self.under_way = true;
+        self.in_progress = true;
     }
 
     /// Records why the data of the current session are refused. Returns the number of the session
@@ -223,7 +224,7 @@ impl History {
 
     /// Ends the current session, and keeps its data unless there are none.
     pub(crate) fn finish_session(&mut self, session: Session<LocalDevice>) {
-        self.under_way = false;
+        self.in_progress = false;
         let Some(entry) = self.sessions.newest_mut() else {
             return;
         };
@@ -241,7 +242,7 @@ impl History {
 
     /// Returns the number of the current session, if there is one.
     pub(crate) fn current_id(&self) -> Option<SessionId> {
-        self.under_way.then_some(self.last_id)
+        self.in_progress.then_some(self.last_id)
     }
 
     /// Records that `arc` has failed, with the `registers` after it.
@@ -288,8 +289,9 @@ impl History {
         self.attached = false;
     }
 
-    /// Marks the data of the last session as outdated, after a reset of the function.
-    pub(crate) fn mark_outdated(&mut self) {
+    /// Called after a reset of the function. Later arcs belong to the next session, and the data of
+    /// the last one are outdated.
+    pub(crate) fn handle_reset(&mut self) {
         self.detach_session();
         if let Some(last) = &mut self.last {
             last.outdated = true;

@@ -212,7 +212,7 @@ impl Migrate for VfState {
     }
 
     fn reset(&mut self) {
-        self.history.mark_outdated();
+        self.history.handle_reset();
         self.stopped_by_command = false;
         if let Some(open) = &mut self.open {
             open.forget_loaded();

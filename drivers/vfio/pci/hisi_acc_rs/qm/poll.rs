@@ -23,6 +23,10 @@ pub(crate) const STATUS_PATIENCE: Delta = Delta::from_millis(200);
 pub(crate) const ALL_ONES: u32 = !0;
 
 /// Waits until `status` returns 0.
+///
+/// # Errors
+///
+/// [`EBUSY`] if this takes longer than [`STATUS_PATIENCE`].
 pub(crate) fn wait_until_zero(mut status: impl FnMut() -> u32) -> Result {
     wait_until(|| status() == 0, STATUS_INTERVAL, STATUS_PATIENCE).map_err(|_| EBUSY)
 }

@@ -182,12 +182,12 @@ impl<'a> BoundVfQm<'a> {
     ///
     /// # Errors
     ///
-    /// [`EBUSY`] if it has not done so after [`STATUS_PATIENCE`].
+    /// [`EBUSY`] if it takes them too late, see [`wait_until_zero`].
     pub(crate) fn wait_for_messages_to_pf(&self) -> Result {
         wait_until_zero(|| self.messages_to_pf())
     }
 
-    /// Returns the messages that the PF has not taken yet, as bits of [`IFC_INT_SET`].
+    /// Returns the messages that the PF has not taken yet, as bits of `IFC_INT_SET`.
     pub(crate) fn messages_to_pf(&self) -> u32 {
         self.registers().function().read(IFC_INT_SET).into_raw()
     }
