@@ -11,7 +11,7 @@ use crate::{
             PfQm,
             V3, //
         },
-        registers::Mode, //
+        registers::RegisterPlacement, //
     },
     regs::BAR2,
     reset::PfResetLock, //
@@ -65,7 +65,7 @@ impl HisiAcc {
         // The part of the BAR that the guest may access must be mapped into the guest: its driver
         // accesses the mailbox with 128-bit accesses, which KVM cannot emulate.
         let half = pdev.resource_len(BAR2).unwrap_or(0) / 2;
-        if Mode::read(&pf) == Mode::VfCtrl && half < PAGE_SIZE as u64 {
+        if RegisterPlacement::read(&pf) == RegisterPlacement::VfBar && half < PAGE_SIZE as u64 {
             dev_info!(
                 pdev,
                 "cannot migrate: pages of {PAGE_SIZE} bytes are too large to split BAR 2\n"

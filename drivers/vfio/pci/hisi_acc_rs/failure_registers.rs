@@ -89,7 +89,7 @@ impl FailureRegisters {
         if link.pf.is_stopped() {
             return None;
         }
-        let io = vf.registers().function();
+        let io = vf.registers().function_block();
         Some(Self {
             mailbox: io.read(MAILBOX).into_raw(),
             vf_state: io.read(VF_STATE).into_raw(),

@@ -49,7 +49,7 @@ use self::{
         Engine,
         VENDOR, //
     },
-    qm::registers::Mode,
+    qm::registers::RegisterPlacement,
     regs::BAR2, //
 };
 use kernel::{
@@ -105,7 +105,7 @@ impl Operations for HisiAcc {
         let hidden = index == BAR2
             && dev
                 .migratable()
-                .is_some_and(|migratable| migratable.mode() == Mode::VfCtrl);
+                .is_some_and(|migratable| migratable.placement() == RegisterPlacement::VfBar);
         hidden.then(|| dev.pdev().resource_len(BAR2).map_or(0, |len| len / 2))
     }
 

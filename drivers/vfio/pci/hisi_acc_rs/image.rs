@@ -72,7 +72,7 @@ impl BoundVfQm<'_> {
     /// to the PF. Returns the contexts of the event queues. This can be called at any time; the
     /// registers of a running function may be inconsistent with one another.
     pub(crate) fn read_registers(&self, image: &mut Image) -> EventContexts {
-        let io = self.registers().function();
+        let io = self.registers().function_block();
         let events = self.registers().event_contexts();
         image.aeq_int_mask.set(io.read(AEQ_INT_MASK).into_raw());
         image.eq_int_mask.set(io.read(EQ_INT_MASK).into_raw());
@@ -108,14 +108,14 @@ impl BoundVfQm<'_> {
     /// Sets or clears `VF_STATE`: whether the guest's driver has set the function up.
     fn set_driver_ready(&self, ready: bool) {
         self.registers()
-            .function()
+            .function_block()
             .write_reg(VF_STATE::zeroed().with_not_ready(!ready));
     }
 
     /// Writes the registers of `state`, except for the source's messages between PF and VF.
     /// Whatever these were, pending messages are cleared and new ones enabled at the end.
     fn write_registers(&self, state: &DriverState) -> Result {
-        let io = self.registers().function();
+        let io = self.registers().function_block();
         io.write_reg(AEQ_INT_MASK::from_raw(state.aeq_int_mask));
         io.write_reg(EQ_INT_MASK::from_raw(state.eq_int_mask));
         io.write_reg(QUE_ISO_CFG::from_raw(state.isolation));

@@ -20,7 +20,7 @@ use crate::{
     qm::{
         pf::PfLink,
         registers::{
-            Mode,
+            RegisterPlacement,
             VfBar, //
         }, //
     },
@@ -283,15 +283,15 @@ impl MigratableVf {
         pin_init::pin_init_scope(move || {
             let bar = Arc::new(VfBar::new(pdev, BAR2)?, GFP_KERNEL)?;
             // Only debugfs needs the configuration before the device is opened.
-            let mode = Mode::read(&link.pf);
-            let config = OpenVf::new(pdev, &link, &bar, mode)
+            let placement = RegisterPlacement::read(&link.pf);
+            let config = OpenVf::new(pdev, &link, &bar, placement)
                 .and_then(|open| VfConfig::query(&open.qm.bind(pdev)?))
                 .ok();
 
             Ok(try_pin_init!(Self {
                 link,
                 bar,
-                in_pf: Atomic::new(mode == Mode::PfCtrl),
+                in_pf: Atomic::new(placement == RegisterPlacement::PfWindow),
                 machine <- StateMachine::new(VfState {
                     link: *link,
                     open: None,
@@ -312,9 +312,10 @@ impl MigratableVf {
     /// Those of [`OpenVf::new`].
     pub(crate) fn open(&self, pdev: &pci::Device<Bound>) -> Result {
         self.machine.with(|vf| {
-            let mode = Mode::read(&vf.link.pf);
-            let open = OpenVf::new(pdev, &vf.link, &self.bar, mode)?;
-            self.in_pf.store(mode == Mode::PfCtrl, Relaxed);
+            let placement = RegisterPlacement::read(&vf.link.pf);
+            let open = OpenVf::new(pdev, &vf.link, &self.bar, placement)?;
+            self.in_pf
+                .store(placement == RegisterPlacement::PfWindow, Relaxed);
             vf.history.clear();
             if vf.config.is_none() {
                 vf.config = VfConfig::query(&open.qm.bind(pdev)?).ok();
@@ -340,11 +341,11 @@ impl MigratableVf {
     }
 
     /// Returns where the migration registers are, or were when the device was last open.
-    pub(crate) fn mode(&self) -> Mode {
+    pub(crate) fn placement(&self) -> RegisterPlacement {
         if self.in_pf.load(Relaxed) {
-            Mode::PfCtrl
+            RegisterPlacement::PfWindow
         } else {
-            Mode::VfCtrl
+            RegisterPlacement::VfBar
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         },
         registers::{
             EventHeads,
-            Mode,
+            RegisterPlacement,
             VfBar, //
         },
         vf::{
@@ -90,7 +90,7 @@ enum Loaded {
 /// An open device.
 pub(crate) struct OpenVf {
     pub(crate) qm: VfQm,
-    mode: Mode,
+    placement: RegisterPlacement,
     loaded: Option<Loaded>,
 }
 
@@ -99,17 +99,17 @@ impl OpenVf {
     ///
     /// # Errors
     ///
-    /// Those of [`Mode::window`] and of [`VfQm::new`].
+    /// Those of [`RegisterPlacement::window`] and of [`VfQm::new`].
     pub(crate) fn new(
         pdev: &pci::Device<Bound>,
         link: &PfLink,
         bar: &Arc<VfBar>,
-        mode: Mode,
+        placement: RegisterPlacement,
     ) -> Result<Self> {
-        let window = mode.window(&link.pf, link.function)?;
+        let window = placement.window(&link.pf, link.function)?;
         Ok(Self {
             qm: VfQm::new(pdev, link, window, bar.clone())?,
-            mode,
+            placement,
             loaded: None,
         })
     }
@@ -125,8 +125,8 @@ impl OpenVf {
         if link.pf.is_stopped() {
             return Err(EIO);
         }
-        // After a reset of the PF its driver does not restore the mode.
-        if link.pf.version() > V3 && Mode::read(&link.pf) != self.mode {
+        // After a reset of the PF its driver does not restore the placement.
+        if link.pf.version() > V3 && RegisterPlacement::read(&link.pf) != self.placement {
             dev_err!(
                 self.qm.pdev(),
                 "the PF has lost the setting of its migration registers; open the device again\n"

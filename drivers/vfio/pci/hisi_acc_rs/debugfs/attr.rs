@@ -161,7 +161,7 @@ impl File for Attr {
 
             seq_print!(m, "engine: {}\n", vf.link.engine.name());
             seq_print!(m, "hardware version: {}\n", HwVersion(vf.link.pf.version()));
-            seq_print!(m, "registers: {}\n", migratable.mode().name());
+            seq_print!(m, "registers: {}\n", migratable.placement().name());
             seq_print!(m, "function: {}\n", vf.link.function);
             print_queues(m, open.and(vf.config), ready);
             print_state(m, vf);

@@ -73,29 +73,29 @@ impl EventContexts {
 
 /// Placement of the migration registers of a PF's VFs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub(crate) enum RegisterPlacement {
     /// In the upper half of the VF's own BAR 2.
-    VfCtrl,
+    VfBar,
     /// In a window of the PF's BAR 2.
-    PfCtrl,
+    PfWindow,
 }
 
-impl Mode {
-    /// Reads the mode of `pf`. Its driver sets the mode before it creates VFs.
+impl RegisterPlacement {
+    /// Reads the placement that `pf` uses. Its driver sets it before it creates VFs.
     pub(crate) fn read(pf: &PfQm) -> Self {
         // Hardware up to V3 does not have this register.
         if pf.version() > V3 && pf.io().read(pf::MIG_REGION_SEL).in_pf() {
-            Self::PfCtrl
+            Self::PfWindow
         } else {
-            Self::VfCtrl
+            Self::VfBar
         }
     }
 
     /// Returns the name that debugfs shows.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::VfCtrl => "vf",
-            Self::PfCtrl => "pf",
+            Self::VfBar => "vf",
+            Self::PfWindow => "pf",
         }
     }
 
@@ -107,8 +107,8 @@ impl Mode {
     /// [`EINVAL`] if the PF has no window for the VF.
     pub(crate) fn window(self, pf: &PfQm, function: u32) -> Result<Option<PfWindow>> {
         match self {
-            Self::VfCtrl => Ok(None),
-            Self::PfCtrl => pf.window(function).map(Some),
+            Self::VfBar => Ok(None),
+            Self::PfWindow => pf.window(function).map(Some),
         }
     }
 }
@@ -116,26 +116,26 @@ impl Mode {
 /// The registers of one VF, while it is bound.
 #[derive(Clone, Copy)]
 pub(crate) enum Registers<'a> {
-    /// See [`Mode::VfCtrl`]. Contains the VF's BAR 2.
-    VfCtrl(Mmio<'a, Region<{ vf_bar::SIZE }>>),
-    /// See [`Mode::PfCtrl`]. Contains the VF's window.
-    PfCtrl(Mmio<'a, Region<{ pf_ctrl::SIZE }>>),
+    /// See [`RegisterPlacement::VfBar`]. Contains the VF's BAR 2.
+    VfBar(Mmio<'a, Region<{ vf_bar::SIZE }>>),
+    /// See [`RegisterPlacement::PfWindow`]. Contains the VF's window.
+    PfWindow(Mmio<'a, Region<{ pf_ctrl::SIZE }>>),
 }
 
 impl<'a> Registers<'a> {
     /// Returns the VF's function block.
-    pub(crate) fn function(&self) -> Mmio<'a, Region<{ function::SIZE }>> {
+    pub(crate) fn function_block(&self) -> Mmio<'a, Region<{ function::SIZE }>> {
         match *self {
-            Self::VfCtrl(bar) => prefix(bar),
-            Self::PfCtrl(window) => window,
+            Self::VfBar(bar) => prefix(bar),
+            Self::PfWindow(window) => window,
         }
     }
 
     /// Returns the address of the function block, for hisi_qm; valid as long as the mapping exists.
-    pub(crate) fn function_ptr(&self) -> *mut c_void {
+    pub(crate) fn function_block_ptr(&self) -> *mut c_void {
         match *self {
-            Self::VfCtrl(bar) => as_ptr(bar),
-            Self::PfCtrl(window) => as_ptr(window),
+            Self::VfBar(bar) => as_ptr(bar),
+            Self::PfWindow(window) => as_ptr(window),
         }
     }
 
@@ -143,8 +143,8 @@ impl<'a> Registers<'a> {
     #[inline(always)]
     fn eqc<const WORD: usize>(&self) -> u32 {
         match *self {
-            Self::VfCtrl(bar) => bar.read(vf_ctrl::EQC::at(WORD)).into_raw(),
-            Self::PfCtrl(window) => window.read(pf_ctrl::EQC::at(WORD)).into_raw(),
+            Self::VfBar(bar) => bar.read(vf_ctrl::EQC::at(WORD)).into_raw(),
+            Self::PfWindow(window) => window.read(pf_ctrl::EQC::at(WORD)).into_raw(),
         }
     }
 
@@ -152,8 +152,8 @@ impl<'a> Registers<'a> {
     #[inline(always)]
     fn aeqc<const WORD: usize>(&self) -> u32 {
         match *self {
-            Self::VfCtrl(bar) => bar.read(vf_ctrl::AEQC::at(WORD)).into_raw(),
-            Self::PfCtrl(window) => window.read(pf_ctrl::AEQC::at(WORD)).into_raw(),
+            Self::VfBar(bar) => bar.read(vf_ctrl::AEQC::at(WORD)).into_raw(),
+            Self::PfWindow(window) => window.read(pf_ctrl::AEQC::at(WORD)).into_raw(),
         }
     }
 
@@ -162,8 +162,8 @@ impl<'a> Registers<'a> {
     fn set_eqc<const WORD: usize>(&self, context: &[u32; 7]) {
         let value = context[WORD];
         match *self {
-            Self::VfCtrl(bar) => bar.write(vf_ctrl::EQC::at(WORD), vf_ctrl::EQC::from_raw(value)),
-            Self::PfCtrl(window) => {
+            Self::VfBar(bar) => bar.write(vf_ctrl::EQC::at(WORD), vf_ctrl::EQC::from_raw(value)),
+            Self::PfWindow(window) => {
                 window.write(pf_ctrl::EQC::at(WORD), pf_ctrl::EQC::from_raw(value))
             }
         }
@@ -174,8 +174,8 @@ impl<'a> Registers<'a> {
     fn set_aeqc<const WORD: usize>(&self, context: &[u32; 7]) {
         let value = context[WORD];
         match *self {
-            Self::VfCtrl(bar) => bar.write(vf_ctrl::AEQC::at(WORD), vf_ctrl::AEQC::from_raw(value)),
-            Self::PfCtrl(window) => {
+            Self::VfBar(bar) => bar.write(vf_ctrl::AEQC::at(WORD), vf_ctrl::AEQC::from_raw(value)),
+            Self::PfWindow(window) => {
                 window.write(pf_ctrl::AEQC::at(WORD), pf_ctrl::AEQC::from_raw(value))
             }
         }

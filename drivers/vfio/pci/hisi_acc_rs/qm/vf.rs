@@ -123,7 +123,7 @@ impl Drop for PausedQm<'_> {
 impl<'a> BoundVfQm<'a> {
     /// Returns whether the guest's driver has set the function up, according to `VF_STATE`.
     pub(crate) fn driver_ready(&self) -> bool {
-        !self.registers().function().read(VF_STATE).not_ready()
+        !self.registers().function_block().read(VF_STATE).not_ready()
     }
 
     /// Pauses the function: it stops fetching requests and finishes those in flight.
@@ -140,7 +140,7 @@ impl<'a> BoundVfQm<'a> {
 
     /// Returns the state of the function after the command to pause it has failed with `e`.
     fn pause_error(&self, e: Error) -> PauseError {
-        let last = self.registers().function().read(MAILBOX).command();
+        let last = self.registers().function_block().read(MAILBOX).command();
         // The timeout may have occurred while waiting for an earlier command, before this one was
         // given.
         if e == ETIMEDOUT && last.get() == MailboxCommand::Pause as u32 {
@@ -168,7 +168,7 @@ impl<'a> BoundVfQm<'a> {
     }
 
     fn try_wait_until_idle(&self) -> Result {
-        let io = self.registers().function();
+        let io = self.registers().function_block();
         let link = self.pf_link();
 
         link.pf.wait_for_no_error()?;
@@ -189,12 +189,15 @@ impl<'a> BoundVfQm<'a> {
 
     /// Returns the messages that the PF has not taken yet, as bits of `IFC_INT_SET`.
     pub(crate) fn messages_to_pf(&self) -> u32 {
-        self.registers().function().read(IFC_INT_SET).into_raw()
+        self.registers()
+            .function_block()
+            .read(IFC_INT_SET)
+            .into_raw()
     }
 
     /// Writes the queue contexts to memory.
     fn write_back(&self) -> Result {
-        let io = self.registers().function();
+        let io = self.registers().function_block();
         io.write_reg(CACHE_WB_START::zeroed().with_start(true));
         wait_until(
             || io.relaxed().read(CACHE_WB_DONE).done(),
@@ -233,7 +236,7 @@ impl<'a> BoundVfQm<'a> {
     /// Restarts the queues of a stopped function, which must be set up. Each queue continues from
     /// its context in memory.
     pub(crate) fn restart_queues(&self, queues: Queues) -> Result {
-        let io = self.registers().function().relaxed();
+        let io = self.registers().function_block().relaxed();
         // One barrier is enough: everything that the device will read was written before, and the
         // order of the doorbells does not matter.
         dma_mb(Write);
@@ -254,7 +257,7 @@ impl<'a> BoundVfQm<'a> {
     /// for the answer to it.
     pub(crate) fn enable_messages(&self) {
         self.registers()
-            .function()
+            .function_block()
             .write_reg(IFC_INT_MASK::zeroed());
     }
 
@@ -281,7 +284,7 @@ impl<'a> BoundVfQm<'a> {
     ///
     /// [`EIO`] if the device is gone, or if the last command has failed.
     pub(crate) fn check_mailbox(&self) -> Result {
-        mailbox_result(self.registers().function().read(MAILBOX))
+        mailbox_result(self.registers().function_block().read(MAILBOX))
     }
 
     /// Waits until the mailbox can take a command, without giving one.
@@ -290,7 +293,7 @@ impl<'a> BoundVfQm<'a> {
     ///
     /// Those of [`BoundVfQm::check_mailbox`], and [`EBUSY`] if the current command does not end.
     pub(crate) fn wait_for_mailbox(&self) -> Result {
-        let io = self.registers().function();
+        let io = self.registers().function_block();
         let mailbox = read_poll_timeout(
             || Ok(io.read(MAILBOX)),
             |mailbox| !mailbox.busy() || mailbox.into_raw() == ALL_ONES,

@@ -99,8 +99,8 @@ fn map_registers<'a>(
 ) -> Result<(Registers<'a>, Mmio<'a, Region<{ vf_bar::SIZE }>>)> {
     let bar = bar.vf_registers(pdev)?;
     let registers = match window {
-        Some(window) => Registers::PfCtrl(window.io(pdev)),
-        None => Registers::VfCtrl(bar),
+        Some(window) => Registers::PfWindow(window.io(pdev)),
+        None => Registers::VfBar(bar),
     };
     Ok((registers, bar))
 }
@@ -118,7 +118,7 @@ impl VfQm {
         window: Option<PfWindow>,
         bar: Arc<VfBar>,
     ) -> Result<Self> {
-        let io_base = map_registers(pdev, &window, &bar)?.0.function_ptr();
+        let io_base = map_registers(pdev, &window, &bar)?.0.function_block_ptr();
         let raw = Opaque::ffi_init(|slot: *mut bindings::hisi_qm| {
             // SAFETY: `slot` is valid for writes, and all zeroes is a valid `hisi_qm`. The mutex is
             // not in use yet, and its name and its lock class are static.
