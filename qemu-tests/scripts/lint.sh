@@ -38,11 +38,33 @@ of_modules() {
 	}
 }
 
-# safety_comments: a comment is a sentence, says the kernel's coding-guidelines.rst;
+# marked_comments: a comment is a sentence, says the kernel's coding-guidelines.rst;
 # no checker of the kernel or of clippy looks at its first letter.
-safety_comments() {
-	! git grep -nE '// SAFETY: [a-z]' -- '*.rs'
+marked_comments() {
+	! git grep -nE '// (SAFETY|INVARIANT|CAST|PANIC): [a-z]' -- '*.rs'
 }
+
+# licenses: the shim is a part of QEMU, all else is as the kernel.
+licenses() {
+	local wrong
+	wrong=$(
+		git grep -n 'SPDX-License-Identifier:' -- ':!qemu-tests/qemu' ':!qemu-tests/scripts/lint.sh' |
+			grep -vE 'SPDX-License-Identifier: GPL-2\.0( \*/)?$'
+		git ls-files -z '*.rs' '*.[ch]' '*.sh' '*.py' '*.mk' '*.rst' '*Kconfig' '*Makefile' '*Kbuild' |
+			xargs -0 grep -L 'SPDX-License-Identifier:'
+	) || true
+	printf '%s' "${wrong:+$wrong$'\n'}"
+	[ -z "$wrong" ]
+}
+
+# The top files of the crates, between whose files there is no circle of imports.
+crates=(
+	drivers/vfio/rust/vfio.rs
+	drivers/vfio/core_debugfs/debugfs.rs
+	drivers/vfio/pci/hisi_acc_rs/hisi_acc_vfio_pci_rs.rs
+	qemu-tests/accel/src/lib.rs
+	qemu-tests/init/src/main.rs
+)
 
 check 'rustfmt, kernel side' rustfmt --check --edition 2021 --config-path "$src/.rustfmt.toml" "${kernel_rust[@]}"
 check 'clippy, kernel side' of_modules clippy modules_clippy CONFIG_SAMPLE_VFIO_EDU_RUST=m CRYPTO_JUDGE=m
@@ -50,7 +72,9 @@ check 'rustdoc, kernel side' of_modules rustdoc modules_doc
 check 'checkpatch' "$src/scripts/checkpatch.pl" --strict --no-tree --terse --quiet --show-types \
 	--ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG -f "${kernel_c[@]}"
 check 'checkpatch of QEMU' env -C "${qemu##*src=}" scripts/checkpatch.pl --no-tree --terse --strict -q -f "${shim[@]/#/$top/}"
-check 'SAFETY comments' safety_comments
+check 'marked comments' marked_comments
+check 'licenses' licenses
+check 'circles of imports' python3 scripts/import-circles.py "${crates[@]}"
 check 'rustfmt, qemu-tests' env -C qemu-tests cargo fmt --all --check
 check 'clippy, qemu-tests' env -C qemu-tests cargo clippy -q --locked --workspace --exclude init --all-targets -- -D warnings
 check 'clippy, init' env -C qemu-tests cargo clippy -q --locked -p init --target aarch64-unknown-linux-musl -- -D warnings
