@@ -67,7 +67,7 @@ pub(crate) fn line(text: &str) {
 }
 
 /// Tells the test host that the scenario fails because the one on the other host has failed.
-pub(crate) fn fails_with_other() {
+pub(crate) fn peer_failed() {
     line("@consequence");
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use rustix::io::Errno;
 
-use crate::patience::Deadline;
+use crate::timeouts::Deadline;
 
 pub(crate) fn equal<T: PartialEq + Debug>(what: &str, got: T, expected: T) -> Result<()> {
     ensure!(

@@ -19,10 +19,10 @@ mod host;
 mod leaks;
 mod modules;
 mod other_host;
-mod patience;
 mod qm;
 mod scenario;
 mod sysfs;
+mod timeouts;
 mod vfio;
 mod vmm;
 
@@ -87,7 +87,7 @@ fn mount_all() -> Result<()> {
 fn run() -> Result<()> {
     let line = fs::read_to_string("/proc/cmdline").context("cannot read /proc/cmdline")?;
     let options = Options::parse(&line);
-    patience::take_over(&options)?;
+    timeouts::take_over(&options)?;
     scenario::run(&options)
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Options;
 use crate::control;
-use crate::patience::{Deadline, slowness};
+use crate::timeouts::{Deadline, slowness};
 
 const INTERFACE: &str = "eth0";
 /// Of QEMU's network card.
@@ -126,7 +126,7 @@ impl OtherHost {
             Word::Says(word) => Ok(word),
             Word::Fails(reason) => {
                 self.has_failed = true;
-                control::fails_with_other();
+                control::peer_failed();
                 bail!("the other host has failed: {reason}")
             }
         }

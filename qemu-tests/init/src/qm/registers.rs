@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 
 use crate::ffi::{self, Mapping};
-use crate::patience::Deadline;
+use crate::timeouts::Deadline;
 
 pub(crate) const AEQ_INT_MASK: usize = 0x4;
 pub(crate) const EQ_INT_MASK: usize = 0xc;

@@ -11,7 +11,7 @@ use super::image::{Image, QUEUE_DEPTH, QUEUES};
 use super::layout::{EQE_SIZE, Entry, Eqe};
 use super::registers::{self, Bell};
 use super::{Counts, EQ_VECTOR, Notice, Request, Vm};
-use crate::patience::Deadline;
+use crate::timeouts::Deadline;
 
 /// How long no interrupt comes when all is done.
 const QUIET: Duration = Duration::from_millis(50);

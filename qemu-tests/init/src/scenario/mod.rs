@@ -1,48 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The scenarios, one file each.
+//! The scenarios, by topic, and which one the kernel command line asks for.
+//!
+//! A topic is a directory. What several topics share is in `support`.
 
-mod at_work;
-mod bench;
+mod benchmark;
 mod conformance;
-mod debugfs_hisi;
-mod debugfs_tree;
-mod demo;
-mod engines;
-mod example;
-mod failing;
-mod faults;
-mod fixture;
-mod guest_at_work;
-mod guest_between;
-mod guest_changes;
-mod guest_cut_off;
-mod guest_fails;
-mod guest_pauses;
-mod guest_refused;
-mod guest_reported;
-mod guest_resets;
-mod guest_stage;
-mod guest_stays;
-mod host_fails;
-mod install;
-mod judge;
-mod kunit;
-mod matching;
-mod migrate;
-mod shell;
+mod debugfs;
+mod l2;
+mod migration;
+mod misc;
+mod model;
 mod silicon;
-mod task;
-mod together;
+mod support;
 mod topology;
-mod trace;
-mod transfer;
-mod tree;
-mod two_hosts;
 mod uapi;
-mod violations;
 mod weakness;
-mod workers;
 
 use anyhow::{Context, Result, bail};
 
@@ -56,42 +29,42 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .get("scenario")
         .context("no scenario= on the kernel command line")?;
     let tested: fn(&Options, &mut Report) -> Result<()> = match name {
-        "shell" => return shell::run(options),
+        "shell" => return misc::shell::run(options),
         "weakness" => return weaknesses(options),
-        "demo" => demo::run,
-        "bench" => bench::run,
-        "bench-together" => bench::together,
-        "judge-probe" => judge::probe,
-        "judge-engines" => engines::run,
-        "judge-load" => judge::load,
+        "demo" => misc::demo::run,
+        "bench" => benchmark::run,
+        "bench-together" => benchmark::together,
+        "judge-probe" => model::probe::run,
+        "judge-engines" => model::engines::run,
+        "judge-load" => model::load::run,
         "uapi" => uapi::run,
-        "matching" => matching::run,
-        "migrate" => migrate::run,
-        "example" => example::run,
-        "guest-at-work" => guest_at_work::run,
-        "guest-between" => guest_between::run,
-        "guest-changes" => guest_changes::run,
-        "guest-cut-off" => guest_cut_off::run,
-        "guest-fails" => guest_fails::run,
-        "guest-pauses" => guest_pauses::run,
-        "guest-refused" => guest_refused::run,
-        "guest-reported" => guest_reported::run,
-        "guest-resets" => guest_resets::run,
-        "guest-stays" => guest_stays::run,
-        "host-fails" => host_fails::run,
-        "at-work" => at_work::run,
-        "together" => together::run,
-        "debugfs-tree" => debugfs_tree::run,
-        "debugfs-hisi" => debugfs_hisi::run,
+        "matching" => uapi::matching::run,
+        "migrate" => migration::ten_rounds::run,
+        "example" => misc::example::run,
+        "guest-at-work" => l2::migrate_under_load::run,
+        "guest-between" => l2::two_hosts::run,
+        "guest-changes" => l2::guest_driver_events::run,
+        "guest-cut-off" => l2::network_failure::run,
+        "guest-fails" => l2::vf_failure::run,
+        "guest-pauses" => l2::pause_and_restore::run,
+        "guest-refused" => l2::no_p2p::run,
+        "guest-reported" => l2::reported_cases::run,
+        "guest-resets" => l2::resets::run,
+        "guest-stays" => l2::failed_migration::run,
+        "host-fails" => l2::two_hosts::one_fails,
+        "at-work" => l2::payload::run,
+        "together" => migration::three_engines::run,
+        "debugfs-tree" => debugfs::core_tree::run,
+        "debugfs-hisi" => debugfs::hisi::run,
         "topology" => topology::run,
-        "trace" => trace::run,
-        "faults" => faults::run,
-        "violations" => violations::run,
+        "trace" => migration::trace::run,
+        "faults" => uapi::faults::run,
+        "violations" => model::violations::run,
         "conformance" => conformance::run,
-        "kunit" => kunit::run,
+        "kunit" => misc::kunit::run,
         "silicon" => silicon::run,
         "silicon-guest" => silicon::guest,
-        "install" => install::run,
+        "install" => misc::install::run,
         _ => bail!("there is no scenario {name}"),
     };
     let mut report = Report::new();

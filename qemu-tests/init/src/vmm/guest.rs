@@ -17,7 +17,7 @@ use super::port::Port;
 use super::{POLL, Vmm, tell};
 use crate::control;
 use crate::engine::{Accelerator, SEC};
-use crate::patience::{Deadline, slowness};
+use crate::timeouts::{Deadline, slowness};
 
 const CONSOLE: &str = "/tmp/guest.console";
 const CONTROL: &str = "/tmp/guest.control";
@@ -46,7 +46,7 @@ struct Heard {
 
 /// What goes from host to host with a guest, or stays with its file.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Luggage {
+pub(crate) struct TransferredState {
     heard: Heard,
     /// What it has begun to write to its console and to its control port.
     begun: [String; 2],
@@ -166,15 +166,15 @@ impl Guest {
     }
 
     /// The guest has gone to another host, or to a file. Nothing of what it has told is left here.
-    pub(crate) fn leaves(&self) -> Result<Luggage> {
+    pub(crate) fn leaves(&self) -> Result<TransferredState> {
         let begun = [self.console.begun()?, self.control.begun()?];
         let heard = std::mem::take(&mut *lock(&self.heard));
-        Ok(Luggage { heard, begun })
+        Ok(TransferredState { heard, begun })
     }
 
     /// The guest comes from another host, or from a file; it has not gone on yet.
-    pub(crate) fn arrives(&self, luggage: Luggage) {
-        let Luggage { heard, begun } = luggage;
+    pub(crate) fn arrives(&self, transferred: TransferredState) {
+        let TransferredState { heard, begun } = transferred;
         *lock(&self.heard) = heard;
         let [console, control] = begun;
         self.console.begin(console);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{POLL, Vmm};
 use crate::expect;
-use crate::patience::Deadline;
+use crate::timeouts::Deadline;
 use crate::vfio::Kind;
 
 /// What QEMU says of a migration when it is over (`MigrationInfo` of its schema).

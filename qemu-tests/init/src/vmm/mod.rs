@@ -21,7 +21,7 @@ use protocol::{Event, What};
 use qmp::Qmp;
 use serde_json::{Value, json};
 
-pub(crate) use guest::{Guest, Luggage, Order};
+pub(crate) use guest::{Guest, Order, TransferredState};
 pub(crate) use migration::{
     Ended, Limits, begin, cancel, cancel_cut_off, completes, end, fails, go_on, is_cancelled,
     listen, migrate, migrate_late, restore, save, send,
@@ -31,8 +31,8 @@ pub(crate) use watch::{Watch, driver_ready, failures, features, refusal, session
 use guest::Orders;
 
 use crate::control;
-use crate::patience::Deadline;
 use crate::sysfs::{self, Function};
+use crate::timeouts::Deadline;
 use crate::vfio::Kind;
 
 const PROGRAM: &str = "/usr/bin/qemu-system-aarch64";

@@ -9,15 +9,15 @@
 //! `stride` between the numbers of two sequences, and `stall`, the number of a sequence that never ends.
 
 mod differences;
+mod driver_under_test;
 mod generate;
-mod kept;
+mod history;
 mod observation;
-mod past;
+mod pair;
+mod regressions;
 mod shrink;
-mod side;
 mod step;
 mod stream;
-mod twins;
 
 use std::fmt::{self, Display};
 use std::time::Instant;
@@ -28,7 +28,7 @@ use crate::Options;
 use crate::control::{self, Report};
 use crate::sysfs;
 use differences::DIFFERENCES;
-use twins::{AllTwins, Met};
+use pair::{DifferenceCounts, DriverPairs};
 
 /// Sequences between two lines that say how far it is.
 const PROGRESS: u64 = 250;
@@ -54,12 +54,12 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         // not complain is looked for in its taint.
         sysfs::write("/proc/sys/kernel/printk", "1")?;
     }
-    let mut all = AllTwins::new(options)?;
-    let mut met: Met = [0; DIFFERENCES.len()];
+    let mut all = DriverPairs::new(options)?;
+    let mut counts: DifferenceCounts = [0; DIFFERENCES.len()];
     let mut failed = 0;
-    let mut told: Vec<twins::Unlisted> = Vec::new();
+    let mut told: Vec<pair::Unlisted> = Vec::new();
     let start = Instant::now();
-    let kept = kept::sequences().into_iter().zip(1..);
+    let kept = regressions::sequences().into_iter().zip(1..);
     let kept = kept.map(|(steps, number)| (Sequence::Kept(number), steps));
     let random = (0..count).map(|index| {
         let number = first + index * stride;
@@ -71,16 +71,16 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
         if matches!(sequence, Sequence::Random { number, .. } if Some(number) == stall) {
             stand_still();
         }
-        let twins = all.of(sequence.number());
-        let found = twins
-            .run(&steps, &mut met)
+        let pair = all.of(sequence.number());
+        let found = pair
+            .run(&steps, &mut counts)
             .with_context(|| format!("{sequence}: {steps:?}"))?;
         if let Some(found) = found {
             failed += 1;
             if !told.iter().any(|known| known.is_like(&found)) {
                 told.push(found.clone());
                 report.point(&sequence.to_string(), || {
-                    let (steps, found) = shrink::shrink(twins, steps, found, || {
+                    let (steps, found) = shrink::shrink(pair, steps, found, || {
                         control::doing(&format!("parts of {sequence}"));
                     })?;
                     bail!("{}", tell(sequence, &steps, &found))
@@ -98,7 +98,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
             ));
         }
     }
-    for (difference, times) in DIFFERENCES.iter().zip(met) {
+    for (difference, times) in DIFFERENCES.iter().zip(counts) {
         control::line(&format!("@dump difference {} {times}", difference.name));
     }
     report.point("all sequences", || {
@@ -155,7 +155,7 @@ fn stand_still() -> ! {
     }
 }
 
-fn tell(sequence: Sequence, steps: &[step::Step], found: &twins::Unlisted) -> String {
+fn tell(sequence: Sequence, steps: &[step::Step], found: &pair::Unlisted) -> String {
     let mut lines = vec![format!(
         "after step {} {:?} differs: C driver {}, ours {}",
         found.step + 1,

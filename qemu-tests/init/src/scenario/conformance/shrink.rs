@@ -5,13 +5,13 @@
 use anyhow::Result;
 
 use super::differences::DIFFERENCES;
+use super::pair::{DifferenceCounts, Pair, Unlisted};
 use super::step::Step;
-use super::twins::{Met, Twins, Unlisted};
 
 /// Takes steps away, many at once and then one by one, as long as the same thing differs after
 /// the same kind of step. Calls `begins` before each try.
 pub(super) fn shrink(
-    twins: &mut Twins,
+    pair: &mut Pair,
     mut steps: Vec<Step>,
     mut found: Unlisted,
     begins: impl Fn(),
@@ -24,9 +24,9 @@ pub(super) fn shrink(
         while at < steps.len() {
             let mut fewer = steps.clone();
             fewer.drain(at..(at + size).min(steps.len()));
-            let mut met: Met = [0; DIFFERENCES.len()];
+            let mut counts: DifferenceCounts = [0; DIFFERENCES.len()];
             begins();
-            match twins.run(&fewer, &mut met)? {
+            match pair.run(&fewer, &mut counts)? {
                 Some(again) if again.is_like(&found) => {
                     fewer.truncate(again.step + 1);
                     steps = fewer;

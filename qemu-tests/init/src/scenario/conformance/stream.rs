@@ -2,7 +2,7 @@
 
 //! Streams to be loaded: those that the two drivers make, and what strangers make of them.
 
-use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
 
 /// What our private extension ends with.
 const SIGNATURE: u64 = 0x8ac3_55e1;

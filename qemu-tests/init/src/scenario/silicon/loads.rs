@@ -12,10 +12,10 @@ use crate::control;
 use crate::expect::{equal, eventually, refused};
 use crate::qm::messages::{self, Way};
 use crate::qm::{IOVA, Vm, registers};
-use crate::scenario::fixture::Bench;
-use crate::scenario::task::{Fate, Task};
+use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::stuck_thread::{Fate, Task};
+use crate::scenario::support::transfer::{self, FAST, MATCH_SIZE, Path, STREAM_SIZE};
 use crate::scenario::topology::answer::Answers;
-use crate::scenario::transfer::{self, FAST, MATCH_SIZE, Path, STREAM_SIZE};
 use crate::vfio::{Device, State};
 
 /// Revisions of hardware V4 and V5.
@@ -29,11 +29,11 @@ pub(super) struct Load {
     since: u64,
     /// It is for hardware with this point; on other hardware nothing migrates after it.
     only: Option<&'static str>,
-    pub(super) steps: fn(&mut Bench) -> Result<()>,
+    pub(super) steps: fn(&mut Fixture) -> Result<()>,
 }
 
 impl Load {
-    const fn new(name: &'static str, steps: fn(&mut Bench) -> Result<()>) -> Self {
+    const fn new(name: &'static str, steps: fn(&mut Fixture) -> Result<()>) -> Self {
         Load {
             name,
             since: 0,
@@ -91,67 +91,67 @@ const LAST: Duration = Duration::from_millis(200);
 /// Until a request is seen to be done that will be.
 const WITHIN: Duration = Duration::from_secs(4);
 
-fn set_latency(bench: &Bench, latency: Duration) -> Result<()> {
-    control::set_latency_of(bench.host.accelerator.id, latency)
+fn set_latency(fixture: &Fixture, latency: Duration) -> Result<()> {
+    control::set_latency_of(fixture.host.accelerator.id, latency)
 }
 
 /// The VM's requests are done, right, and seen by their interrupts.
-fn finish(bench: &mut Bench) -> Result<()> {
-    bench.vm.run_until(0, at_most(WITHIN))?;
-    bench.vm.verify()
+fn finish(fixture: &mut Fixture) -> Result<()> {
+    fixture.vm.run_until(0, at_most(WITHIN))?;
+    fixture.vm.verify()
 }
 
 /// New requests of the VM are done.
-fn works(bench: &mut Bench) -> Result<()> {
-    set_latency(bench, FAST)?;
-    bench.vm.submit(WORK)?;
-    finish(bench)
+fn works(fixture: &mut Fixture) -> Result<()> {
+    set_latency(fixture, FAST)?;
+    fixture.vm.submit(WORK)?;
+    finish(fixture)
 }
 
 /// Has VF1 work, and all that it has to tell seen.
-fn start(bench: &mut Bench) -> Result<()> {
-    set_latency(bench, FAST)?;
-    bench.work()?;
-    bench.vm.settle()
+fn start(fixture: &mut Fixture) -> Result<()> {
+    set_latency(fixture, FAST)?;
+    fixture.work()?;
+    fixture.vm.settle()
 }
 
 /// Moves the VM to a VF. `stopped` looks at it between the stop and the start.
 fn move_to(
-    bench: &mut Bench,
+    fixture: &mut Fixture,
     to: usize,
     path: Path,
     stopped: impl FnOnce(&Vm) -> Result<()>,
 ) -> Result<()> {
-    let source = transfer::stop(&mut bench.vm, path, 4096, |_| Ok(()))?;
-    stopped(&bench.vm)?;
-    let device = bench.vm.open(bench.host.kind, &bench.host.vfs[to])?;
+    let source = transfer::stop(&mut fixture.vm, path, 4096, |_| Ok(()))?;
+    stopped(&fixture.vm)?;
+    let device = fixture.vm.open(fixture.host.kind, &fixture.host.vfs[to])?;
     let chunks = [MATCH_SIZE, STREAM_SIZE - MATCH_SIZE];
-    transfer::load(&mut bench.vm, device, &source.stream, &chunks)
+    transfer::load(&mut fixture.vm, device, &source.stream, &chunks)
 }
 
 /// A VM with requests in flight moves to the other VF and back.
-fn at_work(bench: &mut Bench) -> Result<()> {
-    start(bench)?;
+fn at_work(fixture: &mut Fixture) -> Result<()> {
+    start(fixture)?;
     for (to, path) in [(1, Path::PreCopy), (0, Path::Straight)] {
-        set_latency(bench, SLOW)?;
-        bench.vm.submit_at_once(IN_FLIGHT)?;
-        move_to(bench, to, path, |_| Ok(()))?;
-        works(bench)?;
+        set_latency(fixture, SLOW)?;
+        fixture.vm.submit_at_once(IN_FLIGHT)?;
+        move_to(fixture, to, path, |_| Ok(()))?;
+        works(fixture)?;
     }
     Ok(())
 }
 
 /// A VM with a driver moves when nothing is in flight and all is seen.
-fn at_rest(bench: &mut Bench) -> Result<()> {
-    start(bench)?;
-    move_to(bench, 1, Path::PreCopy, |_| Ok(()))?;
-    works(bench)
+fn at_rest(fixture: &mut Fixture) -> Result<()> {
+    start(fixture)?;
+    move_to(fixture, 1, Path::PreCopy, |_| Ok(()))?;
+    works(fixture)
 }
 
 /// One request, which will be done while the device is being stopped.
-fn submit_last(bench: &mut Bench) -> Result<()> {
-    set_latency(bench, LAST)?;
-    bench.vm.submit(1)
+fn submit_last(fixture: &mut Fixture) -> Result<()> {
+    set_latency(fixture, LAST)?;
+    fixture.vm.submit(1)
 }
 
 /// The last request was done before the device had stopped, and the VM has not seen that.
@@ -162,35 +162,35 @@ fn is_unseen(vm: &Vm) -> Result<()> {
 
 /// The last request of a VM is done while it is stopped, and the VM waits for the interrupt. It
 /// submits nothing else.
-fn last_event(bench: &mut Bench) -> Result<()> {
-    start(bench)?;
-    submit_last(bench)?;
-    move_to(bench, 1, Path::Straight, is_unseen)?;
-    finish(bench)?;
-    works(bench)
+fn last_event(fixture: &mut Fixture) -> Result<()> {
+    start(fixture)?;
+    submit_last(fixture)?;
+    move_to(fixture, 1, Path::Straight, is_unseen)?;
+    finish(fixture)?;
+    works(fixture)
 }
 
 /// As [`last_event`], but the migration is cancelled when the state was saved.
-fn cancelled(bench: &mut Bench) -> Result<()> {
-    start(bench)?;
-    submit_last(bench)?;
-    save(bench.vm.device()?)?;
-    is_unseen(&bench.vm)?;
-    go_on(bench.vm.device()?)?;
-    finish(bench)?;
-    works(bench)
+fn cancelled(fixture: &mut Fixture) -> Result<()> {
+    start(fixture)?;
+    submit_last(fixture)?;
+    save(fixture.vm.device()?)?;
+    is_unseen(&fixture.vm)?;
+    go_on(fixture.vm.device()?)?;
+    finish(fixture)?;
+    works(fixture)
 }
 
 /// As [`last_event`], but the VM is paused and goes on.
-fn paused(bench: &mut Bench) -> Result<()> {
-    start(bench)?;
-    submit_last(bench)?;
-    let device = bench.vm.device()?;
+fn paused(fixture: &mut Fixture) -> Result<()> {
+    start(fixture)?;
+    submit_last(fixture)?;
+    let device = fixture.vm.device()?;
     device.set_state(State::Stop)?;
-    is_unseen(&bench.vm)?;
+    is_unseen(&fixture.vm)?;
     device.set_state(State::Running)?;
-    finish(bench)?;
-    works(bench)
+    finish(fixture)?;
+    works(fixture)
 }
 
 fn save(device: &Device) -> Result<Vec<u8>> {
@@ -206,124 +206,124 @@ fn go_on(device: &Device) -> Result<()> {
 }
 
 /// A stop fails since a message is being exchanged.
-fn stop_refused(bench: &mut Bench) -> Result<()> {
-    start(bench)?;
-    let id = bench.host.accelerator.id;
+fn stop_refused(fixture: &mut Fixture) -> Result<()> {
+    start(fixture)?;
+    let id = fixture.host.accelerator.id;
     control::set_of(id, "fault", "fn1:vf-busy")?;
-    let result = bench.vm.device()?.set_state(State::Stop);
+    let result = fixture.vm.device()?.set_state(State::Stop);
     control::set_of(id, "fault", "")?;
     refused("RUNNING to STOP", result, Errno::BUSY)?;
-    works(bench)
+    works(fixture)
 }
 
 /// A VF without a driver in its VM moves, and the driver is loaded then.
-fn without_driver(bench: &mut Bench) -> Result<()> {
-    set_latency(bench, FAST)?;
-    give(bench, 0)?;
-    move_idle(bench)?;
-    bench.vm.bring_up()?;
-    works(bench)
+fn without_driver(fixture: &mut Fixture) -> Result<()> {
+    set_latency(fixture, FAST)?;
+    give(fixture, 0)?;
+    move_idle(fixture)?;
+    fixture.vm.bring_up()?;
+    works(fixture)
 }
 
 /// Moves a VM without driver to VF2. What the stream has is for the driver to know.
-fn move_idle(bench: &mut Bench) -> Result<()> {
-    let before = hardware_errors(bench)?;
-    let stream = save(bench.vm.device()?)?;
-    let source = bench.vm.detach()?;
-    let device = bench.vm.open(bench.host.kind, &bench.host.vfs[1])?;
-    transfer::load(&mut bench.vm, device, &stream, &[STREAM_SIZE])?;
+fn move_idle(fixture: &mut Fixture) -> Result<()> {
+    let before = hardware_errors(fixture)?;
+    let stream = save(fixture.vm.device()?)?;
+    let source = fixture.vm.detach()?;
+    let device = fixture.vm.open(fixture.host.kind, &fixture.host.vfs[1])?;
+    transfer::load(&mut fixture.vm, device, &stream, &[STREAM_SIZE])?;
     drop(source);
-    equal("errors of the hardware", hardware_errors(bench)?, before)
+    equal("errors of the hardware", hardware_errors(fixture)?, before)
 }
 
 /// Opens a VF for the VM.
-fn give(bench: &mut Bench, vf: usize) -> Result<()> {
-    let mut device = bench.vm.open(bench.host.kind, &bench.host.vfs[vf])?;
+fn give(fixture: &mut Fixture, vf: usize) -> Result<()> {
+    let mut device = fixture.vm.open(fixture.host.kind, &fixture.host.vfs[vf])?;
     device.enable()?;
-    bench.vm.attach(device);
+    fixture.vm.attach(device);
     Ok(())
 }
 
 /// The VM starts anew on a device that has forgotten all.
-fn starts_over(bench: &mut Bench) -> Result<()> {
-    bench.vm.start_over()?;
-    works(bench)
+fn starts_over(fixture: &mut Fixture) -> Result<()> {
+    fixture.vm.start_over()?;
+    works(fixture)
 }
 
 /// Pauses a VF that has no driver, and lets it go on.
-fn pause_idle(bench: &Bench) -> Result<()> {
-    let before = hardware_errors(bench)?;
-    let device = bench.vm.device()?;
+fn pause_idle(fixture: &Fixture) -> Result<()> {
+    let before = hardware_errors(fixture)?;
+    let device = fixture.vm.device()?;
     device.set_state(State::Stop)?;
     device.set_state(State::Running)?;
-    equal("errors of the hardware", hardware_errors(bench)?, before)
+    equal("errors of the hardware", hardware_errors(fixture)?, before)
 }
 
 /// The owner of a VF that had a driver goes without stopping it; the next one pauses.
-fn new_owner(bench: &mut Bench) -> Result<()> {
-    start(bench)?;
-    bench.close()?;
-    give(bench, 0)?;
-    pause_idle(bench)?;
-    starts_over(bench)
+fn new_owner(fixture: &mut Fixture) -> Result<()> {
+    start(fixture)?;
+    fixture.close()?;
+    give(fixture, 0)?;
+    pause_idle(fixture)?;
+    starts_over(fixture)
 }
 
 /// Has VF1 work and resets it, as when a VM reboots.
-fn reset(bench: &mut Bench) -> Result<()> {
-    start(bench)?;
-    bench.vm.device()?.reset()?;
-    bench.vm.forget();
+fn reset(fixture: &mut Fixture) -> Result<()> {
+    start(fixture)?;
+    fixture.vm.device()?.reset()?;
+    fixture.vm.forget();
     Ok(())
 }
 
-fn paused_after_reset(bench: &mut Bench) -> Result<()> {
-    reset(bench)?;
-    pause_idle(bench)?;
-    starts_over(bench)
+fn paused_after_reset(fixture: &mut Fixture) -> Result<()> {
+    reset(fixture)?;
+    pause_idle(fixture)?;
+    starts_over(fixture)
 }
 
 /// What is saved of a VF that was reset is loaded by another.
-fn saved_after_reset(bench: &mut Bench) -> Result<()> {
-    reset(bench)?;
-    move_idle(bench)?;
-    starts_over(bench)
+fn saved_after_reset(fixture: &mut Fixture) -> Result<()> {
+    reset(fixture)?;
+    move_idle(fixture)?;
+    starts_over(fixture)
 }
 
-fn cancelled_after_reset(bench: &mut Bench) -> Result<()> {
-    reset(bench)?;
-    let before = hardware_errors(bench)?;
-    save(bench.vm.device()?)?;
-    go_on(bench.vm.device()?)?;
-    equal("errors of the hardware", hardware_errors(bench)?, before)?;
-    starts_over(bench)
+fn cancelled_after_reset(fixture: &mut Fixture) -> Result<()> {
+    reset(fixture)?;
+    let before = hardware_errors(fixture)?;
+    save(fixture.vm.device()?)?;
+    go_on(fixture.vm.device()?)?;
+    equal("errors of the hardware", hardware_errors(fixture)?, before)?;
+    starts_over(fixture)
 }
 
 /// `QM_VF_GET_QOS`, and what the PF answers.
 const GET_QOS: u64 = 9;
 const SET_QOS: u64 = 8;
 
-fn way(bench: &Bench) -> Result<Way> {
-    Ok(match bench.host.vfs[0].number("revision")? {
+fn way(fixture: &Fixture) -> Result<Way> {
+    Ok(match fixture.host.vfs[0].number("revision")? {
         V4.. => Way::Registers,
         _ => Way::Mailbox,
     })
 }
 
 /// A VM that has moved asks the PF, and is interrupted by the answer.
-fn message(bench: &mut Bench) -> Result<()> {
-    let way = way(bench)?;
-    asks(bench, way)
+fn message(fixture: &mut Fixture) -> Result<()> {
+    let way = way(fixture)?;
+    asks(fixture, way)
 }
 
 /// As [`message`], by a driver that was loaded on hardware V3.
-fn message_as_v3(bench: &mut Bench) -> Result<()> {
-    asks(bench, Way::Mailbox)
+fn message_as_v3(fixture: &mut Fixture) -> Result<()> {
+    asks(fixture, Way::Mailbox)
 }
 
-fn asks(bench: &mut Bench, way: Way) -> Result<()> {
-    start(bench)?;
-    move_to(bench, 1, Path::Straight, |_| Ok(()))?;
-    let bar = bench.vm.device()?.registers()?;
+fn asks(fixture: &mut Fixture, way: Way) -> Result<()> {
+    start(fixture)?;
+    move_to(fixture, 1, Path::Straight, |_| Ok(()))?;
+    let bar = fixture.vm.device()?.registers()?;
     messages::send(bar, way, GET_QOS)?;
     let came = eventually("an answer of the PF", WITHIN, || {
         Ok(messages::has_come(bar))
@@ -338,48 +338,48 @@ fn asks(bench: &mut Bench, way: Way) -> Result<()> {
 }
 
 /// Another VM, with VF2.
-fn neighbour_vm(bench: &Bench) -> Result<Vm> {
-    let mut vm = Vm::with(bench.host.accelerator.engine, IOVA, 2)?;
-    let mut device = vm.open(bench.host.kind, &bench.host.vfs[1])?;
+fn neighbour_vm(fixture: &Fixture) -> Result<Vm> {
+    let mut vm = Vm::with(fixture.host.accelerator.engine, IOVA, 2)?;
+    let mut device = vm.open(fixture.host.kind, &fixture.host.vfs[1])?;
     device.enable()?;
     vm.attach(device);
     Ok(vm)
 }
 
 /// The next VF's registers are left alone by a save.
-fn neighbour(bench: &mut Bench) -> Result<()> {
-    start(bench)?;
-    let neighbour = neighbour_vm(bench)?;
+fn neighbour(fixture: &mut Fixture) -> Result<()> {
+    start(fixture)?;
+    let neighbour = neighbour_vm(fixture)?;
     let bar = neighbour.device()?.registers()?;
     let masks = || [registers::AEQ_INT_MASK, 0].map(|offset| bar.read32(offset));
     let before = masks();
-    save(bench.vm.device()?)?;
+    save(fixture.vm.device()?)?;
     equal("the next VF's registers", masks(), before)
 }
 
 /// The last driver of a VF has told it to drop doorbells (V5), and the next VM comes from elsewhere.
-fn stopped_owner(bench: &mut Bench) -> Result<()> {
-    let mut last = neighbour_vm(bench)?;
+fn stopped_owner(fixture: &mut Fixture) -> Result<()> {
+    let mut last = neighbour_vm(fixture)?;
     last.bring_up()?;
     last.shut_down()?;
     let bar = last.device()?.registers()?;
     bar.write32(registers::DOORBELL_DROP, 1);
     drop(last);
-    start(bench)?;
-    move_to(bench, 1, Path::Straight, |_| Ok(()))?;
-    works(bench)
+    start(fixture)?;
+    move_to(fixture, 1, Path::Straight, |_| Ok(()))?;
+    works(fixture)
 }
 
 /// The PF is reset; then a VM moves.
-fn pf_reset(bench: &mut Bench) -> Result<()> {
-    start(bench)?;
-    let way = way(bench)?;
-    let neighbour = neighbour_vm(bench)?;
+fn pf_reset(fixture: &mut Fixture) -> Result<()> {
+    start(fixture)?;
+    let way = way(fixture)?;
+    let neighbour = neighbour_vm(fixture)?;
     let answers = (
-        Answers::by(way, bench.vm.device()?)?,
+        Answers::by(way, fixture.vm.device()?)?,
         Answers::by(way, neighbour.device()?)?,
     );
-    let pf = bench.host.pf.clone();
+    let pf = fixture.host.pf.clone();
     let task = Task::start(move || pf.reset())?;
     let fate = task.wait(at_most(Duration::from_secs(100)), |_| false);
     drop(answers);
@@ -388,6 +388,6 @@ fn pf_reset(bench: &mut Bench) -> Result<()> {
         Fate::Done(result) => result?,
         _ => bail!("the reset of the PF does not end"),
     }
-    bench.close()?;
-    at_work(bench)
+    fixture.close()?;
+    at_work(fixture)
 }

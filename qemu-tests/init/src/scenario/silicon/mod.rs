@@ -17,14 +17,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::fixture::Bench;
-use super::guest_at_work::{LATENCY, WORK};
-use super::guest_stage::Stage;
 use crate::Options;
 use crate::control::{self, Report};
 use crate::engine;
 use crate::host::Host;
-use crate::patience;
+use crate::scenario::l2::GuestFixture;
+use crate::scenario::l2::migrate_under_load::{LATENCY, WORK};
+use crate::scenario::support::fixture::Fixture;
+use crate::timeouts;
 use crate::vmm::{self, Guest};
 use loads::LOADS;
 
@@ -70,23 +70,23 @@ impl Silicon<'_> {
 
 /// A limit, on this machine.
 fn at_most(limit: Duration) -> Duration {
-    limit * patience::slowness()
+    limit * timeouts::slowness()
 }
 
 /// How often a VF has caused an error of the hardware.
-fn hardware_errors(bench: &Bench) -> Result<u64> {
-    control::counter_of(bench.host.accelerator.id, "hardware_errors")
+fn hardware_errors(fixture: &Fixture) -> Result<u64> {
+    control::counter_of(fixture.host.accelerator.id, "hardware_errors")
 }
 
-fn forget_violations(bench: &Bench) -> Result<()> {
-    control::set_of(bench.host.accelerator.id, "violations-reset", true)
+fn forget_violations(fixture: &Fixture) -> Result<()> {
+    control::set_of(fixture.host.accelerator.id, "violations-reset", true)
 }
 
 /// Ours does nothing that the device counts as a violation. The C driver does, on any hardware.
-fn without_violations(bench: &Bench) -> Result<()> {
-    let found = control::violations_of(bench.host.accelerator.id)?;
+fn without_violations(fixture: &Fixture) -> Result<()> {
+    let found = control::violations_of(fixture.host.accelerator.id)?;
     ensure!(
-        !bench.host.driver.is_rust() || found.is_empty(),
+        !fixture.host.driver.is_rust() || found.is_empty(),
         "violations: {found:?}"
     );
     Ok(())
@@ -97,26 +97,26 @@ fn without_violations(bench: &Bench) -> Result<()> {
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     let accelerators = engine::chosen(options)?;
     let accelerator = accelerators.first().context("no accelerator is chosen")?;
-    let mut bench = Bench::with(options, accelerator, 2)?;
-    let revision = bench.host.vfs[0].number("revision")?;
+    let mut fixture = Fixture::with(options, accelerator, 2)?;
+    let revision = fixture.host.vfs[0].number("revision")?;
     let mut whole = true;
     for silicon in chosen(options)? {
         silicon.set(accelerator.id)?;
         let loads = LOADS.iter();
         for load in loads.filter(|load| load.applies(revision, &silicon.points)) {
-            let before = hardware_errors(&bench)?;
-            forget_violations(&bench)?;
-            let result = (load.steps)(&mut bench);
-            let errors = hardware_errors(&bench)? - before;
+            let before = hardware_errors(&fixture)?;
+            forget_violations(&fixture)?;
+            let result = (load.steps)(&mut fixture);
+            let errors = hardware_errors(&fixture)? - before;
             let result = result.and_then(|()| {
                 ensure!(errors == 0, "{errors} errors of the hardware");
-                without_violations(&bench)
+                without_violations(&fixture)
             });
             silicon.tell(load.name, &result);
             // Those of a load that fails are no others.
-            forget_violations(&bench)?;
+            forget_violations(&fixture)?;
             // An error makes the PF's driver reset the device, which needs firmware.
-            whole = errors == 0 && bench.tidy().is_ok();
+            whole = errors == 0 && fixture.tidy().is_ok();
             if !whole {
                 break;
             }
@@ -128,7 +128,11 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     if whole {
         control::set_of(accelerator.id, "silicon", "")?;
     }
-    control::report_violations_of(accelerator.id, report, bench.host.driver.is_rust() && whole);
+    control::report_violations_of(
+        accelerator.id,
+        report,
+        fixture.host.driver.is_rust() && whole,
+    );
     Ok(())
 }
 
@@ -140,15 +144,17 @@ pub(super) fn guest(options: &Options, report: &mut Report) -> Result<()> {
     let host = Host::with(options, accelerator, 2)?;
     let is_rust = host.driver.is_rust();
     control::set_latency_of(accelerator.id, LATENCY)?;
-    let mut stage = Stage::new(host, Guest::new(&[accelerator])?)?;
-    let up = report.point("a guest boots and works", || stage.guest.does(WORK, WITHIN));
+    let mut fixture = GuestFixture::new(host, Guest::new(&[accelerator])?)?;
+    let up = report.point("a guest boots and works", || {
+        fixture.guest.does(WORK, WITHIN)
+    });
     ensure!(up, "nothing to migrate");
     for silicon in chosen(options)? {
         silicon.set(accelerator.id)?;
-        let result = moves(&mut stage, silicon.name);
+        let result = moves(&mut fixture, silicon.name);
         silicon.tell("guest", &result);
         if result.is_err() {
-            report.note(&stage.sessions());
+            report.note(&fixture.sessions());
             // QEMU and its VFs may be in any state.
             return Ok(());
         }
@@ -157,16 +163,16 @@ pub(super) fn guest(options: &Options, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn moves(stage: &mut Stage, name: &str) -> Result<()> {
-    let (place, mut other) = stage.other_place(name)?;
-    stage.guest.does(WORK, WITHIN)?;
-    vmm::migrate(&mut stage.vmm, &mut other, WITHIN)?;
-    stage.takes_over(other, place)?;
-    stage
+fn moves(fixture: &mut GuestFixture, name: &str) -> Result<()> {
+    let (place, mut other) = fixture.other_place(name)?;
+    fixture.guest.does(WORK, WITHIN)?;
+    vmm::migrate(&mut fixture.vmm, &mut other, WITHIN)?;
+    fixture.takes_over(other, place)?;
+    fixture
         .guest
         .does(WORK, WITHIN)
         .context("after the migration")?;
-    let load = stage.guest.load();
+    let load = fixture.guest.load();
     ensure!(load.is_flawless(), "{load:?}");
     Ok(())
 }

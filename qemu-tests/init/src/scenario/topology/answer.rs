@@ -86,18 +86,18 @@ impl Drop for Answers {
 }
 
 /// A VF in the hands of a VM that only answers the PF.
-pub(in crate::scenario) struct Bystander {
+pub(in crate::scenario) struct OtherVf {
     _answers: Answers,
     _device: Device,
     _vm: Vm,
 }
 
-impl Bystander {
+impl OtherVf {
     pub(in crate::scenario) fn new(kind: Kind, vf: &Function) -> Result<Self> {
         let vm = Vm::new(2)?;
         let mut device = vm.open(kind, vf)?;
         device.enable()?;
-        Ok(Bystander {
+        Ok(OtherVf {
             _answers: Answers::start(&device)?,
             _device: device,
             _vm: vm,

@@ -15,9 +15,9 @@ use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::{equal, eventually, refused};
 use crate::modules;
-use crate::scenario::fixture::Bench;
-use crate::scenario::task::{Fate, Task};
-use crate::scenario::tree;
+use crate::scenario::support::debugfs;
+use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::stuck_thread::{Fate, Task};
 use crate::sysfs::{self, Function};
 use crate::vfio::{DataFile, Device, REQUEST, State};
 
@@ -56,24 +56,24 @@ impl Way {
     }
 
     /// Makes the host what it was.
-    fn back(self, bench: &Bench) -> Result<()> {
+    fn back(self, fixture: &Fixture) -> Result<()> {
         match self {
             Way::Unbind | Way::NoVfs => {}
-            Way::UnbindPf => bench.host.pf.bind("hisi_zip")?,
+            Way::UnbindPf => fixture.host.pf.bind("hisi_zip")?,
             Way::RemovePf => {
                 sysfs::write("/sys/bus/pci/rescan", "1")?;
-                bench.host.pf.bind("hisi_zip")?;
+                fixture.host.pf.bind("hisi_zip")?;
             }
         }
         if self != Way::Unbind {
-            bench.host.pf.enable_vfs(2, false)?;
+            fixture.host.pf.enable_vfs(2, false)?;
         }
-        bench.bind()
+        fixture.bind()
     }
 }
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let mut bench = Bench::new(options, 2)?;
+    let mut fixture = Fixture::new(options, 2)?;
     for (way, name) in Way::ALL {
         for state in [
             State::Running,
@@ -82,19 +82,21 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
             State::Resuming,
         ] {
             let done = report.point(&format!("{name} in {state}"), || {
-                leave(&mut bench, way, state)?;
-                way.back(&bench).context("making it as it was")?;
-                bench.migrates().context("afterwards")
+                leave(&mut fixture, way, state)?;
+                way.back(&fixture).context("making it as it was")?;
+                fixture.migrates().context("afterwards")
             });
             ensure!(done, "the host is not what it was");
         }
     }
-    report.point("nobody is told, and nobody is lost", || untold(&mut bench));
-    report.point("nothing holds the driver", || {
-        bench.host.vfs.iter().try_for_each(Function::unbind)?;
-        modules::unload(bench.host.driver.module())
+    report.point("nobody is told, and nobody is lost", || {
+        untold(&mut fixture)
     });
-    control::report_violations(report, bench.host.driver.is_rust());
+    report.point("nothing holds the driver", || {
+        fixture.host.vfs.iter().try_for_each(Function::unbind)?;
+        modules::unload(fixture.host.driver.module())
+    });
+    control::report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }
 
@@ -129,29 +131,29 @@ fn go_on(file: &DataFile, state: State, stream: &[u8]) -> Result<()> {
 }
 
 /// Takes VF1 away from a user who has brought it to `state`.
-fn leave(bench: &mut Bench, way: Way, state: State) -> Result<()> {
-    let stream = bench.full_stream()?;
-    bench.work()?;
-    let device = bench.vm.device()?;
+fn leave(fixture: &mut Fixture, way: Way, state: State) -> Result<()> {
+    let stream = fixture.full_stream()?;
+    fixture.work()?;
+    let device = fixture.vm.device()?;
     let request = device.signal_of(REQUEST)?;
     let file = go_to(device, state, &stream)?;
     ensure!(!request.take()?, "the device is wanted too early");
 
-    let (pf, vf) = (bench.host.pf.clone(), bench.host.vfs[0].clone());
+    let (pf, vf) = (fixture.host.pf.clone(), fixture.host.vfs[0].clone());
     let task = Task::start(move || way.go(&pf, &vf))?;
     eventually("the user is told", PATIENCE, || {
         waits(&task)?;
         request.take()
     })?;
-    debug_files_go(bench)?;
+    debug_files_go(fixture)?;
     match &file {
         Some(file) => go_on(file, state, &stream)?,
         None => {
-            bench.vm.work(8)?;
+            fixture.vm.work(8)?;
         }
     }
     waits(&task)?;
-    bench.close()?;
+    fixture.close()?;
     ends(&task)?;
     match file {
         Some(file) if state == State::Resuming => {
@@ -167,8 +169,8 @@ fn leave(bench: &mut Bench, way: Way, state: State) -> Result<()> {
 }
 
 /// What is under debugfs goes first, and does not wait for the user.
-fn debug_files_go(bench: &Bench) -> Result<()> {
-    let folder = tree::device(bench.host.vfs[0].name());
+fn debug_files_go(fixture: &Fixture) -> Result<()> {
+    let folder = debugfs::device(fixture.host.vfs[0].name());
     eventually(
         "the debug files are gone",
         PATIENCE,
@@ -181,7 +183,7 @@ fn waits(task: &Task<Result<()>>) -> Result<()> {
     match task.wait(Duration::ZERO, |_| false) {
         Fate::Done(result) => bail!("the user was not waited for: {result:?}"),
         Fate::Killed => bail!("the kernel killed who takes the device away"),
-        Fate::There => Ok(()),
+        Fate::StuckInKernel => Ok(()),
     }
 }
 
@@ -190,20 +192,20 @@ fn ends(task: &Task<Result<()>>) -> Result<()> {
     match task.wait(PATIENCE, |_| false) {
         Fate::Done(result) => result.context("taking the device away"),
         Fate::Killed => bail!("the kernel killed who takes the device away"),
-        Fate::There => bail!("who takes the device away still waits"),
+        Fate::StuckInKernel => bail!("who takes the device away still waits"),
     }
 }
 
 /// The user has no ear for it: the device stays until he closes it for reasons of his own.
-fn untold(bench: &mut Bench) -> Result<()> {
-    bench.work()?;
-    let vf = bench.host.vfs[0].clone();
+fn untold(fixture: &mut Fixture) -> Result<()> {
+    fixture.work()?;
+    let vf = fixture.host.vfs[0].clone();
     let task = Task::start(move || vf.unbind())?;
-    debug_files_go(bench)?;
-    bench.vm.work(8)?;
+    debug_files_go(fixture)?;
+    fixture.vm.work(8)?;
     waits(&task)?;
-    bench.close()?;
+    fixture.close()?;
     ends(&task)?;
-    bench.bind()?;
-    bench.migrates()
+    fixture.bind()?;
+    fixture.migrates()
 }

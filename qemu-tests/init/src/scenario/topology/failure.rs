@@ -12,15 +12,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::io::Errno;
 
-use super::answer::{Answers, Bystander};
+use super::answer::{Answers, OtherVf};
 use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::{equal, eventually, refused};
 use crate::ffi::Mapping;
 use crate::qm::Vm;
-use crate::scenario::fixture::Bench;
-use crate::scenario::task::{Fate, Task};
-use crate::scenario::tree;
+use crate::scenario::support::debugfs;
+use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::stuck_thread::{Fate, Task};
 use crate::sysfs::Function;
 use crate::vfio::{DataFile, Device, ERROR, Signal, State};
 
@@ -46,15 +46,15 @@ pub(super) fn done<T: Send + 'static>(what: &str, patience: Duration, task: &Tas
     match task.wait(patience, |_| false) {
         Fate::Done(result) => Ok(result),
         Fate::Killed => bail!("{what}: the kernel killed the thread"),
-        Fate::There => bail!("{what}: it does not end"),
+        Fate::StuckInKernel => bail!("{what}: it does not end"),
     }
 }
 
 /// Brings VF1, at work, to a state, with as much of a stream as there is in it.
-fn go_to(bench: &mut Bench, state: State) -> Result<Option<DataFile>> {
-    let stream = bench.full_stream()?;
-    bench.work()?;
-    enter(bench.vm.device()?, state, &stream)
+fn go_to(fixture: &mut Fixture, state: State) -> Result<Option<DataFile>> {
+    let stream = fixture.full_stream()?;
+    fixture.work()?;
+    enter(fixture.vm.device()?, state, &stream)
 }
 
 /// Brings a running device to a state.
@@ -70,39 +70,39 @@ fn enter(device: &Device, state: State, stream: &[u8]) -> Result<Option<DataFile
 }
 
 /// The VM starts anew on a device that was reset, and works.
-fn starts_over(bench: &mut Bench) -> Result<()> {
-    bench.vm.start_over()?;
-    bench.vm.work(8)
+fn starts_over(fixture: &mut Fixture) -> Result<()> {
+    fixture.vm.start_over()?;
+    fixture.vm.work(8)
 }
 
 pub(super) fn pf_reset(options: &Options, report: &mut Report) -> Result<()> {
-    let mut bench = Bench::new(options, 2)?;
+    let mut fixture = Fixture::new(options, 2)?;
     for state in STATES {
         let passed = report.point(
             &format!("the PF is reset while its VF is in {state}"),
             || {
-                reset_in(&mut bench, state)?;
-                bench.migrates().context("afterwards")
+                reset_in(&mut fixture, state)?;
+                fixture.migrates().context("afterwards")
             },
         );
         ensure!(passed, "the host is not what it was");
     }
-    control::report_violations(report, bench.host.driver.is_rust());
+    control::report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }
 
 /// Resets the PF while VF1 is in `state`, and goes on from there.
-fn reset_in(bench: &mut Bench, state: State) -> Result<()> {
-    let file = go_to(bench, state)?;
-    let bystander = Bystander::new(bench.host.kind, &bench.host.vfs[1])?;
-    let answers = Answers::start(bench.vm.device()?)?;
-    let pf = bench.host.pf.clone();
+fn reset_in(fixture: &mut Fixture, state: State) -> Result<()> {
+    let file = go_to(fixture, state)?;
+    let other_vf = OtherVf::new(fixture.host.kind, &fixture.host.vfs[1])?;
+    let answers = Answers::start(fixture.vm.device()?)?;
+    let pf = fixture.host.pf.clone();
     let task = Task::start(move || pf.reset())?;
     done("the reset", PATIENCE, &task)?.context("resetting the PF")?;
     drop(answers);
-    drop(bystander);
+    drop(other_vf);
 
-    let device = bench.vm.device()?;
+    let device = fixture.vm.device()?;
     // No state is left behind the user's back.
     equal("state after the reset", device.state()?, state)?;
     if let (Some(file), State::PreCopy | State::StopCopy) = (&file, state) {
@@ -118,70 +118,73 @@ fn reset_in(bench: &mut Bench, state: State) -> Result<()> {
         }
     }
     // What was loaded or saved is of no use: the queues' contexts are gone.
-    bench.vm.device()?.reset().context("resetting the VF")?;
-    starts_over(bench)?;
-    bench.close()
+    fixture.vm.device()?.reset().context("resetting the VF")?;
+    starts_over(fixture)?;
+    fixture.close()
 }
 
 pub(super) fn hardware_error(options: &Options, report: &mut Report) -> Result<()> {
-    let mut bench = Bench::new(options, 2)?;
+    let mut fixture = Fixture::new(options, 2)?;
     // PRE_COPY is as RUNNING here, and hisi_zip takes its time to give up a PF that is dead.
     for state in [State::Running, State::StopCopy, State::Resuming] {
         let name = format!("the PF fails, and its reset fails, while its VF is in {state}");
         let passed = report.point(&name, || {
-            fail_in(&mut bench, state)?;
-            bench.revive().context("making it as it was")?;
-            bench.migrates().context("afterwards")
+            fail_in(&mut fixture, state)?;
+            fixture.revive().context("making it as it was")?;
+            fixture.migrates().context("afterwards")
         });
         ensure!(passed, "the host is not what it was");
     }
-    control::report_violations(report, bench.host.driver.is_rust());
+    control::report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }
 
 /// Whether the PF's registers can be reached.
-fn memory_enabled(bench: &Bench) -> Result<bool> {
+fn memory_enabled(fixture: &Fixture) -> Result<bool> {
     let mut command = [0; 2];
-    File::open(bench.host.pf.path("config"))?.read_exact_at(&mut command, PCI_COMMAND)?;
+    File::open(fixture.host.pf.path("config"))?.read_exact_at(&mut command, PCI_COMMAND)?;
     Ok(u16::from_le_bytes(command) & PCI_COMMAND_MEMORY != 0)
 }
 
 /// Raises an error in the PF for which hisi_qm has to reset the device. That takes a method of the
 /// firmware, which this machine does not have: PF and VFs are left without memory decoding.
-fn fail_in(bench: &mut Bench, state: State) -> Result<()> {
-    let file = go_to(bench, state)?;
-    let bystander = Bystander::new(bench.host.kind, &bench.host.vfs[1])?;
-    let answers = Answers::start(bench.vm.device()?)?;
+fn fail_in(fixture: &mut Fixture, state: State) -> Result<()> {
+    let file = go_to(fixture, state)?;
+    let other_vf = OtherVf::new(fixture.host.kind, &fixture.host.vfs[1])?;
+    let answers = Answers::start(fixture.vm.device()?)?;
     let resource = File::options()
         .read(true)
         .write(true)
-        .open(bench.host.pf.path("resource2"))?;
+        .open(fixture.host.pf.path("resource2"))?;
     Mapping::new(&resource, 0, PF_BAR2_SIZE)
         .context("mapping the PF's BAR2")?
         .write32(ABNORMAL_INT_SET, MEMORY_ERROR);
     if state == State::Running {
         // Two resets at a time are more than the hardware can bear, so that of the VF waits.
         eventually("the PF is being reset", PATIENCE, || Ok(answers.asked()))?;
-        let vf = bench.host.vfs[0].clone();
+        let vf = fixture.host.vfs[0].clone();
         let task = Task::start(move || vf.reset())?;
         done("the reset of the VF", PATIENCE, &task)?.context("resetting the VF")?;
-        ensure!(!memory_enabled(bench)?, "the VF was reset while the PF was");
+        ensure!(
+            !memory_enabled(fixture)?,
+            "the VF was reset while the PF was"
+        );
     }
     eventually("the reset of the PF has failed", PATIENCE, || {
-        Ok(!memory_enabled(bench)?)
+        Ok(!memory_enabled(fixture)?)
     })?;
     drop(answers);
-    drop(bystander);
+    drop(other_vf);
 
-    let device = bench.vm.device()?;
+    let device = fixture.vm.device()?;
     equal("state after the failure", device.state()?, state)?;
     // Nothing can be done to the hardware, and that is what the user is told.
     if state == State::Running {
         refused("STOP", device.set_state(State::Stop), Errno::IO)?;
-        if bench.host.driver.is_rust() {
+        if fixture.host.driver.is_rust() {
             // The registers do not answer, and were not asked.
-            let attr = tree::device(bench.host.vfs[0].name()).join("migration/hisi_acc/attr");
-            let attr = tree::content(&attr)?;
+            let attr = debugfs::device(fixture.host.vfs[0].name()).join("migration/hisi_acc/attr");
+            let attr = debugfs::content(&attr)?;
             let told =
                 |line: &str| line.starts_with("failure: ") && line.ends_with("registers=unknown");
             ensure!(attr.lines().any(told), "attr is {attr}");
@@ -196,50 +199,50 @@ fn fail_in(bench: &mut Bench, state: State) -> Result<()> {
             "a stream was loaded into nothing"
         );
     }
-    bench.close()
+    fixture.close()
 }
 
 pub(super) fn bus_error(options: &Options, report: &mut Report) -> Result<()> {
-    let mut bench = Bench::new(options, 2)?;
+    let mut fixture = Fixture::new(options, 2)?;
     for state in STATES {
         let name = format!("an error on the bus that is not fatal, in {state}");
         let passed = report.point(&name, || {
-            let file = go_to(&mut bench, state)?;
-            let device = bench.vm.device()?;
+            let file = go_to(&mut fixture, state)?;
+            let device = fixture.vm.device()?;
             let error = device.signal_of(ERROR)?;
             control::bus_error("COMP_TIME")?;
             eventually("the user is told", PATIENCE, || error.take())?;
             equal("state after it", device.state()?, state)?;
             drop(file);
             if state == State::Running {
-                bench.vm.work(8)?;
+                fixture.vm.work(8)?;
             }
-            bench.close()?;
-            bench.migrates().context("afterwards")
+            fixture.close()?;
+            fixture.migrates().context("afterwards")
         });
         ensure!(passed, "the host is not what it was");
     }
-    control::report_violations(report, bench.host.driver.is_rust());
+    control::report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }
 
 /// What a VF of a PF that is lost was doing.
-struct Loser {
+struct RemovedVf {
     vm: Vm,
     state: State,
     file: Option<DataFile>,
     error: Signal,
 }
 
-impl Loser {
+impl RemovedVf {
     /// A VM at work on `vf`, which is then brought to `state`.
-    fn new(bench: &Bench, vf: &Function, state: State, stream: &[u8]) -> Result<Self> {
+    fn new(fixture: &Fixture, vf: &Function, state: State, stream: &[u8]) -> Result<Self> {
         let mut vm = Vm::new(1)?;
-        let device = vm.open(bench.host.kind, vf)?;
+        let device = vm.open(fixture.host.kind, vf)?;
         vm.attach(device);
         vm.bring_up()?;
         let device = vm.device()?;
-        Ok(Loser {
+        Ok(RemovedVf {
             file: enter(device, state, stream)?,
             error: device.signal_of(ERROR)?,
             state,
@@ -271,25 +274,25 @@ impl Loser {
 /// The kernel resets all that is below the port, and leaves it to the drivers to make it what it
 /// was. That of the PF does not: PF and VFs do not answer until they are found anew.
 pub(super) fn fatal_bus_error(options: &Options, report: &mut Report) -> Result<()> {
-    let mut bench = Bench::new(options, 4)?;
+    let mut fixture = Fixture::new(options, 4)?;
     report.point("a fatal error on the bus", || {
-        let stream = bench.full_stream()?;
-        let losers = (bench.host.vfs.iter().zip(STATES))
-            .map(|(vf, state)| Loser::new(&bench, vf, state, &stream).context(state))
+        let stream = fixture.full_stream()?;
+        let removed_vfs = (fixture.host.vfs.iter().zip(STATES))
+            .map(|(vf, state)| RemovedVf::new(&fixture, vf, state, &stream).context(state))
             .collect::<Result<Vec<_>>>()?;
         control::bus_error("MALF_TLP")?;
         eventually("the bus has been reset", PATIENCE, || {
-            Ok(!memory_enabled(&bench)?)
+            Ok(!memory_enabled(&fixture)?)
         })?;
-        let is_rust = bench.host.driver.is_rust();
-        losers
+        let is_rust = fixture.host.driver.is_rust();
+        removed_vfs
             .iter()
-            .try_for_each(|loser| loser.loses(is_rust).context(loser.state))
+            .try_for_each(|removed_vf| removed_vf.loses(is_rust).context(removed_vf.state))
     });
     report.point("the PF is found anew", || {
-        bench.find_anew()?;
-        bench.migrates()
+        fixture.find_anew()?;
+        fixture.migrates()
     });
-    control::report_violations(report, bench.host.driver.is_rust());
+    control::report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }

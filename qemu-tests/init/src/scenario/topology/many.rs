@@ -15,8 +15,8 @@ use crate::control::{self, Report};
 use crate::expect::{equal, refused};
 use crate::host::Host;
 use crate::qm::Vm;
-use crate::scenario::transfer::{self, MATCH_SIZE, Path};
-use crate::scenario::tree;
+use crate::scenario::support::debugfs;
+use crate::scenario::support::transfer::{self, MATCH_SIZE, Path};
 use crate::vfio::State;
 
 /// As many as the message registers have bits for.
@@ -139,7 +139,7 @@ fn do_not_move(host: &Host, vm: &mut Vm, to: usize, numbers: (u64, u64)) -> Resu
         return refused("the match data", rest, Errno::FAULT);
     }
     refused("the match data", rest, Errno::INVAL)?;
-    let attr = tree::content(&tree::device(vf.name()).join("migration/hisi_acc/attr"))?;
+    let attr = debugfs::content(&debugfs::device(vf.name()).join("migration/hisi_acc/attr"))?;
     let (expected, got) = numbers;
     let reason = format!("queue_count expected {expected:#x} got {got:#x}");
     let told = attr.lines().any(|line| line.ends_with(&reason));
@@ -152,7 +152,7 @@ fn do_not_move(host: &Host, vm: &mut Vm, to: usize, numbers: (u64, u64)) -> Resu
 }
 
 /// A VM and where it is.
-struct Traveller {
+struct MigratingVm {
     vm: Vm,
     /// Index of its VF.
     at: usize,
@@ -163,13 +163,13 @@ struct Traveller {
 pub(super) fn together(options: &Options, report: &mut Report) -> Result<()> {
     let vfs = 2 * TOGETHER as u32;
     let host = Host::prepare(options, vfs)?;
-    let mut travellers = (0..TOGETHER)
+    let mut migrating_vms = (0..TOGETHER)
         .map(|at| {
             let mut vm = Vm::new(at as u64 + 1)?;
             let device = vm.open(host.kind, &host.vfs[at])?;
             vm.attach(device);
             vm.bring_up()?;
-            Ok(Traveller {
+            Ok(MigratingVm {
                 vm,
                 at,
                 mistaken: 0,
@@ -190,9 +190,9 @@ pub(super) fn together(options: &Options, report: &mut Report) -> Result<()> {
             control::set_latency(SLOW)?;
             let start = Barrier::new(TOGETHER);
             let results = std::thread::scope(|scope| {
-                let threads: Vec<_> = travellers
+                let threads: Vec<_> = migrating_vms
                     .iter_mut()
-                    .map(|traveller| scope.spawn(|| traveller.travel(&host, path, &start)))
+                    .map(|migrating_vm| scope.spawn(|| migrating_vm.travel(&host, path, &start)))
                     .collect();
                 threads
                     .into_iter()
@@ -206,15 +206,18 @@ pub(super) fn together(options: &Options, report: &mut Report) -> Result<()> {
                 }
             }
             control::set_latency(FAST)?;
-            for traveller in &mut travellers {
-                traveller.vm.finish()?;
-                traveller.vm.verify()?;
+            for migrating_vm in &mut migrating_vms {
+                migrating_vm.vm.finish()?;
+                migrating_vm.vm.verify()?;
             }
             Ok(())
         });
         ensure!(done, "the VMs are lost");
     }
-    let mistaken: usize = travellers.iter().map(|traveller| traveller.mistaken).sum();
+    let mistaken: usize = migrating_vms
+        .iter()
+        .map(|migrating_vm| migrating_vm.mistaken)
+        .sum();
     report.note(&format!(
         "streams that speak of another VF's queues: {mistaken} of {}",
         ROUNDS * TOGETHER
@@ -223,7 +226,7 @@ pub(super) fn together(options: &Options, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-impl Traveller {
+impl MigratingVm {
     /// Moves to the VF that nobody else goes to. All are saved between the two barriers.
     fn travel(&mut self, host: &Host, path: Path, start: &Barrier) -> Result<()> {
         let submitted = self.vm.submit_at_once(REQUESTS);

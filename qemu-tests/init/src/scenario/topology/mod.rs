@@ -7,9 +7,9 @@
 //! purpose, the expectation is made by driver and says why.
 
 pub(super) mod answer;
-mod bench;
 mod departure;
 mod failure;
+mod fixture;
 mod many;
 mod plain;
 mod silent;
@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 use crate::Options;
 use crate::control::Report;
 
-pub(super) use answer::Bystander;
+pub(super) use answer::OtherVf;
 
 type Steps = fn(&Options, &mut Report) -> Result<()>;
 

@@ -13,7 +13,7 @@ use crate::control::{self, Report};
 use crate::expect::{equal, refused};
 use crate::host::{self, Driver, Host};
 use crate::qm::{Vm, registers};
-use crate::scenario::tree;
+use crate::scenario::support::debugfs;
 use crate::sysfs::{self, Function};
 use crate::vfio::{BAR2, Device, Kind, REGION_MMAP, State, Token};
 
@@ -29,8 +29,8 @@ pub(super) fn hardware_v2(options: &Options, report: &mut Report) -> Result<()> 
     pf.enable_vfs(2, false)?;
     let vf = pf.virtual_function(1)?;
     let (kind, vm) = (Kind::chosen(options)?, Vm::new(1)?);
-    let bench = Bench::new(options, vf, VF_BAR2_SIZE)?;
-    bench.judge(report, |vf| vm.open(kind, vf))
+    let fixture = Fixture::new(options, vf, VF_BAR2_SIZE)?;
+    fixture.judge(report, |vf| vm.open(kind, vf))
 }
 
 /// A VF whose PF has another driver than that of its engine: vfio-pci, for somebody who has it
@@ -47,8 +47,8 @@ pub(super) fn foreign_pf(options: &Options, report: &mut Report) -> Result<()> {
     let token = Token([0x5a; 16]);
     let opened = owner.open(Kind::Type1, &pf)?;
     opened.set_token(&token).context("setting the VFs' token")?;
-    let bench = Bench::new(options, vf, VF_BAR2_SIZE)?;
-    bench.judge(report, |vf| vm.open_with_token(vf, &token))
+    let fixture = Fixture::new(options, vf, VF_BAR2_SIZE)?;
+    fixture.judge(report, |vf| vm.open_with_token(vf, &token))
 }
 
 /// A device that is none of the driver's VFs, bound to it by name all the same.
@@ -57,30 +57,32 @@ pub(super) fn pf_itself(options: &Options, report: &mut Report) -> Result<()> {
     let pf = host::load_zip(&modules, "")?;
     host::load_vfio(&modules)?;
     let (kind, vm) = (Kind::chosen(options)?, Vm::new(1)?);
-    let bench = Bench::new(options, pf, PF_BAR2_SIZE)?;
+    let fixture = Fixture::new(options, pf, PF_BAR2_SIZE)?;
     // The only function of its bus is reset by its bus when it is closed, if in no other way.
-    if bench.driver.is_rust() {
-        bench.judge(report, |pf| vm.open(kind, pf))?;
+    if fixture.driver.is_rust() {
+        fixture.judge(report, |pf| vm.open(kind, pf))?;
     } else {
-        bench.judge_closed(report)?;
+        fixture.judge_closed(report)?;
     }
-    report.point("it is bound by an id in new_id", || bench.bind_by_new_id());
+    report.point("it is bound by an id in new_id", || {
+        fixture.bind_by_new_id()
+    });
     Ok(())
 }
 
 /// A function and its driver.
-struct Bench {
+struct Fixture {
     driver: Driver,
     name: String,
     function: Function,
     bar2_size: u64,
 }
 
-impl Bench {
+impl Fixture {
     fn new(options: &Options, function: Function, bar2_size: u64) -> Result<Self> {
         let driver = Driver::chosen(options)?;
         host::modules(options)?.load(driver.module())?;
-        Ok(Bench {
+        Ok(Fixture {
             driver,
             name: Host::name_of(driver)?,
             function,
@@ -164,7 +166,7 @@ impl Bench {
 }
 
 fn no_folder(function: &Function) -> Result<()> {
-    let folder = tree::device(function.name());
+    let folder = debugfs::device(function.name());
     ensure!(folder.is_dir(), "{} is not there", folder.display());
     let found = folder.join("migration");
     ensure!(!found.exists(), "{} is there", found.display());

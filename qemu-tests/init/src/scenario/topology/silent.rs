@@ -14,8 +14,8 @@ use crate::control::{self, Report};
 use crate::expect::{equal, errno};
 use crate::qm::Vm;
 use crate::qm::registers::{self, Command};
-use crate::scenario::fixture::Bench;
-use crate::scenario::task::Task;
+use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::stuck_thread::Task;
 use crate::vfio::{Device, State};
 
 /// Longer than a reset of the PF with a silent VF takes, which are four waits of 21 s.
@@ -31,13 +31,13 @@ const GET_QOS: u64 = 9;
 /// A VF is reset while the PF is, which waits for VFs that do not answer. The VF's reset must wait
 /// for the end of the PF's.
 pub(super) fn reset_during_pf_reset(options: &Options, report: &mut Report) -> Result<()> {
-    let bench = Bench::new(options, 2)?;
+    let fixture = Fixture::new(options, 2)?;
     report.point(
         "a VF's reset waits for that of a PF with silent VFs",
         || {
-            let mut device = bench.vm.open(bench.host.kind, &bench.host.vfs[1])?;
+            let mut device = fixture.vm.open(fixture.host.kind, &fixture.host.vfs[1])?;
             device.enable()?;
-            let pf = bench.host.pf.clone();
+            let pf = fixture.host.pf.clone();
             let begin = Instant::now();
             let pf_reset = Task::start(move || pf.reset().map(|()| Instant::now()))?;
             std::thread::sleep(HEAD_START);
@@ -59,7 +59,7 @@ pub(super) fn reset_during_pf_reset(options: &Options, report: &mut Report) -> R
             Ok(())
         },
     );
-    control::report_violations(report, bench.host.driver.is_rust());
+    control::report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }
 
@@ -74,19 +74,19 @@ fn sends_a_question(device: &Device) -> Result<()> {
 /// The PF waits for an answer of one VF, and does not take the message of another one meanwhile. The
 /// migration of that one must wait, or be refused while its VM still runs.
 pub(super) fn message_not_taken(options: &Options, report: &mut Report) -> Result<()> {
-    let mut bench = Bench::new(options, 2)?;
+    let mut fixture = Fixture::new(options, 2)?;
     report.point(
         "a VM whose message the PF does not take yet keeps its VF",
         || {
-            bench.work()?;
+            fixture.work()?;
             let other = Vm::new(2)?;
-            let mut silent = other.open(bench.host.kind, &bench.host.vfs[1])?;
+            let mut silent = other.open(fixture.host.kind, &fixture.host.vfs[1])?;
             silent.enable()?;
             // Lets the PF's answer through, which nobody acknowledges.
             silent.registers()?.write32(registers::IFC_INT_MASK, 0);
             sends_a_question(&silent)?;
             std::thread::sleep(Duration::from_secs(1));
-            let device = bench.vm.device()?;
+            let device = fixture.vm.device()?;
             sends_a_question(device)?;
             let begin = Instant::now();
             match device.set_state(State::PreCopy) {
@@ -100,9 +100,9 @@ pub(super) fn message_not_taken(options: &Options, report: &mut Report) -> Resul
             let took = begin.elapsed().as_secs_f32();
             control::line(&format!("@show   answered after {took:.2} s"));
             equal("state", device.state()?, State::Running)?;
-            bench.vm.work(8)
+            fixture.vm.work(8)
         },
     );
-    control::report_violations(report, bench.host.driver.is_rust());
+    control::report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }

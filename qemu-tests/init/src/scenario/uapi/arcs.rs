@@ -5,26 +5,26 @@
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 
-use super::{Bench, go_to};
+use super::{Fixture, go_to};
 use crate::control;
 use crate::expect::{equal, refused};
 use crate::vfio::{DataFile, Device, Features, State};
 
-pub(super) fn fresh(bench: &mut Bench) -> Result<()> {
-    let device = bench.open()?;
+pub(super) fn fresh(fixture: &mut Fixture) -> Result<()> {
+    let device = fixture.open()?;
     equal("state", device.state()?, State::Running)?;
     device.set_state(State::Stop)?;
     drop(device);
     equal(
         "state after closing in STOP",
-        bench.open()?.state()?,
+        fixture.open()?.state()?,
         State::Running,
     )
 }
 
-pub(super) fn arcs(bench: &mut Bench) -> Result<()> {
-    let stream = bench.match_stream()?;
-    every_arc(&bench.open()?, &stream)
+pub(super) fn arcs(fixture: &mut Fixture) -> Result<()> {
+    let stream = fixture.match_stream()?;
+    every_arc(&fixture.open()?, &stream)
 }
 
 /// Requests each state in each state of a running device that can load `stream`.
@@ -82,8 +82,8 @@ fn arc(
     }
 }
 
-pub(super) fn unknown_states(bench: &mut Bench) -> Result<()> {
-    let device = bench.open()?;
+pub(super) fn unknown_states(fixture: &mut Fixture) -> Result<()> {
+    let device = fixture.open()?;
     for number in [8, 100, u32::MAX] {
         refused(
             &format!("state {number}"),
@@ -95,9 +95,9 @@ pub(super) fn unknown_states(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn reset(bench: &mut Bench) -> Result<()> {
-    let stream = bench.match_stream()?;
-    every_reset(&bench.open()?, &stream)
+pub(super) fn reset(fixture: &mut Fixture) -> Result<()> {
+    let stream = fixture.match_stream()?;
+    every_reset(&fixture.open()?, &stream)
 }
 
 /// Resets a running device that can load `stream` in each state.
@@ -134,8 +134,8 @@ pub(in crate::scenario) fn every_reset(device: &Device, stream: &[u8]) -> Result
     Ok(())
 }
 
-pub(super) fn mailbox_error(bench: &mut Bench) -> Result<()> {
-    let device = bench.open()?;
+pub(super) fn mailbox_error(fixture: &mut Fixture) -> Result<()> {
+    let device = fixture.open()?;
     control::set("fault", "fn1:mailbox-status=3")?;
     let result = device.set_state(State::Stop);
     control::set("fault", "")?;

@@ -8,17 +8,17 @@ use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use vfio_bindings::bindings::vfio::*;
 
-use super::Bench;
+use super::Fixture;
 use crate::expect::{equal, refused};
-use crate::scenario::transfer::STREAM_SIZE;
+use crate::scenario::support::transfer::STREAM_SIZE;
 use crate::vfio::ffi;
 use crate::vfio::{BAR2, Device, Features, Kind, MSI, REGION_MMAP};
 
 /// Size of the VF's BAR2.
 const BAR2_SIZE: u64 = 0x1_0000;
 
-pub(super) fn device_info(bench: &mut Bench) -> Result<()> {
-    let device = bench.open()?;
+pub(super) fn device_info(fixture: &mut Fixture) -> Result<()> {
+    let device = fixture.open()?;
     let info = device.info()?;
     let wanted = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
     equal("device flags", info.flags & wanted, wanted)?;
@@ -45,8 +45,8 @@ fn probe(device: &Device, flags: u32) -> io::Result<i32> {
     ffi::device_feature(device, flags | PROBE, None, &mut ())
 }
 
-pub(super) fn probe_features(bench: &mut Bench) -> Result<()> {
-    let device = bench.open()?;
+pub(super) fn probe_features(fixture: &mut Fixture) -> Result<()> {
+    let device = fixture.open()?;
     for (name, flags) in [
         ("MIGRATION", VFIO_DEVICE_FEATURE_MIGRATION | GET),
         (
@@ -70,8 +70,8 @@ pub(super) fn probe_features(bench: &mut Bench) -> Result<()> {
     )
 }
 
-pub(super) fn refuse_features(bench: &mut Bench) -> Result<()> {
-    let device = bench.open()?;
+pub(super) fn refuse_features(fixture: &mut Fixture) -> Result<()> {
+    let device = fixture.open()?;
     let feature = |flags, argsz| {
         ffi::device_feature(
             &device,
@@ -115,12 +115,12 @@ pub(super) fn refuse_features(bench: &mut Bench) -> Result<()> {
     )
 }
 
-pub(super) fn attach_pasid(bench: &mut Bench) -> Result<()> {
+pub(super) fn attach_pasid(fixture: &mut Fixture) -> Result<()> {
     // Only a device that was opened through iommufd knows the ioctl.
-    if bench.host.kind != Kind::Iommufd {
+    if fixture.host.kind != Kind::Iommufd {
         return Ok(());
     }
-    let device = bench.open()?;
+    let device = fixture.open()?;
     let mut attach = vfio_device_attach_iommufd_pt {
         argsz: size_of::<vfio_device_attach_iommufd_pt>() as u32,
         flags: VFIO_DEVICE_ATTACH_PASID,
@@ -128,7 +128,7 @@ pub(super) fn attach_pasid(bench: &mut Bench) -> Result<()> {
         pasid: 1,
     };
     // vfio-pci can do it, and ours, but not the C driver. There is no page table 0.
-    let errno = if bench.is_rust() {
+    let errno = if fixture.is_rust() {
         Errno::NOENT
     } else {
         Errno::OPNOTSUPP
@@ -137,25 +137,29 @@ pub(super) fn attach_pasid(bench: &mut Bench) -> Result<()> {
     refused("a PASID for a page table that is none", attached, errno)
 }
 
-pub(super) fn migration_flags(bench: &mut Bench) -> Result<()> {
+pub(super) fn migration_flags(fixture: &mut Fixture) -> Result<()> {
     // Ours offers the P2P states: without them a monitor refuses a VM with several VFs. The
     // accelerators have no path to one another, so nothing needs to stop in these states.
     let expected = Features {
         stop_copy: true,
-        p2p: bench.is_rust(),
+        p2p: fixture.is_rust(),
         pre_copy: true,
     };
-    equal("features", bench.open()?.features()?, expected)
+    equal("features", fixture.open()?.features()?, expected)
 }
 
-pub(super) fn data_size(bench: &mut Bench) -> Result<()> {
-    equal("data size", bench.open()?.data_size()?, STREAM_SIZE as u64)
+pub(super) fn data_size(fixture: &mut Fixture) -> Result<()> {
+    equal(
+        "data size",
+        fixture.open()?.data_size()?,
+        STREAM_SIZE as u64,
+    )
 }
 
-pub(super) fn bar2(bench: &mut Bench) -> Result<()> {
-    let mut device = bench.open()?;
+pub(super) fn bar2(fixture: &mut Fixture) -> Result<()> {
+    let mut device = fixture.open()?;
     device.enable()?;
-    let hides = bench.host.hides_half_of_bar2()?;
+    let hides = fixture.host.hides_half_of_bar2()?;
     let size = if hides { BAR2_SIZE / 2 } else { BAR2_SIZE };
     let region = device.region(BAR2)?;
     equal("size of BAR2", region.size, size)?;
@@ -195,13 +199,13 @@ pub(super) fn bar2(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn ioeventfd(bench: &mut Bench) -> Result<()> {
-    let mut device = bench.open()?;
+pub(super) fn ioeventfd(fixture: &mut Fixture) -> Result<()> {
+    let mut device = fixture.open()?;
     device.enable()?;
     let hidden = device.ioeventfd(BAR2, BAR2_SIZE / 2, 0);
     // The C driver lets the core write anywhere in the BAR by this way; that is a hole and no
     // promise, hence nothing to hold it to.
-    if bench.is_rust() && bench.host.hides_half_of_bar2()? {
+    if fixture.is_rust() && fixture.host.hides_half_of_bar2()? {
         refused("an ioeventfd on the migration block", hidden, Errno::INVAL)?;
     }
     Ok(())

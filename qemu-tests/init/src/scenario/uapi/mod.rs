@@ -7,6 +7,8 @@
 
 pub(super) mod arcs;
 mod device;
+pub(super) mod faults;
+pub(super) mod matching;
 mod resuming;
 mod saving;
 mod waiting;
@@ -15,13 +17,13 @@ mod work;
 use anyhow::{Context, Result};
 use rustix::io::Errno;
 
-use super::fixture::Bench;
 use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::equal;
+use crate::scenario::support::fixture::Fixture;
 use crate::vfio::{DataFile, Device, State};
 
-impl Bench {
+impl Fixture {
     /// Runs one check.
     fn point(&mut self, report: &mut Report, name: &str, check: Check) -> Result<()> {
         if !report.point(name, || check(self)) {
@@ -45,7 +47,7 @@ impl Bench {
     }
 }
 
-type Check = fn(&mut Bench) -> Result<()>;
+type Check = fn(&mut Fixture) -> Result<()>;
 
 const CHECKS: [(&str, Check); 26] = [
     ("device, regions and interrupts", device::device_info),
@@ -103,18 +105,18 @@ const BEYOND_C: [(&str, Check); 7] = [
 ];
 
 pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let mut bench = Bench::new(options, 1)?;
+    let mut fixture = Fixture::new(options, 1)?;
     for (name, check) in CHECKS {
-        bench.point(report, name, check)?;
+        fixture.point(report, name, check)?;
     }
     for (name, check) in BEYOND_C {
-        if bench.is_rust() {
-            bench.point(report, name, check)?;
+        if fixture.is_rust() {
+            fixture.point(report, name, check)?;
         } else {
             report.skip(name, "known to fail with the C driver");
         }
     }
-    control::report_violations(report, bench.is_rust());
+    control::report_violations(report, fixture.is_rust());
     Ok(())
 }
 

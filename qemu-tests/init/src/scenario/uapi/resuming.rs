@@ -7,9 +7,9 @@ use std::os::unix::fs::FileExt;
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 
-use super::Bench;
+use super::Fixture;
 use crate::expect::{equal, refused};
-use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::vfio::ffi;
 use crate::vfio::{DataFile, Device, State};
 
@@ -29,9 +29,9 @@ fn resuming(device: &Device) -> Result<DataFile> {
     device.set_state_with_file(State::Resuming)
 }
 
-pub(super) fn write_semantics(bench: &mut Bench) -> Result<()> {
-    let stream = bench.full_stream()?;
-    let device = bench.open()?;
+pub(super) fn write_semantics(fixture: &mut Fixture) -> Result<()> {
+    let stream = fixture.full_stream()?;
+    let device = fixture.open()?;
     let file = resuming(&device)?;
     refused(
         "write at an offset",
@@ -67,18 +67,18 @@ fn spoiled(stream: &[u8], offset: usize, length: usize) -> Vec<u8> {
     stream
 }
 
-pub(super) fn mismatches(bench: &mut Bench) -> Result<()> {
+pub(super) fn mismatches(fixture: &mut Fixture) -> Result<()> {
     for (name, offset, length) in MATCH_FIELDS {
-        let stream = spoiled(&bench.match_stream()?, offset, length);
+        let stream = spoiled(&fixture.match_stream()?, offset, length);
         // The C driver checks once for each time the device is opened.
-        let device = bench.open()?;
+        let device = fixture.open()?;
         let file = resuming(&device)?;
         file.write_chunks(&stream[..MATCH_SIZE - 1], &[])
             .context("before it is complete")?;
         let last = file.write(&stream[MATCH_SIZE - 1..]);
-        refused(&format!("wrong {name}"), last, bench.mismatch())?;
+        refused(&format!("wrong {name}"), last, fixture.mismatch())?;
         // The C driver goes on with a stream that it has found not to fit, and loads it.
-        if bench.is_rust() {
+        if fixture.is_rust() {
             refused("a write after that", file.write(&[0]), Errno::INVAL)?;
             refused(
                 "loading after that",
@@ -97,9 +97,9 @@ pub(super) fn mismatches(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn second_session(bench: &mut Bench) -> Result<()> {
-    let stream = bench.match_stream()?;
-    let device = bench.open()?;
+pub(super) fn second_session(fixture: &mut Fixture) -> Result<()> {
+    let stream = fixture.match_stream()?;
+    let device = fixture.open()?;
     let file = resuming(&device)?;
     file.write_chunks(&stream, &[])?;
     device.set_state(State::Running)?;
@@ -107,19 +107,19 @@ pub(super) fn second_session(bench: &mut Bench) -> Result<()> {
     refused("write to the first session", file.write(&[0]), Errno::NODEV)?;
     let wrong = spoiled(&stream, 12, 4);
     // The C driver remembers that a stream has fit once.
-    if bench.is_rust() {
+    if fixture.is_rust() {
         refused("wrong device", file_of_second.write(&wrong), Errno::INVAL)?;
     }
     device.reset().context("reset")
 }
 
-pub(super) fn truncated(bench: &mut Bench) -> Result<()> {
-    let stream = bench.full_stream()?;
-    let device = bench.open()?;
+pub(super) fn truncated(fixture: &mut Fixture) -> Result<()> {
+    let stream = fixture.full_stream()?;
+    let device = fixture.open()?;
     let mut lengths = vec![0, 1, MATCH_SIZE - 1, MATCH_SIZE + 1, 100, STREAM_SIZE - 1];
     // To the C driver this is the stream of a device without driver; the streams of ours say in a
     // field that it ignores that more was to come.
-    if bench.is_rust() {
+    if fixture.is_rust() {
         lengths.push(MATCH_SIZE);
     }
     for length in lengths {
@@ -138,9 +138,9 @@ pub(super) fn truncated(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn two_writers(bench: &mut Bench) -> Result<()> {
-    let stream = bench.full_stream()?;
-    let device = bench.open()?;
+pub(super) fn two_writers(fixture: &mut Fixture) -> Result<()> {
+    let stream = fixture.full_stream()?;
+    let device = fixture.open()?;
     for _ in 0..50 {
         let file = resuming(&device)?;
         let write = || file.write(&stream);

@@ -8,17 +8,17 @@ use std::os::unix::fs::FileExt;
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 
-use super::{Bench, go_to};
+use super::{Fixture, go_to};
 use crate::engine::ZIP;
 use crate::expect::{equal, refused};
-use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::vfio::ffi;
 use crate::vfio::{DataFile, PrecopyInfo, State};
 
 const PRECOPY_INFO_SIZE: u32 = 24;
 
-pub(super) fn precopy_info(bench: &mut Bench) -> Result<()> {
-    let device = bench.open()?;
+pub(super) fn precopy_info(fixture: &mut Fixture) -> Result<()> {
+    let device = fixture.open()?;
     let file = device.set_state_with_file(State::PreCopy)?;
     let expected = |initial: usize| PrecopyInfo {
         flags: 0,
@@ -34,7 +34,7 @@ pub(super) fn precopy_info(bench: &mut Bench) -> Result<()> {
     )?;
     file.read_available(4096)?;
     equal("info after all bytes", file.precopy_info()?, expected(0))?;
-    equal("flags", garbage_in_flags(&file)?, without_v2(bench))?;
+    equal("flags", garbage_in_flags(&file)?, without_v2(fixture))?;
     for argsz in [0, 7, PRECOPY_INFO_SIZE - 1] {
         let short = file.precopy_info_with(argsz, 0);
         refused(&format!("argsz {argsz}"), short, Errno::INVAL)?;
@@ -44,8 +44,8 @@ pub(super) fn precopy_info(bench: &mut Bench) -> Result<()> {
     refused("an unknown request", file.unknown_request(), Errno::NOTTY)
 }
 
-pub(super) fn precopy_info_refused(bench: &mut Bench) -> Result<()> {
-    let device = bench.open()?;
+pub(super) fn precopy_info_refused(fixture: &mut Fixture) -> Result<()> {
+    let device = fixture.open()?;
     let file = device.set_state_with_file(State::PreCopy)?;
     device.set_state(State::StopCopy)?;
     refused("info in STOP_COPY", file.precopy_info(), Errno::INVAL)?;
@@ -61,7 +61,7 @@ pub(super) fn precopy_info_refused(bench: &mut Bench) -> Result<()> {
         .context("info of the session that goes on")?;
     // The uAPI says nothing of a session that is over while there is another one. The C driver has
     // looked at the device's state by then, ours knows none and says what it said before.
-    let over = if bench.is_rust() {
+    let over = if fixture.is_rust() {
         Errno::INVAL
     } else {
         Errno::NODEV
@@ -72,20 +72,20 @@ pub(super) fn precopy_info_refused(bench: &mut Bench) -> Result<()> {
     refused("info of a file to write", file.precopy_info(), Errno::NOTTY)
 }
 
-pub(super) fn precopy_info_v2(bench: &mut Bench) -> Result<()> {
-    let device = bench.open()?;
+pub(super) fn precopy_info_v2(fixture: &mut Fixture) -> Result<()> {
+    let device = fixture.open()?;
     device.use_precopy_info_v2()?;
     let file = device.set_state_with_file(State::PreCopy)?;
     // No new initial data ever appear, and garbage in the flags does not come back.
     equal("flags", garbage_in_flags(&file)?, 0)?;
     drop(file);
     drop(device);
-    let device = bench.open()?;
+    let device = fixture.open()?;
     let file = device.set_state_with_file(State::PreCopy)?;
     equal(
         "flags once the device was closed",
         garbage_in_flags(&file)?,
-        without_v2(bench),
+        without_v2(fixture),
     )?;
     // Nothing forbids to opt in when the session has begun.
     device.use_precopy_info_v2()?;
@@ -111,14 +111,14 @@ fn garbage_in_flags(file: &DataFile) -> Result<u32> {
 
 /// The same without the opt-in to v2. The flags are reserved then: they come back as they were with
 /// the C driver, and ours always says what they mean in v2.
-fn without_v2(bench: &Bench) -> u32 {
-    if bench.is_rust() { 0 } else { 0xdead }
+fn without_v2(fixture: &Fixture) -> u32 {
+    if fixture.is_rust() { 0 } else { 0xdead }
 }
 
 /// The end of the data there are in PRE_COPY, as the driver tells it.
-fn end_for_now(bench: &Bench, file: &DataFile) -> Result<()> {
+fn end_for_now(fixture: &Fixture, file: &DataFile) -> Result<()> {
     let end = file.read(&mut [0; 16]);
-    if bench.is_rust() {
+    if fixture.is_rust() {
         // What the uAPI asks for: there may be more later.
         refused("read at the end of PRE_COPY data", end, Errno::NOMSG)
     } else {
@@ -127,8 +127,8 @@ fn end_for_now(bench: &Bench, file: &DataFile) -> Result<()> {
     }
 }
 
-pub(super) fn read_semantics(bench: &mut Bench) -> Result<()> {
-    let device = bench.open()?;
+pub(super) fn read_semantics(fixture: &mut Fixture) -> Result<()> {
+    let device = fixture.open()?;
     let file = device.set_state_with_file(State::PreCopy)?;
     refused(
         "read at an offset",
@@ -147,8 +147,8 @@ pub(super) fn read_semantics(bench: &mut Bench) -> Result<()> {
     )?;
     let first = file.read_available(3)?;
     equal("bytes in PRE_COPY", first.len(), MATCH_SIZE)?;
-    end_for_now(bench, &file)?;
-    end_for_now(bench, &file)?;
+    end_for_now(fixture, &file)?;
+    end_for_now(fixture, &file)?;
     device.set_state(State::StopCopy)?;
     for _ in 0..2 {
         equal(
@@ -170,9 +170,9 @@ pub(super) fn read_semantics(bench: &mut Bench) -> Result<()> {
     )
 }
 
-pub(super) fn left(bench: &mut Bench) -> Result<()> {
-    let stream = bench.match_stream()?;
-    let device = bench.open()?;
+pub(super) fn left(fixture: &mut Fixture) -> Result<()> {
+    let stream = fixture.match_stream()?;
+    let device = fixture.open()?;
     let features = device.features()?;
     for (during, after) in [
         (State::PreCopy, State::Running),
@@ -200,9 +200,9 @@ pub(super) fn left(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn closed(bench: &mut Bench) -> Result<()> {
+pub(super) fn closed(fixture: &mut Fixture) -> Result<()> {
     for state in [State::PreCopy, State::StopCopy, State::Resuming] {
-        let device = bench.open()?;
+        let device = fixture.open()?;
         let file = device.set_state_with_file(state)?;
         drop(device);
         let used = if state == State::Resuming {
@@ -234,10 +234,10 @@ fn check_match_part(stream: &[u8], ready: u64) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn stream_without_driver(bench: &mut Bench) -> Result<()> {
-    let stream = bench.match_stream()?;
+pub(super) fn stream_without_driver(fixture: &mut Fixture) -> Result<()> {
+    let stream = fixture.match_stream()?;
     check_match_part(&stream, 1)?;
-    let device = bench.open()?;
+    let device = fixture.open()?;
     let file = device.set_state_with_file(State::Resuming)?;
     file.write_chunks(&stream, &[7])?;
     device.set_state(State::Stop).context("loading it")?;
@@ -247,19 +247,19 @@ pub(super) fn stream_without_driver(bench: &mut Bench) -> Result<()> {
         .context("running on")
 }
 
-pub(super) fn stream_with_driver(bench: &mut Bench) -> Result<()> {
-    let device = bench.open()?;
-    bench.vm.attach(device);
-    let queues = bench.vm.bring_up()?;
-    let file = bench.vm.device()?.set_state_with_file(State::StopCopy)?;
+pub(super) fn stream_with_driver(fixture: &mut Fixture) -> Result<()> {
+    let device = fixture.open()?;
+    fixture.vm.attach(device);
+    let queues = fixture.vm.bring_up()?;
+    let file = fixture.vm.device()?.set_state_with_file(State::StopCopy)?;
     let stream = file.read_available(4096)?;
-    drop(bench.vm.detach()?);
-    bench.vm.forget();
+    drop(fixture.vm.detach()?);
+    fixture.vm.forget();
 
     equal("size", stream.len(), STREAM_SIZE)?;
     check_match_part(&stream, 0)?;
     equal("queue number", number(&stream, 8, 4), u64::from(queues))?;
-    let tables = bench.vm.addresses();
+    let tables = fixture.vm.addresses();
     for (name, offset, expected) in [
         ("AEQ mask", 40, 0),
         ("EQ mask", 44, 0),
@@ -290,14 +290,14 @@ pub(super) fn stream_with_driver(bench: &mut Bench) -> Result<()> {
     )
 }
 
-pub(super) fn outlives_driver(bench: &mut Bench) -> Result<()> {
-    let vf = &bench.host.vfs[0];
-    let device = bench.open()?;
+pub(super) fn outlives_driver(fixture: &mut Fixture) -> Result<()> {
+    let vf = &fixture.host.vfs[0];
+    let device = fixture.open()?;
     let file = device.set_state_with_file(State::PreCopy)?;
     drop(device);
     vf.unbind()?;
     refused("info", file.precopy_info(), Errno::INVAL)?;
     refused("read", file.read(&mut [0]), Errno::NODEV)?;
     drop(file);
-    vf.bind(&bench.host.driver_name()?)
+    vf.bind(&fixture.host.driver_name()?)
 }

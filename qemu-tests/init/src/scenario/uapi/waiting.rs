@@ -10,9 +10,9 @@ use rustix::event::PollFlags;
 use rustix::event::epoll;
 use rustix::io::Errno;
 
-use super::Bench;
+use super::Fixture;
 use crate::expect::{equal, refused};
-use crate::scenario::transfer::MATCH_SIZE;
+use crate::scenario::support::transfer::MATCH_SIZE;
 use crate::vfio::{DataFile, Device, State};
 
 const AT_ONCE: Duration = Duration::ZERO;
@@ -38,14 +38,14 @@ const NOTHING: (bool, bool) = (false, false);
 const DATA: (bool, bool) = (true, false);
 const OVER: (bool, bool) = (true, true);
 
-pub(super) fn poll(bench: &mut Bench) -> Result<()> {
+pub(super) fn poll(fixture: &mut Fixture) -> Result<()> {
     // The C driver has no poll, and files without it are always ready.
-    let (nothing, over) = if bench.is_rust() {
+    let (nothing, over) = if fixture.is_rust() {
         (NOTHING, OVER)
     } else {
         (DATA, DATA)
     };
-    let device = bench.open()?;
+    let device = fixture.open()?;
     let file = device.set_state_with_file(State::PreCopy)?;
     equal("in PRE_COPY", readable(&file, AT_ONCE)?, DATA)?;
     file.read(&mut [0; MATCH_SIZE - 1])?;
@@ -68,7 +68,7 @@ pub(super) fn poll(bench: &mut Bench) -> Result<()> {
         over,
     )?;
 
-    let device = bench.open()?;
+    let device = fixture.open()?;
     let file = device.set_state_with_file(State::Resuming)?;
     let events = file.poll(AT_ONCE)?;
     ensure!(events.contains(PollFlags::OUT), "in RESUMING: {events:?}");
@@ -76,8 +76,8 @@ pub(super) fn poll(bench: &mut Bench) -> Result<()> {
 }
 
 /// A device in PRE_COPY whose data have all been read.
-fn at_the_end(bench: &Bench) -> Result<(Device, DataFile)> {
-    let device = bench.open()?;
+fn at_the_end(fixture: &Fixture) -> Result<(Device, DataFile)> {
+    let device = fixture.open()?;
     let file = device.set_state_with_file(State::PreCopy)?;
     file.read_available(4096)?;
     Ok((device, file))
@@ -85,10 +85,10 @@ fn at_the_end(bench: &Bench) -> Result<(Device, DataFile)> {
 
 /// What wakes a thread that waits for data, by what `change` does to the device.
 fn woken(
-    bench: &Bench,
+    fixture: &Fixture,
     change: impl FnOnce(Device) -> Result<Option<Device>>,
 ) -> Result<(bool, bool)> {
-    let (device, file) = at_the_end(bench)?;
+    let (device, file) = at_the_end(fixture)?;
     let start = Instant::now();
     let (seen, device) = std::thread::scope(|scope| {
         let waiter = scope.spawn(|| readable(&file, LONG));
@@ -105,27 +105,27 @@ fn woken(
     }
 }
 
-pub(super) fn wakes(bench: &mut Bench) -> Result<()> {
+pub(super) fn wakes(fixture: &mut Fixture) -> Result<()> {
     let to = |state| {
         move |device: Device| {
             device.set_state(state)?;
             Ok(Some(device))
         }
     };
-    equal("by STOP_COPY", woken(bench, to(State::StopCopy))?, DATA)?;
-    equal("by RUNNING", woken(bench, to(State::Running))?, OVER)?;
+    equal("by STOP_COPY", woken(fixture, to(State::StopCopy))?, DATA)?;
+    equal("by RUNNING", woken(fixture, to(State::Running))?, OVER)?;
     // Leads through STOP and thus ends the session, too.
-    equal("by RESUMING", woken(bench, to(State::Resuming))?, OVER)?;
-    let by_reset = woken(bench, |device| {
+    equal("by RESUMING", woken(fixture, to(State::Resuming))?, OVER)?;
+    let by_reset = woken(fixture, |device| {
         device.reset()?;
         Ok(Some(device))
     })?;
     equal("by a reset", by_reset, OVER)?;
-    equal("by closing the device", woken(bench, |_| Ok(None))?, OVER)
+    equal("by closing the device", woken(fixture, |_| Ok(None))?, OVER)
 }
 
-pub(super) fn epoll(bench: &mut Bench) -> Result<()> {
-    let (device, file) = at_the_end(bench)?;
+pub(super) fn epoll(fixture: &mut Fixture) -> Result<()> {
+    let (device, file) = at_the_end(fixture)?;
     let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let data = epoll::EventData::new_u64(1);
     epoll::add(&set, &file, data, epoll::EventFlags::IN)?;

@@ -11,14 +11,14 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::io::Errno;
 
 use super::Seen;
-use super::bench::all_commands;
+use super::fixture::all_commands;
 use crate::control;
 use crate::expect::{errno, eventually, refused};
 use crate::qm::registers::{self, Command};
-use crate::scenario::fixture::Bench;
-use crate::scenario::task::{Fate, Task};
-use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
-use crate::scenario::tree;
+use crate::scenario::support::debugfs;
+use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::stuck_thread::{Fate, Task};
+use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::sysfs;
 use crate::vfio::State;
 
@@ -30,16 +30,16 @@ const SPINS: u64 = 300;
 const READS_C: usize = 100_000;
 const READS_RUST: usize = 2000;
 
-pub(super) fn read_at_offset(bench: &mut Bench) -> Result<Seen> {
-    bench.rebind()?;
-    let file = File::open(bench.file("migration/hisi_acc/migf_data"))?;
+pub(super) fn read_at_offset(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.rebind()?;
+    let file = File::open(fixture.file("migration/hisi_acc/migf_data"))?;
     let task = Task::start(move || file.read_at(&mut [0; 16], 1))?;
     match task.wait(Duration::from_secs(60), |task| task.ticks() >= SPINS) {
         Fate::Done(result) => {
             refused("reading migf_data at an offset", result, Errno::NODATA)?;
             Ok(Seen::Sound("the read fails with ENODATA".into()))
         }
-        Fate::There if task.ticks() >= SPINS => Ok(Seen::Broken(format!(
+        Fate::StuckInKernel if task.ticks() >= SPINS => Ok(Seen::Broken(format!(
             "the read spins in the kernel, {} ticks so far",
             task.ticks()
         ))),
@@ -47,15 +47,15 @@ pub(super) fn read_at_offset(bench: &mut Bench) -> Result<Seen> {
     }
 }
 
-pub(super) fn sleeping_device(bench: &mut Bench) -> Result<Seen> {
-    bench.work()?;
-    bench.vm.device()?.allow_low_power()?;
-    let status = bench.host.vfs[0].path("power/runtime_status");
+pub(super) fn sleeping_device(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.work()?;
+    fixture.vm.device()?.allow_low_power()?;
+    let status = fixture.host.vfs[0].path("power/runtime_status");
     eventually("the device sleeps", Duration::from_secs(120), || {
         Ok(sysfs::read(&status)?.trim() == "suspended")
     })?;
     let before = all_commands()?;
-    let result = bench.debug("dev_data");
+    let result = fixture.debug("dev_data");
     let given = all_commands()? - before;
     let asleep = sysfs::read(&status)?.trim() == "suspended";
     ensure!(asleep, "the read woke the device up");
@@ -68,11 +68,11 @@ pub(super) fn sleeping_device(bench: &mut Bench) -> Result<Seen> {
     Ok(Seen::Sound("dev_data fails with EBUSY".into()))
 }
 
-pub(super) fn reason_of_failure(bench: &mut Bench) -> Result<Seen> {
-    bench.rebind()?;
+pub(super) fn reason_of_failure(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.rebind()?;
     let mut errors = Vec::new();
     for name in ["dev_data", "migf_data"] {
-        let error = bench.debug(name).err();
+        let error = fixture.debug(name).err();
         let error = error.with_context(|| format!("{name} of a closed device has content"))?;
         errors.push(errno(&error).with_context(|| format!("{name}: {error}"))?);
     }
@@ -87,10 +87,10 @@ pub(super) fn reason_of_failure(bench: &mut Bench) -> Result<Seen> {
     }
 }
 
-pub(super) fn dev_data_uses_mailbox(bench: &mut Bench) -> Result<Seen> {
-    bench.work()?;
+pub(super) fn dev_data_uses_mailbox(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.work()?;
     let before = all_commands()?;
-    bench.debug("dev_data").context("reading dev_data")?;
+    fixture.debug("dev_data").context("reading dev_data")?;
     let given = all_commands()? - before;
     Ok(if given > 0 {
         Seen::Weak(format!(
@@ -102,8 +102,8 @@ pub(super) fn dev_data_uses_mailbox(bench: &mut Bench) -> Result<Seen> {
 }
 
 /// What dev_data says of the guest's driver.
-fn driver_load(bench: &Bench) -> Result<u32> {
-    let text = bench.debug("dev_data").context("reading dev_data")?;
+fn driver_load(fixture: &Fixture) -> Result<u32> {
+    let text = fixture.debug("dev_data").context("reading dev_data")?;
     let mut lines = text.lines();
     let value = lines.find_map(|line| line.strip_prefix("guest driver load: "));
     value
@@ -112,14 +112,14 @@ fn driver_load(bench: &Bench) -> Result<u32> {
         .context("guest driver load is no number")
 }
 
-pub(super) fn stale_driver_state(bench: &mut Bench) -> Result<Seen> {
-    bench.rebind()?;
-    bench.work()?;
-    let before = driver_load(bench)?;
-    let device = bench.vm.device()?;
+pub(super) fn stale_driver_state(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.rebind()?;
+    fixture.work()?;
+    let before = driver_load(fixture)?;
+    let device = fixture.vm.device()?;
     device.set_state_with_file(State::StopCopy)?;
     device.set_state(State::Running)?;
-    let after = driver_load(bench)?;
+    let after = driver_load(fixture)?;
     match (before, after) {
         (1, 0) => Ok(Seen::Weak(
             "guest driver load is 1 before the first migration and 0 after it, with the driver \
@@ -131,15 +131,15 @@ pub(super) fn stale_driver_state(bench: &mut Bench) -> Result<Seen> {
     }
 }
 
-pub(super) fn data_of_last_owner(bench: &mut Bench) -> Result<Seen> {
-    bench.work()?;
-    let device = bench.vm.device()?;
+pub(super) fn data_of_last_owner(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.work()?;
+    let device = fixture.vm.device()?;
     device.set_state_with_file(State::StopCopy)?;
     device.set_state(State::Running)?;
-    let data = bench.debug("migf_data").context("after a migration")?;
-    bench.close()?;
-    let _next_owner = bench.open()?;
-    match bench.debug("migf_data") {
+    let data = fixture.debug("migf_data").context("after a migration")?;
+    fixture.close()?;
+    let _next_owner = fixture.open()?;
+    match fixture.debug("migf_data") {
         Ok(shown) => {
             ensure!(shown == data, "migf_data has other data");
             Ok(Seen::Weak(
@@ -166,13 +166,13 @@ fn dump(text: &str) -> Result<(bool, usize)> {
 }
 
 /// Sessions of 40 and of 176 bytes end in turn while somebody reads the dump.
-pub(super) fn torn_dump(bench: &mut Bench) -> Result<Seen> {
-    bench.work()?;
-    let device = bench.vm.device()?;
-    let path = bench.file("migration/hisi_acc/migf_data");
+pub(super) fn torn_dump(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.work()?;
+    let device = fixture.vm.device()?;
+    let path = fixture.file("migration/hisi_acc/migf_data");
     drop(device.set_state_with_file(State::PreCopy)?);
     device.set_state(State::Running)?;
-    let reads = if bench.host.driver.is_rust() {
+    let reads = if fixture.host.driver.is_rust() {
         READS_RUST
     } else {
         READS_C
@@ -182,7 +182,7 @@ pub(super) fn torn_dump(bench: &mut Bench) -> Result<Seen> {
     let read_on = || -> Result<Option<(bool, usize)>> {
         let mut torn = None;
         for _ in 0..reads {
-            let found = dump(&tree::content(&path).context("reading migf_data")?)?;
+            let found = dump(&debugfs::content(&path).context("reading migf_data")?)?;
             if found != (true, STREAM_SIZE) && found != (false, MATCH_SIZE) {
                 torn = Some(found);
                 break;
@@ -219,9 +219,9 @@ pub(super) fn torn_dump(bench: &mut Bench) -> Result<Seen> {
     })
 }
 
-pub(super) fn dump_without_match_data(bench: &mut Bench) -> Result<Seen> {
-    bench.work()?;
-    let text = bench.debug("dev_data").context("reading dev_data")?;
+pub(super) fn dump_without_match_data(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.work()?;
+    let text = fixture.debug("dev_data").context("reading dev_data")?;
     let first = text.lines().next().context("dev_data is empty")?;
     let bytes = first.strip_prefix("Dev Data:00000000: ");
     let bytes = bytes.with_context(|| format!("dev_data begins with {first:?}"))?;
@@ -234,12 +234,12 @@ pub(super) fn dump_without_match_data(bench: &mut Bench) -> Result<Seen> {
     })
 }
 
-pub(super) fn busy_mailbox(bench: &mut Bench) -> Result<Seen> {
-    bench.work()?;
+pub(super) fn busy_mailbox(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.work()?;
     control::set("fault", "fn1:mailbox-timeout@stop-qp")?;
-    let registers = bench.vm.device()?.registers()?;
+    let registers = fixture.vm.device()?.registers()?;
     registers::mailbox_start(registers, registers::start_word(Command::StopQueue), 0, 0);
-    let result = bench.debug("cmd_state");
+    let result = fixture.debug("cmd_state");
     control::set("fault", "")?;
     registers::mailbox_wait(registers)?;
     match result {

@@ -9,11 +9,11 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::io::Errno;
 
 use super::Seen;
-use super::bench::{commands, doorbells, register, resuming, violations};
+use super::fixture::{commands, doorbells, register, resuming, violations};
 use crate::control;
 use crate::expect::{equal, errno, eventually, refused};
 use crate::qm::registers;
-use crate::scenario::fixture::Bench;
+use crate::scenario::support::fixture::Fixture;
 use crate::vfio::{BAR2, Device, State};
 
 /// The first word of the EQC in the VF's migration block.
@@ -41,9 +41,9 @@ const STOPS: usize = 10;
 /// One that waits without sleeping gives the CPU away less often than this.
 const SLEEPS: u64 = 20;
 
-pub(super) fn outside_window(bench: &mut Bench) -> Result<Seen> {
-    bench.work()?;
-    let device = bench.vm.device()?;
+pub(super) fn outside_window(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.work()?;
+    let device = fixture.vm.device()?;
     let before = violations(OUTSIDE)?;
     device.set_state_with_file(State::StopCopy)?;
     let outside = violations(OUTSIDE)? - before;
@@ -62,14 +62,14 @@ fn in_and_out_of_pre_copy(device: &Device) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn table_of_queues(bench: &mut Bench) -> Result<Seen> {
-    let kind = bench.host.kind;
+pub(super) fn table_of_queues(fixture: &mut Fixture) -> Result<Seen> {
+    let kind = fixture.host.kind;
     let devices = [
-        bench.vm.open(kind, &bench.host.vfs[0])?,
-        bench.vm.open(kind, &bench.host.vfs[1])?,
+        fixture.vm.open(kind, &fixture.host.vfs[0])?,
+        fixture.vm.open(kind, &fixture.host.vfs[1])?,
     ];
     let before = violations(INTERLEAVED)?;
-    let looks = if bench.host.driver.is_rust() {
+    let looks = if fixture.host.driver.is_rust() {
         LOOKS_RUST
     } else {
         LOOKS_C
@@ -101,9 +101,9 @@ pub(super) fn table_of_queues(bench: &mut Bench) -> Result<Seen> {
     )))
 }
 
-pub(super) fn half_loaded(bench: &mut Bench) -> Result<Seen> {
-    let stream = bench.full_stream()?;
-    let device = bench.open()?;
+pub(super) fn half_loaded(fixture: &mut Fixture) -> Result<Seen> {
+    let stream = fixture.full_stream()?;
+    let device = fixture.open()?;
     let ready = |what: &str| match register(&device, registers::VF_STATE)? {
         registers::READY => Ok(true),
         registers::NOT_READY => Ok(false),
@@ -128,26 +128,26 @@ pub(super) fn half_loaded(bench: &mut Bench) -> Result<Seen> {
 }
 
 /// Whether new work is done. A paused device that is asked for work says so at once.
-fn goes_on(bench: &mut Bench) -> Result<bool> {
+fn goes_on(fixture: &mut Fixture) -> Result<bool> {
     let before = violations(PAUSED)?;
-    bench.vm.submit_at_once(REQUESTS)?;
+    fixture.vm.submit_at_once(REQUESTS)?;
     if violations(PAUSED)? > before {
-        equal("requests that wait", bench.vm.waiting(), REQUESTS)?;
+        equal("requests that wait", fixture.vm.waiting(), REQUESTS)?;
         return Ok(false);
     }
-    bench.vm.finish()?;
-    bench.vm.verify()?;
+    fixture.vm.finish()?;
+    fixture.vm.verify()?;
     Ok(true)
 }
 
-pub(super) fn failed_stop(bench: &mut Bench) -> Result<Seen> {
-    bench.work()?;
+pub(super) fn failed_stop(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.work()?;
     control::set("fault", "fn1:vf-busy")?;
-    let result = bench.vm.device()?.set_state(State::Stop);
+    let result = fixture.vm.device()?.set_state(State::Stop);
     control::set("fault", "")?;
     refused("RUNNING to STOP", result, Errno::BUSY)?;
-    equal("state", bench.vm.device()?.state()?, State::Running)?;
-    Ok(if goes_on(bench)? {
+    equal("state", fixture.vm.device()?.state()?, State::Running)?;
+    Ok(if goes_on(fixture)? {
         Seen::Sound("the device is in RUNNING and works".into())
     } else {
         Seen::Weak("the device is in RUNNING and does no work".into())
@@ -162,10 +162,10 @@ const HELD: &str = "fn1:mailbox-timeout@pause-qm";
 const ATTEMPTS: usize = 10;
 
 /// The error comes after the command to pause: a device that has reported one before is not paused.
-pub(super) fn stop_at_an_error(bench: &mut Bench) -> Result<Seen> {
-    bench.work()?;
+pub(super) fn stop_at_an_error(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.work()?;
     for _ in 0..ATTEMPTS {
-        let device = bench.vm.device()?;
+        let device = fixture.vm.device()?;
         let (pauses, bells) = (commands("pause-qm")?, doorbells()?);
         control::set("fault", HELD)?;
         let (result, raised) = std::thread::scope(|scope| {
@@ -185,7 +185,7 @@ pub(super) fn stop_at_an_error(bench: &mut Bench) -> Result<Seen> {
         };
         if matches!(&result, Err(error) if errno(error) == Some(Errno::TIMEDOUT)) {
             device.reset()?;
-            bench.vm.start_over()?;
+            fixture.vm.start_over()?;
             continue;
         }
         refused("RUNNING to STOP", result, Errno::BUSY)?;
@@ -194,7 +194,10 @@ pub(super) fn stop_at_an_error(bench: &mut Bench) -> Result<Seen> {
             return Ok(Seen::Sound("the device is in ERROR".into()));
         }
         equal("state", state, State::Running)?;
-        ensure!(!goes_on(bench)?, "the device works, and was not restarted");
+        ensure!(
+            !goes_on(fixture)?,
+            "the device works, and was not restarted"
+        );
         return Ok(Seen::Weak(
             "the device is in RUNNING and does no work".into(),
         ));
@@ -202,11 +205,11 @@ pub(super) fn stop_at_an_error(bench: &mut Bench) -> Result<Seen> {
     bail!("the command to pause has timed out in each of {ATTEMPTS} attempts")
 }
 
-pub(super) fn stop_and_go_on(bench: &mut Bench) -> Result<Seen> {
+pub(super) fn stop_and_go_on(fixture: &mut Fixture) -> Result<Seen> {
     // Nothing of an earlier migration is left in the driver.
-    bench.rebind()?;
-    let queues = bench.work()?;
-    let device = bench.vm.device()?;
+    fixture.rebind()?;
+    let queues = fixture.work()?;
+    let device = fixture.vm.device()?;
     let pauses = commands("pause-qm")?;
     device.set_state(State::Stop)?;
     let pauses = commands("pause-qm")? - pauses;
@@ -214,7 +217,7 @@ pub(super) fn stop_and_go_on(bench: &mut Bench) -> Result<Seen> {
     let before = doorbells()?;
     device.set_state(State::Running)?;
     let restarts = doorbells()? - before;
-    match (restarts, goes_on(bench)?) {
+    match (restarts, goes_on(fixture)?) {
         (0, false) => Ok(Seen::Weak(
             "one PAUSE, no restart, and no work is done in RUNNING".into(),
         )),
@@ -234,8 +237,8 @@ fn sleeps() -> Result<u64> {
     count.trim().parse().context("the count is no number")
 }
 
-pub(super) fn busy_wait(bench: &mut Bench) -> Result<Seen> {
-    let device = bench.open()?;
+pub(super) fn busy_wait(fixture: &mut Fixture) -> Result<Seen> {
+    let device = fixture.open()?;
     control::set("fault", "fn1:vf-busy")?;
     // Of what a busy machine does to single ones, the most is the nearest to the truth.
     let mut most = 0;
@@ -254,10 +257,10 @@ pub(super) fn busy_wait(bench: &mut Bench) -> Result<Seen> {
     })
 }
 
-pub(super) fn ioeventfd(bench: &mut Bench) -> Result<Seen> {
-    bench.work()?;
+pub(super) fn ioeventfd(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.work()?;
     let before = violations(MIGRATION_WRITE)?;
-    match bench.vm.device()?.ioeventfd(BAR2, EQC, 0) {
+    match fixture.vm.device()?.ioeventfd(BAR2, EQC, 0) {
         Ok(event) => {
             rustix::io::write(&event, &1_u64.to_ne_bytes())?;
             eventually("the write to the EQC", Duration::from_secs(120), || {

@@ -8,12 +8,12 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 
 use super::Seen;
-use super::bench::{register, resuming};
+use super::fixture::{register, resuming};
 use crate::control;
 use crate::ffi;
 use crate::qm::registers;
-use crate::scenario::fixture::Bench;
-use crate::scenario::task::{Fate, Task};
+use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::stuck_thread::{Fate, Task};
 use crate::vfio::State;
 
 /// Has a match check take a second, if it asks the VF.
@@ -27,11 +27,11 @@ const LONG: Duration = Duration::from_secs(20);
 
 /// A write holds the lock of the session while it waits for the VF. Both the end of a reset and
 /// the close want it.
-pub(super) fn close_during_reset(bench: &mut Bench) -> Result<Seen> {
-    let stream = bench.match_stream()?;
+pub(super) fn close_during_reset(fixture: &mut Fixture) -> Result<Seen> {
+    let stream = fixture.match_stream()?;
     for _ in 0..ATTEMPTS {
-        let (device, stream) = (bench.open()?, stream.clone());
-        let (vf, file) = (bench.host.vfs[0].clone(), resuming(&device)?);
+        let (device, stream) = (fixture.open()?, stream.clone());
+        let (vf, file) = (fixture.host.vfs[0].clone(), resuming(&device)?);
         control::set("fault", SLOW_CHECK)?;
         let reset = Task::start(move || vf.reset())?;
         // The VF is reset at once, and given time to recover.
@@ -60,9 +60,9 @@ pub(super) fn close_during_reset(bench: &mut Bench) -> Result<Seen> {
 }
 
 /// The buffer of the read is the device's own memory, which cannot be mapped during a reset.
-pub(super) fn read_against_reset(bench: &mut Bench) -> Result<Seen> {
+pub(super) fn read_against_reset(fixture: &mut Fixture) -> Result<Seen> {
     for _ in 0..ATTEMPTS {
-        let mut device = bench.open()?;
+        let mut device = fixture.open()?;
         device.enable()?;
         let device = Arc::new(device);
         let file = device.set_state_with_file(State::PreCopy)?;
@@ -74,7 +74,7 @@ pub(super) fn read_against_reset(bench: &mut Bench) -> Result<Seen> {
             let memory = held.registers()?;
             anyhow::Ok(ffi::read_into(&file, memory, registers::EQ_INT_MASK, 4))
         })?;
-        let patience = bench.patience();
+        let patience = fixture.patience();
         let reset_fate = reset.wait(patience, |_| false);
         match (reset_fate, read.wait(patience, |_| false)) {
             (Fate::Done(reset), Fate::Done(read)) => {
@@ -82,7 +82,7 @@ pub(super) fn read_against_reset(bench: &mut Bench) -> Result<Seen> {
                 // What it reads, or that the session is over, depends on who was first.
                 drop(read?);
             }
-            (Fate::There, Fate::There) if reset.sleeps() && read.sleeps() => {
+            (Fate::StuckInKernel, Fate::StuckInKernel) if reset.sleeps() && read.sleeps() => {
                 return Ok(Seen::Broken(
                     "the reset and the read wait for each other".into(),
                 ));
@@ -93,10 +93,10 @@ pub(super) fn read_against_reset(bench: &mut Bench) -> Result<Seen> {
     Ok(Seen::Sound("both the reset and the read end".into()))
 }
 
-pub(super) fn load_during_write(bench: &mut Bench) -> Result<Seen> {
-    let stream = bench.full_stream()?;
+pub(super) fn load_during_write(fixture: &mut Fixture) -> Result<Seen> {
+    let stream = fixture.full_stream()?;
     for _ in 0..ATTEMPTS {
-        let device = bench.open()?;
+        let device = fixture.open()?;
         let (file, data) = (resuming(&device)?, stream.clone());
         control::set("fault", SLOW_CHECK)?;
         let write = Task::start(move || file.write(&data))?;

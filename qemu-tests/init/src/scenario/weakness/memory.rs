@@ -9,14 +9,14 @@ use anyhow::{Context, Result, bail};
 use rustix::io::Errno;
 
 use super::Seen;
-use super::bench::{resuming, with};
+use super::fixture::{resuming, with};
 use crate::Options;
 use crate::control;
 use crate::expect::{equal, errno};
 use crate::host::{self, Driver, Host};
-use crate::scenario::fixture::Bench;
-use crate::scenario::task::{Fate, Task};
-use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::stuck_thread::{Fate, Task};
+use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::sysfs::Function;
 use crate::vfio::{DataFile, State};
 
@@ -39,11 +39,11 @@ fn written(write: &Task<std::io::Result<usize>>) -> Result<Option<usize>> {
 
 /// Two writes look how much room there is, and then wait for a third one that has the lock. They
 /// go 8 bytes past the end, which is where the C driver keeps the length.
-pub(super) fn waiting_writers(bench: &mut Bench) -> Result<Seen> {
-    let stream = bench.full_stream()?;
+pub(super) fn waiting_writers(fixture: &mut Fixture) -> Result<Seen> {
+    let stream = fixture.full_stream()?;
     let rest = with(&stream[MATCH_SIZE..], STREAM_SIZE - MATCH_SIZE - 8, &PAST);
     for _ in 0..ATTEMPTS {
-        let device = bench.open()?;
+        let device = fixture.open()?;
         let file = Arc::new(resuming(&device)?);
         control::set("fault", SLOW_CHECK)?;
         let (held, head) = (file.clone(), stream[..MATCH_SIZE].to_vec());
@@ -60,14 +60,14 @@ pub(super) fn waiting_writers(bench: &mut Bench) -> Result<Seen> {
         match all {
             [_, Some(136), Some(8)] => {
                 device.reset()?;
-                let text = bench.debug("migf_data")?;
+                let text = fixture.debug("migf_data")?;
                 let length = text.lines().last().unwrap_or_default();
                 return Ok(Seen::Weak(format!(
                     "writes of 40, 136 and 8 bytes go into a buffer of 176: \"{length}\""
                 )));
             }
             [Some(40), None, Some(8)] | [Some(40), Some(136), None] => {
-                if bench.host.driver.is_rust() {
+                if fixture.host.driver.is_rust() {
                     return Ok(Seen::Sound(format!(
                         "of writes of 40, 136 and 8 bytes one is refused: {all:?}"
                     )));
@@ -114,7 +114,7 @@ fn reset(pf: &Function, driver: Driver) -> Result<Seen> {
             Ok(Seen::Sound("the VF is reset".into()))
         }
         Fate::Killed => Ok(Seen::Broken("the thread that resets is killed".into())),
-        Fate::There => bail!("the reset does not end"),
+        Fate::StuckInKernel => bail!("the reset does not end"),
     }
 }
 
@@ -127,15 +127,15 @@ fn answer(file: &DataFile) -> Result<Option<Errno>> {
 }
 
 /// The next device that is bound gets the memory of the one that is gone, if the file asks that.
-pub(super) fn file_without_device(bench: &mut Bench) -> Result<Seen> {
-    let vf = bench.host.vfs[0].clone();
+pub(super) fn file_without_device(fixture: &mut Fixture) -> Result<Seen> {
+    let vf = fixture.host.vfs[0].clone();
     for _ in 0..ATTEMPTS {
-        let device = bench.open()?;
+        let device = fixture.open()?;
         let file = device.set_state_with_file(State::PreCopy)?;
         drop(device);
         vf.unbind()?;
-        vf.bind(&bench.host.driver_name()?)?;
-        let next = bench.open()?;
+        vf.bind(&fixture.host.driver_name()?)?;
+        let next = fixture.open()?;
         let running = answer(&file)?;
         next.set_state(State::PreCopy)?;
         match (running, answer(&file)?) {
@@ -148,7 +148,7 @@ pub(super) fn file_without_device(bench: &mut Bench) -> Result<Seen> {
             }
             // With the C driver the memory is free, or somebody else's.
             (Some(Errno::INVAL), Some(Errno::INVAL)) => {
-                if bench.host.driver.is_rust() {
+                if fixture.host.driver.is_rust() {
                     return Ok(Seen::Sound(
                         "the file fails with EINVAL, whatever the next device does".into(),
                     ));

@@ -5,8 +5,8 @@
 //! Both drivers go through the same steps, and what comes of them is either weak or sound. The C
 //! driver has to show each weakness, so that no step tests nothing, and ours must show none.
 
-mod bench;
 mod files;
+mod fixture;
 mod hardware;
 mod locking;
 mod memory;
@@ -15,10 +15,10 @@ mod stream;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::fixture::Bench;
 use crate::Options;
 use crate::control::{self, Report};
 use crate::host::Driver;
+use crate::scenario::support::fixture::Fixture;
 use crate::sysfs;
 
 /// What came of the steps.
@@ -33,7 +33,7 @@ enum Seen {
 
 enum Steps {
     /// On VFs that are bound to the driver.
-    Bound(fn(&mut Bench) -> Result<Seen>),
+    Bound(fn(&mut Fixture) -> Result<Seen>),
     /// On a machine that they make ready by themselves.
     Bare(fn(&Options) -> Result<Seen>),
 }
@@ -217,7 +217,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<Ending> {
         .context("no item= on the command line")?;
     // A thread that the kernel kills is a result here.
     sysfs::write("/proc/sys/kernel/panic_on_oops", "0")?;
-    let mut bench = None;
+    let mut fixture = None;
     for name in wanted.split(',') {
         let (name, title, steps) = ITEMS
             .iter()
@@ -228,13 +228,13 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<Ending> {
             let seen = match steps {
                 Bare(steps) => steps(options)?,
                 Bound(steps) => {
-                    let bench = match &mut bench {
-                        Some(bench) => bench,
-                        none => none.insert(Bench::new(options, 2)?),
+                    let fixture = match &mut fixture {
+                        Some(fixture) => fixture,
+                        none => none.insert(Fixture::new(options, 2)?),
                     };
-                    let seen = steps(bench);
+                    let seen = steps(fixture);
                     if !matches!(seen, Ok(Seen::Broken(_))) {
-                        bench.tidy()?;
+                        fixture.tidy()?;
                     }
                     seen?
                 }
@@ -245,7 +245,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<Ending> {
         if broken {
             // A thread that never comes back can hold the lock of the address space, and nothing
             // can be unmapped then.
-            std::mem::forget(bench);
+            std::mem::forget(fixture);
             return Ok(Ending::Broken);
         }
     }

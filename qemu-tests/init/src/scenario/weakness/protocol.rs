@@ -9,8 +9,8 @@ use super::Seen;
 use crate::control;
 use crate::expect::{errno, refused};
 use crate::modules;
-use crate::scenario::fixture::Bench;
-use crate::scenario::tree;
+use crate::scenario::support::debugfs;
+use crate::scenario::support::fixture::Fixture;
 use crate::sysfs;
 use crate::vfio::State;
 
@@ -20,17 +20,17 @@ fn references(module: &str) -> Result<u64> {
 }
 
 /// Comes last: if it shows, the driver cannot be unloaded; if not, it is.
-pub(super) fn failed_save(bench: &mut Bench) -> Result<Seen> {
-    let module = bench.host.driver.module();
-    bench.work()?;
-    bench.vm.device()?.set_state(State::Stop)?;
+pub(super) fn failed_save(fixture: &mut Fixture) -> Result<Seen> {
+    let module = fixture.host.driver.module();
+    fixture.work()?;
+    fixture.vm.device()?.set_state(State::Stop)?;
     control::set("fault", "fn1:mailbox-status=3@sqc-bt")?;
-    let result = bench.vm.device()?.set_state(State::StopCopy);
+    let result = fixture.vm.device()?.set_state(State::StopCopy);
     control::set("fault", "")?;
     refused("STOP to STOP_COPY", result, Errno::IO)?;
-    bench.vm.device()?.reset()?;
-    bench.close()?;
-    for vf in &bench.host.vfs {
+    fixture.vm.device()?.reset()?;
+    fixture.close()?;
+    for vf in &fixture.host.vfs {
         vf.unbind()?;
     }
     let held = references(module)?;
@@ -45,8 +45,8 @@ pub(super) fn failed_save(bench: &mut Bench) -> Result<Seen> {
     }
 }
 
-pub(super) fn end_of_pre_copy(bench: &mut Bench) -> Result<Seen> {
-    let device = bench.open()?;
+pub(super) fn end_of_pre_copy(fixture: &mut Fixture) -> Result<Seen> {
+    let device = fixture.open()?;
     let file = device.set_state_with_file(State::PreCopy)?;
     file.read_available(4096)?;
     match file.read(&mut [0; 16]) {
@@ -60,9 +60,9 @@ pub(super) fn end_of_pre_copy(bench: &mut Bench) -> Result<Seen> {
     }
 }
 
-pub(super) fn never_opened(bench: &mut Bench) -> Result<Seen> {
-    bench.rebind()?;
-    let state = tree::content(&bench.file("migration/state"))?;
+pub(super) fn never_opened(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.rebind()?;
+    let state = debugfs::content(&fixture.file("migration/state"))?;
     match state.trim_end() {
         "ERROR" => Ok(Seen::Weak("migration/state says ERROR".into())),
         "RUNNING" => Ok(Seen::Sound("migration/state says RUNNING".into())),

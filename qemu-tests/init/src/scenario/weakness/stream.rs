@@ -6,11 +6,11 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::io::Errno;
 
 use super::Seen;
-use super::bench::{all_commands, commands, doorbells, resuming, with};
+use super::fixture::{all_commands, commands, doorbells, resuming, with};
 use crate::expect::{errno, refused};
-use crate::scenario::fixture::Bench;
-use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
-use crate::scenario::tree;
+use crate::scenario::support::debugfs;
+use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::vfio::State;
 
 const QUEUE_COUNT: usize = 8;
@@ -24,9 +24,9 @@ const MAGIC_V1: [u8; 8] = 0xcdcd_cdcd_feed_aacc_u64.to_le_bytes();
 /// More queues than any function has.
 const TOO_MANY: u32 = 4096;
 
-pub(super) fn refused_and_loaded(bench: &mut Bench) -> Result<Seen> {
-    let stream = with(&bench.full_stream()?, DEVICE, &OTHER_DEVICE);
-    let device = bench.open()?;
+pub(super) fn refused_and_loaded(fixture: &mut Fixture) -> Result<Seen> {
+    let stream = with(&fixture.full_stream()?, DEVICE, &OTHER_DEVICE);
+    let device = fixture.open()?;
     let file = resuming(&device)?;
     ensure!(
         file.write(&stream).is_err(),
@@ -50,9 +50,9 @@ pub(super) fn refused_and_loaded(bench: &mut Bench) -> Result<Seen> {
     }
 }
 
-pub(super) fn second_session(bench: &mut Bench) -> Result<Seen> {
-    let stream = bench.match_stream()?;
-    let device = bench.open()?;
+pub(super) fn second_session(fixture: &mut Fixture) -> Result<Seen> {
+    let stream = fixture.match_stream()?;
+    let device = fixture.open()?;
     let first = resuming(&device)?;
     first.write_chunks(&stream, &[])?;
     device.set_state(State::Running)?;
@@ -71,9 +71,9 @@ pub(super) fn second_session(bench: &mut Bench) -> Result<Seen> {
     }
 }
 
-pub(super) fn number_of_queues(bench: &mut Bench) -> Result<Seen> {
-    let stream = bench.full_stream()?;
-    let device = bench.open()?;
+pub(super) fn number_of_queues(fixture: &mut Fixture) -> Result<Seen> {
+    let stream = fixture.full_stream()?;
+    let device = fixture.open()?;
     // A stream that fits comes first: the C driver does not look at the next one.
     let first = resuming(&device)?;
     first.write_chunks(&stream, &[])?;
@@ -103,15 +103,15 @@ pub(super) fn number_of_queues(bench: &mut Bench) -> Result<Seen> {
     Ok(seen)
 }
 
-pub(super) fn cut_off(bench: &mut Bench) -> Result<Seen> {
-    bench.work()?;
-    let file = bench.vm.device()?.set_state_with_file(State::PreCopy)?;
+pub(super) fn cut_off(fixture: &mut Fixture) -> Result<Seen> {
+    fixture.work()?;
+    let file = fixture.vm.device()?.set_state_with_file(State::PreCopy)?;
     let head = file.read_available(4096)?;
     ensure!(head.len() == MATCH_SIZE, "{} bytes in PRE_COPY", head.len());
     // The source dies here.
     drop(file);
-    bench.close()?;
-    let device = bench.open()?;
+    fixture.close()?;
+    let device = fixture.open()?;
     let file = resuming(&device)?;
     file.write_chunks(&head, &[])?;
     let result = device.set_state(State::Stop);
@@ -132,13 +132,13 @@ pub(super) fn cut_off(bench: &mut Bench) -> Result<Seen> {
 /// In version 1 the address of the event queue was composed wrongly, and the C driver composes it
 /// again when the match data are there. Here the stream has none, as it can be with addresses
 /// that compose to 0.
-pub(super) fn version_1_in_pieces(bench: &mut Bench) -> Result<Seen> {
-    let stream = with(&bench.full_stream()?, 0, &MAGIC_V1);
+pub(super) fn version_1_in_pieces(fixture: &mut Fixture) -> Result<Seen> {
+    let stream = with(&fixture.full_stream()?, 0, &MAGIC_V1);
     let stream = with(&stream, EQE_DMA, &[0; 8]);
     let mut set = Vec::new();
     for chunks in [&[STREAM_SIZE][..], &[MATCH_SIZE, STREAM_SIZE - MATCH_SIZE]] {
         // The check that composes it is made once for each time the device is opened.
-        let device = bench.open()?;
+        let device = fixture.open()?;
         let file = resuming(&device)?;
         let before = commands("sqc-bt")?;
         file.write_chunks(&stream, chunks)?;
@@ -157,9 +157,9 @@ pub(super) fn version_1_in_pieces(bench: &mut Bench) -> Result<Seen> {
     }
 }
 
-pub(super) fn errno_of_mismatch(bench: &mut Bench) -> Result<Seen> {
-    let stream = with(&bench.match_stream()?, DEVICE, &OTHER_DEVICE);
-    let device = bench.open()?;
+pub(super) fn errno_of_mismatch(fixture: &mut Fixture) -> Result<Seen> {
+    let stream = with(&fixture.match_stream()?, DEVICE, &OTHER_DEVICE);
+    let device = fixture.open()?;
     let file = resuming(&device)?;
     let result = file.write(&stream);
     device.reset()?;
@@ -169,7 +169,7 @@ pub(super) fn errno_of_mismatch(bench: &mut Bench) -> Result<Seen> {
             "the write fails with EFAULT, as if its buffer were bad".into(),
         )),
         Some(Errno::INVAL) => {
-            let attr = tree::content(&bench.file("migration/hisi_acc/attr"))?;
+            let attr = debugfs::content(&fixture.file("migration/hisi_acc/attr"))?;
             let reason = attr.lines().find(|line| line.starts_with("refused: "));
             let reason = reason.context("attr does not tell what was refused")?;
             ensure!(reason.contains(", device expected "), "{reason}");
@@ -179,9 +179,9 @@ pub(super) fn errno_of_mismatch(bench: &mut Bench) -> Result<Seen> {
     }
 }
 
-pub(super) fn write_uses_mailbox(bench: &mut Bench) -> Result<Seen> {
-    let stream = bench.match_stream()?;
-    let device = bench.open()?;
+pub(super) fn write_uses_mailbox(fixture: &mut Fixture) -> Result<Seen> {
+    let stream = fixture.match_stream()?;
+    let device = fixture.open()?;
     let file = resuming(&device)?;
     let before = all_commands()?;
     file.write_chunks(&stream, &[])?;

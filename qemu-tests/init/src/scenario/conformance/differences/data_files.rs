@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::Case;
 use crate::scenario::conformance::observation::Value;
 use crate::scenario::conformance::step::Step;
-use crate::scenario::transfer::MATCH_SIZE;
+use crate::scenario::support::transfer::MATCH_SIZE;
 use crate::vfio::State;
 
 /// Of a session that is over ours says that it is not in PRE_COPY, and the C driver, while another
@@ -49,7 +49,8 @@ pub(super) fn poll(case: &Case<'_>) -> bool {
     else {
         return false;
     };
-    let at_the_end = case.c.state == Some(Ok(State::PreCopy)) && case.past.position >= MATCH_SIZE;
+    let at_the_end =
+        case.c.state == Some(Ok(State::PreCopy)) && case.history.position >= MATCH_SIZE;
     let (expected, read) = match c[3] {
         0 if at_the_end => ([0, 0, 0], 0),
         0 => ([1, 0, 0], 0),

@@ -9,7 +9,7 @@ use super::{Case, is_text};
 use crate::scenario::conformance::observation::Value;
 use crate::scenario::conformance::step::DebugFile;
 use crate::scenario::conformance::stream::Field;
-use crate::scenario::transfer::MATCH_SIZE;
+use crate::scenario::support::transfer::MATCH_SIZE;
 
 /// D-30: errors of debug files that say nothing.
 pub(super) fn closed_file(case: &Case<'_>) -> bool {
@@ -34,7 +34,7 @@ pub(super) fn not_ready(case: &Case<'_>) -> bool {
 /// D-31: reading `dev_data` gives commands.
 pub(super) fn dev_data_mailbox(case: &Case<'_>) -> bool {
     case.debug_file() == Some(DebugFile::DevData)
-        && (case.past.fault.fails("sqc-bt") || case.past.fault.fails("cqc-bt"))
+        && (case.history.fault.fails("sqc-bt") || case.history.fault.fails("cqc-bt"))
         && matches!(case.c.answer, Err(Errno::IO | Errno::TIMEDOUT))
         && is_text(&case.ours.answer)
 }
@@ -53,7 +53,7 @@ pub(super) fn dev_data(case: &Case<'_>) -> bool {
     };
     let size = |rest: &[&str]| rest.get(1).map(|line| line.to_string());
     // The queue goes on in ours where it does not with the C driver (D-16b).
-    let head: &[Field] = if case.past.stopped {
+    let head: &[Field] = if case.history.stopped {
         &[Field::EqcHead]
     } else {
         &[]
@@ -74,8 +74,8 @@ pub(super) fn last_owner(case: &Case<'_>) -> bool {
     }
     match (&case.c.answer, &case.ours.answer) {
         (Ok(_), Err(Errno::NODATA)) => true,
-        (Err(Errno::AGAIN), Ok(_)) => case.past.sessions > 1 || case.past.untouched,
-        (Ok(_), Ok(_)) => case.past.untouched,
+        (Err(Errno::AGAIN), Ok(_)) => case.history.sessions > 1 || case.history.untouched,
+        (Ok(_), Ok(_)) => case.history.untouched,
         _ => false,
     }
 }

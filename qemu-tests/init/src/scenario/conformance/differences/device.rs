@@ -42,12 +42,12 @@ pub(super) fn failed_stop(case: &Case<'_>) -> bool {
     matches!(case.step, Step::SetState(_))
         && case.c.answer.is_err()
         && case.c.answer == case.ours.answer
-        && (case.past.fault == Fault::WriteBackNever
-            || case.past.fault.is_error_of_the_device()
-            || matches!(case.past.fault, Fault::Stuck("cache-wb-done", _))
+        && (case.history.fault == Fault::WriteBackNever
+            || case.history.fault.is_error_of_the_device()
+            || matches!(case.history.fault, Fault::Stuck("cache-wb-done", _))
                 && case.c.register("CACHE_WB_DONE") != Some(1)
-            || matches!(case.past.fault, Fault::MailboxTimeout(_))
-                && case.past.fault.fails("pause-qm"))
+            || matches!(case.history.fault, Fault::MailboxTimeout(_))
+                && case.history.fault.fails("pause-qm"))
         && matches!(case.c.state, Some(Ok(State::Running | State::PreCopy)))
         && case.ours.state == Some(Ok(State::Error))
 }
@@ -65,7 +65,7 @@ pub(super) fn no_restart(case: &Case<'_>) -> bool {
         return false;
     };
     let heads_alone = |c: &[u32], ours: &[u32]| c[1..] == ours[1..];
-    case.past.stopped
+    case.history.stopped
         && match case.aspect {
             Aspect::Answer => *case.step == Step::Work && fewer,
             // What has waited since the stop is done at the start, or a little later, or not.
@@ -74,7 +74,7 @@ pub(super) fn no_restart(case: &Case<'_>) -> bool {
             // driver takes events that are not in it: with who works, not with who does not.
             Aspect::AbnormalEventQueue => {
                 *case.step == Step::Work
-                    && case.past.loaded
+                    && case.history.loaded
                     && heads_alone(&c.eqc, &ours.eqc)
                     && c.eqc[0] != ours.eqc[0]
                     && heads_alone(&c.aeqc, &ours.aeqc)
@@ -95,7 +95,7 @@ pub(super) fn ioeventfd(case: &Case<'_>) -> bool {
 /// Ours asks the VF for its queues when it is bound; if that failed, when it is opened, and when it
 /// is stopped. A VF that has not answered cannot be migrated.
 pub(super) fn queues_unknown(case: &Case<'_>) -> bool {
-    case.past.unidentified
+    case.history.unidentified
         && match case.step {
             Step::SetState(_) => matches!(case.ours.answer, Err(Errno::IO | Errno::TIMEDOUT)),
             Step::Debug(DebugFile::DevData) => case.ours.answer == Err(Errno::NODATA),
@@ -105,8 +105,8 @@ pub(super) fn queues_unknown(case: &Case<'_>) -> bool {
 
 /// Ours refuses to begin a migration while a stop would fail, so that the VM goes on.
 pub(super) fn refused_in_pre_copy(case: &Case<'_>) -> bool {
-    let busy = case.past.fault.is_error_of_the_device()
-        || matches!(case.past.fault, Fault::Stuck("ifc-int-set", Some(1)))
+    let busy = case.history.fault.is_error_of_the_device()
+        || matches!(case.history.fault, Fault::Stuck("ifc-int-set", Some(1)))
         || case.c.register("IFC_INT_SET") == Some(1);
     matches!(case.step, Step::SetState(_))
         && busy
@@ -122,7 +122,7 @@ pub(super) fn refused_in_pre_copy(case: &Case<'_>) -> bool {
 /// it starts one.
 pub(super) fn messages_enabled(case: &Case<'_>) -> bool {
     matches!(case.step, Step::SetState(_))
-        && case.past.stopped
+        && case.history.stopped
         && case.aspect == Aspect::Register("IFC_INT_MASK")
         && case.ours.register("IFC_INT_MASK") == Some(0)
 }
@@ -131,11 +131,15 @@ pub(super) fn messages_enabled(case: &Case<'_>) -> bool {
 pub(super) fn messages_kept(case: &Case<'_>) -> bool {
     const MESSAGES: [&str; 3] = ["IFC_INT_SOURCE", "IFC_INT_MASK", "IFC_INT_STATUS"];
     let kept = |name: &str| {
-        let before = case.past.ours.as_ref().and_then(|ours| ours.register(name));
+        let before = case
+            .history
+            .ours
+            .as_ref()
+            .and_then(|ours| ours.register(name));
         before.is_some() && before == case.ours.register(name)
     };
     matches!(case.step, Step::SetState(_))
-        && case.past.transferred
+        && case.history.transferred
         && matches!(case.aspect, Aspect::Register(name)
             if MESSAGES.contains(&name) && case.c.register(name) == Some(0) && kept(name))
 }

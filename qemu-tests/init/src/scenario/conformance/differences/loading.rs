@@ -6,11 +6,11 @@ use rustix::io::Errno;
 
 use super::Case;
 use super::dump::{dumps_of_session, length};
+use crate::scenario::conformance::history::Resuming;
 use crate::scenario::conformance::observation::Aspect;
-use crate::scenario::conformance::past::Resuming;
 use crate::scenario::conformance::step::{DebugFile, Fault, Step, Which};
 use crate::scenario::conformance::stream::{Field, is_version_1};
-use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::vfio::State;
 
 /// D-7: the C driver goes on with a stream that did not fit.
@@ -25,12 +25,12 @@ pub(super) fn refused_yet_loaded(case: &Case<'_>) -> bool {
         | Step::WriteFromNowhere(Which::Newest, 0) => {
             let taken = case.c_ok() || matches!(case.c.answer, Err(Errno::FAULT | Errno::NOMEM));
             case.aspect == Aspect::Answer
-                && case.past.resuming.as_ref().is_some_and(refused)
+                && case.history.resuming.as_ref().is_some_and(refused)
                 && taken
                 && case.ours.answer == Err(Errno::INVAL)
         }
         Step::SetState(_) => case.loads().is_some_and(refused) && loaded_by_c_only(case),
-        Step::Debug(DebugFile::MigfData) => case.past.refused && has_more_of_session(case),
+        Step::Debug(DebugFile::MigfData) => case.history.refused && has_more_of_session(case),
         _ => false,
     }
 }
@@ -39,7 +39,7 @@ pub(super) fn refused_yet_loaded(case: &Case<'_>) -> bool {
 /// with the session.
 fn loaded_by_c_only(case: &Case<'_>) -> bool {
     let left = case.c.state != Some(Ok(State::Resuming));
-    let tried = case.past.fault.fails("sqc-bt") || case.past.fault.fails("cqc-bt");
+    let tried = case.history.fault.fails("sqc-bt") || case.history.fault.fails("cqc-bt");
     (left || tried)
         && case.ours.answer == Err(Errno::INVAL)
         && case.ours.state == Some(Ok(State::Resuming))
@@ -62,7 +62,7 @@ fn has_more_of_session(case: &Case<'_>) -> bool {
 /// D-8: the C driver checks one stream for each time that the device is opened.
 pub(super) fn checked_once(case: &Case<'_>) -> bool {
     matches!(case.step, Step::Write { .. })
-        && case.past.matched
+        && case.history.matched
         && case.c_ok()
         && case.ours.answer == Err(Errno::INVAL)
 }
@@ -85,7 +85,7 @@ pub(super) fn cut_off(case: &Case<'_>) -> bool {
 
 /// D-11: the C driver makes the addresses of a version 1 stream before all of it is there.
 pub(super) fn version_1_in_pieces(case: &Case<'_>) -> bool {
-    let fails = |command| case.past.fault.fails(command);
+    let fails = |command| case.history.fault.fails(command);
     let ours = match case.ours.answer {
         Ok(_) => case.image_differs(),
         // What the C driver does not try cannot fail.
@@ -106,7 +106,7 @@ pub(super) fn errno_of_mismatch(case: &Case<'_>) -> bool {
 
 /// D-15: after a load that failed the C driver is in RESUMING, with half of it in the hardware.
 pub(super) fn half_loaded(case: &Case<'_>) -> bool {
-    let fails = |command| case.past.fault.fails(command);
+    let fails = |command| case.history.fault.fails(command);
     case.loads().is_some()
         && case.c.answer.is_err()
         && case.c.answer == case.ours.answer
@@ -118,7 +118,7 @@ pub(super) fn half_loaded(case: &Case<'_>) -> bool {
 /// D-27: the check of a stream needs the mailbox, that by a write of nothing as well.
 pub(super) fn check_in_write(case: &Case<'_>) -> bool {
     matches!(case.step, Step::Write { .. } | Step::WriteFromNowhere(_, 0))
-        && case.past.fault.fails("sqc-vft")
+        && case.history.fault.fails("sqc-vft")
         && case.c.answer == Err(Errno::FAULT)
         && case.ours_ok()
 }
@@ -136,6 +136,6 @@ pub(super) fn no_driver_loaded(case: &Case<'_>) -> bool {
         || none(Field::AeqeDma)
         || none(Field::SqcDma)
         || none(Field::CqcDma);
-    let tried = case.c_ok() || case.past.fault != Fault::None;
+    let tried = case.c_ok() || case.history.fault != Fault::None;
     tried && case.ours_ok() && without && case.ours.register("VF_STATE") == Some(1)
 }

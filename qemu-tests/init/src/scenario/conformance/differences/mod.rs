@@ -14,14 +14,14 @@ mod saving;
 
 use rustix::io::Errno;
 
+use super::history::{History, Resuming};
 use super::observation::{Answer, Aspect, Observation, Value};
-use super::past::{Past, Resuming};
 use super::step::{DebugFile, Step};
 use crate::vfio::State;
 
 /// One thing that is not the same after a step.
 pub(super) struct Case<'a> {
-    pub(super) past: &'a Past,
+    pub(super) history: &'a History,
     pub(super) step: &'a Step,
     pub(super) aspect: Aspect,
     pub(super) c: &'a Observation,
@@ -95,7 +95,7 @@ impl Case<'_> {
     fn loads(&self) -> Option<&Resuming> {
         let leaves =
             matches!(*self.step, Step::SetState(number) if number != State::Resuming as u32);
-        self.past.resuming.as_ref().filter(|_| leaves)
+        self.history.resuming.as_ref().filter(|_| leaves)
     }
 
     /// The step loads a stream of this length.

@@ -6,11 +6,11 @@ use rustix::io::Errno;
 
 use super::Case;
 use super::dump::{differ_in, dumps_of_session, length};
+use crate::scenario::conformance::history::{History, Promise};
 use crate::scenario::conformance::observation::Value;
-use crate::scenario::conformance::past::{Past, Promise};
 use crate::scenario::conformance::step::{Step, Which};
 use crate::scenario::conformance::stream::Field;
-use crate::scenario::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::vfio::State;
 
 /// Where the streams of the two drivers differ.
@@ -19,12 +19,12 @@ const EXTENSION: [Field; 2] = [Field::Private, Field::VfState];
 /// D-10: ours has promised the rest and keeps to it, though the driver in the VM has gone. Where
 /// the C driver's stream ends, ours goes on with zeros.
 pub(super) fn promise(case: &Case<'_>) -> bool {
-    let Past {
+    let History {
         position,
         our_position,
         ..
-    } = *case.past;
-    let kept = case.past.promise == Promise::Kept && our_position < STREAM_SIZE;
+    } = *case.history;
+    let kept = case.history.promise == Promise::Kept && our_position < STREAM_SIZE;
     match (case.step, &case.c.answer, &case.ours.answer) {
         (Step::Read(Which::Newest, _), Ok(Value::Bytes(c)), Ok(Value::Bytes(ours))) => {
             kept && position + c.len() == MATCH_SIZE
@@ -36,7 +36,7 @@ pub(super) fn promise(case: &Case<'_>) -> bool {
             kept && position == MATCH_SIZE
         }
         (Step::Debug(_), ..) => {
-            case.past.promised && zeros_behind_head(case, [MATCH_SIZE, STREAM_SIZE])
+            case.history.promised && zeros_behind_head(case, [MATCH_SIZE, STREAM_SIZE])
         }
         _ => false,
     }
@@ -45,7 +45,7 @@ pub(super) fn promise(case: &Case<'_>) -> bool {
 /// D-14: the C driver reads the PF's table for a stream, and says EINVAL if it cannot.
 pub(super) fn table_of_queues(case: &Case<'_>) -> bool {
     matches!(case.step, Step::SetState(_))
-        && case.past.table_stuck
+        && case.history.table_stuck
         && case.c.answer == Err(Errno::INVAL)
         && case.ours_ok()
 }
@@ -67,7 +67,7 @@ pub(super) fn stream_extension(case: &Case<'_>) -> bool {
         Step::Read(Which::Newest, _) => matches!(
             (&case.c.answer, &case.ours.answer),
             (Ok(Value::Bytes(c)), Ok(Value::Bytes(ours)))
-                if differ_in(c, ours, case.past.position, &EXTENSION)
+                if differ_in(c, ours, case.history.position, &EXTENSION)
         ),
         _ => matches!(dumps_of_session(case), Some(((c, c_rest), (ours, our_rest)))
             if c_rest == our_rest && differ_in(&c, &ours, 0, &EXTENSION)),
@@ -77,7 +77,7 @@ pub(super) fn stream_extension(case: &Case<'_>) -> bool {
 /// D-33: the C driver's dump does not end where the data end, and shows what a save had read when
 /// it failed.
 pub(super) fn half_saved(case: &Case<'_>) -> bool {
-    case.past.half_saved && zeros_behind_head(case, [MATCH_SIZE, MATCH_SIZE])
+    case.history.half_saved && zeros_behind_head(case, [MATCH_SIZE, MATCH_SIZE])
 }
 
 /// The dumps of sessions of these lengths have the same head, and in ours there are zeros behind

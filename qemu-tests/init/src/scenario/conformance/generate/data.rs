@@ -5,7 +5,7 @@
 use vfio_bindings::bindings::vfio::vfio_precopy_info;
 
 use super::Generator;
-use crate::scenario::conformance::past::TOO_MANY_QUEUES;
+use crate::scenario::conformance::history::TOO_MANY_QUEUES;
 use crate::scenario::conformance::step::{Fault, Step, Which};
 use crate::scenario::conformance::stream::{Base, Field, Stream};
 use crate::vfio::State;

@@ -152,7 +152,7 @@ impl Generator {
 
 #[cfg(test)]
 mod tests {
-    use super::super::past::TOO_MANY_QUEUES;
+    use super::super::history::TOO_MANY_QUEUES;
     use super::super::stream::Field;
     use super::*;
 
@@ -180,7 +180,7 @@ mod tests {
                 assert!(count < TOO_MANY_QUEUES, "{count} doorbells");
             }
         }
-        // All but those that the twins add.
+        // All but those that the pair add.
         assert_eq!(kinds.len(), 33, "{kinds:?}");
     }
 }

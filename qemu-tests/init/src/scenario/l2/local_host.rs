@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One of two emulated hosts between which a guest moves: what it has, and its part of a move.
+
+use anyhow::{Context, Result, ensure};
+use protocol::Load;
+use serde::{Deserialize, Serialize};
+
+use super::migrate_under_load::{
+    DESTINATION, LATENCY, Place, SOURCE, WITHIN, WORK, show, tell_leg, were_seen, works_flawlessly,
+};
+use crate::Options;
+use crate::control::{self, Report};
+use crate::engine;
+use crate::expect;
+use crate::host::Host;
+use crate::other_host::OtherHost;
+use crate::vmm::{self, Guest, Limits, Role, TransferredState, Vmm, Watch};
+
+/// The host that the guest is to come to tells that it can come.
+#[derive(Serialize, Deserialize)]
+struct Ready {
+    vfs: String,
+}
+
+/// The host that the guest has left tells that all of it is sent.
+#[derive(Serialize, Deserialize)]
+struct Sent {
+    transferred: TransferredState,
+}
+
+/// The host that the guest has come to tells that the guest works there.
+#[derive(Serialize, Deserialize)]
+struct Arrived {
+    load: Load,
+}
+
+/// A move that is under way.
+pub(crate) struct Move {
+    /// The VFs that the guest is to have.
+    to: String,
+    /// What it had done when the move began.
+    before: Load,
+}
+
+/// One of the two hosts.
+pub(crate) struct LocalHost {
+    hosts: Vec<Host>,
+    /// Where the guest is when it is here.
+    pub(crate) place: Place,
+    pub(crate) guest: Guest,
+    watch: Watch,
+    pub(crate) other: OtherHost,
+    /// Who has the guest or waits for it. When something fails it lives until the other host knows.
+    vmm: Option<Vmm>,
+    /// How many monitors there were.
+    monitors: u32,
+}
+
+impl LocalHost {
+    pub(crate) fn prepare(options: &Options) -> Result<Self> {
+        // First of all: it sets the clock, and is told of all that fails.
+        let mut other = OtherHost::meet(options)?;
+        let (hosts, guest) =
+            prepare(options).inspect_err(|error| other.fail(&format!("{error:#}")))?;
+        let place = Place::of(&hosts, 0);
+        Ok(LocalHost {
+            watch: Watch::start(&place.vfs),
+            place,
+            guest,
+            other,
+            hosts,
+            vmm: None,
+            monitors: 0,
+        })
+    }
+
+    /// Does this host's part of something as a test point. If it fails, the scenario ends on both
+    /// hosts: neither knows how far the other one is.
+    pub(crate) fn part(
+        &mut self,
+        report: &mut Report,
+        name: &str,
+        act: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        show(name);
+        let done = report.point(name, || {
+            let result = act(self);
+            result.inspect_err(|error| self.other.fail(&format!("{name}: {error:#}")))
+        });
+        ensure!(done, "the hosts cannot go on after that");
+        Ok(())
+    }
+
+    fn start(&mut self, role: Role) -> Result<Vmm> {
+        let name = format!("vmm{}", self.monitors);
+        self.monitors += 1;
+        let host = self.hosts.first().context("no accelerator is chosen")?;
+        Vmm::start(&name, role, host.kind, &self.place.vfs, &self.guest)
+    }
+
+    /// Starts the guest, if this is the first host.
+    pub(crate) fn boot(&mut self, report: &mut Report) -> Result<()> {
+        if !self.other.is_first() {
+            return Ok(());
+        }
+        self.part(report, "a guest boots and works", |local| {
+            local.vmm = Some(local.start(Role::Boots)?);
+            local.guest.does(WORK, WITHIN)
+        })
+    }
+
+    /// The monitor that has the guest or waits for it.
+    pub(crate) fn vmm(&mut self) -> Result<&mut Vmm> {
+        self.vmm.as_mut().context("the guest is not here")
+    }
+
+    /// As [`Self::vmm`], which then is the local host's no more.
+    pub(crate) fn leave_vmm(&mut self) -> Result<Vmm> {
+        self.vmm.take().context("the guest is not here")
+    }
+
+    /// Waits until the VFs are in that state.
+    pub(crate) fn reach(&self, wanted: &str) -> Result<()> {
+        let reached = |vf| expect::eventually(wanted, WITHIN, || Ok(vmm::state(vf)? == wanted));
+        self.place.vfs.iter().try_for_each(reached)
+    }
+
+    /// Has a monitor wait for the guest, and tells the other host.
+    pub(crate) fn wait_for_guest(&mut self) -> Result<()> {
+        let mut vmm = self.start(Role::Waits)?;
+        vmm::listen(&mut vmm, &self.other.here(), Limits::GENEROUS)?;
+        self.vmm = Some(vmm);
+        let vfs = self.place.names();
+        self.other.say(&Ready { vfs })
+    }
+
+    /// Begins to move the guest, when the other host is ready and the guest works.
+    pub(crate) fn begin(&mut self, limits: Limits) -> Result<Move> {
+        let Ready { vfs } = self.other.hear(WITHIN)?;
+        self.guest.does(WORK, WITHIN)?;
+        let before = self.guest.load();
+        let there = self.other.there();
+        vmm::send(self.vmm()?, &there, limits)?;
+        Ok(Move { to: vfs, before })
+    }
+
+    /// Waits until the guest works on the other host, and tells the leg of this number.
+    pub(crate) fn complete(&mut self, number: u32, begun: Move) -> Result<()> {
+        let figures = vmm::completes(self.vmm()?, WITHIN)?;
+        let transferred = self.guest.leaves()?;
+        self.other.say(&Sent { transferred })?;
+        let Arrived { load } = self.other.hear(WITHIN)?;
+        // Closing the VFs makes their history a thing of the past.
+        self.place.tell_sessions()?;
+        self.leave_vmm()?.quit()?;
+        let requests = load.done.checked_sub(begun.before.done);
+        let requests = requests.context("requests that were done are forgotten")?;
+        tell_leg(figures.leg(number, self.place.names(), begun.to, requests));
+        Ok(())
+    }
+
+    /// Moves the guest to the other host.
+    pub(crate) fn give(&mut self, number: u32) -> Result<()> {
+        self.forget_states();
+        let begun = self.begin(Limits::GENEROUS)?;
+        self.complete(number, begun)?;
+        were_seen(&self.watch, &self.place.vfs, &SOURCE)
+    }
+
+    /// Lets the guest come from the other host.
+    pub(crate) fn take(&mut self) -> Result<()> {
+        self.forget_states();
+        self.wait_for_guest()?;
+        self.receive()?;
+        were_seen(&self.watch, &self.place.vfs, &DESTINATION)
+    }
+
+    /// The guest, which is on its way, goes on here.
+    fn receive(&mut self) -> Result<()> {
+        let sent = self.other.hear(WITHIN);
+        let vmm = self.vmm()?;
+        let Sent { transferred } =
+            sent.with_context(|| format!("QEMU here: {}", vmm.messages()))?;
+        self.guest.arrives(transferred);
+        vmm::go_on(self.vmm()?, WITHIN)?;
+        let load = self.guest.load();
+        self.place.tell_sessions()?;
+        self.other.say(&Arrived { load })?;
+        self.guest.does(WORK, WITHIN).context("after the move")?;
+        works_flawlessly(&self.guest)
+    }
+
+    /// Has the guest end where it is, and looks at what the accelerators saw.
+    pub(crate) fn end(mut self, report: &mut Report) -> Result<()> {
+        if let Some(mut vmm) = self.vmm.take() {
+            report.point("every request came back once, byte for byte", || {
+                let load = self.guest.end(&mut vmm, WITHIN)?;
+                show("the guest ends");
+                vmm.wait(WITHIN)?;
+                ensure!(load.is_flawless(), "{:?}", self.guest.loads());
+                Ok(())
+            });
+        }
+        for host in &self.hosts {
+            control::report_violations_of(host.accelerator.id, report, host.is_clean()?);
+        }
+        Ok(())
+    }
+
+    fn forget_states(&self) {
+        for vf in &self.place.vfs {
+            self.watch.seen(vf);
+        }
+    }
+}
+
+/// The VFs and what listens to the guest.
+fn prepare(options: &Options) -> Result<(Vec<Host>, Guest)> {
+    let accelerators = engine::chosen(options)?;
+    let hosts: Vec<Host> = accelerators
+        .iter()
+        .map(|accelerator| Host::with(options, accelerator, 1))
+        .collect::<Result<_>>()?;
+    for host in &hosts {
+        control::set_latency_of(host.accelerator.id, LATENCY)?;
+    }
+    Ok((hosts, Guest::new(&accelerators)?))
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A guest with VFs, at work, migrates: from one QEMU to another and back, several times.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use protocol::{Leg, Load, What};
+
+use crate::Options;
+use crate::control::{self, Report};
+use crate::engine;
+use crate::expect;
+use crate::host::{Driver, Host};
+use crate::sysfs::Function;
+use crate::vfio::Kind;
+use crate::vmm::{self, Guest, Limits, Role, Vmm, Watch};
+
+/// For the guest to boot, for one leg, for the guest to end.
+pub(crate) const WITHIN: Duration = Duration::from_secs(600);
+/// Requests of each engine before the guest moves, and after.
+pub(crate) const WORK: u64 = 100;
+/// Of an engine, so that there are always requests in flight.
+pub(crate) const LATENCY: Duration = Duration::from_millis(2);
+
+/// States that QEMU takes the VFs through and that last long enough to be seen.
+pub(crate) const SOURCE: [&str; 1] = ["STOP_COPY"];
+pub(crate) const DESTINATION: [&str; 2] = ["RESUMING", "RUNNING"];
+
+/// How often the guest is to go and come back.
+pub(crate) fn rounds(options: &Options) -> Result<u32> {
+    match options.get("rounds") {
+        Some(number) => number.parse().context("rounds= is no number"),
+        None => Ok(5),
+    }
+}
+
+/// Where the guest can be: with these VFs.
+pub(crate) struct Place {
+    /// One of each accelerator.
+    pub(crate) vfs: Vec<Function>,
+    driver: Driver,
+}
+
+impl Place {
+    pub(crate) fn of(hosts: &[Host], index: usize) -> Self {
+        Place {
+            vfs: hosts.iter().map(|host| host.vfs[index].clone()).collect(),
+            driver: hosts[0].driver_of(index),
+        }
+    }
+
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<&str> = self.vfs.iter().map(Function::name).collect();
+        names.join(" ")
+    }
+
+    /// Tells of the VFs' last sessions, by our driver.
+    pub(crate) fn tell_sessions(&self) -> Result<()> {
+        for vf in &self.vfs {
+            if !self.driver.is_rust() {
+                continue;
+            }
+            let sessions = vmm::sessions(vf)?;
+            if let Some(arcs) = sessions.last().and_then(|last| protocol::arcs(last)) {
+                show(&format!("  {vf}, us: {arcs}"));
+            }
+            let vf = vf.to_string();
+            vmm::tell(What::History { vf, sessions });
+        }
+        Ok(())
+    }
+}
+
+/// What is tried in vain before the first leg.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cancel {
+    No,
+    /// While the guest runs.
+    Running,
+    /// While the guest stands still.
+    Stopped,
+}
+
+impl Cancel {
+    fn chosen(options: &Options) -> Result<Self> {
+        Ok(
+            match options.choice("cancel", &["no", "running", "stopped"])? {
+                "running" => Cancel::Running,
+                "stopped" => Cancel::Stopped,
+                _ => Cancel::No,
+            },
+        )
+    }
+
+    /// With which limits to migrate, and the state of a VF in which to cancel it.
+    fn when(self) -> Option<(Limits, &'static str)> {
+        match self {
+            Cancel::No => None,
+            Cancel::Running => Some((Limits::ENDLESS, "PRE_COPY")),
+            Cancel::Stopped => Some((Limits::GENEROUS, "STOP_COPY")),
+        }
+    }
+}
+
+pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let rounds = rounds(options)?;
+    let cancel = Cancel::chosen(options)?;
+    let accelerators = engine::chosen(options)?;
+    let hosts: Vec<Host> = accelerators
+        .iter()
+        .map(|accelerator| Host::with(options, accelerator, 2))
+        .collect::<Result<_>>()?;
+    let kind = hosts.first().context("no accelerator is chosen")?.kind;
+    let places = [Place::of(&hosts, 0), Place::of(&hosts, 1)];
+    for host in &hosts {
+        control::set_latency_of(host.accelerator.id, LATENCY)?;
+    }
+    let guest = Guest::new(&accelerators)?;
+    let mut holder = None;
+    let watch = Watch::start(&[&places[0].vfs[..], &places[1].vfs].concat());
+    let up = report.point("a guest boots and works", || {
+        show("a guest boots");
+        let mut vmm = Vmm::start("vmm0", Role::Boots, kind, &places[0].vfs, &guest)?;
+        show(&format!("  by QEMU {}", vmm.version()?));
+        guest.does(WORK, WITHIN)?;
+        holder = Some(vmm);
+        Ok(())
+    });
+    ensure!(up, "nothing to migrate");
+    if let Some((limits, state)) = cancel.when() {
+        let name = format!("cancelled in {state}, it works on where it is");
+        show(&name);
+        report.point(&name, || {
+            let source = holder.as_mut().context("there is no guest")?;
+            cancelled(&guest, kind, source, &places, limits, state)
+        });
+    }
+    for number in 1..=2 * rounds {
+        let [first, second] = &places;
+        let (from, to) = match number % 2 {
+            1 => (first, second),
+            _ => (second, first),
+        };
+        let name = format!("leg {number}: {} to {}", from.names(), to.names());
+        show(&format!("{name}, of {}", 2 * rounds));
+        let done = report.point(&name, || {
+            let source = holder.take().context("there is no guest")?;
+            holder = Some(leg(kind, &guest, &watch, source, number, from, to)?);
+            Ok(())
+        });
+        ensure!(done, "the guest is nowhere");
+    }
+    report.point("every request came back once, byte for byte", || {
+        let mut vmm = holder.take().context("there is no guest")?;
+        let load = guest.end(&mut vmm, WITHIN)?;
+        show("the guest ends");
+        vmm.wait(WITHIN)?;
+        ensure!(load.is_flawless(), "{:?}", guest.loads());
+        Ok(())
+    });
+    for host in &hosts {
+        control::report_violations_of(host.accelerator.id, report, host.is_clean()?);
+    }
+    Ok(())
+}
+
+pub(crate) fn show(text: &str) {
+    control::line(&format!("@show {text}"));
+}
+
+/// Tells a leg's figures.
+pub(crate) fn tell_leg(leg: Leg) {
+    show(&format!(
+        "  stood still for {} ms; {} KiB sent, {} bytes of them the VFs'; {} requests meanwhile",
+        leg.downtime,
+        leg.transferred >> 10,
+        leg.device_state,
+        leg.requests,
+    ));
+    vmm::tell(What::Leg(leg));
+}
+
+/// Each of the VFs must have been seen in these states, in their order.
+pub(crate) fn were_seen(watch: &Watch, vfs: &[Function], states: &[&str]) -> Result<()> {
+    for vf in vfs {
+        let seen = watch.seen(vf);
+        let mut others = seen.iter();
+        ensure!(
+            states.iter().all(|state| others.any(|seen| seen == state)),
+            "{vf} was to go through {states:?}, was seen in {seen:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Nothing was lost or spoilt so far; tells how far the guest's work is.
+pub(crate) fn works_flawlessly(guest: &Guest) -> Result<()> {
+    let loads = guest.loads();
+    for (engine, load) in &loads {
+        show(&format!("  {engine}: {load}"));
+    }
+    ensure!(loads.values().all(Load::is_flawless), "{loads:?}");
+    Ok(())
+}
+
+/// Begins to move the guest and cancels that when its VFs are in `state`.
+fn cancelled(
+    guest: &Guest,
+    kind: Kind,
+    source: &mut Vmm,
+    [here, there]: &[Place; 2],
+    limits: Limits,
+    state: &str,
+) -> Result<()> {
+    let mut destination = Vmm::start("cancelled", Role::Waits, kind, &there.vfs, guest)?;
+    vmm::begin(source, &mut destination, limits)?;
+    for vf in &here.vfs {
+        expect::eventually(state, WITHIN, || Ok(vmm::state(vf)? == state))?;
+    }
+    vmm::cancel(source, WITHIN)?;
+    destination.kill()?;
+    source.reaches("running", WITHIN)?;
+    guest.does(WORK, WITHIN)?;
+    works_flawlessly(guest)
+}
+
+/// Moves the guest; returns who has it then.
+fn leg(
+    kind: Kind,
+    guest: &Guest,
+    watch: &Watch,
+    mut source: Vmm,
+    number: u32,
+    from: &Place,
+    to: &Place,
+) -> Result<Vmm> {
+    let name = format!("vmm{number}");
+    let mut destination = Vmm::start(&name, Role::Waits, kind, &to.vfs, guest)?;
+    guest.does(WORK, WITHIN)?;
+    let before = guest.load();
+    for vf in from.vfs.iter().chain(&to.vfs) {
+        watch.seen(vf);
+    }
+    let figures = vmm::migrate(&mut source, &mut destination, WITHIN)?;
+    let requests = guest.load().done - before.done;
+    // Closing the source's VF makes its history a thing of the past.
+    from.tell_sessions()?;
+    to.tell_sessions()?;
+    source.quit()?;
+    tell_leg(figures.leg(number, from.names(), to.names(), requests));
+    guest.does(WORK, WITHIN).context("after the move")?;
+    were_seen(watch, &from.vfs, &SOURCE)?;
+    were_seen(watch, &to.vfs, &DESTINATION)?;
+    works_flawlessly(guest)?;
+    Ok(destination)
+}

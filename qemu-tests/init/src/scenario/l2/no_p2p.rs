@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! QEMU takes several VFs that can migrate only if their driver has the P2P states, which the C
+//! driver has not.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::Options;
+use crate::control::{self, Report};
+use crate::engine::ZIP;
+use crate::expect::equal;
+use crate::host::Host;
+use crate::vmm::{self, Guest, NotStarted, Role, Vmm};
+
+pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let host = Host::prepare(options, 2)?;
+    let guest = Guest::new(&[&ZIP])?;
+    report.point("QEMU starts with one VF", || {
+        Vmm::start("one", Role::Boots, host.kind, &host.vfs[..1], &guest)?.quit()
+    });
+    // What is wrong with two is that they are to migrate.
+    report.point("QEMU starts with two VFs that are not to migrate", || {
+        Vmm::start_unmigratable("unmigratable", host.kind, &host.vfs, &guest)?.quit()
+    });
+    report.point(
+        "QEMU refuses two VFs that are to migrate without P2P",
+        || {
+            for vf in &host.vfs {
+                let features = vmm::features(vf)?;
+                let p2p = features.iter().any(|feature| feature == "p2p");
+                ensure!(!p2p && !features.is_empty(), "{vf} has {features:?}");
+            }
+            let two = Vmm::start("two", Role::Boots, host.kind, &host.vfs, &guest);
+            let error = two.err().context("it starts")?;
+            control::line(&format!("@show QEMU says: {error:#}"));
+            let refusal = error.downcast::<NotStarted>().context("it was to end")?;
+            equal("exit status", refusal.status.code(), Some(1))
+        },
+    );
+    control::report_violations(report, host.driver.is_rust());
+    Ok(())
+}

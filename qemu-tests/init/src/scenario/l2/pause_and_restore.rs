@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Guests at work that are paused and go on, without a migration; that migrate while they are
+//! paused, or late; and that are saved to a file and restored from it.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use super::fixture::{GuestFixture, Test};
+use super::migrate_under_load::{LATENCY, WITHIN};
+use crate::Options;
+use crate::control::{self, Report};
+use crate::engine::ZIP;
+use crate::expect;
+use crate::host::Host;
+use crate::vmm::{self, Guest};
+
+/// How often the guest is paused.
+const PAUSES: u32 = 5;
+const FILE: &str = "/tmp/guest.state";
+
+const TESTS: [Test; 4] = [
+    ("paused and continued, several times", paused),
+    ("it migrates while it is paused", moves_paused),
+    ("what its VF has written last comes with it", moves_late),
+    ("saved to a file, and restored twice", saved),
+];
+
+pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let host = Host::prepare(options, 2)?;
+    control::set_latency(LATENCY)?;
+    let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
+    fixture.goes_on()?;
+    fixture.run(report, &TESTS);
+    fixture.end(report);
+    control::report_violations(report, true);
+    Ok(())
+}
+
+impl GuestFixture {
+    /// Pauses the guest, and its VF with it.
+    fn pause(&mut self) -> Result<()> {
+        self.vmm.execute("stop", json!({}))?;
+        self.vmm.reaches("paused", WITHIN)?;
+        expect::equal("state of its VF", vmm::state(self.vf())?.as_str(), "STOP")
+    }
+}
+
+fn paused(fixture: &mut GuestFixture) -> Result<()> {
+    let sessions = vmm::sessions(fixture.vf())?;
+    for pause in 1..=PAUSES {
+        fixture.pause()?;
+        fixture.vmm.execute("cont", json!({}))?;
+        fixture
+            .goes_on()
+            .with_context(|| format!("pause {pause}"))?;
+    }
+    expect::equal("sessions of the VF", vmm::sessions(fixture.vf())?, sessions)
+}
+
+fn moves_paused(fixture: &mut GuestFixture) -> Result<()> {
+    let (place, mut other) = fixture.other_place("paused")?;
+    fixture.pause()?;
+    let before = fixture.guest.load();
+    vmm::migrate(&mut fixture.vmm, &mut other, WITHIN)?;
+    fixture.takes_over(other, place)?;
+    let after = fixture.guest.load();
+    ensure!(after.done >= before.done, "{before:?}, then {after:?}");
+    Ok(())
+}
+
+/// Its queues are in memory that was sent before.
+fn moves_late(fixture: &mut GuestFixture) -> Result<()> {
+    let (place, mut other) = fixture.other_place("late")?;
+    vmm::migrate_late(&mut fixture.vmm, &mut other, WITHIN)?;
+    fixture.takes_over(other, place)
+}
+
+fn saved(fixture: &mut GuestFixture) -> Result<()> {
+    vmm::save(&mut fixture.vmm, FILE, WITHIN)?;
+    expect::equal(
+        "state of its VF",
+        vmm::state(fixture.vf())?.as_str(),
+        "STOP",
+    )?;
+    let transferred = fixture.guest.leaves()?;
+    for name in ["restored1", "restored2"] {
+        let (place, mut other) = fixture.other_place(name)?;
+        // It must not be at work in two places, and what it does not come back to is forgotten.
+        fixture.vmm.execute("stop", json!({}))?;
+        fixture.guest.leaves()?;
+        fixture.guest.arrives(transferred.clone());
+        vmm::restore(&mut other, FILE, WITHIN)?;
+        fixture.takes_over(other, place)?;
+        fixture.goes_on().context(name)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a guest of the emulated host does: it has a VF of one accelerator or of several, loads
+//! their drivers, and keeps all of them at work until it is told otherwise. It knows nothing of
+//! migration.
+//!
+//! Orders are lines on the control port. Each is answered when it is carried out, by `@did`, or by
+//! `@failed` and the reason:
+//!
+//! - `work`: load the drivers, and begin to work;
+//! - `rest`: end the work, and unload the drivers;
+//! - `reset`: reset the VFs, as an administrator of the guest does it;
+//! - `keep-resetting`: the same over and over from now on, in a thread of its own;
+//! - `end-resetting`: end that, which fails if no reset has succeeded;
+//! - `reboot`: begin anew, which is not answered;
+//! - `end`: end the work, and tell how it was.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use protocol::Loads;
+use rustix::system::{RebootCommand, reboot};
+
+use crate::Options;
+use crate::control::{self, Report};
+use crate::engine::{self, Accelerator};
+use crate::expect;
+use crate::host;
+use crate::modules::{self, Modules};
+use crate::scenario::support::crypto_load::{self, Workers};
+use crate::sysfs::Function;
+
+/// Small buffers, for many requests on an emulated CPU.
+const MAX_LEN: usize = 16 << 10;
+/// Between two reports.
+const PERIOD: Duration = Duration::from_millis(50);
+
+/// The machine, and what it does.
+struct Payload {
+    modules: Modules,
+    accelerators: Vec<&'static Accelerator>,
+    workers: Option<Workers>,
+    resets: Option<Resets>,
+}
+
+/// Resets VFs over and over, until [`Resets::end`].
+struct Resets {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<u32>,
+}
+
+impl Resets {
+    fn start(vfs: Vec<Function>) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&over);
+        let thread = std::thread::spawn(move || {
+            let mut count = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                for vf in &vfs {
+                    match vf.reset() {
+                        Ok(()) => count += 1,
+                        // The host resets it, too.
+                        Err(error) => println!("{error:#}"),
+                    }
+                }
+            }
+            count
+        });
+        Resets { over, thread }
+    }
+
+    /// Returns how many resets have succeeded.
+    fn end(self) -> Result<u32> {
+        self.over.store(true, Ordering::Relaxed);
+        let count = self.thread.join();
+        count.map_err(|_| anyhow!("the thread that resets has panicked"))
+    }
+}
+
+impl Payload {
+    fn work(&mut self, report: &mut Report) {
+        for accelerator in &self.accelerators {
+            let module = accelerator.module;
+            report.point(&format!("{module} has the VF"), || {
+                host::load_driver(&self.modules, accelerator, "")?;
+                let function = Function::find(host::HUAWEI, accelerator.vf)?;
+                expect::equal("driver", function.driver().as_deref(), Some(module))
+            });
+            report.point(&format!("the self-tests of {module}"), || {
+                host::end_of_self_tests(module)?;
+                for (driver, result) in host::algorithms(module)? {
+                    ensure!(result == "passed", "{driver}: self-test {result}");
+                }
+                Ok(())
+            });
+        }
+        self.workers = Some(Workers::start(&self.accelerators));
+    }
+
+    fn rest(&mut self) -> Result<()> {
+        if let Some(workers) = self.workers.take() {
+            let loads = workers.end()?;
+            ensure!(loads.values().all(|load| load.lost == 0), "{loads:?}");
+        }
+        for accelerator in &self.accelerators {
+            modules::unload(accelerator.module)?;
+        }
+        Ok(())
+    }
+
+    /// The VFs.
+    fn vfs(&self) -> Result<Vec<Function>> {
+        let accelerators = self.accelerators.iter();
+        accelerators
+            .map(|accelerator| Function::find(host::HUAWEI, accelerator.vf))
+            .collect()
+    }
+
+    fn reset(&self) -> Result<()> {
+        self.vfs()?.iter().try_for_each(Function::reset)
+    }
+
+    fn end_resetting(&mut self) -> Result<()> {
+        let resets = self.resets.take().context("the VFs are not being reset")?;
+        let count = resets.end()?;
+        println!("{count} resets");
+        ensure!(count > 0, "no reset has succeeded");
+        Ok(())
+    }
+
+    fn obey(&mut self, order: &str, report: &mut Report) -> Result<()> {
+        match order {
+            "work" => self.work(report),
+            "rest" => self.rest()?,
+            "reset" => self.reset()?,
+            "keep-resetting" => self.resets = Some(Resets::start(self.vfs()?)),
+            "end-resetting" => self.end_resetting()?,
+            "reboot" => reboot(RebootCommand::Restart)?,
+            _ => bail!("there is no such order"),
+        }
+        Ok(())
+    }
+
+    /// Ends the work and judges it.
+    fn end(&mut self, report: &mut Report) -> Result<()> {
+        let workers = self.workers.take().context("there is no work to end")?;
+        let loads = workers.end()?;
+        tell(&loads)?;
+        for (engine, load) in loads {
+            report.point(&format!("{engine}: every request came back"), || {
+                ensure!(load.is_flawless(), "{load}");
+                ensure!(load.done > 0, "the device has done nothing");
+                Ok(())
+            });
+        }
+        Ok(())
+    }
+}
+
+fn tell(loads: &Loads) -> Result<()> {
+    control::line(&format!("@load {}", serde_json::to_string(loads)?));
+    Ok(())
+}
+
+/// The orders as they come. `end` is the last one.
+fn orders() -> Receiver<String> {
+    let (sender, orders) = mpsc::channel();
+    std::thread::spawn(move || {
+        loop {
+            match control::await_line() {
+                Ok(order) => {
+                    let is_last = order == "end";
+                    if sender.send(order).is_err() || is_last {
+                        return;
+                    }
+                }
+                Err(error) => return println!("no order will come: {error:#}"),
+            }
+        }
+    });
+    orders
+}
+
+pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let mut at_work = Payload {
+        modules: host::modules(options)?,
+        accelerators: engine::chosen(options)?,
+        workers: None,
+        resets: None,
+    };
+    // The judge comes with software of its own.
+    host::load_self_tests(&at_work.modules)?;
+    at_work
+        .modules
+        .load_with("crypto_judge", &format!("max_len={MAX_LEN}"))?;
+    if options.choice("begin", &["work", "rest"])? == "work" {
+        at_work.work(report);
+    }
+    let orders = orders();
+    loop {
+        match orders.recv_timeout(PERIOD) {
+            Ok(order) if order == "end" => return at_work.end(report),
+            Ok(order) => match at_work.obey(&order, report) {
+                Ok(()) => control::line(&format!("@did {order}")),
+                Err(error) => control::line(&format!("@failed {order}: {error:#}")),
+            },
+            Err(RecvTimeoutError::Timeout) => tell(&crypto_load::loads(&at_work.accelerators)?)?,
+            Err(RecvTimeoutError::Disconnected) => bail!("no order can come any more"),
+        }
+    }
+}

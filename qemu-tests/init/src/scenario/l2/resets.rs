@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A guest's VF is reset over and over while QEMU pauses the guest, migrates it, cancels its
+//! migration, or quits.
+//!
+//! QEMU does not know of a reset that it has not asked for. It must not end because of one: a
+//! change of state that fails makes QEMU reset the VF itself, and if that fails, QEMU calls
+//! `hw_error()`. The guest loses the requests that its VF had, and works on when it has reset its
+//! VF.
+//!
+//! Parameters of the scenario:
+//!
+//! - `reset=`: names of [`RESETS`], separated by commas;
+//! - `against=`: names of [`COMMANDS`], separated by commas;
+//! - `seconds=`: how long each pair of the two takes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use fastrand::Rng;
+use rustix::io::Errno;
+use serde_json::json;
+
+use super::fixture::GuestFixture;
+use super::migrate_under_load::{LATENCY, WITHIN};
+use crate::Options;
+use crate::control::{self, Report};
+use crate::engine::ZIP;
+use crate::expect;
+use crate::host::Host;
+use crate::qm::Vm;
+use crate::scenario::topology::OtherVf;
+use crate::sysfs::Function;
+use crate::vfio::Kind;
+use crate::vmm::{self, Ended, Guest, Limits, Order, Role, Vmm};
+
+/// How the VF is reset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reset {
+    /// An administrator of the host writes 1 to the VF's `reset` in sysfs.
+    Sysfs,
+    /// The guest's kernel writes the bit of the VF's PCI Express capability (FLR).
+    Guest,
+    /// An administrator of the host writes 1 to the PF's `reset` in sysfs.
+    Pf,
+    /// The PF reports an error on the bus that is not fatal (AER). QEMU stops the guest for it.
+    Aer,
+    /// `VFIO_DEVICE_PCI_HOT_RESET`, which is refused: it would take the PF along.
+    Hot,
+}
+
+/// What QEMU is told meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Command {
+    /// `stop` and `cont`.
+    Pause,
+    /// `migrate`.
+    Migrate,
+    /// `migrate` and `migrate_cancel`.
+    Cancel,
+    /// `quit`.
+    Quit,
+}
+
+const RESETS: [(&str, Reset); 5] = [
+    ("sysfs", Reset::Sysfs),
+    ("guest", Reset::Guest),
+    ("pf", Reset::Pf),
+    ("aer", Reset::Aer),
+    ("hot", Reset::Hot),
+];
+
+const COMMANDS: [(&str, Command); 4] = [
+    ("pause", Command::Pause),
+    ("migrate", Command::Migrate),
+    ("cancel", Command::Cancel),
+    ("quit", Command::Quit),
+];
+
+/// The longest time between two resets of a VF that migrates, in milliseconds. Without any, no
+/// migration would get past its beginning.
+const GAP_MS: u64 = 400;
+/// The longest time between two resets of the PF, in milliseconds. Without any, QEMU's own reset of
+/// the VF, which waits for the end of the PF's, could wait for more than the five minutes in which QMP
+/// must answer.
+const PF_GAP_MS: u64 = 20_000;
+/// The longest time from the beginning of a migration to `migrate_cancel`, in milliseconds.
+const CANCEL_AFTER_MS: u64 = 1500;
+/// The longest time from the beginning of the resets to `quit`, in milliseconds.
+const QUIT_AFTER_MS: u64 = 300;
+
+/// The values that a parameter lists, or all that there are.
+fn listed<T: Copy>(options: &Options, key: &str, known: &[(&str, T)]) -> Result<Vec<(String, T)>> {
+    let Some(names) = options.get(key) else {
+        let all = known
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), *value));
+        return Ok(all.collect());
+    };
+    let find = |wanted: &str| {
+        let found = known.iter().find(|(name, _)| *name == wanted);
+        let (_, value) = found.with_context(|| format!("{key}={names}: {wanted} is none"))?;
+        Ok((wanted.to_owned(), *value))
+    };
+    names.split(',').map(find).collect()
+}
+
+/// How long each pair of a reset and a command takes.
+fn duration(options: &Options) -> Result<Duration> {
+    let seconds = options.get("seconds").unwrap_or("20");
+    let seconds = seconds.parse().context("seconds= is no number")?;
+    Ok(Duration::from_secs(seconds))
+}
+
+pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let resets = listed(options, "reset", &RESETS)?;
+    let commands = listed(options, "against", &COMMANDS)?;
+    let duration = duration(options)?;
+    let host = Host::prepare(options, 2)?;
+    control::set_latency(LATENCY)?;
+    if resets.iter().any(|(_, reset)| *reset == Reset::Hot) {
+        report.point("hot reset is refused, as it takes the PF along", || {
+            is_refused_hot_reset(&host)
+        });
+    }
+    let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
+    fixture.goes_on()?;
+    let mut random = Rng::with_seed(1);
+    for (reset_name, reset) in &resets {
+        if *reset == Reset::Hot {
+            continue;
+        }
+        for (command_name, command) in &commands {
+            let name = format!("reset by {reset_name} against {command_name}");
+            report.point(&name, || {
+                let result = fixture.withstands(*reset, *command, duration, &mut random);
+                let result = result.with_context(|| fixture.sessions());
+                if result.is_err() {
+                    // The next pair needs a guest that works.
+                    fixture.boots()?;
+                }
+                result
+            });
+        }
+    }
+    report.point("the guest begins anew, and nothing is left of it", || {
+        fixture.guest.reboots(&mut fixture.vmm, WITHIN)?;
+        fixture.guest.is_up(WITHIN)?;
+        fixture.goes_on()
+    });
+    fixture.end(report);
+    report.point(
+        "no violations but by doorbells during a reset",
+        only_doorbells,
+    );
+    Ok(())
+}
+
+/// The kernel switches bus mastering off before it resets a VF. A guest that rings a doorbell in that
+/// moment makes the VF read a context in vain, which is nobody's fault.
+fn only_doorbells() -> Result<()> {
+    let found = control::violations()?;
+    control::line(&format!("@show violations: {found:?}"));
+    ensure!(
+        found.iter().all(|(kind, _)| kind == "dma-fault"),
+        "expected dma-fault alone, got {found:?}"
+    );
+    Ok(())
+}
+
+fn is_refused_hot_reset(host: &Host) -> Result<()> {
+    let device = Vm::new(1)?.open(Kind::Iommufd, &host.vfs[0])?;
+    expect::refused("hot reset", device.hot_reset(), Errno::INVAL)
+}
+
+/// Resets something over and over in a thread of its own, until [`Resets::end`].
+struct Resets {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<Result<u32>>,
+}
+
+impl Resets {
+    /// Waits up to `gap_ms` milliseconds after each reset.
+    fn start(gap_ms: u64, mut reset: impl FnMut() -> Result<()> + Send + 'static) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&over);
+        let thread = std::thread::spawn(move || {
+            let mut random = Rng::with_seed(gap_ms);
+            let mut count = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                reset()?;
+                count += 1;
+                std::thread::sleep(Duration::from_millis(random.u64(..=gap_ms)));
+            }
+            Ok(count)
+        });
+        Resets { over, thread }
+    }
+
+    /// Resets a function by its `reset` in sysfs.
+    fn of(function: &Function, gap_ms: u64) -> Self {
+        let function = function.clone();
+        Self::start(gap_ms, move || function.reset())
+    }
+
+    /// Returns how many resets there were.
+    fn end(self) -> Result<u32> {
+        self.over.store(true, Ordering::Relaxed);
+        let result = self.thread.join();
+        result.map_err(|_| anyhow!("the thread that resets has panicked"))?
+    }
+}
+
+impl GuestFixture {
+    /// Boots the guest again where it was, whatever has become of its QEMU.
+    fn boots(&mut self) -> Result<()> {
+        self.vmm.kill()?;
+        let boots = self.guest.boots();
+        let vfs = std::slice::from_ref(self.vf());
+        self.vmm = Vmm::start("again", Role::Boots, self.host.kind, vfs, &self.guest)?;
+        self.guest.boots_again(boots, WITHIN)?;
+        self.guest.is_up(WITHIN)?;
+        self.goes_on()
+    }
+
+    /// Resets the guest's VF while QEMU gets one command after the other, for `duration`. QEMU lives
+    /// afterwards, and the guest works on.
+    fn withstands(
+        &mut self,
+        reset: Reset,
+        command: Command,
+        duration: Duration,
+        random: &mut Rng,
+    ) -> Result<()> {
+        if reset == Reset::Guest {
+            self.guest
+                .obeys(&mut self.vmm, Order::KeepResetting, WITHIN)?;
+        }
+        let end = Instant::now() + duration;
+        let (mut turns, mut resets) = (0, 0);
+        while turns == 0 || Instant::now() < end {
+            let (more_turns, more_resets) = match command {
+                Command::Pause => self.pauses(reset, end)?,
+                Command::Migrate => (1, self.migrates(reset, None, random)?),
+                Command::Cancel => {
+                    let after = Duration::from_millis(random.u64(..=CANCEL_AFTER_MS));
+                    (1, self.migrates(reset, Some(after), random)?)
+                }
+                Command::Quit => (1, self.quits(reset, random)?),
+            };
+            turns += more_turns;
+            resets += more_resets;
+            if reset == Reset::Aer {
+                break;
+            }
+        }
+        control::line(&format!(
+            "@show   {turns} turns, {resets} resets from outside"
+        ));
+        match reset {
+            Reset::Aer => self.works_after_system_reset(),
+            Reset::Guest => {
+                // Fails if it has not reset its VF once.
+                self.guest
+                    .obeys(&mut self.vmm, Order::EndResetting, WITHIN)?;
+                self.works_after_reset().map(drop)
+            }
+            _ => {
+                ensure!(resets > 0, "there was no reset");
+                self.works_after_reset().map(drop)
+            }
+        }
+    }
+
+    /// Begins to reset `vf`, if the reset is one from outside of the guest.
+    fn begin_resets(&self, reset: Reset, vf: usize, gap_ms: u64) -> Option<Resets> {
+        match reset {
+            Reset::Sysfs => Some(Resets::of(&self.host.vfs[vf], gap_ms)),
+            Reset::Pf => Some(Resets::of(&self.host.pf, PF_GAP_MS)),
+            Reset::Aer => Some(Resets::start(gap_ms, || control::bus_error("COMP_TIME"))),
+            Reset::Guest | Reset::Hot => None,
+        }
+    }
+
+    /// Pauses and continues the guest until `end`. Returns how often, and how many resets there were.
+    fn pauses(&mut self, reset: Reset, end: Instant) -> Result<(u32, u32)> {
+        // The other VF would keep the PF waiting.
+        let other = &self.host.vfs[1 - self.place];
+        let other_vf = match reset {
+            Reset::Pf => Some(OtherVf::new(self.host.kind, other)?),
+            _ => None,
+        };
+        let resets = self.begin_resets(reset, self.place, 0);
+        let turns = self.pauses_until(reset, end);
+        let resets = resets.map_or(Ok(0), Resets::end);
+        drop(other_vf);
+        Ok((turns?, resets?))
+    }
+
+    fn pauses_until(&mut self, reset: Reset, end: Instant) -> Result<u32> {
+        let mut turns = 0;
+        while Instant::now() < end {
+            self.vmm.execute("stop", json!({}))?;
+            let continued = self.vmm.execute("cont", json!({}));
+            turns += 1;
+            match continued {
+                // QEMU has stopped the guest for good.
+                Err(_) if reset == Reset::Aer && self.vmm.status()? == "internal-error" => break,
+                continued => drop(continued?),
+            }
+        }
+        Ok(turns)
+    }
+
+    /// Migrates the guest to the other VF, and cancels that after some time if it is given. Whether
+    /// the guest gets there depends on the resets. Returns how many there were.
+    fn migrates(
+        &mut self,
+        reset: Reset,
+        cancel: Option<Duration>,
+        random: &mut Rng,
+    ) -> Result<u32> {
+        let name = format!("resets{}", random.u32(..));
+        // A VF that is being reset cannot be opened.
+        let (place, mut other) = self.other_place(&name)?;
+        let resets = [self.place, place].map(|vf| match (reset, vf) {
+            (Reset::Sysfs, _) => self.begin_resets(reset, vf, GAP_MS),
+            (_, vf) if vf == self.place => self.begin_resets(reset, vf, GAP_MS),
+            _ => None,
+        });
+        let ended = self.migration_ends(&mut other, cancel);
+        let resets: Result<Vec<u32>> = resets.into_iter().flatten().map(Resets::end).collect();
+        let resets = resets?.iter().sum();
+        match ended? {
+            Ended::Completed(_) => {
+                if reset != Reset::Aer {
+                    vmm::go_on(&mut other, WITHIN)?;
+                }
+                self.takes_over(other, place)?;
+            }
+            _ => other.has_not_aborted()?,
+        }
+        if reset != Reset::Guest && reset != Reset::Aer {
+            self.works_after_reset()?;
+        }
+        Ok(resets)
+    }
+
+    fn migration_ends(&mut self, other: &mut Vmm, cancel: Option<Duration>) -> Result<Ended> {
+        vmm::begin(&mut self.vmm, other, Limits::GENEROUS)?;
+        if let Some(after) = cancel {
+            std::thread::sleep(after);
+            self.vmm.execute("migrate_cancel", json!({}))?;
+        }
+        vmm::end(&mut self.vmm, WITHIN)
+    }
+
+    /// Quits QEMU while a guest boots with the other VF. Returns how many resets there were.
+    fn quits(&mut self, reset: Reset, random: &mut Rng) -> Result<u32> {
+        if reset == Reset::Guest {
+            return self.quits_and_boots();
+        }
+        let place = 1 - self.place;
+        let name = format!("quits{}", random.u32(..));
+        let vfs = std::slice::from_ref(&self.host.vfs[place]);
+        let mut vmm = Vmm::start(&name, Role::Boots, self.host.kind, vfs, &self.guest)?;
+        vmm.reaches("running", WITHIN)?;
+        let resets = self.begin_resets(reset, place, 0);
+        std::thread::sleep(Duration::from_millis(random.u64(..=QUIT_AFTER_MS)));
+        let quit = vmm.quit();
+        let resets = resets.map_or(Ok(0), Resets::end);
+        quit?;
+        resets
+    }
+
+    /// Quits QEMU while its guest resets the VF, and boots the guest again.
+    fn quits_and_boots(&mut self) -> Result<u32> {
+        self.vmm.execute("quit", json!({}))?;
+        self.vmm.wait(WITHIN)?;
+        self.boots()?;
+        self.guest
+            .obeys(&mut self.vmm, Order::KeepResetting, WITHIN)?;
+        Ok(0)
+    }
+
+    /// QEMU has stopped the guest because of an error on the bus. A reset of the whole guest lets
+    /// it work again.
+    fn works_after_system_reset(&mut self) -> Result<()> {
+        self.vmm.reaches("internal-error", WITHIN)?;
+        let boots = self.guest.boots();
+        self.vmm.execute("system_reset", json!({}))?;
+        self.vmm.reaches("prelaunch", WITHIN)?;
+        self.vmm.execute("cont", json!({}))?;
+        self.guest.boots_again(boots, WITHIN)?;
+        self.guest.is_up(WITHIN)?;
+        self.goes_on()
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A guest with VFs, at work, migrates from one host to another and back, several times. Both hosts
+//! run this.
+
+use anyhow::{Result, bail};
+
+use super::local_host::LocalHost;
+use super::migrate_under_load::rounds;
+use crate::Options;
+use crate::control::Report;
+use crate::host;
+use crate::sysfs;
+
+pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
+    let rounds = rounds(options)?;
+    let mut local = LocalHost::prepare(options)?;
+    local.part(report, "the modules are those that were chosen", |_| {
+        host::has_chosen_modules(options)
+    })?;
+    local.boot(report)?;
+    for number in 1..=2 * rounds {
+        // The guest begins on the first host.
+        let leaves = local.other.is_first() == (number % 2 == 1);
+        let way = if leaves { "leaves" } else { "comes" };
+        let name = format!("leg {number}: the guest {way}");
+        local.part(report, &name, |local| match leaves {
+            true => local.give(number),
+            false => local.take(),
+        })?;
+    }
+    local.end(report)
+}
+
+/// One of two hosts fails on purpose: the other one, which waits for its part, must not wait in vain.
+pub(crate) fn one_fails(options: &Options, report: &mut Report) -> Result<()> {
+    let fails = options.choice("fails", &["no", "tells", "dies"])?;
+    let mut local = LocalHost::prepare(options)?;
+    let is_first = local.other.is_first();
+    // Nobody comes as far as to need a guest.
+    local.part(report, "the guest moves", |local| match fails {
+        "tells" => bail!("on purpose"),
+        // An emergency restart: the kernel says nothing to anybody any more.
+        "dies" => Ok(sysfs::write("/proc/sysrq-trigger", "b")?),
+        _ if is_first => local.give(1),
+        _ => local.take(),
+    })?;
+    local.end(report)
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is about no other topic.
+
+pub(super) mod demo;
+pub(super) mod example;
+pub(super) mod install;
+pub(super) mod kunit;
+pub(super) mod shell;

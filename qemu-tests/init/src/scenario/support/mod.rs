@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What scenarios of several topics use. There is no scenario here.
+
+pub(super) mod crypto_load;
+pub(super) mod debugfs;
+pub(super) mod fault_injection;
+pub(super) mod fixture;
+pub(super) mod stuck_thread;
+pub(super) mod transfer;
