@@ -28,9 +28,9 @@ impl Event {
         match &mut self.what {
             What::State { vf, .. } | What::History { vf, .. } => tell(host, vf),
             What::Monitor { vmm, .. } => tell(host, vmm),
-            What::Leg(leg) => {
-                tell(host, &mut leg.from);
-                tell(other, &mut leg.to);
+            What::Migration(record) => {
+                tell(host, &mut record.from);
+                tell(other, &mut record.to);
             }
             What::Load { .. } => {}
         }
@@ -51,7 +51,8 @@ pub enum What {
     /// A VF's sessions after a leg (`history` lines of the driver's `attr`).
     History { vf: String, sessions: Vec<String> },
     /// A leg is done; the host that the guest has left tells it.
-    Leg(Leg),
+    #[serde(rename = "leg")]
+    Migration(MigrationRecord),
 }
 
 /// How far a guest's work is, by engine: `zip`, `sec`, `hpre`.
@@ -113,7 +114,7 @@ impl Display for Load {
 
 /// A guest's way from one VM monitor to another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Leg {
+pub struct MigrationRecord {
     /// From 1.
     pub number: u32,
     /// The VFs that the guest had, by spaces.

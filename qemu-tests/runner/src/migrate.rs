@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 
 use anyhow::{Context, Result, ensure};
-use protocol::{Event, Leg, Loads, What};
+use protocol::{Event, Loads, MigrationRecord, What};
 
 use crate::choices::Choices;
-use crate::{Artifacts, Outcome, pair, picture};
+use crate::{Artifacts, Outcome, timeline_svg, two_hosts};
 
 /// What came out.
 pub struct Summary {
     /// The guest's migrations.
-    pub legs: Vec<Leg>,
+    pub legs: Vec<MigrationRecord>,
     /// The guest's last report.
     pub loads: Loads,
     /// The VFs whose driver keeps a history, as ours does.
@@ -27,7 +27,7 @@ pub fn run(artifacts: &Artifacts, choices: &Choices) -> Result<()> {
     let events = events(&outcomes)?;
     let summary = Summary::of(&events);
     println!("\n{summary}");
-    if let Some(document) = picture::draw(&events) {
+    if let Some(document) = timeline_svg::draw(&events) {
         let path = artifacts.out.join("migrate.svg");
         svg::save(&path, &document).with_context(|| format!("cannot write {}", path.display()))?;
         println!("as a picture: {}", path.display());
@@ -48,7 +48,7 @@ pub fn run(artifacts: &Artifacts, choices: &Choices) -> Result<()> {
 
 /// Whether all went well. Of the C driver, the scenario itself knows what it does to the model.
 pub fn judge(outcomes: &[Outcome], summary: &Summary, choices: &Choices) -> Result<()> {
-    pair::judge(outcomes, |outcome| match choices.has_c() {
+    two_hosts::judge(outcomes, |outcome| match choices.has_c() {
         true => outcome.expect_passed(),
         false => outcome.expect_clean(),
     })?;
@@ -64,7 +64,7 @@ pub fn events(outcomes: &[Outcome]) -> Result<Vec<Event>> {
                 serde_json::from_str(line).with_context(|| format!("no event: {line}"))?;
             events.push(match outcomes.len() {
                 1 => event,
-                _ => event.on(pair::NAMES[n], pair::NAMES[1 - n]),
+                _ => event.on(two_hosts::NAMES[n], two_hosts::NAMES[1 - n]),
             });
         }
     }
@@ -83,7 +83,7 @@ impl Summary {
         };
         for event in events {
             match &event.what {
-                What::Leg(leg) => summary.legs.push(leg.clone()),
+                What::Migration(leg) => summary.legs.push(leg.clone()),
                 What::Load { engines } => summary.loads.clone_from(engines),
                 What::History { vf, .. } => drop(summary.histories.insert(vf.clone())),
                 _ => {}
@@ -135,7 +135,7 @@ fn is_of(vf: &str, place: &str) -> bool {
 
 impl Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wide = |of: fn(&Leg) -> usize| self.legs.iter().map(of).max().unwrap_or(0);
+        let wide = |of: fn(&MigrationRecord) -> usize| self.legs.iter().map(of).max().unwrap_or(0);
         let (from, to) = (wide(|leg| leg.from.len()), wide(|leg| leg.to.len()));
         writeln!(
             f,
@@ -172,7 +172,7 @@ mod tests {
     /// From host a, with the C driver, to host b, and back.
     fn summary() -> Summary {
         let places = ["a 0000:01:00.1 0000:02:00.1", "b 0000:01:00.1 0000:02:00.1"];
-        let leg = |number, [from, to]: [&str; 2]| Leg {
+        let leg = |number, [from, to]: [&str; 2]| MigrationRecord {
             number,
             from: from.to_owned(),
             to: to.to_owned(),

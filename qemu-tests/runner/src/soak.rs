@@ -31,7 +31,7 @@ pub struct Soak {
 
 /// What came of them, if nothing went wrong.
 #[derive(Debug, Default)]
-pub struct Endured {
+pub struct SoakTotals {
     machines: u64,
     migrations: u64,
     loads: Loads,
@@ -39,9 +39,9 @@ pub struct Endured {
 
 /// What a machine does.
 #[derive(Debug, PartialEq, Eq)]
-struct Draw(Vec<(String, String)>);
+struct MachineOptions(Vec<(String, String)>);
 
-impl Draw {
+impl MachineOptions {
     fn of(seed: u64, machine: u64) -> Self {
         let mut random = Rng::with_seed(seed.rotate_left(32) ^ machine);
         let mut one_of = |of: &[&str]| of[random.usize(..of.len())].to_owned();
@@ -85,7 +85,7 @@ impl Draw {
             ("rounds", rounds),
         ];
         let parameters = parameters.into_iter();
-        Draw(parameters.map(|(k, v)| (k.to_owned(), v)).collect())
+        MachineOptions(parameters.map(|(k, v)| (k.to_owned(), v)).collect())
     }
 
     /// Runs the machine; how often the guest migrated, and its work.
@@ -99,7 +99,7 @@ impl Draw {
 }
 
 /// The command that does the same.
-impl Display for Draw {
+impl Display for MachineOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("make migrate")?;
         let mut parameters = self.0.iter();
@@ -109,7 +109,7 @@ impl Display for Draw {
 
 impl Soak {
     /// Runs them. The first that goes wrong ends it, and the error tells how to see it again.
-    pub fn run(&self, artifacts: &Artifacts) -> Result<Endured> {
+    pub fn run(&self, artifacts: &Artifacts) -> Result<SoakTotals> {
         let begin = Instant::now();
         let bar = match self.count {
             Some(count) => ProgressBar::new(count),
@@ -119,14 +119,14 @@ impl Soak {
             "{elapsed} {pos}/{len} {wide_msg}",
         )?);
         bar.enable_steady_tick(Duration::from_secs(1));
-        let mut all = Endured::default();
+        let mut all = SoakTotals::default();
         for machine in self.first.. {
             let enough = self.count.is_some_and(|count| all.migrations >= count);
             let late = self.within.is_some_and(|within| begin.elapsed() >= within);
             if enough || late {
                 break;
             }
-            let draw = Draw::of(self.seed, machine);
+            let draw = MachineOptions::of(self.seed, machine);
             // For those who have no terminal as well, where the bar is not seen.
             bar.suspend(|| println!("machine {machine}: {draw}"));
             let show = |line: &str| bar.set_message(line.trim_start().to_owned());
@@ -146,7 +146,7 @@ impl Soak {
     }
 }
 
-impl Endured {
+impl SoakTotals {
     fn add(&mut self, summary: &Summary) {
         self.machines += 1;
         self.migrations += summary.legs.len() as u64;
@@ -157,9 +157,9 @@ impl Endured {
     }
 }
 
-impl Display for Endured {
+impl Display for SoakTotals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Endured {
+        let SoakTotals {
             machines,
             migrations,
             loads,
@@ -176,12 +176,13 @@ impl Display for Endured {
 mod tests {
     use std::collections::HashSet;
 
-    use super::{Choices, Draw};
+    use super::{Choices, MachineOptions};
 
     #[test]
     fn a_machine_is_the_same_again_and_another_one_is_not() {
-        assert_eq!(Draw::of(7, 3), Draw::of(7, 3));
-        let drawn = |seed| (0..20).map(move |machine| Draw::of(seed, machine).to_string());
+        assert_eq!(MachineOptions::of(7, 3), MachineOptions::of(7, 3));
+        let drawn =
+            |seed| (0..20).map(move |machine| MachineOptions::of(seed, machine).to_string());
         assert!(drawn(1).collect::<HashSet<_>>().len() > 15);
         assert!(drawn(1).ne(drawn(2)));
     }
@@ -190,7 +191,7 @@ mod tests {
     fn all_that_can_be_drawn_is_drawn_and_can_be_run() {
         let mut seen = HashSet::new();
         for machine in 0..500 {
-            let Draw(parameters) = Draw::of(1, machine);
+            let MachineOptions(parameters) = MachineOptions::of(1, machine);
             Choices::parse(&parameters).unwrap();
             seen.extend(parameters);
         }
@@ -206,7 +207,7 @@ mod tests {
             .unwrap();
         let (names, _) = given.split_once(')').unwrap();
         let names: HashSet<&str> = names.split(' ').collect();
-        let draw = Draw::of(1, 0);
+        let draw = MachineOptions::of(1, 0);
         let told = draw.to_string();
         let words: Vec<&str> = told
             .strip_prefix("make migrate ")
@@ -218,6 +219,6 @@ mod tests {
             assert!(names.contains(name), "{name}");
             (name.to_lowercase(), value.to_owned())
         });
-        assert_eq!(draw, Draw(taken.collect()));
+        assert_eq!(draw, MachineOptions(taken.collect()));
     }
 }

@@ -5,14 +5,14 @@
 
 use anyhow::{Context, Result, ensure};
 use runner::migrate::{Summary, events};
-use runner::{Artifacts, Outcome, Pair, pair};
+use runner::{Artifacts, Outcome, Pair, two_hosts};
 
 fn run(pair: Pair) -> Result<[Outcome; 2]> {
     pair.run(&Artifacts::load()?, |line| println!("{line}"))
 }
 
 fn run_clean(pair: Pair) -> Result<()> {
-    pair::judge(&run(pair)?, Outcome::expect_clean)
+    two_hosts::judge(&run(pair)?, Outcome::expect_clean)
 }
 
 /// A guest's way to the other host and back, with these drivers and those of VFIO.
@@ -20,7 +20,7 @@ fn round_trip(drivers: [&str; 2], vfio: [&str; 2]) -> Result<()> {
     let pair = Pair::new("guest-between").both(|host| host.with("rounds", "1").within(1800));
     let pair = pair.with_each("driver", drivers).with_each("vfio", vfio);
     let outcomes = run(pair)?;
-    pair::judge(&outcomes, Outcome::expect_clean)?;
+    two_hosts::judge(&outcomes, Outcome::expect_clean)?;
     Summary::of(&events(&outcomes)?).judge(drivers)
 }
 

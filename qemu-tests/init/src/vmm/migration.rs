@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use protocol::Leg;
+use protocol::MigrationRecord;
 use serde_json::{Value, json};
 
 use super::{POLL, Vmm};
@@ -40,8 +40,14 @@ impl Figures {
     }
 
     /// As the figures of that leg, in which the guest did so many requests.
-    pub(crate) fn leg(&self, number: u32, from: String, to: String, requests: u64) -> Leg {
-        Leg {
+    pub(crate) fn leg(
+        &self,
+        number: u32,
+        from: String,
+        to: String,
+        requests: u64,
+    ) -> MigrationRecord {
+        MigrationRecord {
             number,
             from,
             to,

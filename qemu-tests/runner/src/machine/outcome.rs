@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::kernel_log;
 use crate::ktap::Report;
-use crate::splat;
 
 /// How it went.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Outcome {
             problems.push("the machine stopped before its scenario ended".into());
         }
         for console in std::iter::once(&self.console).chain(&self.guest_console) {
-            for (line, text) in splat::find(&read_log(console)?) {
+            for (line, text) in kernel_log::find(&read_log(console)?) {
                 problems.push(format!("{}:{line}: {text}", console.display()));
             }
         }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use protocol::{Leg, Load, What};
+use protocol::{Load, MigrationRecord, What};
 
 use crate::Options;
 use crate::control::{self, Report};
@@ -170,7 +170,7 @@ pub(crate) fn show(text: &str) {
 }
 
 /// Tells a leg's figures.
-pub(crate) fn tell_leg(leg: Leg) {
+pub(crate) fn tell_leg(leg: MigrationRecord) {
     show(&format!(
         "  stood still for {} ms; {} KiB sent, {} bytes of them the VFs'; {} requests meanwhile",
         leg.downtime,
@@ -178,7 +178,7 @@ pub(crate) fn tell_leg(leg: Leg) {
         leg.device_state,
         leg.requests,
     ));
-    vmm::tell(What::Leg(leg));
+    vmm::tell(What::Migration(leg));
 }
 
 /// Each of the VFs must have been seen in these states, in their order.

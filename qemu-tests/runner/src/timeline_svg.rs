@@ -188,7 +188,7 @@ fn sessions(events: &[Event]) -> Vec<String> {
                 let told = sessions.last().and_then(|session| protocol::arcs(session));
                 ended.extend(told.map(|told| format!("    {vf}: {told}")));
             }
-            What::Leg(leg) => {
+            What::Migration(leg) => {
                 lines.push(format!(
                     "leg {}, {} to {}: stood still for {} ms; arcs, in us:",
                     leg.number, leg.from, leg.to, leg.downtime
@@ -221,7 +221,7 @@ pub fn draw(events: &[Event]) -> Option<Document> {
                         .push((event.at, load.done));
                 }
             }
-            What::History { .. } | What::Leg(_) => {}
+            What::History { .. } | What::Migration(_) => {}
         }
     }
     let text = sessions(events);

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::race;
+use crate::kcsan;
 
 /// Texts that the kernel prints when something is wrong with it.
 const SPLATS: &[&str] = &[
@@ -113,7 +113,7 @@ fn known(log: &str) -> Vec<RangeInclusive<usize>> {
 
 /// The lines of a kernel log that speak of a fault, each with its number from 1.
 pub fn find(log: &str) -> Vec<(usize, &str)> {
-    let races = race::find(log);
+    let races = kcsan::find(log);
     let known_races = races.iter().filter(|race| !race.is_fault());
     let known: Vec<_> = known_races
         .map(|race| race.lines.clone())
