@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+pub(crate) use protocol::Driver;
+use protocol::{Peer, Setup};
 
-use crate::Options;
 use crate::engine::{Accelerator, ZIP};
 use crate::expect;
 use crate::modules::{Modules, out_of_tree};
@@ -17,55 +18,29 @@ use crate::vfio::Kind;
 /// Vendor of all that is emulated here.
 pub(crate) const HUAWEI: u16 = 0x19e5;
 
-/// Which of the two drivers the VFs are bound to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Driver {
-    C,
-    Rust,
-}
-
-impl Driver {
-    pub(crate) fn chosen(options: &Options) -> Result<Self> {
-        Ok(match options.choice("driver", &["rust", "c"])? {
-            "c" => Driver::C,
-            _ => Driver::Rust,
-        })
-    }
-
-    fn other(self) -> Self {
-        match self {
-            Driver::C => Driver::Rust,
-            Driver::Rust => Driver::C,
-        }
-    }
-
-    pub(crate) fn is_rust(self) -> bool {
-        self == Driver::Rust
-    }
-
-    pub(crate) fn module(self) -> &'static str {
-        match self {
-            Driver::C => "hisi_acc_vfio_pci",
-            Driver::Rust => "hisi_acc_vfio_pci_rs",
-        }
+/// The module of a driver that VFs can be bound to.
+pub(crate) fn module_of(driver: Driver) -> &'static str {
+    match driver {
+        Driver::C => "hisi_acc_vfio_pci",
+        Driver::Rust => "hisi_acc_vfio_pci_rs",
     }
 }
 
-pub(crate) fn modules(options: &Options) -> Result<Modules> {
-    Modules::find(our_vfio(options)?)
+pub(crate) fn modules(setup: &Setup) -> Result<Modules> {
+    Modules::find(our_vfio(setup))
 }
 
 /// Whether VFIO's core is to be ours.
-fn our_vfio(options: &Options) -> Result<bool> {
-    Ok(options.choice("vfio", &["rust", "c"])? == "rust")
+fn our_vfio(setup: &Setup) -> bool {
+    setup.vfio.unwrap_or_default().is_rust()
 }
 
 /// Whether VFIO's core and the VFs' driver are those that were chosen, ours or the kernel's.
-pub(crate) fn has_chosen_modules(options: &Options) -> Result<()> {
-    let driver = Driver::chosen(options)?;
+pub(crate) fn has_chosen_modules(setup: &Setup) -> Result<()> {
+    let driver = setup.driver.unwrap_or_default();
     let chosen = [
-        ("vfio", our_vfio(options)?),
-        (driver.module(), driver.is_rust()),
+        ("vfio", our_vfio(setup)),
+        (module_of(driver), driver.is_rust()),
     ];
     for (module, ours) in chosen {
         expect::equal(module, out_of_tree(module)?, ours)?;
@@ -182,40 +157,36 @@ pub(crate) struct Host {
 
 impl Host {
     /// A host with ZIP VFs.
-    pub(crate) fn prepare(options: &Options, vfs: u32) -> Result<Self> {
-        Self::with(options, &ZIP, vfs)
+    pub(crate) fn prepare(setup: &Setup, vfs: u32) -> Result<Self> {
+        Self::with(setup, &ZIP, vfs)
     }
 
     /// A host with VFs of an accelerator. It may be called once for each accelerator.
-    pub(crate) fn with(
-        options: &Options,
-        accelerator: &'static Accelerator,
-        vfs: u32,
-    ) -> Result<Self> {
-        let pf = load(&modules(options)?, accelerator, "")?;
-        Self::on(options, accelerator, pf, vfs)
+    pub(crate) fn with(setup: &Setup, accelerator: &'static Accelerator, vfs: u32) -> Result<Self> {
+        let pf = load(&modules(setup)?, accelerator, "")?;
+        Self::on(setup, accelerator, pf, vfs)
     }
 
     /// A host with VFs of this PF, whose driver is loaded.
     pub(crate) fn on(
-        options: &Options,
+        setup: &Setup,
         accelerator: &'static Accelerator,
         pf: Function,
         vfs: u32,
     ) -> Result<Self> {
-        let driver = Driver::chosen(options)?;
-        let kind = Kind::chosen(options)?;
-        let modules = modules(options)?;
+        let driver = setup.driver.unwrap_or_default();
+        let kind = setup.container.unwrap_or_default();
+        let modules = modules(setup)?;
         // They would get in the way of the VFs' work.
         end_of_self_tests(accelerator.module)?;
         load_vfio(&modules)?;
         // The other side of a migration may have the other driver.
-        let peer = match options.choice("peer", &["same", "other"])? {
-            "other" => driver.other(),
-            _ => driver,
+        let peer = match setup.peer.unwrap_or_default() {
+            Peer::Other => driver.other(),
+            Peer::Same => driver,
         };
-        modules.load(driver.module())?;
-        modules.load(peer.module())?;
+        modules.load(module_of(driver))?;
+        modules.load(module_of(peer))?;
         pf.enable_vfs(vfs, false)?;
         let vfs: Vec<Function> = (0..vfs)
             .map(|index| pf.virtual_function(index))
@@ -247,7 +218,7 @@ impl Host {
 
     /// As [`Host::driver_name`], for any of the two once it is loaded.
     pub(crate) fn name_of(driver: Driver) -> Result<String> {
-        driver_of(driver.module())
+        driver_of(module_of(driver))
     }
 
     /// Whether nothing that works here is known to violate the device's rules. The C driver does,

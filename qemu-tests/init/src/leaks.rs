@@ -10,8 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use protocol::{Kmemleak, Setup};
 
-use crate::Options;
 use crate::control::Report;
 
 const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
@@ -24,8 +24,8 @@ const MIN_AGE: Duration = Duration::from_secs(5);
 const JUDGED: [&str; 2] = ["[vfio", "[hisi_acc_vfio_pci"];
 
 /// Reports whether everything that was allocated can still be freed, if the machine can tell.
-pub(crate) fn judge(options: &Options, report: &mut Report) {
-    if options.get("kmemleak") == Some("on") {
+pub(crate) fn judge(setup: &Setup, report: &mut Report) {
+    if setup.kmemleak == Some(Kmemleak::On) {
         report.point("nothing that VFIO has allocated is lost", || {
             let found = scan()?;
             let lost = judged(&found);

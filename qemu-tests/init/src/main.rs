@@ -26,46 +26,12 @@ mod timeouts;
 mod vfio;
 mod vmm;
 
-use std::collections::HashMap;
 use std::fs;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use protocol::Task;
 use rustix::mount::{MountFlags, mount};
 use rustix::system::{RebootCommand, reboot};
-
-/// The kernel command line as far as it is `key=value`.
-pub(crate) struct Options(HashMap<String, String>);
-
-impl Options {
-    fn parse(line: &str) -> Self {
-        let pairs = line
-            .split_whitespace()
-            .filter_map(|word| word.split_once('='));
-        Options(
-            pairs
-                .map(|(key, value)| (key.into(), value.into()))
-                .collect(),
-        )
-    }
-
-    pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
-    }
-
-    /// The value of `key`, one of `known`; the first of them if the key is absent.
-    pub(crate) fn choice<'k>(&self, key: &str, known: &[&'k str]) -> Result<&'k str> {
-        let Some(value) = self.get(key) else {
-            return Ok(known[0]);
-        };
-        match known.iter().find(|name| **name == value) {
-            Some(name) => Ok(name),
-            None => bail!(
-                "{key}={value} on the command line; there are: {}",
-                known.join(", ")
-            ),
-        }
-    }
-}
 
 fn mount_all() -> Result<()> {
     for (kind, target) in [
@@ -86,9 +52,9 @@ fn mount_all() -> Result<()> {
 
 fn run() -> Result<()> {
     let line = fs::read_to_string("/proc/cmdline").context("cannot read /proc/cmdline")?;
-    let options = Options::parse(&line);
-    timeouts::take_over(&options)?;
-    scenario::run(&options)
+    timeouts::take_over(&line)?;
+    let task: Task = line.parse()?;
+    scenario::run(&task)
 }
 
 fn power_off() -> ! {
@@ -119,22 +85,4 @@ fn main() {
     }
     control::end();
     power_off();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Options;
-
-    #[test]
-    fn options_are_key_value_words() {
-        let options = Options::parse("console=ttyAMA0 quiet scenario=uapi driver=c\n");
-        assert_eq!(options.get("scenario"), Some("uapi"));
-        assert_eq!(options.get("quiet"), None);
-        assert_eq!(options.choice("driver", &["rust", "c"]).unwrap(), "c");
-        assert_eq!(
-            options.choice("container", &["type1", "iommufd"]).unwrap(),
-            "type1"
-        );
-        assert!(options.choice("scenario", &["migrate"]).is_err());
-    }
 }

@@ -9,11 +9,11 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
+use protocol::HostName;
 use rustix::time::{ClockId, Timespec, clock_settime};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-use crate::Options;
 use crate::control;
 use crate::timeouts::{Deadline, slowness};
 
@@ -52,8 +52,8 @@ pub(crate) struct OtherHost {
 
 impl OtherHost {
     /// Gets the network going and waits for the other host, `host=a` or `host=b`. Sets the clock.
-    pub(crate) fn meet(options: &Options) -> Result<Self> {
-        let is_first = options.choice("host", &["a", "b"])? == "a";
+    pub(crate) fn meet(host: HostName) -> Result<Self> {
+        let is_first = host == HostName::A;
         let [here, there] = addresses(is_first);
         ip(&["addr", "add", &format!("{here}/24"), "dev", INTERFACE])?;
         ip(&["link", "set", INTERFACE, "up"])?;

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What happens while guests migrate, as the emulated host tells it and the test host reads it:
-//! one JSON object a line.
+
+//! What the runner and the program in an emulated host share: the scenario that the program is to
+//! run, and its reports of guests that migrate, one JSON object a line.
 
 #![forbid(unsafe_code)]
+
+mod parameters;
+mod scenario;
+
+pub use parameters::*;
+pub use scenario::{Scenario, Setup, Task};
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -175,6 +182,27 @@ mod tests {
             what: What::Load { engines },
         };
         let line = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+    }
+
+    #[test]
+    fn a_record_of_a_migration_is_a_leg() {
+        let record = MigrationRecord {
+            number: 1,
+            from: "a".to_owned(),
+            to: "b".to_owned(),
+            downtime: 2,
+            total: 3,
+            transferred: 4,
+            device_state: 5,
+            requests: 6,
+        };
+        let event = Event {
+            at: 12,
+            what: What::Migration(record),
+        };
+        let line = serde_json::to_string(&event).unwrap();
+        assert!(line.contains(r#""what":"leg""#), "{line}");
         assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
     }
 

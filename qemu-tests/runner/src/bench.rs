@@ -5,13 +5,14 @@
 mod table;
 
 use anyhow::{Context, Result, ensure};
+use protocol::{Driver, Measure, Rush, Scenario};
 
-use crate::{Artifacts, Outcome, Scenario};
+use crate::{Artifacts, Machine, Outcome};
 use table::{Rows, parse};
 
 pub use table::Report;
 
-const DRIVERS: [&str; 2] = ["c", "rust"];
+const DRIVERS: [Driver; 2] = [Driver::C, Driver::Rust];
 
 /// How many VFs are saved at once.
 const TOGETHER: [u32; 3] = [1, 8, MOST];
@@ -41,8 +42,8 @@ const BOARD: Pace = Pace {
 };
 
 impl Pace {
-    fn of(&self, scenario: Scenario) -> Scenario {
-        scenario
+    fn of(&self, machine: Machine) -> Machine {
+        machine
             .property("register-ns", &self.register_ns.to_string())
             .property("mailbox-ns", &self.mailbox_ns.to_string())
     }
@@ -50,22 +51,22 @@ impl Pace {
 
 /// Measures both drivers.
 pub fn run(artifacts: &Artifacts) -> Result<Report> {
-    let measured = |scenario: Scenario| rows(&scenario.run(artifacts, show)?);
+    let measured = |machine: Machine| rows(&machine.run(artifacts, show)?);
     let by_steps = |pace: &Pace, measure| {
-        both(|driver| measured(pace.of(steps(driver, measure).with("device", pace.name))))
+        both(|driver| measured(pace.of(steps(driver, measure).labelled(pace.name))))
     };
-    let at_once = |vfs| both(|driver| measured(BOARD.of(together(driver, vfs)).counted()));
+    let at_once = |vfs| both(|driver| measured(BOARD.of(together(driver, vfs, None)).counted()));
     Ok(Report {
-        steps: by_steps(&PROMPT, "accesses")?,
-        timed: by_steps(&BOARD, "accesses")?,
-        allocations: by_steps(&PROMPT, "allocations")?,
+        steps: by_steps(&PROMPT, Measure::Accesses)?,
+        timed: by_steps(&BOARD, Measure::Accesses)?,
+        allocations: by_steps(&PROMPT, Measure::Allocations)?,
         together: (TOGETHER.into_iter())
             .map(|vfs| Ok((vfs, at_once(vfs)?)))
             .collect::<Result<_>>()?,
         // Who gets into whose way is decided where there is more than one CPU.
         violations: both(|driver| {
-            let scenario = together(driver, MOST).with("rush", "yes");
-            let outcome = scenario.run(artifacts, show)?;
+            let machine = together(driver, MOST, Some(Rush::Yes));
+            let outcome = machine.run(artifacts, show)?;
             outcome.expect_passed()?;
             Ok(outcome.violated())
         })?,
@@ -75,7 +76,7 @@ pub fn run(artifacts: &Artifacts) -> Result<Report> {
 /// The C driver's and ours.
 type Both<T> = [T; DRIVERS.len()];
 
-fn both<T>(measure: impl Fn(&str) -> Result<T>) -> Result<Both<T>> {
+fn both<T>(measure: impl Fn(Driver) -> Result<T>) -> Result<Both<T>> {
     Ok([measure(DRIVERS[0])?, measure(DRIVERS[1])?])
 }
 
@@ -84,17 +85,17 @@ fn show(line: &str) {
 }
 
 /// Step by step, in instructions. Each driver has the `vfio.ko` in its own language.
-fn steps(driver: &str, measure: &str) -> Scenario {
-    let scenario = Scenario::new("bench").with("driver", driver);
-    let scenario = scenario.with("vfio", driver).with("measure", measure);
-    scenario.counted()
+fn steps(driver: Driver, measure: Measure) -> Machine {
+    let measure = Some(measure);
+    let machine = Machine::new(Scenario::Bench { measure });
+    machine.driver(driver).vfio(driver).counted()
 }
 
 /// Several VFs, as many as the accelerator can have and 15 queues for each.
-fn together(driver: &str, vfs: u32) -> Scenario {
-    let scenario = Scenario::new("bench-together").with("driver", driver);
-    let scenario = scenario.with("vfs", &vfs.to_string()).memory("3G");
-    scenario
+fn together(driver: Driver, vfs: u32, rush: Option<Rush>) -> Machine {
+    Machine::new(Scenario::BenchTogether { vfs, rush })
+        .driver(driver)
+        .memory("3G")
         .property("total-vfs", &MOST.to_string())
         .property("total-qps", "1024")
         .within(900)

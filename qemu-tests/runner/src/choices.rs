@@ -1,30 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What a guest migrates with, as `make migrate` and `make soak` are told it.
 
-use anyhow::{Context, Result, bail, ensure};
+use std::fmt::Display;
+use std::num::NonZero;
+use std::str::FromStr;
 
-use crate::{Artifacts, Outcome, Pair, Scenario, Suite};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use protocol::{Cancel, Container, Driver, Engine, List, Peer, Scenario};
+
+use crate::{Artifacts, Machine, Outcome, Pair, Suite};
 
 /// The hardware versions that can migrate, and their PCI revisions.
 const REVISIONS: [(&str, u8); 3] = [("V3", 0x30), ("V4", 0x50), ("V5", 0x51)];
 
 /// The drivers of the two VFs: the place that a guest begins at, and the other one.
-const DRIVERS: [(&str, [&str; 2]); 4] = [
-    ("rust", ["rust", "rust"]),
-    ("c", ["c", "c"]),
-    ("rust,c", ["rust", "c"]),
-    ("c,rust", ["c", "rust"]),
+const DRIVERS: [(&str, [Driver; 2]); 4] = [
+    ("rust", [Driver::Rust, Driver::Rust]),
+    ("c", [Driver::C, Driver::C]),
+    ("rust,c", [Driver::Rust, Driver::C]),
+    ("c,rust", [Driver::C, Driver::Rust]),
 ];
 
 /// Whether the other place is on a host of its own.
 const HOSTS: [(&str, bool); 2] = [("1", false), ("2", true)];
-
-/// The engines, of which a guest has a VF each.
-const ENGINES: [&str; 3] = ["zip", "sec", "hpre"];
-
-const CONTAINERS: [(&str, ()); 2] = [("type1", ()), ("iommufd", ())];
-
-const CANCELLED: [(&str, ()); 3] = [("no", ()), ("running", ()), ("stopped", ())];
 
 /// How long all of it may take, in seconds.
 const WITHIN: u64 = 3600;
@@ -33,12 +31,13 @@ const WITHIN: u64 = 3600;
 #[derive(Clone, Debug)]
 pub struct Choices {
     two_hosts: bool,
-    drivers: [&'static str; 2],
-    engines: String,
+    drivers: [Driver; 2],
+    engines: List<Engine>,
     suite: Suite,
     revision: Option<u8>,
-    /// What only the program in the machine looks at.
-    others: Vec<(String, String)>,
+    container: Option<Container>,
+    cancel: Option<Cancel>,
+    rounds: Option<u32>,
 }
 
 impl Choices {
@@ -66,67 +65,48 @@ impl Choices {
     pub fn parse(parameters: &[(String, String)]) -> Result<Self> {
         let mut choices = Choices {
             two_hosts: false,
-            drivers: ["rust"; 2],
-            engines: "zip".to_owned(),
+            drivers: [Driver::Rust; 2],
+            engines: [Engine::Zip].into(),
             suite: Suite::Trixie,
             revision: None,
-            others: Vec::new(),
+            container: None,
+            cancel: None,
+            rounds: None,
         };
-        let mut cancelled = "no";
-        let mut container = "type1";
         for (key, value) in parameters {
             match key.as_str() {
                 "hosts" => choices.two_hosts = known(key, value, &HOSTS)?,
-                "engines" => {
-                    for engine in value.split(',') {
-                        let known = ENGINES.join(" ");
-                        ensure!(
-                            ENGINES.contains(&engine),
-                            "{key}={value}: there is no {engine:?}; there are: {known}"
-                        );
-                    }
-                    choices.engines.clone_from(value);
-                }
+                "engines" => choices.engines = parsed(key, value)?,
                 "driver" => choices.drivers = known(key, value, &DRIVERS)?,
                 "revision" => choices.revision = Some(known(key, value, &REVISIONS)?),
                 "qemu" => choices.suite = value.parse()?,
-                "container" | "cancel" | "rounds" => {
-                    match key.as_str() {
-                        "cancel" => {
-                            known(key, value, &CANCELLED)?;
-                            cancelled = value;
-                        }
-                        "container" => {
-                            known(key, value, &CONTAINERS)?;
-                            container = value;
-                        }
-                        _ => ensure!(
-                            value.parse::<u32>().is_ok_and(|rounds| rounds > 0),
-                            "{key}={value} is not a number from 1 on"
-                        ),
-                    }
-                    choices.others.push((key.clone(), value.clone()));
+                "container" => choices.container = Some(parsed(key, value)?),
+                "cancel" => choices.cancel = Some(parsed(key, value)?),
+                "rounds" => {
+                    let rounds: NonZero<u32> = parsed(key, value)?;
+                    choices.rounds = Some(rounds.get());
                 }
                 _ => bail!("{key}={value}: there is no such parameter"),
             }
         }
+        let cancelled = choices.cancel.unwrap_or_default();
         ensure!(
-            !(choices.engines.contains(',') && choices.has_c()),
+            !(choices.engines.0.len() > 1 && choices.has_c()),
             "the C driver does not have the P2P states, without which QEMU takes one VF that can \
              migrate; engines={} are several",
             choices.engines
         );
         ensure!(
-            cancelled == "no" || !choices.two_hosts,
+            cancelled == Cancel::No || !choices.two_hosts,
             "a first migration that is cancelled is for one host alone"
         );
         ensure!(
-            cancelled == "no" || container != "iommufd",
+            cancelled == Cancel::No || choices.container != Some(Container::Iommufd),
             "a first migration is cancelled of a guest that runs, and with iommufd it is stopped \
              (Documentation/admin-guide/migrating-a-guest.rst)"
         );
         ensure!(
-            cancelled != "stopped" || choices.drivers[0] != "c",
+            cancelled != Cancel::Stopped || choices.drivers[0] != Driver::C,
             "the C driver does not start a VF that was stopped in vain, so that the guest's \
              requests would never complete (D-16b in Documentation/weaknesses.rst)"
         );
@@ -136,24 +116,25 @@ impl Choices {
     /// Whether the C driver has one of the VFs. It does on hardware V4 and V5 what the model counts
     /// as a violation.
     pub fn has_c(&self) -> bool {
-        self.drivers.contains(&"c")
+        self.drivers.contains(&Driver::C)
     }
 
-    /// The drivers of the place that the guest begins at, and of the other one: `rust` or `c`.
-    pub fn drivers(&self) -> [&'static str; 2] {
+    /// The drivers of the place that the guest begins at, and of the other one.
+    pub fn drivers(&self) -> [Driver; 2] {
         self.drivers
     }
 
-    fn machine(&self, scenario: Scenario) -> Scenario {
-        let scenario = scenario.within(WITHIN).monitor(self.suite);
-        let scenario = (self.others.iter())
-            .fold(scenario.engines(&self.engines), |scenario, (key, value)| {
-                scenario.with(key, value)
-            });
+    fn machine(&self, machine: Machine) -> Machine {
+        let machine = machine.within(WITHIN).monitor(self.suite);
+        let machine = machine.engines(self.engines.clone());
+        let machine = match self.container {
+            Some(container) => machine.container(container),
+            None => machine,
+        };
         // Of all accelerators that have come by now.
         match self.revision {
-            Some(revision) => scenario.revision(revision),
-            None => scenario,
+            Some(revision) => machine.revision(revision),
+            None => machine,
         }
     }
 
@@ -161,17 +142,30 @@ impl Choices {
     pub fn run(&self, artifacts: &Artifacts, show: impl Fn(&str) + Sync) -> Result<Vec<Outcome>> {
         let [driver, other] = self.drivers;
         if self.two_hosts {
-            let pair = Pair::new("guest-between").both(|host| self.machine(host));
-            let outcomes = pair
-                .with_each("driver", self.drivers)
-                .run(artifacts, show)?;
+            let rounds = self.rounds;
+            let pair = Pair::new(|host| Scenario::GuestBetween { host, rounds });
+            let pair = pair.both(|host| self.machine(host)).drivers(self.drivers);
+            let outcomes = pair.run(artifacts, show)?;
             return Ok(outcomes.into());
         }
-        let peer = if driver == other { "same" } else { "other" };
-        let scenario = self.machine(Scenario::new("guest-at-work"));
-        let scenario = scenario.with("driver", driver).with("peer", peer);
-        Ok(vec![scenario.run(artifacts, show)?])
+        let peer = if driver == other {
+            Peer::Same
+        } else {
+            Peer::Other
+        };
+        let machine = self.machine(Machine::new(Scenario::GuestAtWork {
+            rounds: self.rounds,
+            cancel: self.cancel,
+        }));
+        let machine = machine.driver(driver).peer(peer);
+        Ok(vec![machine.run(artifacts, show)?])
     }
+}
+
+fn parsed<T: FromStr<Err: Display>>(key: &str, value: &str) -> Result<T> {
+    value
+        .parse()
+        .map_err(|error| anyhow!("{key}={value}: {error}"))
 }
 
 fn known<T: Copy>(key: &str, value: &str, all: &[(&str, T)]) -> Result<T> {
@@ -232,20 +226,23 @@ mod tests {
         rest.lines().next().unwrap().split(' ').collect()
     }
 
-    fn names<T>(all: &[(&'static str, T)]) -> Vec<&'static str> {
-        all.iter().map(|(name, _)| *name).collect()
+    fn names<T>(all: &[(&'static str, T)]) -> Vec<String> {
+        all.iter().map(|(name, _)| name.to_string()).collect()
+    }
+
+    fn words<T: Display>(all: &[T]) -> Vec<String> {
+        all.iter().map(T::to_string).collect()
     }
 
     #[test]
     fn make_refuses_what_is_refused_here() {
-        assert_eq!(values_of_make("ENGINES"), ENGINES);
-        assert_eq!(values_of_make("CONTAINER"), names(&CONTAINERS));
+        assert_eq!(values_of_make("ENGINES"), words(Engine::ALL));
+        assert_eq!(values_of_make("CONTAINER"), words(Container::ALL));
         assert_eq!(values_of_make("DRIVER"), names(&DRIVERS));
         assert_eq!(values_of_make("REVISION"), names(&REVISIONS));
-        assert_eq!(values_of_make("CANCEL"), names(&CANCELLED));
+        assert_eq!(values_of_make("CANCEL"), words(Cancel::ALL));
         assert_eq!(values_of_make("HOSTS"), names(&HOSTS));
-        let suites = Suite::ALL.map(|suite| suite.to_string());
-        assert_eq!(values_of_make("QEMU"), suites);
+        assert_eq!(values_of_make("QEMU"), words(&Suite::ALL));
     }
 
     #[test]

@@ -9,8 +9,9 @@ use std::fmt::{self, Display};
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail, ensure};
+use protocol::{Log, Scenario};
 
-use crate::{Artifacts, Outcome, Scenario};
+use crate::{Artifacts, Machine, Outcome};
 
 /// Sequences of one machine.
 const AT_ONCE: u64 = 2500;
@@ -46,14 +47,14 @@ pub struct Agreement {
 impl Sequences {
     /// Runs all. An error tells what differs, or what does not end, and how to see it again.
     pub fn run(&self, artifacts: &Artifacts) -> Result<Agreement> {
-        self.run_on(artifacts, |scenario| scenario)
+        self.run_on(artifacts, |machine| machine)
     }
 
     /// As [`Self::run`], on machines that are changed in some way.
     pub fn run_on(
         &self,
         artifacts: &Artifacts,
-        change: impl Fn(Scenario) -> Scenario + Sync,
+        change: impl Fn(Machine) -> Machine + Sync,
     ) -> Result<Agreement> {
         let machines = Mutex::new(self.machines().into_iter());
         let next = || machines.lock().ok()?.next();
@@ -91,14 +92,14 @@ impl Sequences {
     }
 
     /// Divides the sequences among machines.
-    fn machines(&self) -> Vec<Machine> {
+    fn machines(&self) -> Vec<Part> {
         let end = self.first + self.count;
         let mut machines = Vec::new();
         for part in (self.first..end).step_by(2 * AT_ONCE as usize) {
             for start in [part, part + 1] {
                 let end = end.min(part + 2 * AT_ONCE);
                 if start < end {
-                    machines.push(Machine {
+                    machines.push(Part {
                         seed: self.seed,
                         first: start,
                         count: (end - start).div_ceil(2),
@@ -112,30 +113,37 @@ impl Sequences {
 
 /// Every second sequence from one on.
 #[derive(Debug, PartialEq, Eq)]
-struct Machine {
+struct Part {
     seed: u64,
     first: u64,
     count: u64,
 }
 
-impl Machine {
-    fn run(&self, artifacts: &Artifacts, change: impl Fn(Scenario) -> Scenario) -> Result<Outcome> {
-        let scenario = Scenario::new("conformance")
+impl Part {
+    fn run(&self, artifacts: &Artifacts, change: impl Fn(Machine) -> Machine) -> Result<Outcome> {
+        let scenario = Scenario::Conformance {
+            seed: Some(self.seed),
+            first: Some(self.first),
+            count: Some(self.count),
+            stride: Some(2),
+            log: Some(if artifacts.debug {
+                Log::All
+            } else {
+                Log::Quiet
+            }),
+            stall: None,
+        };
+        let machine = Machine::new(scenario)
             .accelerator("zip1", "hisi-zip")
             .accelerator("sec0", "hisi-sec")
             .accelerator("sec1", "hisi-sec")
             .accelerator("hpre0", "hisi-hpre")
             .accelerator("hpre1", "hisi-hpre")
             .revision(REVISIONS[(self.first % 2) as usize])
-            .with("seed", &self.seed.to_string())
-            .with("first", &self.first.to_string())
-            .with("count", &self.count.to_string())
-            .with("stride", "2")
-            .with("console", if artifacts.debug { "all" } else { "quiet" })
             .counted()
             .within(600 + 2 * self.count)
             .progress_within(PATIENCE);
-        change(scenario).run(artifacts, |line| println!("{line}"))
+        change(machine).run(artifacts, |line| println!("{line}"))
     }
 }
 

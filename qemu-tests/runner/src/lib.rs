@@ -25,6 +25,6 @@ pub mod timeline_svg;
 pub mod two_hosts;
 
 pub use artifacts::{Artifacts, Suite};
-pub use machine::{Outcome, Scenario};
+pub use machine::{Machine, Outcome};
 pub use symbols::Symbols;
 pub use two_hosts::Pair;

@@ -15,8 +15,8 @@
 //!   a network cable, and `@host end`, each answered by one line `ok <json>` or
 //!   `err <text>`.
 
+mod description;
 mod outcome;
-mod scenario;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write};
@@ -35,8 +35,8 @@ use crate::ktap::Report;
 use crate::modules;
 use outcome::tail;
 
+pub use description::Machine;
 pub use outcome::Outcome;
-pub use scenario::Scenario;
 
 /// How long after another machine has failed this one may still say something: its program may know
 /// of it, and more of the cause.
@@ -53,7 +53,7 @@ pub(crate) enum Input {
     OtherFailed(String),
 }
 
-impl Scenario {
+impl Machine {
     /// Boots, lets the scenario run and waits for its end.
     ///
     /// `show` gets the lines meant for a person. Errors are those of the surroundings:
@@ -69,7 +69,7 @@ impl Scenario {
         channel: (Sender<Input>, Receiver<Input>),
         show: impl FnMut(&str),
     ) -> Result<Outcome> {
-        let console = artifacts.logs.join(format!("{}.console.log", self.label));
+        let console = artifacts.logs.join(format!("{}.console.log", self.label()));
         let _ = std::fs::remove_file(&console);
         self.run_on(
             artifacts,
@@ -82,7 +82,7 @@ impl Scenario {
 
     /// Boots with the console on this terminal.
     pub fn run_interactive(&self, artifacts: &Artifacts) -> Result<Outcome> {
-        let console = artifacts.logs.join(format!("{}.console.log", self.label));
+        let console = artifacts.logs.join(format!("{}.console.log", self.label()));
         File::create(&console)?;
         self.run_on(artifacts, "mon:stdio", console, mpsc::channel(), |line| {
             println!("{line}")
@@ -98,11 +98,11 @@ impl Scenario {
         show: impl FnMut(&str),
     ) -> Result<Outcome> {
         let interactive = console_chardev == "mon:stdio";
-        let control_log = artifacts.logs.join(format!("{}.control.log", self.label));
+        let control_log = artifacts.logs.join(format!("{}.control.log", self.label()));
         let sockets = tempfile::tempdir()?;
         let control = UnixListener::bind(sockets.path().join("control"))?;
         let qmp = UnixListener::bind(sockets.path().join("qmp"))?;
-        let stderr_path = artifacts.logs.join(format!("{}.qemu.log", self.label));
+        let stderr_path = artifacts.logs.join(format!("{}.qemu.log", self.label()));
         let mut artifacts = artifacts.clone();
         if let Some(module) = &self.module {
             let initrd = sockets.path().join("initrd.cpio");
@@ -136,7 +136,7 @@ impl Scenario {
 
         let guest_console = self
             .monitor
-            .map(|_| artifacts.logs.join(format!("{}.guest.log", self.label)));
+            .map(|_| artifacts.logs.join(format!("{}.guest.log", self.label())));
         let mut session = Session {
             accelerators: self.accelerators.iter().map(|(id, _)| *id).collect(),
             writer: control.try_clone()?,
@@ -183,7 +183,7 @@ impl Scenario {
                     }
                     None => bail!(
                         "{}: {}; the end of {}:\n{}",
-                        self.label,
+                        self.label(),
                         match (&session.doing, patience) {
                             (Some((what, begun)), Some(patience))
                                 if begun.elapsed() >= patience =>

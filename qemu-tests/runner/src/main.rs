@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+use protocol::{Scenario, Task};
 use runner::choices::Choices;
 use runner::silicon::Wanted;
 use runner::soak::Soak;
-use runner::{Artifacts, Scenario, Suite};
+use runner::{Artifacts, Machine, Suite};
 
 /// Boots the emulated Kunpeng host.
 #[derive(Parser)]
@@ -120,7 +121,8 @@ fn run(command: Command) -> Result<()> {
     let artifacts = Artifacts::load()?;
     match command {
         Command::Demo => {
-            let outcome = Scenario::new("demo").run(&artifacts, |line| println!("{line}"))?;
+            let outcome =
+                Machine::new(Scenario::Demo).run(&artifacts, |line| println!("{line}"))?;
             outcome
                 .expect_clean()
                 .inspect_err(|_| println!("demo: failed"))?;
@@ -155,7 +157,9 @@ fn run(command: Command) -> Result<()> {
             println!("silicon: ok, ours passes wherever the C driver does");
             Ok(())
         }
-        Command::Shell => Scenario::new("shell").run_interactive(&artifacts).map(drop),
+        Command::Shell => Machine::new(Scenario::Shell)
+            .run_interactive(&artifacts)
+            .map(drop),
         Command::Migrate { parameters, .. } => {
             runner::migrate::run(&artifacts, &Choices::of(&parameters)?)
         }
@@ -184,21 +188,18 @@ fn run(command: Command) -> Result<()> {
             scenario,
             parameters,
         } => {
-            let mut scenario = Scenario::new(&scenario).within(within);
+            let task = Task::parse(&scenario, parameters.iter().map(String::as_str))?;
+            let mut machine = Machine::new(task).within(within);
             if all_engines {
-                scenario = scenario.all_engines();
+                machine = machine.all_engines();
             }
             if let Some(revision) = revision {
-                scenario = scenario.revision(revision);
+                machine = machine.revision(revision);
             }
             if let Some(suite) = qemu {
-                scenario = scenario.monitor(suite);
+                machine = machine.monitor(suite);
             }
-            for parameter in &parameters {
-                let (key, value) = parameter.split_once('=').unwrap_or((parameter, "1"));
-                scenario = scenario.with(key, value);
-            }
-            let outcome = scenario.run(&artifacts, |line| println!("{line}"))?;
+            let outcome = machine.run(&artifacts, |line| println!("{line}"))?;
             for point in outcome.report.points() {
                 for diagnostic in &point.diagnostics {
                     println!("# {diagnostic}");

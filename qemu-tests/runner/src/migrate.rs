@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 
 use anyhow::{Context, Result, ensure};
-use protocol::{Event, Loads, MigrationRecord, What};
+use protocol::{Driver, Event, Loads, MigrationRecord, What};
 
 use crate::choices::Choices;
 use crate::{Artifacts, Outcome, timeline_svg, two_hosts};
@@ -94,7 +94,7 @@ impl Summary {
 
     /// Whether the guest worked without a fault, and went from a place with the first of these
     /// drivers to one with the second, and back, as often as it did.
-    pub fn judge(&self, drivers: [&str; 2]) -> Result<()> {
+    pub fn judge(&self, drivers: [Driver; 2]) -> Result<()> {
         ensure!(!self.loads.is_empty(), "the guest has not worked");
         for (engine, load) in &self.loads {
             ensure!(
@@ -118,7 +118,7 @@ impl Summary {
         for (place, driver) in places.into_iter().zip(drivers) {
             let told = self.histories.iter().any(|vf| is_of(vf, place));
             ensure!(
-                told == (driver == "rust"),
+                told == driver.is_rust(),
                 "{place} was to have the {driver} driver; these have ours: {:?}",
                 self.histories
             );
@@ -165,6 +165,7 @@ impl Display for Summary {
 
 #[cfg(test)]
 mod tests {
+    use Driver::{C, Rust};
     use protocol::Load;
 
     use super::*;
@@ -195,8 +196,8 @@ mod tests {
 
     #[test]
     fn a_run_is_judged_by_what_both_hosts_tell() {
-        summary().judge(["c", "rust"]).unwrap();
-        for drivers in [["rust", "rust"], ["c", "c"], ["rust", "c"]] {
+        summary().judge([C, Rust]).unwrap();
+        for drivers in [[Rust, Rust], [C, C], [Rust, C]] {
             summary().judge(drivers).unwrap_err();
         }
         let wrongs: [fn(&mut Summary); 5] = [
@@ -209,7 +210,7 @@ mod tests {
         for wrong in wrongs {
             let mut summary = summary();
             wrong(&mut summary);
-            summary.judge(["c", "rust"]).unwrap_err();
+            summary.judge([C, Rust]).unwrap_err();
         }
     }
 }

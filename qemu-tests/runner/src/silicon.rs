@@ -12,8 +12,9 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail, ensure};
 use kunpeng_accel::Silicon;
+use protocol::{Driver, Engine, List, Scenario};
 
-use crate::{Artifacts, Outcome, Scenario};
+use crate::{Artifacts, Machine, Outcome};
 pub use table::{Comparison, Table, Verdict, Verdicts};
 
 /// The model's default.
@@ -56,8 +57,7 @@ const ROOM: usize = 1400;
 /// Where loads run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trial {
-    /// `zip`, `sec` or `hpre`.
-    pub engine: &'static str,
+    pub engine: Engine,
     /// PCI revision.
     pub revision: u8,
     /// A guest under QEMU migrates, and not the test program's own VM.
@@ -66,24 +66,24 @@ pub struct Trial {
 
 /// All engines on V3 and V4, one on V5.
 const TRIALS: [Trial; 7] = [
-    Trial::of("zip", V3),
-    Trial::of("sec", V3),
-    Trial::of("hpre", V3),
-    Trial::of("zip", V4),
-    Trial::of("sec", V4),
-    Trial::of("hpre", V4),
-    Trial::of("zip", V5),
+    Trial::of(Engine::Zip, V3),
+    Trial::of(Engine::Sec, V3),
+    Trial::of(Engine::Hpre, V3),
+    Trial::of(Engine::Zip, V4),
+    Trial::of(Engine::Sec, V4),
+    Trial::of(Engine::Hpre, V4),
+    Trial::of(Engine::Zip, V5),
 ];
 
 const GUESTS: [Trial; 3] = [
-    Trial::of("zip", V3).guest(),
-    Trial::of("sec", V4).guest(),
-    Trial::of("hpre", V4).guest(),
+    Trial::of(Engine::Zip, V3).guest(),
+    Trial::of(Engine::Sec, V4).guest(),
+    Trial::of(Engine::Hpre, V4).guest(),
 ];
 
 impl Trial {
     /// The test program's own VM on hardware of that revision.
-    pub const fn of(engine: &'static str, revision: u8) -> Self {
+    pub const fn of(engine: Engine, revision: u8) -> Self {
         Self {
             engine,
             revision,
@@ -127,7 +127,12 @@ impl Trial {
 
     /// What comes of all loads with a driver on that hardware. A load may end a machine; then another one
     /// goes on with the hardware after it.
-    pub fn run(self, artifacts: &Artifacts, driver: &str, hardware: &[String]) -> Result<Verdicts> {
+    pub fn run(
+        self,
+        artifacts: &Artifacts,
+        driver: Driver,
+        hardware: &[String],
+    ) -> Result<Verdicts> {
         let mut verdicts = Verdicts::new();
         let mut left = hardware;
         while !left.is_empty() {
@@ -145,7 +150,7 @@ impl Trial {
             }
             let is_there = |name: &String| verdicts.keys().any(|(known, _)| known == name);
             let done = now.iter().take_while(|name| is_there(name)).count();
-            if outcome.ended && done == now.len() && driver == "rust" {
+            if outcome.ended && done == now.len() && driver.is_rust() {
                 outcome.expect_passed()?;
             }
             if !outcome.ended {
@@ -167,28 +172,27 @@ impl Trial {
     fn machine(
         self,
         artifacts: &Artifacts,
-        driver: &str,
+        driver: Driver,
         number: usize,
         hardware: &[String],
     ) -> Result<Outcome> {
-        let name = if self.guest {
-            "silicon-guest"
-        } else {
-            "silicon"
+        let silicon = List(hardware.to_vec());
+        let scenario = match self.guest {
+            true => Scenario::SiliconGuest { silicon },
+            false => Scenario::Silicon { silicon },
         };
-        let scenario = Scenario::new(name)
-            .engines(self.engine)
+        let machine = Machine::new(scenario)
+            .engines([self.engine])
             .revision(self.revision)
-            .with("driver", driver)
-            .labelled(&format!("{number}"))
-            .parameter("silicon", &hardware.join(","));
+            .driver(driver)
+            .labelled(&format!("{number}"));
         let count = hardware.len() as u64;
-        let scenario = if self.guest {
-            scenario.hypervisor().within(600 + 240 * count)
+        let machine = if self.guest {
+            machine.hypervisor().within(600 + 240 * count)
         } else {
-            scenario.within(120 + 120 * count)
+            machine.within(120 + 120 * count)
         };
-        scenario.run(artifacts, |line| println!("{line}"))
+        machine.run(artifacts, |line| println!("{line}"))
     }
 }
 
@@ -210,7 +214,7 @@ fn compare(
     trials: &[Trial],
     hardware: impl Fn(Trial) -> Vec<String> + Sync,
 ) -> Result<Vec<Comparison>> {
-    let drivers = ["c", "rust"];
+    let drivers = [Driver::C, Driver::Rust];
     let runs = trials
         .iter()
         .flat_map(|trial| drivers.map(|driver| (*trial, driver)));
@@ -244,7 +248,7 @@ fn compare(
             if known == trial {
                 let verdicts = std::mem::replace(verdicts, Ok(Verdicts::new()));
                 let name = trial.name();
-                let index = usize::from(*driver == "rust");
+                let index = usize::from(driver.is_rust());
                 both[index] = verdicts.with_context(|| format!("{name}, {driver}"))?;
             }
         }
@@ -347,7 +351,7 @@ mod tests {
     fn points_are_those_of_the_hardware() {
         let count = Silicon::all().names().count();
         for (revision, missing) in [(V3, 4), (V4, 1), (V5, 0)] {
-            let points = Trial::of("zip", revision).points();
+            let points = Trial::of(Engine::Zip, revision).points();
             assert_eq!(points.count(), count - missing);
         }
         let named = LATER.iter().map(|(name, _)| name);

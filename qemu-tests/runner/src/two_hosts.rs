@@ -9,32 +9,41 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 use anyhow::{Result, anyhow, ensure};
+use protocol::{Driver, HostName, Scenario};
 
 use crate::machine::Input;
-use crate::{Artifacts, Outcome, Scenario};
+use crate::{Artifacts, Machine, Outcome};
 
-/// The machines' names, which their programs get as `host=`.
-pub const NAMES: [&str; 2] = ["a", "b"];
+const HOSTS: [HostName; 2] = [HostName::A, HostName::B];
+
+/// The machines' names.
+pub const NAMES: [&str; 2] = [HOSTS[0].name(), HOSTS[1].name()];
 
 /// What is to be run.
 #[derive(Clone, Debug)]
-pub struct Pair([Scenario; 2]);
+pub struct Pair([Machine; 2]);
 
 impl Pair {
-    /// The scenario of this name on two machines that can have guests.
-    pub fn new(scenario: &str) -> Self {
-        Self(NAMES.map(|name| Scenario::new(scenario).with("host", name).hypervisor()))
+    /// A scenario for each of two machines that can have guests.
+    pub fn new(scenario: impl Fn(HostName) -> Scenario) -> Self {
+        Self(HOSTS.map(|host| Machine::new(scenario(host)).hypervisor()))
     }
 
     /// Does the same with both.
-    pub fn both(self, change: impl Fn(Scenario) -> Scenario) -> Self {
+    pub fn both(self, change: impl Fn(Machine) -> Machine) -> Self {
         Self(self.0.map(change))
     }
 
-    /// A parameter for both programs, with a value for each.
-    pub fn with_each(self, key: &str, values: [&str; 2]) -> Self {
+    /// The driver of each machine's VFs.
+    pub fn drivers(self, drivers: [Driver; 2]) -> Self {
         let [first, second] = self.0;
-        Self([first.with(key, values[0]), second.with(key, values[1])])
+        Self([first.driver(drivers[0]), second.driver(drivers[1])])
+    }
+
+    /// Whose `vfio.ko` each machine loads.
+    pub fn vfio(self, vfio: [Driver; 2]) -> Self {
+        let [first, second] = self.0;
+        Self([first.vfio(vfio[0]), second.vfio(vfio[1])])
     }
 
     /// Runs both to their end. `show` gets the lines meant for a person, with the machine's name.
@@ -46,7 +55,7 @@ impl Pair {
             format!("stream,server=on,{cable}"),
             format!("stream,server=off,reconnect-ms=100,{cable}"),
         ];
-        let machines: [Scenario; 2] = std::array::from_fn(|n| {
+        let machines: [Machine; 2] = std::array::from_fn(|n| {
             let mac = format!("52:54:00:00:00:0{}", n + 1);
             self.0[n].clone().network(&ends[n], &mac)
         });

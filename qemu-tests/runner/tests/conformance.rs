@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, Result, ensure};
+use protocol::Scenario;
 use runner::Artifacts;
 use runner::conformance::Sequences;
 
@@ -29,8 +30,11 @@ fn a_sequence_that_never_ends_is_named() -> Result<()> {
         first: 10,
         count: 4,
     };
-    let stalls = all.run_on(&Artifacts::load()?, |machine| {
-        machine.with("stall", "12").progress_within(20)
+    let stalls = all.run_on(&Artifacts::load()?, |mut machine| {
+        if let Scenario::Conformance { stall, .. } = machine.scenario_mut() {
+            *stall = Some(12);
+        }
+        machine.progress_within(20)
     });
     let error = format!("{:#}", stalls.err().context("all of them end")?);
     for part in [

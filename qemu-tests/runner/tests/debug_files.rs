@@ -8,8 +8,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
+use protocol::{Commands, Driver, Scenario};
 use runner::abi::{self, Seen};
-use runner::{Artifacts, Outcome, Scenario, modules};
+use runner::{Artifacts, Machine, Outcome, modules};
 
 const DRIVER: &str = include_str!("../../../Documentation/ABI/testing/debugfs-hisi-acc-vfio-rs");
 const CORE: &str = include_str!("../../../Documentation/ABI/testing/debugfs-vfio");
@@ -26,8 +27,8 @@ const UNSEEN: [(&str, &str); 4] = [
     ("state EINVAL", "no driver here cannot tell its state"),
 ];
 
-fn run(artifacts: &Artifacts, scenario: Scenario) -> Result<Outcome> {
-    let outcome = scenario.run(artifacts, |line| println!("{line}"))?;
+fn run(artifacts: &Artifacts, machine: Machine) -> Result<Outcome> {
+    let outcome = machine.run(artifacts, |line| println!("{line}"))?;
     outcome.expect_clean()?;
     Ok(outcome)
 }
@@ -43,17 +44,14 @@ fn r15_r16_files_are_what_the_abi_says() -> Result<()> {
     let mut files = abi::parse(DRIVER)?;
     files.extend(abi::parse(CORE)?);
     ensure!(files.len() == 9, "the ABI has the files {:?}", files.keys());
-    let scenario = || Scenario::new("debugfs-hisi").with("driver", "rust");
+    let with = |commands| Machine::new(Scenario::DebugfsHisi { commands }).driver(Driver::Rust);
     let mut seen = Seen::default();
-    for scenario in [
-        scenario().all_engines().revision(0x30),
-        scenario().revision(0x50),
-        scenario()
-            .with("commands", "none")
-            .module(&without)
-            .revision(0x51),
+    for machine in [
+        with(None).all_engines().revision(0x30),
+        with(None).revision(0x50),
+        with(Some(Commands::None)).module(&without).revision(0x51),
     ] {
-        let outcome = run(&artifacts, scenario)?;
+        let outcome = run(&artifacts, machine)?;
         ensure!(!outcome.dump.is_empty(), "nothing was seen");
         for line in &outcome.dump {
             seen.take(&files, line)
@@ -74,8 +72,8 @@ fn r15_r16_files_are_what_the_abi_says() -> Result<()> {
 fn trace_events_are_what_is_documented() -> Result<()> {
     let events = abi::parse_events(EVENTS)?;
     ensure!(events.len() == 4, "documented are {:?}", events.keys());
-    let scenario = Scenario::new("trace").with("driver", "rust");
-    let outcome = run(&Artifacts::load()?, scenario)?;
+    let machine = Machine::new(Scenario::Trace).driver(Driver::Rust);
+    let outcome = run(&Artifacts::load()?, machine)?;
     let mut seen = Seen::default();
     for line in &outcome.dump {
         seen.take(&events, line)

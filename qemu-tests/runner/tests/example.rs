@@ -4,11 +4,12 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use runner::{Artifacts, Scenario};
+use protocol::{Container, Scenario};
+use runner::{Artifacts, Machine};
 
-fn run(container: &str) -> Result<()> {
-    Scenario::new("example")
-        .with("container", container)
+fn run(container: Container) -> Result<()> {
+    Machine::new(Scenario::Example)
+        .container(container)
         .function("edu")
         .function("edu")
         .run(&Artifacts::load()?, |line| println!("{line}"))?
@@ -17,10 +18,10 @@ fn run(container: &str) -> Result<()> {
 
 #[test]
 fn edu_migrates_type1() -> Result<()> {
-    run("type1")
+    run(Container::Type1)
 }
 
 #[test]
 fn edu_migrates_iommufd() -> Result<()> {
-    run("iommufd")
+    run(Container::Iommufd)
 }

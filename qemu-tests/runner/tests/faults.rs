@@ -7,16 +7,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use runner::{Artifacts, Outcome, Scenario};
+use protocol::{Driver, Scenario};
+use runner::{Artifacts, Machine, Outcome};
 
-fn sweep(artifacts: &Artifacts, driver: &str) -> Result<Outcome> {
-    let scenario = Scenario::new("faults").with("driver", driver);
-    let scenario = match driver {
+fn sweep(artifacts: &Artifacts, driver: Driver) -> Result<Outcome> {
+    let machine = Machine::new(Scenario::Faults).driver(driver);
+    let machine = match driver {
         // What is not freed after a fault is a fault of ours.
-        "rust" => scenario.with("kmemleak", "on"),
-        _ => scenario,
+        Driver::Rust => machine.kmemleak(),
+        Driver::C => machine,
     };
-    scenario
+    machine
         .run(artifacts, |line| println!("{line}"))
         .with_context(|| format!("with driver={driver}"))
 }
@@ -24,8 +25,8 @@ fn sweep(artifacts: &Artifacts, driver: &str) -> Result<Outcome> {
 #[test]
 fn every_fault_is_an_errno_and_nothing_more() -> Result<()> {
     let artifacts = Artifacts::load()?;
-    let c = sweep(&artifacts, "c")?;
-    let ours = sweep(&artifacts, "rust")?;
+    let c = sweep(&artifacts, Driver::C)?;
+    let ours = sweep(&artifacts, Driver::Rust)?;
     let of_c: BTreeMap<_, _> = (c.dump.iter())
         .filter_map(|line| line.split_once(" | "))
         .collect();

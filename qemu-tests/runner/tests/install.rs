@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use runner::{Artifacts, Scenario, modules};
+use protocol::Scenario;
+use runner::{Artifacts, Machine, modules};
 
 /// Those that are installed.
 const OURS: [(&str, &str); 2] = [
@@ -164,6 +165,6 @@ fn built_against_a_kit_installed_and_found_by_modprobe() -> Result<()> {
         initrd: initramfs(&artifacts, &folder("root"), scratch.path())?,
         ..artifacts
     };
-    let outcome = Scenario::new("install").run(&installed, |line| println!("{line}"))?;
+    let outcome = Machine::new(Scenario::Install).run(&installed, |line| println!("{line}"))?;
     outcome.expect_passed()
 }

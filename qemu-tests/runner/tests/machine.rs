@@ -8,10 +8,11 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Result, bail, ensure};
-use runner::{Artifacts, Outcome, Scenario};
+use protocol::{Container, Driver, Engine, Peer, Scenario};
+use runner::{Artifacts, Machine, Outcome};
 
-fn run(scenario: Scenario) -> Result<Outcome> {
-    scenario.run(&Artifacts::load()?, |line| println!("{line}"))
+fn run(machine: Machine) -> Result<Outcome> {
+    machine.run(&Artifacts::load()?, |line| println!("{line}"))
 }
 
 /// Fails unless the kernel's log has these remarks, one of each, and nothing else is wrong.
@@ -30,9 +31,11 @@ fn expect_only(outcome: &Outcome, remarks: &[&str]) -> Result<()> {
 const ENGINES: [&str; 3] = ["zip0", "sec0", "hpre0"];
 
 /// VFs of three engines, one after the other, move with requests in flight.
-fn migrate_three_engines(driver: &str) -> Scenario {
-    let scenario = Scenario::new("migrate").engines("zip,sec,hpre");
-    scenario.with("driver", driver)
+fn migrate_three_engines(driver: Driver) -> Machine {
+    let machine = Machine::new(Scenario::Migrate { seed: None });
+    machine
+        .engines([Engine::Zip, Engine::Sec, Engine::Hpre])
+        .driver(driver)
 }
 
 /// Hardware V4 keeps the migration registers in the PF. The C driver's doorbells at the end of a
@@ -57,7 +60,7 @@ mod judge {
 
     #[test]
     fn hisi_zip_probes_passes_its_self_test_and_gives_vfs() -> Result<()> {
-        run(Scenario::new("judge-probe"))?.expect_clean()
+        run(Machine::new(Scenario::JudgeProbe))?.expect_clean()
     }
 
     /// hisi_zip maps segments of any length, though it has told the DMA API of no more than 64 KiB,
@@ -79,26 +82,27 @@ mod judge {
 
     #[test]
     fn every_algorithm_of_three_engines_passes_its_self_test() -> Result<()> {
-        let outcome = run(Scenario::new("judge-engines").all_engines())?;
+        let outcome = run(Machine::new(Scenario::JudgeEngines).all_engines())?;
         expect_clean_but_for_long_segments(&outcome, &Artifacts::load()?)
     }
 
     #[test]
     fn a_thousand_buffers_come_back_byte_exact_and_resets_recover() -> Result<()> {
         let artifacts = Artifacts::load()?;
-        let mut scenario = Scenario::new("judge-load");
         // The sanitizers look at every byte: a fifth of them takes longer than all do without.
-        if artifacts.debug {
-            let buffers = if artifacts.kcsan { "100" } else { "200" };
-            scenario = scenario.with("buffers", buffers);
-        }
-        expect_clean_but_for_long_segments(&run(scenario)?, &artifacts)
+        let buffers = match (artifacts.debug, artifacts.kcsan) {
+            (false, _) => None,
+            (true, true) => Some(100),
+            (true, false) => Some(200),
+        };
+        let machine = Machine::new(Scenario::JudgeLoad { buffers });
+        expect_clean_but_for_long_segments(&run(machine)?, &artifacts)
     }
 
     #[test]
     fn every_kind_of_violation_can_be_provoked() -> Result<()> {
         // It zeroes the counts when it has seen each of them go up.
-        let outcome = run(Scenario::new("violations"))?;
+        let outcome = run(Machine::new(Scenario::Violations))?;
         outcome.expect_clean()?;
         let Some((_, counts)) = outcome.violations.first() else {
             bail!("the model was not asked for its violations");
@@ -119,35 +123,35 @@ mod oracle {
 
     #[test]
     fn uapi_type1() -> Result<()> {
-        uapi("type1")
+        uapi(Container::Type1)
     }
 
     #[test]
     fn uapi_iommufd() -> Result<()> {
-        uapi("iommufd")
+        uapi(Container::Iommufd)
     }
 
     #[test]
     fn migrate_type1() -> Result<()> {
-        let scenario = Scenario::new("migrate").with("driver", "c");
-        run(scenario.with("container", "type1"))?.expect_clean()
+        let machine = Machine::new(Scenario::Migrate { seed: None }).driver(Driver::C);
+        run(machine.container(Container::Type1))?.expect_clean()
     }
 
     #[test]
     fn migrate_three_engines_iommufd() -> Result<()> {
-        let scenario = migrate_three_engines("c").with("container", "iommufd");
-        run(scenario)?.expect_clean()
+        let machine = migrate_three_engines(Driver::C).container(Container::Iommufd);
+        run(machine)?.expect_clean()
     }
 
     #[test]
     fn migrate_three_engines_hardware_v4() -> Result<()> {
-        let outcome = run(migrate_three_engines("c").revision(0x50))?;
+        let outcome = run(migrate_three_engines(Driver::C).revision(0x50))?;
         expect_missed_doorbells(&outcome, &ENGINES)
     }
 
-    fn uapi(container: &str) -> Result<()> {
-        let scenario = Scenario::new("uapi").with("driver", "c");
-        let outcome = run(scenario.with("container", container))?;
+    fn uapi(container: Container) -> Result<()> {
+        let machine = Machine::new(Scenario::Uapi).driver(Driver::C);
+        let outcome = run(machine.container(container))?;
         outcome.expect_passed()
     }
 }
@@ -158,73 +162,76 @@ mod driver {
 
     #[test]
     fn kunit() -> Result<()> {
-        run(Scenario::new("kunit"))?.expect_clean()
+        run(Machine::new(Scenario::Kunit))?.expect_clean()
     }
 
     #[test]
     fn uapi_type1() -> Result<()> {
-        uapi("type1")
+        uapi(Container::Type1)
     }
 
     #[test]
     fn uapi_iommufd() -> Result<()> {
-        uapi("iommufd")
+        uapi(Container::Iommufd)
     }
 
     #[test]
     fn migrate_type1() -> Result<()> {
-        let scenario = Scenario::new("migrate").with("driver", "rust");
-        let scenario = scenario.with("container", "type1").with("vfio", "rust");
-        run(scenario)?.expect_clean()
+        let machine = Machine::new(Scenario::Migrate { seed: None }).driver(Driver::Rust);
+        let machine = machine.container(Container::Type1).vfio(Driver::Rust);
+        run(machine)?.expect_clean()
     }
 
     #[test]
     fn migrate_three_engines_iommufd() -> Result<()> {
-        let scenario = migrate_three_engines("rust").with("container", "iommufd");
-        run(scenario.with("vfio", "rust"))?.expect_clean()
+        let machine = migrate_three_engines(Driver::Rust).container(Container::Iommufd);
+        run(machine.vfio(Driver::Rust))?.expect_clean()
     }
 
     #[test]
     fn uapi_hardware_v4() -> Result<()> {
-        run(Scenario::new("uapi").with("driver", "rust").revision(0x50))?.expect_clean()
+        run(Machine::new(Scenario::Uapi)
+            .driver(Driver::Rust)
+            .revision(0x50))?
+        .expect_clean()
     }
 
     #[test]
     fn migrate_three_engines_hardware_v4() -> Result<()> {
-        run(migrate_three_engines("rust").revision(0x50))?.expect_clean()
+        run(migrate_three_engines(Driver::Rust).revision(0x50))?.expect_clean()
     }
 
     /// A guest moves between a host with the C driver and one with ours, both ways.
     #[test]
     fn migrate_from_and_to_the_c_driver() -> Result<()> {
-        run(migrate_three_engines("rust").with("peer", "other"))?.expect_clean()
+        run(migrate_three_engines(Driver::Rust).peer(Peer::Other))?.expect_clean()
     }
 
     #[test]
     fn migrate_from_and_to_the_c_driver_hardware_v4() -> Result<()> {
-        let scenario = migrate_three_engines("rust").with("peer", "other");
-        expect_missed_doorbells(&run(scenario.revision(0x50))?, &ENGINES)
+        let machine = migrate_three_engines(Driver::Rust).peer(Peer::Other);
+        expect_missed_doorbells(&run(machine.revision(0x50))?, &ENGINES)
     }
 
     /// A VM with a VF of each engine; only with the P2P states, which the C driver does not have.
     #[test]
     fn migrate_a_vm_with_three_engines() -> Result<()> {
-        let scenario = Scenario::new("together").with("container", "type1");
-        run(scenario.all_engines())?.expect_clean()
+        let machine = Machine::new(Scenario::Together).container(Container::Type1);
+        run(machine.all_engines())?.expect_clean()
     }
 
     #[test]
     fn migrate_a_vm_with_three_engines_hardware_v4() -> Result<()> {
-        let scenario = Scenario::new("together").with("container", "iommufd");
-        run(scenario.all_engines().revision(0x50))?.expect_clean()
+        let machine = Machine::new(Scenario::Together).container(Container::Iommufd);
+        run(machine.all_engines().revision(0x50))?.expect_clean()
     }
 
     /// From every driver to every driver, also between V3 and V4.
     #[test]
     fn streams_fit_what_is_compatible_and_nothing_else() -> Result<()> {
-        let scenario = Scenario::new("matching").with("driver", "rust");
-        let outcome = run(scenario
-            .with("peer", "other")
+        let machine = Machine::new(Scenario::Matching).driver(Driver::Rust);
+        let outcome = run(machine
+            .peer(Peer::Other)
             .accelerator("zip1", "hisi-zip")
             .accelerator("zip-of-v4", "hisi-zip,revision=0x50")
             .accelerator("zip-of-fewer-queues", "hisi-zip,total-qps=96")
@@ -236,19 +243,19 @@ mod driver {
 
     #[test]
     fn demo() -> Result<()> {
-        run(Scenario::new("demo"))?.expect_clean()
+        run(Machine::new(Scenario::Demo))?.expect_clean()
     }
 
     /// By kmemleak.
     #[test]
     fn what_was_allocated_can_be_freed() -> Result<()> {
-        let scenario = Scenario::new("uapi").with("driver", "rust");
-        run(scenario.with("kmemleak", "on"))?.expect_clean()
+        let machine = Machine::new(Scenario::Uapi).driver(Driver::Rust);
+        run(machine.kmemleak())?.expect_clean()
     }
 
-    fn uapi(container: &str) -> Result<()> {
-        let scenario = Scenario::new("uapi").with("driver", "rust");
-        run(scenario.with("container", container).with("vfio", "rust"))?.expect_clean()
+    fn uapi(container: Container) -> Result<()> {
+        let machine = Machine::new(Scenario::Uapi).driver(Driver::Rust);
+        run(machine.container(container).vfio(Driver::Rust))?.expect_clean()
     }
 }
 
@@ -258,8 +265,8 @@ mod core_debugfs {
 
     #[test]
     fn the_rust_tree_equals_the_c_tree() -> Result<()> {
-        let dump = |vfio: &str| -> Result<Vec<String>> {
-            let outcome = run(Scenario::new("debugfs-tree").with("vfio", vfio))?;
+        let dump = |vfio: Driver| -> Result<Vec<String>> {
+            let outcome = run(Machine::new(Scenario::DebugfsTree).vfio(vfio))?;
             outcome.expect_clean()?;
             ensure!(
                 outcome.dump.len() > 20,
@@ -268,7 +275,7 @@ mod core_debugfs {
             );
             Ok(outcome.dump)
         };
-        let (c, rust) = (dump("c")?, dump("rust")?);
+        let (c, rust) = (dump(Driver::C)?, dump(Driver::Rust)?);
         for (n, (c, rust)) in c.iter().zip(&rust).enumerate() {
             ensure!(c == rust, "line {}: C has `{c}`, Rust has `{rust}`", n + 1);
         }

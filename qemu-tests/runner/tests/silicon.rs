@@ -5,14 +5,15 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Result, ensure};
+use protocol::{Driver, Engine};
 use runner::Artifacts;
 use runner::silicon::{BOTH_FAIL, Trial};
 
 /// Nothing fails but what fails with the C driver, too.
-fn passes(engine: &'static str, revision: u8) -> Result<()> {
+fn passes(engine: Engine, revision: u8) -> Result<()> {
     let trial = Trial::of(engine, revision);
     let hardware = trial.hardware();
-    let verdicts = trial.run(&Artifacts::load()?, "rust", &hardware)?;
+    let verdicts = trial.run(&Artifacts::load()?, Driver::Rust, &hardware)?;
     let mut problems = Vec::new();
     for ((hardware, load), verdict) in &verdicts {
         let known = BOTH_FAIL.contains(&(hardware.as_str(), load.as_str()));
@@ -30,15 +31,15 @@ fn passes(engine: &'static str, revision: u8) -> Result<()> {
 
 #[test]
 fn zip_of_hardware_v3() -> Result<()> {
-    passes("zip", 0x30)
+    passes(Engine::Zip, 0x30)
 }
 
 #[test]
 fn sec_of_hardware_v4() -> Result<()> {
-    passes("sec", 0x50)
+    passes(Engine::Sec, 0x50)
 }
 
 #[test]
 fn hpre_of_hardware_v5() -> Result<()> {
-    passes("hpre", 0x51)
+    passes(Engine::Hpre, 0x51)
 }

@@ -6,12 +6,17 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Result, ensure};
-use runner::{Artifacts, Outcome, Scenario};
+use protocol::{Driver, Scenario, TopologyItem};
+use runner::{Artifacts, Machine, Outcome};
 
-const DRIVERS: [&str; 2] = ["c", "rust"];
+const DRIVERS: [Driver; 2] = [Driver::C, Driver::Rust];
 
-fn run(scenario: Scenario) -> Result<Outcome> {
-    scenario.run(&Artifacts::load()?, |line| println!("{line}"))
+fn run(machine: Machine) -> Result<Outcome> {
+    machine.run(&Artifacts::load()?, |line| println!("{line}"))
+}
+
+fn topology(item: TopologyItem, driver: Driver) -> Machine {
+    Machine::new(Scenario::Topology { item }).driver(driver)
 }
 
 /// Hardware V5 (revision 0x51), where the migration registers are as on V4.
@@ -20,15 +25,15 @@ mod hardware_v5 {
 
     #[test]
     fn the_pf_driver_gives_vfs() -> Result<()> {
-        run(Scenario::new("judge-probe").revision(0x51))?.expect_clean()
+        run(Machine::new(Scenario::JudgeProbe).revision(0x51))?.expect_clean()
     }
 
     #[test]
     fn migrate() -> Result<()> {
         for driver in DRIVERS {
-            let scenario = Scenario::new("migrate").with("driver", driver);
-            let outcome = run(scenario.revision(0x51))?;
-            if driver == "rust" {
+            let machine = Machine::new(Scenario::Migrate { seed: None }).driver(driver);
+            let outcome = run(machine.revision(0x51))?;
+            if driver.is_rust() {
                 outcome.expect_clean()?;
                 continue;
             }
@@ -45,9 +50,10 @@ mod hardware_v5 {
 
     #[test]
     fn uapi_and_debug_files() -> Result<()> {
-        for scenario in ["uapi", "debugfs-hisi"] {
-            let scenario = Scenario::new(scenario).with("driver", "rust");
-            run(scenario.revision(0x51))?.expect_clean()?;
+        let debug_files = Scenario::DebugfsHisi { commands: None };
+        for scenario in [Scenario::Uapi, debug_files] {
+            let machine = Machine::new(scenario).driver(Driver::Rust);
+            run(machine.revision(0x51))?.expect_clean()?;
         }
         Ok(())
     }
@@ -57,32 +63,31 @@ mod hardware_v5 {
 mod plain {
     use super::*;
 
-    fn plain(item: &str, revision: Option<u8>) -> Result<()> {
+    fn plain(item: TopologyItem, revision: Option<u8>) -> Result<()> {
         for driver in DRIVERS {
-            let scenario = Scenario::new("topology").with("item", item);
-            let scenario = scenario.with("driver", driver);
-            let scenario = match revision {
-                Some(revision) => scenario.revision(revision),
-                None => scenario,
+            let machine = topology(item, driver);
+            let machine = match revision {
+                Some(revision) => machine.revision(revision),
+                None => machine,
             };
-            run(scenario)?.expect_clean()?;
+            run(machine)?.expect_clean()?;
         }
         Ok(())
     }
 
     #[test]
     fn hardware_v2() -> Result<()> {
-        plain("plain-v2", Some(0x21))
+        plain(TopologyItem::PlainV2, Some(0x21))
     }
 
     #[test]
     fn pf_with_another_driver() -> Result<()> {
-        plain("plain-foreign", None)
+        plain(TopologyItem::PlainForeign, None)
     }
 
     #[test]
     fn no_vf_of_an_engine() -> Result<()> {
-        plain("plain-pf", None)
+        plain(TopologyItem::PlainPf, None)
     }
 }
 
@@ -91,33 +96,30 @@ mod many {
     use super::*;
 
     /// Each VF gets 4 of the queues that hisi_zip leaves, and the last one 2 more.
-    fn many(driver: &str, revision: u8) -> Result<Outcome> {
-        let scenario = Scenario::new("topology").with("item", "many");
-        let scenario = scenario.with("driver", driver).revision(revision);
-        let scenario = scenario.property("total-vfs", "63");
-        run(scenario.property("total-qps", "318"))
+    fn many(driver: Driver, revision: u8) -> Result<Outcome> {
+        let machine = topology(TopologyItem::Many, driver).revision(revision);
+        let machine = machine.property("total-vfs", "63");
+        run(machine.property("total-qps", "318"))
     }
 
     #[test]
     fn sixty_three_vfs_with_unequal_shares_of_the_queues() -> Result<()> {
-        many("c", 0x30)?.expect_passed()?;
-        many("rust", 0x30)?.expect_clean()
+        many(Driver::C, 0x30)?.expect_passed()?;
+        many(Driver::Rust, 0x30)?.expect_clean()
     }
 
     /// The last of the windows in the PF is used, too.
     #[test]
     fn sixty_three_vfs_of_hardware_v4() -> Result<()> {
-        many("rust", 0x50)?.expect_clean()
+        many(Driver::Rust, 0x50)?.expect_clean()
     }
 
     #[test]
     fn eight_vms_move_at_the_same_time() -> Result<()> {
         for driver in DRIVERS {
-            let scenario = Scenario::new("topology").with("item", "together");
-            let scenario = scenario.with("driver", driver);
-            let scenario = scenario.property("total-vfs", "16");
-            let outcome = run(scenario)?;
-            if driver == "rust" {
+            let machine = topology(TopologyItem::Together, driver);
+            let outcome = run(machine.property("total-vfs", "16"))?;
+            if driver.is_rust() {
                 outcome.expect_clean()?;
                 continue;
             }
@@ -133,11 +135,10 @@ mod many {
 mod departure {
     use super::*;
 
-    fn item(name: &str) -> Result<()> {
+    fn item(item: TopologyItem) -> Result<()> {
         for driver in DRIVERS {
-            let scenario = Scenario::new("topology").with("item", name);
-            let outcome = run(scenario.with("driver", driver))?;
-            if driver == "rust" {
+            let outcome = run(topology(item, driver))?;
+            if driver.is_rust() {
                 outcome.expect_clean()?;
             } else {
                 outcome.expect_passed()?;
@@ -148,27 +149,27 @@ mod departure {
 
     #[test]
     fn a_user_is_told_and_waited_for() -> Result<()> {
-        item("departure")
+        item(TopologyItem::Departure)
     }
 
     #[test]
     fn reset_of_the_pf() -> Result<()> {
-        item("pf-reset")
+        item(TopologyItem::PfReset)
     }
 
     #[test]
     fn hardware_error_of_the_pf() -> Result<()> {
-        item("hardware-error")
+        item(TopologyItem::HardwareError)
     }
 
     #[test]
     fn error_on_the_bus() -> Result<()> {
-        item("bus-error")
+        item(TopologyItem::BusError)
     }
 
     #[test]
     fn fatal_error_on_the_bus() -> Result<()> {
-        item("fatal-bus-error")
+        item(TopologyItem::FatalBusError)
     }
 }
 
@@ -180,9 +181,8 @@ mod reported {
     #[test]
     fn a_vf_is_not_reset_while_a_pf_with_silent_vfs_is() -> Result<()> {
         for driver in DRIVERS {
-            let scenario = Scenario::new("topology").with("item", "silent-vf-reset");
-            let scenario = scenario.with("driver", driver).counted();
-            run(scenario.within(480))?.expect_passed()?;
+            let machine = topology(TopologyItem::SilentVfReset, driver).counted();
+            run(machine.within(480))?.expect_passed()?;
         }
         Ok(())
     }
@@ -190,7 +190,6 @@ mod reported {
     /// The C driver finds out when the VM is stopped.
     #[test]
     fn a_message_that_is_not_taken_costs_no_vf() -> Result<()> {
-        let scenario = Scenario::new("topology").with("item", "silent-vf-message");
-        run(scenario.with("driver", "rust"))?.expect_clean()
+        run(topology(TopologyItem::SilentVfMessage, Driver::Rust))?.expect_clean()
     }
 }

@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, Result, ensure};
-use runner::{Artifacts, Outcome, Scenario};
+use protocol::Weakness::{self, *};
+use protocol::{Driver, List, Scenario};
+use runner::{Artifacts, Machine, Outcome};
 
 /// A machine on which each driver in turn goes through the steps of some items.
 struct Comparison {
-    items: &'static [&'static str],
+    items: &'static [Weakness],
     revision: Option<u8>,
     /// What the kernel log has to say with the C driver; nothing if it is not to complain.
     splat: &'static [&'static str],
@@ -18,7 +20,7 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn of(items: &'static [&'static str]) -> Self {
+    fn of(items: &'static [Weakness]) -> Self {
         Self {
             items,
             revision: None,
@@ -46,7 +48,7 @@ impl Comparison {
     fn run(&self) -> Result<()> {
         let artifacts = Artifacts::load()?;
         if !artifacts.debug {
-            let c = self.machine(&artifacts, "c")?;
+            let c = self.machine(&artifacts, Driver::C)?;
             if self.splat.is_empty() {
                 c.expect_passed()?;
             } else {
@@ -58,24 +60,23 @@ impl Comparison {
             self.expect(&c, "shown")?;
         } else if artifacts.kasan() && !self.checkers.is_empty() {
             // They come before what the steps wait for, and may keep it from happening.
-            says(&self.machine(&artifacts, "c")?, self.checkers)?;
+            says(&self.machine(&artifacts, Driver::C)?, self.checkers)?;
         }
 
-        let rust = self.machine(&artifacts, "rust")?;
+        let rust = self.machine(&artifacts, Driver::Rust)?;
         rust.expect_clean()?;
         self.expect(&rust, "absent")
     }
 
-    fn machine(&self, artifacts: &Artifacts, driver: &str) -> Result<Outcome> {
-        let scenario = Scenario::new("weakness")
-            .with("item", &self.items.join(","))
-            .with("driver", driver)
-            .with("vfio", driver);
-        let scenario = match self.revision {
-            Some(revision) => scenario.revision(revision),
-            None => scenario,
+    fn machine(&self, artifacts: &Artifacts, driver: Driver) -> Result<Outcome> {
+        let item = List(self.items.to_vec());
+        let machine = Machine::new(Scenario::Weakness { item });
+        let machine = machine.driver(driver).vfio(driver);
+        let machine = match self.revision {
+            Some(revision) => machine.revision(revision),
+            None => machine,
         };
-        scenario
+        machine
             .run(artifacts, |line| println!("{line}"))
             .with_context(|| format!("with driver={driver}"))
     }
@@ -110,12 +111,12 @@ fn says(outcome: &Outcome, texts: &[&str]) -> Result<()> {
 
 #[test]
 fn d01_d25_writers() -> Result<()> {
-    Comparison::of(&["d1", "d25"]).run()
+    Comparison::of(&[D1, D25]).run()
 }
 
 #[test]
 fn d02_reset_without_pf_driver() -> Result<()> {
-    Comparison::of(&["d2"])
+    Comparison::of(&[D2])
         .splat(&[
             "Unable to handle kernel NULL pointer dereference",
             "hisi_acc_vf_pci_reset_prepare",
@@ -125,7 +126,7 @@ fn d02_reset_without_pf_driver() -> Result<()> {
 
 #[test]
 fn d02b_reset_on_hardware_v2() -> Result<()> {
-    Comparison::of(&["d2b"])
+    Comparison::of(&[D2b])
         .revision(0x21)
         .splat(&[
             "Unable to handle kernel NULL pointer dereference",
@@ -136,14 +137,14 @@ fn d02b_reset_on_hardware_v2() -> Result<()> {
 
 #[test]
 fn d03_file_that_outlives_its_device() -> Result<()> {
-    Comparison::of(&["d3"])
+    Comparison::of(&[D3])
         .checkers(&["KASAN: slab-use-after-free", "hisi_acc_vf_precopy_ioctl"])
         .run()
 }
 
 #[test]
 fn d04_close_during_reset() -> Result<()> {
-    Comparison::of(&["d4"])
+    Comparison::of(&[D4])
         .splat(&[
             "Unable to handle kernel NULL pointer dereference",
             "hisi_acc_vf_disable_fds",
@@ -153,38 +154,38 @@ fn d04_close_during_reset() -> Result<()> {
 
 #[test]
 fn d07_to_d12_d27_streams() -> Result<()> {
-    Comparison::of(&["d7", "d8", "d9", "d10", "d11", "d12", "d27"]).run()
+    Comparison::of(&[D7, D8, D9, D10, D11, D12, D27]).run()
 }
 
 #[test]
 fn d13_doorbells_outside_the_window() -> Result<()> {
-    Comparison::of(&["d13"]).revision(0x50).run()
+    Comparison::of(&[D13]).revision(0x50).run()
 }
 
 #[test]
 fn d14_to_d20_hardware() -> Result<()> {
-    Comparison::of(&["d14", "d15", "d16", "d16b", "d16c", "d17", "d20"]).run()
+    Comparison::of(&[D14, D15, D16, D16b, D16c, D17, D20]).run()
 }
 
 #[test]
 fn d21_read_against_reset() -> Result<()> {
-    Comparison::of(&["d21"])
+    Comparison::of(&[D21])
         .checkers(&["possible circular locking dependency"])
         .run()
 }
 
 #[test]
 fn d22_migf_data_at_an_offset() -> Result<()> {
-    Comparison::of(&["d22"]).run()
+    Comparison::of(&[D22]).run()
 }
 
 #[test]
 fn d06_d26_d30_to_d34_files() -> Result<()> {
-    Comparison::of(&["d6", "d26", "d30", "d31", "d32", "d33", "d33b", "d34"]).run()
+    Comparison::of(&[D6, D26, D30, D31, D32, D33, D33b, D34]).run()
 }
 
 #[test]
 fn d28_d29_d35_protocol() -> Result<()> {
     // d28 unloads the driver, if it can.
-    Comparison::of(&["d29", "d35", "d28"]).run()
+    Comparison::of(&[D29, D35, D28]).run()
 }

@@ -17,7 +17,7 @@ use crate::qm::{Entry, Fields, Slot};
 
 /// The HPRE accelerator.
 pub(crate) static HPRE: Accelerator = Accelerator {
-    name: "hpre",
+    kind: protocol::Engine::Hpre,
     id: "hpre0",
     pf: 0xa258,
     vf: 0xa259,

@@ -9,10 +9,10 @@ mod hpre;
 mod sec;
 mod zip;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use fastrand::Rng;
+use protocol::{List, Setup};
 
-use crate::Options;
 use crate::crypto_judge::Judge;
 use crate::qm::{Entry, Slot};
 pub(crate) use hpre::HPRE;
@@ -21,8 +21,7 @@ pub(crate) use zip::{SMALL_ZIP, ZIP};
 
 /// What a host knows an accelerator by.
 pub(crate) struct Accelerator {
-    /// Its name on the command line, and in `attr` of our driver.
-    pub(crate) name: &'static str,
+    pub(crate) kind: protocol::Engine,
     /// Id of the emulated device.
     pub(crate) id: &'static str,
     /// PCI device of the PF.
@@ -39,24 +38,23 @@ pub(crate) struct Accelerator {
     pub(crate) engine: &'static dyn Engine,
 }
 
+impl Accelerator {
+    /// Its name on the command line, and in `attr` of our driver.
+    pub(crate) fn name(&self) -> &'static str {
+        self.kind.name()
+    }
+}
+
 /// All accelerators.
 pub(crate) const ALL: [&Accelerator; 3] = [&ZIP, &SEC, &HPRE];
 
-/// The accelerators that `engines=` on the command line names, with commas between them; ZIP if it
-/// says nothing.
-pub(crate) fn chosen(options: &Options) -> Result<Vec<&'static Accelerator>> {
-    let line = options.get("engines").unwrap_or(ZIP.name);
-    let names: Vec<&str> = line.split(',').collect();
-    let known = ALL.map(|accelerator| accelerator.name);
-    for name in &names {
-        ensure!(
-            known.contains(name),
-            "engines={line} on the command line; there are: {}",
-            known.join(",")
-        );
-    }
-    let wanted = |accelerator: &&Accelerator| names.contains(&accelerator.name);
-    Ok(ALL.into_iter().filter(wanted).collect())
+/// The accelerators that `engines=` on the command line names; ZIP if it is left out.
+pub(crate) fn chosen(setup: &Setup) -> Vec<&'static Accelerator> {
+    let Some(List(engines)) = &setup.engines else {
+        return vec![&ZIP];
+    };
+    let wanted = |accelerator: &&Accelerator| engines.contains(&accelerator.kind);
+    ALL.into_iter().filter(wanted).collect()
 }
 
 /// What the driver of a queue manager needs to know of the engine behind it.

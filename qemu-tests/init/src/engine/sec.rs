@@ -15,7 +15,7 @@ use crate::qm::{Buffer, Entry, Fields, Side, Slot};
 
 /// The SEC accelerator.
 pub(crate) static SEC: Accelerator = Accelerator {
-    name: "sec",
+    kind: protocol::Engine::Sec,
     id: "sec0",
     pf: 0xa255,
     vf: 0xa256,

@@ -13,7 +13,7 @@ use crate::qm::{Buffer, Entry, Fields, SLOT_BUFFER, Side, Slot};
 
 /// The ZIP accelerator.
 pub(crate) static ZIP: Accelerator = Accelerator {
-    name: "zip",
+    kind: protocol::Engine::Zip,
     id: "zip0",
     pf: 0xa250,
     vf: 0xa251,

@@ -17,67 +17,103 @@ mod topology;
 mod uapi;
 mod weakness;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use protocol::{Scenario, Setup, Task, Weakness};
 
-use crate::Options;
 use crate::control::Report;
 use crate::leaks;
 
-/// Runs the scenario the command line names.
-pub(crate) fn run(options: &Options) -> Result<()> {
-    let name = options
-        .get("scenario")
-        .context("no scenario= on the kernel command line")?;
-    let tested: fn(&Options, &mut Report) -> Result<()> = match name {
-        "shell" => return misc::shell::run(options),
-        "weakness" => return weaknesses(options),
-        "demo" => misc::demo::run,
-        "bench" => benchmark::run,
-        "bench-together" => benchmark::together,
-        "judge-probe" => model::probe::run,
-        "judge-engines" => model::engines::run,
-        "judge-load" => model::load::run,
-        "uapi" => uapi::run,
-        "matching" => uapi::matching::run,
-        "migrate" => migration::ten_rounds::run,
-        "example" => misc::example::run,
-        "guest-at-work" => l2::migrate_under_load::run,
-        "guest-between" => l2::two_hosts::run,
-        "guest-changes" => l2::guest_driver_events::run,
-        "guest-cut-off" => l2::network_failure::run,
-        "guest-fails" => l2::vf_failure::run,
-        "guest-pauses" => l2::pause_and_restore::run,
-        "guest-refused" => l2::no_p2p::run,
-        "guest-reported" => l2::reported_cases::run,
-        "guest-resets" => l2::resets::run,
-        "guest-stays" => l2::failed_migration::run,
-        "host-fails" => l2::two_hosts::one_fails,
-        "at-work" => l2::payload::run,
-        "together" => migration::three_engines::run,
-        "debugfs-tree" => debugfs::core_tree::run,
-        "debugfs-hisi" => debugfs::hisi::run,
-        "topology" => topology::run,
-        "trace" => migration::trace::run,
-        "faults" => uapi::faults::run,
-        "violations" => model::violations::run,
-        "conformance" => conformance::run,
-        "kunit" => misc::kunit::run,
-        "silicon" => silicon::run,
-        "silicon-guest" => silicon::guest,
-        "install" => misc::install::run,
-        _ => bail!("there is no scenario {name}"),
-    };
-    let mut report = Report::new();
-    tested(options, &mut report)?;
-    leaks::judge(options, &mut report);
-    report.end();
-    Ok(())
+/// Runs the scenario that the command line asks for.
+pub(crate) fn run(task: &Task) -> Result<()> {
+    let setup = &task.setup;
+    match &task.scenario {
+        Scenario::Shell => misc::shell::run(setup),
+        Scenario::Weakness { item } => weaknesses(setup, &item.0),
+        other => {
+            let mut report = Report::new();
+            test(other, setup, &mut report)?;
+            leaks::judge(setup, &mut report);
+            report.end();
+            Ok(())
+        }
+    }
+}
+
+/// Runs a scenario that reports test points, and after which the machine can be used.
+fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
+    match scenario {
+        Scenario::Shell | Scenario::Weakness { .. } => bail!("they end in another way"),
+        Scenario::Demo => misc::demo::run(setup, report),
+        Scenario::Bench { measure } => benchmark::run(setup, measure.unwrap_or_default(), report),
+        Scenario::BenchTogether { vfs, rush } => {
+            benchmark::together(setup, *vfs, rush.unwrap_or_default(), report)
+        }
+        Scenario::JudgeProbe => model::probe::run(setup, report),
+        Scenario::JudgeEngines => model::engines::run(setup, report),
+        Scenario::JudgeLoad { buffers } => model::load::run(setup, *buffers, report),
+        Scenario::Violations => model::violations::run(setup, report),
+        Scenario::Uapi => uapi::run(setup, report),
+        Scenario::Matching => uapi::matching::run(setup, report),
+        Scenario::Faults => uapi::faults::run(setup, report),
+        Scenario::Migrate { seed } => migration::ten_rounds::run(setup, seed.unwrap_or(1), report),
+        Scenario::Together => migration::three_engines::run(setup, report),
+        Scenario::Trace => migration::trace::run(setup, report),
+        Scenario::DebugfsTree => debugfs::core_tree::run(setup, report),
+        Scenario::DebugfsHisi { commands } => {
+            debugfs::hisi::run(setup, commands.unwrap_or_default(), report)
+        }
+        Scenario::Topology { item } => topology::run(setup, *item, report),
+        Scenario::Conformance {
+            seed,
+            first,
+            count,
+            stride,
+            log,
+            stall,
+        } => {
+            let sequences = conformance::Sequences {
+                seed: seed.unwrap_or(1),
+                first: first.unwrap_or(0),
+                count: count.unwrap_or(100),
+                stride: stride.unwrap_or(1),
+                stall: *stall,
+            };
+            conformance::run(setup, &sequences, log.unwrap_or_default(), report)
+        }
+        Scenario::Silicon { silicon } => silicon::run(setup, &silicon.0, report),
+        Scenario::SiliconGuest { silicon } => silicon::guest(setup, &silicon.0, report),
+        Scenario::Kunit => misc::kunit::run(setup, report),
+        Scenario::Install => misc::install::run(setup, report),
+        Scenario::Example => misc::example::run(setup, report),
+        Scenario::AtWork { begin } => l2::payload::run(setup, begin.unwrap_or_default(), report),
+        Scenario::GuestAtWork { rounds, cancel } => {
+            l2::migrate_under_load::run(setup, *rounds, *cancel, report)
+        }
+        Scenario::GuestBetween { host, rounds } => {
+            l2::two_hosts::run(setup, *host, *rounds, report)
+        }
+        Scenario::GuestChanges => l2::guest_driver_events::run(setup, report),
+        Scenario::GuestCutOff { host } => l2::network_failure::run(setup, *host, report),
+        Scenario::GuestFails => l2::vf_failure::run(setup, report),
+        Scenario::GuestPauses => l2::pause_and_restore::run(setup, report),
+        Scenario::GuestRefused => l2::no_p2p::run(setup, report),
+        Scenario::GuestReported => l2::reported_cases::run(setup, report),
+        Scenario::GuestResets {
+            reset,
+            against,
+            seconds,
+        } => l2::resets::run(setup, reset.as_ref(), against.as_ref(), *seconds, report),
+        Scenario::GuestStays => l2::failed_migration::run(setup, report),
+        Scenario::HostFails { host, fails } => {
+            l2::two_hosts::one_fails(setup, *host, fails.unwrap_or_default(), report)
+        }
+    }
 }
 
 /// Some weaknesses leave a kernel that cannot be shut down.
-fn weaknesses(options: &Options) -> Result<()> {
+fn weaknesses(setup: &Setup, items: &[Weakness]) -> Result<()> {
     let mut report = Report::new();
-    let ending = weakness::run(options, &mut report)?;
+    let ending = weakness::run(setup, items, &mut report)?;
     report.end();
     match ending {
         weakness::Ending::Usual => Ok(()),

@@ -12,25 +12,9 @@ use anyhow::{Context, Result, bail, ensure};
 use vfio_bindings::bindings::vfio::*;
 
 use super::ffi;
-use crate::Options;
 use crate::ffi::Mapping;
 use crate::sysfs::Function;
-
-/// How a device is opened.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Type1,
-    Iommufd,
-}
-
-impl Kind {
-    pub(crate) fn chosen(options: &Options) -> Result<Self> {
-        Ok(match options.choice("container", &["type1", "iommufd"])? {
-            "iommufd" => Kind::Iommufd,
-            _ => Kind::Type1,
-        })
-    }
-}
+pub(crate) use protocol::Container as Kind;
 
 /// Memory that devices reach by DMA.
 pub(crate) struct Memory {

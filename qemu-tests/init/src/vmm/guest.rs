@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use protocol::{Load, Loads, What};
+use protocol::{Begin, Driver, Engine, List, Load, Loads, Scenario, Task, What};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde::{Deserialize, Serialize};
 
 use super::port::Port;
 use super::{POLL, Vmm, tell};
 use crate::control;
-use crate::engine::{Accelerator, SEC};
+use crate::engine::Accelerator;
 use crate::timeouts::{Deadline, slowness};
 
 const CONSOLE: &str = "/tmp/guest.console";
@@ -105,9 +105,9 @@ pub(crate) struct Guest {
     console: Port,
     control: Port,
     /// The accelerators that it has a VF of.
-    engines: Vec<&'static str>,
+    engines: Vec<Engine>,
     /// What it does when it has booted.
-    begins: Order,
+    begins: Begin,
 }
 
 impl Guest {
@@ -121,14 +121,14 @@ impl Guest {
             heard,
             console,
             control,
-            engines: accelerators.iter().map(|one| one.name).collect(),
-            begins: Order::Work,
+            engines: accelerators.iter().map(|one| one.kind).collect(),
+            begins: Begin::Work,
         })
     }
 
     /// The guest will have no driver for its VF until it is told to work.
     pub(crate) fn resting(mut self) -> Self {
-        self.begins = Order::Rest;
+        self.begins = Begin::Rest;
         self
     }
 
@@ -136,7 +136,7 @@ impl Guest {
     /// the guest stands still, as nothing tells which pages a device has written.
     pub(super) fn memory(&self) -> &'static str {
         // hisi_sec2 takes megabytes for each of its queues.
-        match self.engines.contains(&SEC.name) {
+        match self.engines.contains(&Engine::Sec) {
             true => "512M",
             false => "128M",
         }
@@ -144,13 +144,16 @@ impl Guest {
 
     /// The command line of its kernel.
     pub(super) fn command_line(&self) -> String {
-        let (engines, begin) = (self.engines.join(","), self.begins.name());
-        let scenario = format!("vfio=c scenario=at-work engines={engines} begin={begin}");
+        let mut task = Task::from(Scenario::AtWork {
+            begin: Some(self.begins),
+        });
+        task.setup.vfio = Some(Driver::C);
+        task.setup.engines = Some(List(self.engines.clone()));
         let slowness = slowness();
         let stall = slowness * RCU_STALL_S;
         format!(
             "console=ttyAMA0 panic=-1 slowness={slowness} \
-             rcupdate.rcu_cpu_stall_timeout={stall} {scenario}"
+             rcupdate.rcu_cpu_stall_timeout={stall} {task}"
         )
     }
 
@@ -218,7 +221,9 @@ impl Guest {
         let before = self.loads();
         self.until(timeout, |heard| {
             let mut engines = self.engines.iter();
-            engines.all(|engine| done(&heard.loads, engine) >= done(&before, engine) + more)
+            engines.all(|engine| {
+                done(&heard.loads, engine.name()) >= done(&before, engine.name()) + more
+            })
         })
         .with_context(|| format!("each engine is to do {more} requests more than {before:?}"))
     }

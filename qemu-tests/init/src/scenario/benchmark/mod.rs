@@ -10,10 +10,10 @@ mod together;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
+use protocol::{Measure, Setup};
 
-use crate::Options;
 use crate::control::Report;
-use crate::host::Host;
+use crate::host::{self, Host};
 use crate::qm::Vm;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
@@ -25,20 +25,20 @@ pub(super) use together::run as together;
 
 const ROUNDS: usize = 15;
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let host = Host::prepare(options, 2)?;
+pub(super) fn run(setup: &Setup, measure: Measure, report: &mut Report) -> Result<()> {
+    let host = Host::prepare(setup, 2)?;
     let mut steps = Steps::default();
-    let measured = match options.choice("measure", &["accesses", "allocations"])? {
-        "allocations" => {
+    let measured = match measure {
+        Measure::Allocations => {
             Allocations::prepare()?;
-            let module = format!("/sys/module/{}/coresize", host.driver.module());
+            let module = format!("/sys/module/{}/coresize", host::module_of(host.driver));
             steps.add(
                 "the module",
                 [("bytes", sysfs::read(module)?.trim().parse()?)],
             );
             rounds::<Allocations>
         }
-        _ => rounds::<Accesses>,
+        Measure::Accesses => rounds::<Accesses>,
     };
     report.point("steps of a migration", || measured(&host, &mut steps));
     steps.tell();

@@ -7,9 +7,9 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use protocol::{Rush, Setup};
 
 use super::meter::Steps;
-use crate::Options;
 use crate::control::Report;
 use crate::host::Host;
 use crate::qm::Vm;
@@ -29,10 +29,14 @@ fn rounds(vfs: u32) -> u32 {
 /// When a thread began a step, and when it had done it.
 type Span = (Instant, Instant);
 
-pub(in super::super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let count = options.get("vfs").context("no vfs=")?.parse()?;
-    let rush = options.choice("rush", &["no", "yes"])? == "yes";
-    let host = Host::prepare(options, count)?;
+pub(in super::super) fn run(
+    setup: &Setup,
+    count: u32,
+    rush: Rush,
+    report: &mut Report,
+) -> Result<()> {
+    let rush = rush == Rush::Yes;
+    let host = Host::prepare(setup, count)?;
     let barrier = Barrier::new(host.vfs.len());
     let mut steps = Steps::default();
     report.point("all are saved and loaded at once", || {

@@ -23,8 +23,8 @@ use std::fmt::{self, Display};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use protocol::{Log, Setup};
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::sysfs;
 use differences::DIFFERENCES;
@@ -36,25 +36,37 @@ const PROGRESS: u64 = 250;
 const ENOUGH: usize = 8;
 const TOO_MANY: u64 = 100;
 
-fn number(options: &Options, key: &str, default: u64) -> Result<u64> {
-    match options.get(key) {
-        Some(text) => text.parse().with_context(|| format!("{key}={text}")),
-        None => Ok(default),
-    }
+/// What is asked for.
+pub(super) struct Sequences {
+    pub(super) seed: u64,
+    /// Number of the first.
+    pub(super) first: u64,
+    pub(super) count: u64,
+    /// From each number to the next.
+    pub(super) stride: u64,
+    /// The number of one that stands still.
+    pub(super) stall: Option<u64>,
 }
 
-pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let seed = number(options, "seed", 1)?;
-    let first = number(options, "first", 0)?;
-    let count = number(options, "count", 100)?;
-    let stride = number(options, "stride", 1)?;
-    let stall = options.get("stall").map(str::parse).transpose()?;
-    if options.choice("console", &["all", "quiet"])? == "quiet" {
+pub(super) fn run(
+    setup: &Setup,
+    sequences: &Sequences,
+    log: Log,
+    report: &mut Report,
+) -> Result<()> {
+    let Sequences {
+        seed,
+        first,
+        count,
+        stride,
+        stall,
+    } = *sequences;
+    if log == Log::Quiet {
         // Each refusal is a line of the C driver, and the console is slow. That the kernel does
         // not complain is looked for in its taint.
         sysfs::write("/proc/sys/kernel/printk", "1")?;
     }
-    let mut all = DriverPairs::new(options)?;
+    let mut all = DriverPairs::new(setup)?;
     let mut counts: DifferenceCounts = [0; DIFFERENCES.len()];
     let mut failed = 0;
     let mut told: Vec<pair::Unlisted> = Vec::new();

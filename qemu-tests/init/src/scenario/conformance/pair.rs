@@ -3,6 +3,7 @@
 //! Two VFs, each of a PF of its own, one with the C driver and one with ours. Both do the same.
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 
 use super::differences::{Case, DIFFERENCES};
 use super::driver_under_test::DriverUnderTest;
@@ -10,7 +11,6 @@ use super::history::History;
 use super::observation::{Aspect, Observation};
 use super::step::{Fault, Step};
 use super::stream::Bases;
-use crate::Options;
 use crate::control;
 use crate::engine::{Accelerator, Engine, HPRE, SEC, SMALL_ZIP, ZIP};
 use crate::expect::equal;
@@ -83,19 +83,19 @@ struct Accelerators {
 pub(super) struct DriverPairs([Pair; ACCELERATORS.len()]);
 
 impl DriverPairs {
-    pub(super) fn new(options: &Options) -> Result<Self> {
-        let kind = Kind::chosen(options)?;
-        let modules = host::modules(options)?;
+    pub(super) fn new(setup: &Setup) -> Result<Self> {
+        let kind = setup.container.unwrap_or_default();
+        let modules = host::modules(setup)?;
         for accelerators in &ACCELERATORS {
             host::load_driver(&modules, accelerators.accelerator, "")?;
             host::end_of_self_tests(accelerators.accelerator.module)?;
         }
         host::load_vfio(&modules)?;
         for driver in [Driver::C, Driver::Rust] {
-            modules.load(driver.module())?;
+            modules.load(host::module_of(driver))?;
         }
         let [zip, sec, hpre] = ACCELERATORS.each_ref().map(|accelerators| {
-            Pair::new(kind, accelerators).context(accelerators.accelerator.name)
+            Pair::new(kind, accelerators).context(accelerators.accelerator.name())
         });
         Ok(DriverPairs([zip?, sec?, hpre?]))
     }

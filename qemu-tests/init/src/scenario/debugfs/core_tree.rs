@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::expect;
 use crate::host;
@@ -29,8 +29,8 @@ use crate::vfio::{Device, State};
 const PARENT: &str = "/sys/devices/virtual/mtty/mtty";
 const UUID: &str = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let modules = host::modules(options)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let modules = host::modules(setup)?;
     host::load_vfio(&modules)?;
     modules.load("mtty")?;
 

@@ -7,12 +7,12 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 
 use anyhow::{Result, ensure};
+use protocol::Setup;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
 use serde_json::json;
 
 use super::fixture::{GuestFixture, Test};
 use super::migrate_under_load::{LATENCY, WITHIN, WORK};
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine::{SEC, ZIP};
 use crate::expect;
@@ -52,11 +52,11 @@ const TESTS: [Test; 8] = [
     ),
 ];
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     // 64 queues for three VFs are 21, 21 and 22.
-    let host = Host::prepare(options, 3)?;
+    let host = Host::prepare(setup, 3)?;
     control::set_latency(LATENCY)?;
-    let other = Host::with(options, &SEC, 1)?;
+    let other = Host::with(setup, &SEC, 1)?;
     let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
     fixture.goes_on()?;
     fixture.run(report, &TESTS);

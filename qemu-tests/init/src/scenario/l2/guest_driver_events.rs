@@ -4,11 +4,11 @@
 //! load it, unload it, or are reset.
 
 use anyhow::{Result, ensure};
+use protocol::Setup;
 use serde_json::json;
 
 use super::fixture::{GuestFixture, Test};
 use super::migrate_under_load::{LATENCY, WITHIN};
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine::ZIP;
 use crate::expect;
@@ -37,8 +37,8 @@ const TESTS: [Test; 6] = [
 const MATCH_DATA: usize = 40;
 const ALL_DATA: usize = 176;
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let host = Host::prepare(options, 2)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let host = Host::prepare(setup, 2)?;
     control::set_latency(LATENCY)?;
     let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?.resting())?;
     fixture.run(report, &TESTS);

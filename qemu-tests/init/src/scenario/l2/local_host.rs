@@ -3,13 +3,12 @@
 //! One of two emulated hosts between which a guest moves: what it has, and its part of a move.
 
 use anyhow::{Context, Result, ensure};
-use protocol::Load;
+use protocol::{HostName, Load, Setup};
 use serde::{Deserialize, Serialize};
 
 use super::migrate_under_load::{
     DESTINATION, LATENCY, Place, SOURCE, WITHIN, WORK, show, tell_leg, were_seen, works_flawlessly,
 };
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine;
 use crate::expect;
@@ -58,11 +57,11 @@ pub(crate) struct LocalHost {
 }
 
 impl LocalHost {
-    pub(crate) fn prepare(options: &Options) -> Result<Self> {
+    pub(crate) fn prepare(setup: &Setup, host: HostName) -> Result<Self> {
         // First of all: it sets the clock, and is told of all that fails.
-        let mut other = OtherHost::meet(options)?;
+        let mut other = OtherHost::meet(host)?;
         let (hosts, guest) =
-            prepare(options).inspect_err(|error| other.fail(&format!("{error:#}")))?;
+            prepare(setup).inspect_err(|error| other.fail(&format!("{error:#}")))?;
         let place = Place::of(&hosts, 0);
         Ok(LocalHost {
             watch: Watch::start(&place.vfs),
@@ -216,11 +215,11 @@ impl LocalHost {
 }
 
 /// The VFs and what listens to the guest.
-fn prepare(options: &Options) -> Result<(Vec<Host>, Guest)> {
-    let accelerators = engine::chosen(options)?;
+fn prepare(setup: &Setup) -> Result<(Vec<Host>, Guest)> {
+    let accelerators = engine::chosen(setup);
     let hosts: Vec<Host> = accelerators
         .iter()
-        .map(|accelerator| Host::with(options, accelerator, 1))
+        .map(|accelerator| Host::with(setup, accelerator, 1))
         .collect::<Result<_>>()?;
     for host in &hosts {
         control::set_latency_of(host.accelerator.id, LATENCY)?;

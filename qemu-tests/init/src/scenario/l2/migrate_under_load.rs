@@ -5,9 +5,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use protocol::{Load, MigrationRecord, What};
+use protocol::{Cancel, Load, MigrationRecord, Setup, What};
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine;
 use crate::expect;
@@ -27,13 +26,8 @@ pub(crate) const LATENCY: Duration = Duration::from_millis(2);
 pub(crate) const SOURCE: [&str; 1] = ["STOP_COPY"];
 pub(crate) const DESTINATION: [&str; 2] = ["RESUMING", "RUNNING"];
 
-/// How often the guest is to go and come back.
-pub(crate) fn rounds(options: &Options) -> Result<u32> {
-    match options.get("rounds") {
-        Some(number) => number.parse().context("rounds= is no number"),
-        None => Ok(5),
-    }
-}
+/// How often the guest goes and comes back if nothing else is asked for.
+pub(crate) const ROUNDS: u32 = 5;
 
 /// Where the guest can be: with these VFs.
 pub(crate) struct Place {
@@ -72,44 +66,26 @@ impl Place {
     }
 }
 
-/// What is tried in vain before the first leg.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Cancel {
-    No,
-    /// While the guest runs.
-    Running,
-    /// While the guest stands still.
-    Stopped,
-}
-
-impl Cancel {
-    fn chosen(options: &Options) -> Result<Self> {
-        Ok(
-            match options.choice("cancel", &["no", "running", "stopped"])? {
-                "running" => Cancel::Running,
-                "stopped" => Cancel::Stopped,
-                _ => Cancel::No,
-            },
-        )
-    }
-
-    /// With which limits to migrate, and the state of a VF in which to cancel it.
-    fn when(self) -> Option<(Limits, &'static str)> {
-        match self {
-            Cancel::No => None,
-            Cancel::Running => Some((Limits::ENDLESS, "PRE_COPY")),
-            Cancel::Stopped => Some((Limits::GENEROUS, "STOP_COPY")),
-        }
+/// With which limits to migrate first, and the state of a VF in which to cancel that.
+fn cancelled_when(cancel: Cancel) -> Option<(Limits, &'static str)> {
+    match cancel {
+        Cancel::No => None,
+        Cancel::Running => Some((Limits::ENDLESS, "PRE_COPY")),
+        Cancel::Stopped => Some((Limits::GENEROUS, "STOP_COPY")),
     }
 }
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let rounds = rounds(options)?;
-    let cancel = Cancel::chosen(options)?;
-    let accelerators = engine::chosen(options)?;
+pub(crate) fn run(
+    setup: &Setup,
+    rounds: Option<u32>,
+    cancel: Option<Cancel>,
+    report: &mut Report,
+) -> Result<()> {
+    let rounds = rounds.unwrap_or(ROUNDS);
+    let accelerators = engine::chosen(setup);
     let hosts: Vec<Host> = accelerators
         .iter()
-        .map(|accelerator| Host::with(options, accelerator, 2))
+        .map(|accelerator| Host::with(setup, accelerator, 2))
         .collect::<Result<_>>()?;
     let kind = hosts.first().context("no accelerator is chosen")?.kind;
     let places = [Place::of(&hosts, 0), Place::of(&hosts, 1)];
@@ -128,7 +104,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
         Ok(())
     });
     ensure!(up, "nothing to migrate");
-    if let Some((limits, state)) = cancel.when() {
+    if let Some((limits, state)) = cancelled_when(cancel.unwrap_or_default()) {
         let name = format!("cancelled in {state}, it works on where it is");
         show(&name);
         report.point(&name, || {

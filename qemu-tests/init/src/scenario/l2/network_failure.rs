@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use protocol::{HostName, Setup};
 use serde_json::json;
 
 use super::local_host::LocalHost;
 use super::migrate_under_load::{WITHIN, WORK, show};
-use crate::Options;
 use crate::control::Report;
 use crate::expect;
 use crate::other_host::plug;
@@ -56,8 +56,8 @@ const CUTS: [Cut; 3] = [
     },
 ];
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let mut local = LocalHost::prepare(options)?;
+pub(crate) fn run(setup: &Setup, host: HostName, report: &mut Report) -> Result<()> {
+    let mut local = LocalHost::prepare(setup, host)?;
     sysfs::write(RETRIES, MANY)?;
     local.boot(report)?;
     let is_first = local.other.is_first();

@@ -4,16 +4,16 @@
 //! driver has not.
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine::ZIP;
 use crate::expect::equal;
 use crate::host::Host;
 use crate::vmm::{self, Guest, NotStarted, Role, Vmm};
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let host = Host::prepare(options, 2)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let host = Host::prepare(setup, 2)?;
     let guest = Guest::new(&[&ZIP])?;
     report.point("QEMU starts with one VF", || {
         Vmm::start("one", Role::Boots, host.kind, &host.vfs[..1], &guest)?.quit()

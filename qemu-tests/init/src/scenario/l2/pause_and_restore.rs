@@ -4,11 +4,11 @@
 //! paused, or late; and that are saved to a file and restored from it.
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 use serde_json::json;
 
 use super::fixture::{GuestFixture, Test};
 use super::migrate_under_load::{LATENCY, WITHIN};
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine::ZIP;
 use crate::expect;
@@ -26,8 +26,8 @@ const TESTS: [Test; 4] = [
     ("saved to a file, and restored twice", saved),
 ];
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let host = Host::prepare(options, 2)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let host = Host::prepare(setup, 2)?;
     control::set_latency(LATENCY)?;
     let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
     fixture.goes_on()?;

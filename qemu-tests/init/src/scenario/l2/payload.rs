@@ -22,10 +22,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use protocol::Loads;
+use protocol::{Begin, Loads, Setup};
 use rustix::system::{RebootCommand, reboot};
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine::{self, Accelerator};
 use crate::expect;
@@ -185,10 +184,10 @@ fn orders() -> Receiver<String> {
     orders
 }
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
+pub(crate) fn run(setup: &Setup, begin: Begin, report: &mut Report) -> Result<()> {
     let mut at_work = Payload {
-        modules: host::modules(options)?,
-        accelerators: engine::chosen(options)?,
+        modules: host::modules(setup)?,
+        accelerators: engine::chosen(setup),
         workers: None,
         resets: None,
     };
@@ -197,7 +196,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
     at_work
         .modules
         .load_with("crypto_judge", &format!("max_len={MAX_LEN}"))?;
-    if options.choice("begin", &["work", "rest"])? == "work" {
+    if begin == Begin::Work {
         at_work.work(report);
     }
     let orders = orders();

@@ -6,10 +6,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 
 use super::fixture::GuestFixture;
 use super::migrate_under_load::{LATENCY, WITHIN, WORK};
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine::ZIP;
 use crate::expect;
@@ -26,8 +26,8 @@ const RANDOM_DOORBELL: u32 = 1 << 12;
 /// the emulated device and back, twice.
 const ERROR_LASTS: Duration = Duration::from_millis(20);
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let host = Host::prepare(options, 2)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let host = Host::prepare(setup, 2)?;
     let clean = host.driver.is_rust();
     control::set_latency(LATENCY)?;
     let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;

@@ -21,12 +21,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use fastrand::Rng;
+use protocol::{AgainstReset, List, ResetBy, Setup};
 use rustix::io::Errno;
 use serde_json::json;
 
 use super::fixture::GuestFixture;
 use super::migrate_under_load::{LATENCY, WITHIN};
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine::ZIP;
 use crate::expect;
@@ -36,49 +36,6 @@ use crate::scenario::topology::OtherVf;
 use crate::sysfs::Function;
 use crate::vfio::Kind;
 use crate::vmm::{self, Ended, Guest, Limits, Order, Role, Vmm};
-
-/// How the VF is reset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Reset {
-    /// An administrator of the host writes 1 to the VF's `reset` in sysfs.
-    Sysfs,
-    /// The guest's kernel writes the bit of the VF's PCI Express capability (FLR).
-    Guest,
-    /// An administrator of the host writes 1 to the PF's `reset` in sysfs.
-    Pf,
-    /// The PF reports an error on the bus that is not fatal (AER). QEMU stops the guest for it.
-    Aer,
-    /// `VFIO_DEVICE_PCI_HOT_RESET`, which is refused: it would take the PF along.
-    Hot,
-}
-
-/// What QEMU is told meanwhile.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Command {
-    /// `stop` and `cont`.
-    Pause,
-    /// `migrate`.
-    Migrate,
-    /// `migrate` and `migrate_cancel`.
-    Cancel,
-    /// `quit`.
-    Quit,
-}
-
-const RESETS: [(&str, Reset); 5] = [
-    ("sysfs", Reset::Sysfs),
-    ("guest", Reset::Guest),
-    ("pf", Reset::Pf),
-    ("aer", Reset::Aer),
-    ("hot", Reset::Hot),
-];
-
-const COMMANDS: [(&str, Command); 4] = [
-    ("pause", Command::Pause),
-    ("migrate", Command::Migrate),
-    ("cancel", Command::Cancel),
-    ("quit", Command::Quit),
-];
 
 /// The longest time between two resets of a VF that migrates, in milliseconds. Without any, no
 /// migration would get past its beginning.
@@ -92,36 +49,27 @@ const CANCEL_AFTER_MS: u64 = 1500;
 /// The longest time from the beginning of the resets to `quit`, in milliseconds.
 const QUIT_AFTER_MS: u64 = 300;
 
-/// The values that a parameter lists, or all that there are.
-fn listed<T: Copy>(options: &Options, key: &str, known: &[(&str, T)]) -> Result<Vec<(String, T)>> {
-    let Some(names) = options.get(key) else {
-        let all = known
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), *value));
-        return Ok(all.collect());
-    };
-    let find = |wanted: &str| {
-        let found = known.iter().find(|(name, _)| *name == wanted);
-        let (_, value) = found.with_context(|| format!("{key}={names}: {wanted} is none"))?;
-        Ok((wanted.to_owned(), *value))
-    };
-    names.split(',').map(find).collect()
+/// How long each pair of a reset and a command takes if nothing else is asked for, in seconds.
+const SECONDS: u64 = 20;
+
+/// What a list names, or all that there is.
+fn all_or<T: Copy>(list: Option<&List<T>>, all: &[T]) -> Vec<T> {
+    list.map_or(all, |List(chosen)| chosen).to_vec()
 }
 
-/// How long each pair of a reset and a command takes.
-fn duration(options: &Options) -> Result<Duration> {
-    let seconds = options.get("seconds").unwrap_or("20");
-    let seconds = seconds.parse().context("seconds= is no number")?;
-    Ok(Duration::from_secs(seconds))
-}
-
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let resets = listed(options, "reset", &RESETS)?;
-    let commands = listed(options, "against", &COMMANDS)?;
-    let duration = duration(options)?;
-    let host = Host::prepare(options, 2)?;
+pub(crate) fn run(
+    setup: &Setup,
+    resets: Option<&List<ResetBy>>,
+    commands: Option<&List<AgainstReset>>,
+    seconds: Option<u64>,
+    report: &mut Report,
+) -> Result<()> {
+    let resets = all_or(resets, ResetBy::ALL);
+    let commands = all_or(commands, AgainstReset::ALL);
+    let duration = Duration::from_secs(seconds.unwrap_or(SECONDS));
+    let host = Host::prepare(setup, 2)?;
     control::set_latency(LATENCY)?;
-    if resets.iter().any(|(_, reset)| *reset == Reset::Hot) {
+    if resets.contains(&ResetBy::Hot) {
         report.point("hot reset is refused, as it takes the PF along", || {
             is_refused_hot_reset(&host)
         });
@@ -129,12 +77,12 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
     let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
     fixture.goes_on()?;
     let mut random = Rng::with_seed(1);
-    for (reset_name, reset) in &resets {
-        if *reset == Reset::Hot {
+    for reset in &resets {
+        if *reset == ResetBy::Hot {
             continue;
         }
-        for (command_name, command) in &commands {
-            let name = format!("reset by {reset_name} against {command_name}");
+        for command in &commands {
+            let name = format!("reset by {reset} against {command}");
             report.point(&name, || {
                 let result = fixture.withstands(*reset, *command, duration, &mut random);
                 let result = result.with_context(|| fixture.sessions());
@@ -230,12 +178,12 @@ impl GuestFixture {
     /// afterwards, and the guest works on.
     fn withstands(
         &mut self,
-        reset: Reset,
-        command: Command,
+        reset: ResetBy,
+        command: AgainstReset,
         duration: Duration,
         random: &mut Rng,
     ) -> Result<()> {
-        if reset == Reset::Guest {
+        if reset == ResetBy::Guest {
             self.guest
                 .obeys(&mut self.vmm, Order::KeepResetting, WITHIN)?;
         }
@@ -243,17 +191,17 @@ impl GuestFixture {
         let (mut turns, mut resets) = (0, 0);
         while turns == 0 || Instant::now() < end {
             let (more_turns, more_resets) = match command {
-                Command::Pause => self.pauses(reset, end)?,
-                Command::Migrate => (1, self.migrates(reset, None, random)?),
-                Command::Cancel => {
+                AgainstReset::Pause => self.pauses(reset, end)?,
+                AgainstReset::Migrate => (1, self.migrates(reset, None, random)?),
+                AgainstReset::Cancel => {
                     let after = Duration::from_millis(random.u64(..=CANCEL_AFTER_MS));
                     (1, self.migrates(reset, Some(after), random)?)
                 }
-                Command::Quit => (1, self.quits(reset, random)?),
+                AgainstReset::Quit => (1, self.quits(reset, random)?),
             };
             turns += more_turns;
             resets += more_resets;
-            if reset == Reset::Aer {
+            if reset == ResetBy::Aer {
                 break;
             }
         }
@@ -261,8 +209,8 @@ impl GuestFixture {
             "@show   {turns} turns, {resets} resets from outside"
         ));
         match reset {
-            Reset::Aer => self.works_after_system_reset(),
-            Reset::Guest => {
+            ResetBy::Aer => self.works_after_system_reset(),
+            ResetBy::Guest => {
                 // Fails if it has not reset its VF once.
                 self.guest
                     .obeys(&mut self.vmm, Order::EndResetting, WITHIN)?;
@@ -276,21 +224,21 @@ impl GuestFixture {
     }
 
     /// Begins to reset `vf`, if the reset is one from outside of the guest.
-    fn begin_resets(&self, reset: Reset, vf: usize, gap_ms: u64) -> Option<Resets> {
+    fn begin_resets(&self, reset: ResetBy, vf: usize, gap_ms: u64) -> Option<Resets> {
         match reset {
-            Reset::Sysfs => Some(Resets::of(&self.host.vfs[vf], gap_ms)),
-            Reset::Pf => Some(Resets::of(&self.host.pf, PF_GAP_MS)),
-            Reset::Aer => Some(Resets::start(gap_ms, || control::bus_error("COMP_TIME"))),
-            Reset::Guest | Reset::Hot => None,
+            ResetBy::Sysfs => Some(Resets::of(&self.host.vfs[vf], gap_ms)),
+            ResetBy::Pf => Some(Resets::of(&self.host.pf, PF_GAP_MS)),
+            ResetBy::Aer => Some(Resets::start(gap_ms, || control::bus_error("COMP_TIME"))),
+            ResetBy::Guest | ResetBy::Hot => None,
         }
     }
 
     /// Pauses and continues the guest until `end`. Returns how often, and how many resets there were.
-    fn pauses(&mut self, reset: Reset, end: Instant) -> Result<(u32, u32)> {
+    fn pauses(&mut self, reset: ResetBy, end: Instant) -> Result<(u32, u32)> {
         // The other VF would keep the PF waiting.
         let other = &self.host.vfs[1 - self.place];
         let other_vf = match reset {
-            Reset::Pf => Some(OtherVf::new(self.host.kind, other)?),
+            ResetBy::Pf => Some(OtherVf::new(self.host.kind, other)?),
             _ => None,
         };
         let resets = self.begin_resets(reset, self.place, 0);
@@ -300,7 +248,7 @@ impl GuestFixture {
         Ok((turns?, resets?))
     }
 
-    fn pauses_until(&mut self, reset: Reset, end: Instant) -> Result<u32> {
+    fn pauses_until(&mut self, reset: ResetBy, end: Instant) -> Result<u32> {
         let mut turns = 0;
         while Instant::now() < end {
             self.vmm.execute("stop", json!({}))?;
@@ -308,7 +256,7 @@ impl GuestFixture {
             turns += 1;
             match continued {
                 // QEMU has stopped the guest for good.
-                Err(_) if reset == Reset::Aer && self.vmm.status()? == "internal-error" => break,
+                Err(_) if reset == ResetBy::Aer && self.vmm.status()? == "internal-error" => break,
                 continued => drop(continued?),
             }
         }
@@ -319,7 +267,7 @@ impl GuestFixture {
     /// the guest gets there depends on the resets. Returns how many there were.
     fn migrates(
         &mut self,
-        reset: Reset,
+        reset: ResetBy,
         cancel: Option<Duration>,
         random: &mut Rng,
     ) -> Result<u32> {
@@ -327,7 +275,7 @@ impl GuestFixture {
         // A VF that is being reset cannot be opened.
         let (place, mut other) = self.other_place(&name)?;
         let resets = [self.place, place].map(|vf| match (reset, vf) {
-            (Reset::Sysfs, _) => self.begin_resets(reset, vf, GAP_MS),
+            (ResetBy::Sysfs, _) => self.begin_resets(reset, vf, GAP_MS),
             (_, vf) if vf == self.place => self.begin_resets(reset, vf, GAP_MS),
             _ => None,
         });
@@ -336,14 +284,14 @@ impl GuestFixture {
         let resets = resets?.iter().sum();
         match ended? {
             Ended::Completed(_) => {
-                if reset != Reset::Aer {
+                if reset != ResetBy::Aer {
                     vmm::go_on(&mut other, WITHIN)?;
                 }
                 self.takes_over(other, place)?;
             }
             _ => other.has_not_aborted()?,
         }
-        if reset != Reset::Guest && reset != Reset::Aer {
+        if reset != ResetBy::Guest && reset != ResetBy::Aer {
             self.works_after_reset()?;
         }
         Ok(resets)
@@ -359,8 +307,8 @@ impl GuestFixture {
     }
 
     /// Quits QEMU while a guest boots with the other VF. Returns how many resets there were.
-    fn quits(&mut self, reset: Reset, random: &mut Rng) -> Result<u32> {
-        if reset == Reset::Guest {
+    fn quits(&mut self, reset: ResetBy, random: &mut Rng) -> Result<u32> {
+        if reset == ResetBy::Guest {
             return self.quits_and_boots();
         }
         let place = 1 - self.place;

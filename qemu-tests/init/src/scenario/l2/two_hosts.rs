@@ -4,19 +4,24 @@
 //! run this.
 
 use anyhow::{Result, bail};
+use protocol::{Failure, HostName, Setup};
 
 use super::local_host::LocalHost;
-use super::migrate_under_load::rounds;
-use crate::Options;
+use super::migrate_under_load::ROUNDS;
 use crate::control::Report;
 use crate::host;
 use crate::sysfs;
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let rounds = rounds(options)?;
-    let mut local = LocalHost::prepare(options)?;
+pub(crate) fn run(
+    setup: &Setup,
+    host: HostName,
+    rounds: Option<u32>,
+    report: &mut Report,
+) -> Result<()> {
+    let rounds = rounds.unwrap_or(ROUNDS);
+    let mut local = LocalHost::prepare(setup, host)?;
     local.part(report, "the modules are those that were chosen", |_| {
-        host::has_chosen_modules(options)
+        host::has_chosen_modules(setup)
     })?;
     local.boot(report)?;
     for number in 1..=2 * rounds {
@@ -33,17 +38,21 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
 }
 
 /// One of two hosts fails on purpose: the other one, which waits for its part, must not wait in vain.
-pub(crate) fn one_fails(options: &Options, report: &mut Report) -> Result<()> {
-    let fails = options.choice("fails", &["no", "tells", "dies"])?;
-    let mut local = LocalHost::prepare(options)?;
+pub(crate) fn one_fails(
+    setup: &Setup,
+    host: HostName,
+    fails: Failure,
+    report: &mut Report,
+) -> Result<()> {
+    let mut local = LocalHost::prepare(setup, host)?;
     let is_first = local.other.is_first();
     // Nobody comes as far as to need a guest.
     local.part(report, "the guest moves", |local| match fails {
-        "tells" => bail!("on purpose"),
+        Failure::Tells => bail!("on purpose"),
         // An emergency restart: the kernel says nothing to anybody any more.
-        "dies" => Ok(sysfs::write("/proc/sysrq-trigger", "b")?),
-        _ if is_first => local.give(1),
-        _ => local.take(),
+        Failure::Dies => Ok(sysfs::write("/proc/sysrq-trigger", "b")?),
+        Failure::No if is_first => local.give(1),
+        Failure::No => local.take(),
     })?;
     local.end(report)
 }

@@ -6,11 +6,11 @@
 //! requests that it had are gone then, and the guest waits for them until it resets the VF as well.
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 use serde_json::json;
 
 use super::fixture::GuestFixture;
 use super::migrate_under_load::{LATENCY, WITHIN};
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine::ZIP;
 use crate::expect;
@@ -20,8 +20,8 @@ use crate::vmm::{self, Guest, Limits};
 /// Requests that a guest has in flight.
 const IN_FLIGHT: u64 = 4;
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let host = Host::prepare(options, 2)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let host = Host::prepare(setup, 2)?;
     control::set_latency(LATENCY)?;
     let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
     fixture.goes_on()?;

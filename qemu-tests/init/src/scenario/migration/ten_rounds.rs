@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
+use protocol::Setup;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine;
 use crate::expect;
@@ -28,15 +28,10 @@ const IN_FLIGHT: usize = 128;
 /// Requests that are submitted in PRE_COPY.
 const PRE_COPY: usize = 16;
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let seed = options
-        .get("seed")
-        .unwrap_or("1")
-        .parse()
-        .context("seed= is no number")?;
-    for accelerator in engine::chosen(options)? {
-        let host = Host::with(options, accelerator, 2)?;
-        migrate(&host, seed, report).context(accelerator.name)?;
+pub(crate) fn run(setup: &Setup, seed: u64, report: &mut Report) -> Result<()> {
+    for accelerator in engine::chosen(setup) {
+        let host = Host::with(setup, accelerator, 2)?;
+        migrate(&host, seed, report).context(accelerator.name())?;
     }
     Ok(())
 }
@@ -49,7 +44,7 @@ fn migrate(host: &Host, seed: u64, report: &mut Report) -> Result<()> {
         random: Rng::with_seed(seed),
         found: Found::new(),
     };
-    report.note(&format!("accelerator: {}", accelerator.name));
+    report.note(&format!("accelerator: {}", accelerator.name()));
 
     let up = report.point("without a driver, then work on VF1", || {
         let mut device = fixture.vm.open(host.kind, &host.vfs[0])?;

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine;
 use crate::expect::equal;
@@ -32,12 +32,12 @@ struct Part {
     found: Found,
 }
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let mut parts: Vec<Part> = Vec::new();
     for (seed, accelerator) in (1..).zip(engine::ALL) {
         let iova = parts.last().map_or(IOVA, |part| part.vm.end());
         parts.push(Part {
-            host: Host::with(options, accelerator, 2)?,
+            host: Host::with(setup, accelerator, 2)?,
             vm: Vm::with(accelerator.engine, iova, seed)?,
             found: Found::new(),
         });
@@ -62,7 +62,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
         }
     }
     for part in &mut parts {
-        report.note(&format!("accelerator: {}", part.host.accelerator.name));
+        report.note(&format!("accelerator: {}", part.host.accelerator.name()));
         part.found.report(report);
         transfer::report_requests(&part.vm, report);
         report.point("the queues stop", || part.vm.shut_down());

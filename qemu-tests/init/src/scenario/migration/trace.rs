@@ -7,9 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::{equal, refused};
 use crate::scenario::support::debugfs;
@@ -340,8 +340,8 @@ const CHECKS: [(&str, Check); 9] = [
     ("disabled events", disabled),
 ];
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let mut fixture = Fixture::new(options, 1)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let mut fixture = Fixture::new(setup, 1)?;
     sysfs::write(format!("{EVENTS}/enable"), "1")?;
     for (name, check) in CHECKS {
         report.point(name, || check(&mut fixture));

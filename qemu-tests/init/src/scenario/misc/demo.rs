@@ -9,8 +9,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::equal;
 use crate::host::{self, Driver, Host};
@@ -57,8 +57,8 @@ fn types(command: &str) -> Result<String> {
     typed(command, true)
 }
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let Some(fixture) = prepare(options, report)? else {
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let Some(fixture) = prepare(setup, report)? else {
         return Ok(());
     };
     let mut demo = Demo {
@@ -88,14 +88,14 @@ struct DemoFixture {
     vf2: crate::sysfs::Function,
 }
 
-fn prepare(options: &Options, report: &mut Report) -> Result<Option<DemoFixture>> {
-    let modules = host::modules(options)?;
+fn prepare(setup: &Setup, report: &mut Report) -> Result<Option<DemoFixture>> {
+    let modules = host::modules(setup)?;
     let mut fixture = None;
     report.point("prepare the host", || {
         explain("hisi_zip on the PF; our vfio.ko and our driver");
         let pf = host::load_zip(&modules, "")?;
         host::load_vfio(&modules)?;
-        modules.load(Driver::Rust.module())?;
+        modules.load(host::module_of(Driver::Rust))?;
         ensure!(is_loaded("vfio"), "vfio is not loaded");
         types(&format!("cat /sys/bus/pci/devices/{pf}/uevent"))?;
         let driver = Host::name_of(Driver::Rust)?;

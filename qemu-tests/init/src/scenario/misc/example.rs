@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use protocol::Setup;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
-use crate::Options;
 use crate::control::Report;
 use crate::expect::{equal, eventually, refused};
 use crate::ffi::Mapping;
@@ -393,13 +393,13 @@ const CHECKS: [(&str, Check); 12] = [
     ("the data file outlives device and driver", outlives),
 ];
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let modules = host::modules(options)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let modules = host::modules(setup)?;
     host::load_vfio(&modules)?;
     modules.load(MODULE)?;
     let driver = driver_of(MODULE)?;
     let fixture = Fixture {
-        kind: Kind::chosen(options)?,
+        kind: setup.container.unwrap_or_default(),
         memory: Arc::new(Mapping::memory(MEMORY)?),
         edus: Function::find_all(QEMU, EDU)?,
     };

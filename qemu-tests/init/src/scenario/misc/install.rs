@@ -6,8 +6,8 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine::ZIP;
 use crate::expect::equal;
@@ -65,8 +65,8 @@ fn switch(vf: &Function, driver: Driver, kind: Kind) -> Result<()> {
     )
 }
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let kind = Kind::chosen(options)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let kind = setup.container.unwrap_or_default();
     let pf = host::pf(&ZIP)?;
     report.point("the PF's alias finds its driver", || {
         modprobe(&alias(&pf)?)?;
@@ -77,7 +77,11 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
     report.point("a VF's alias for VFIO finds both drivers", || {
         modprobe(&vfio_alias(&vf)?)?;
         for driver in [Driver::C, Driver::Rust] {
-            equal(driver.module(), is_loaded(driver.module()), true)?;
+            equal(
+                host::module_of(driver),
+                is_loaded(host::module_of(driver)),
+                true,
+            )?;
         }
         equal("driver of the VF", vf.driver(), None)
     });
@@ -86,8 +90,8 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
         || {
             for (module, ours) in [
                 ("vfio", true),
-                (Driver::Rust.module(), true),
-                (Driver::C.module(), false),
+                (host::module_of(Driver::Rust), true),
+                (host::module_of(Driver::C), false),
                 ("vfio_pci_core", false),
             ] {
                 equal(module, out_of_tree(module)?, ours)?;
@@ -98,7 +102,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
     modprobe("vfio_iommu_type1")?;
     for driver in [Driver::C, Driver::Rust, Driver::C, Driver::Rust] {
         report.point(
-            &format!("the VF is switched to {}", driver.module()),
+            &format!("the VF is switched to {}", host::module_of(driver)),
             || switch(&vf, driver, kind),
         );
     }

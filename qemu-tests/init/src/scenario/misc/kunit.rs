@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 
-use crate::Options;
 use crate::control::Report;
 use crate::host;
 use crate::sysfs;
@@ -21,8 +21,8 @@ fn suites() -> Result<BTreeSet<String>> {
         .collect()
 }
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let modules = host::modules(options)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let modules = host::modules(setup)?;
     let before = suites()?;
     host::load_zip(&modules, "")?;
     host::load_vfio(&modules)?;

@@ -5,14 +5,14 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 
-use crate::Options;
 use crate::control;
 use crate::host::Host;
 use crate::qm::Vm;
 
-pub(crate) fn run(options: &Options) -> Result<()> {
-    let host = Host::prepare(options, 2)?;
+pub(crate) fn run(setup: &Setup) -> Result<()> {
+    let host = Host::prepare(setup, 2)?;
     println!("PF {}, bound to hisi_zip", host.pf);
     for vf in &host.vfs {
         println!("VF {vf}, bound to {}", host.driver_name()?);

@@ -4,9 +4,9 @@
 //! work that is compared with software's.
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 
 use super::load::flawless;
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine::{Accelerator, HPRE, SEC, ZIP};
 use crate::expect;
@@ -32,8 +32,8 @@ fn judge(accelerator: &Accelerator, expected: usize) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let modules = host::modules(options)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let modules = host::modules(setup)?;
     for (accelerator, expected) in ALGORITHMS {
         let name = format!("{}: {expected} algorithms", accelerator.module);
         report.point(&name, || {

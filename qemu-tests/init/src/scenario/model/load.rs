@@ -6,9 +6,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use protocol::Setup;
 
 use super::{Log, self_test_passed};
-use crate::Options;
 use crate::control::{self, Report};
 use crate::crypto_judge::{ACOMP, Results};
 use crate::expect;
@@ -109,8 +109,8 @@ fn reset_with_a_request_in_flight(function: &Function) -> Result<()> {
     control::set("latency-ns", usual)
 }
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let modules = host::modules(options)?;
+pub(crate) fn run(setup: &Setup, buffers: Option<u64>, report: &mut Report) -> Result<()> {
+    let modules = host::modules(setup)?;
     // With two queues the PF is full as soon as somebody holds one context. The load generator is
     // told to hold one idle, so that the one it works with is on the VF.
     let pf = host::load_zip(&modules, "pf_q_num=2")?;
@@ -118,10 +118,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
     pf.enable_vfs(1, true)?;
     let vf = pf.virtual_function(0)?;
     modules.load_with("crypto_judge", "pass_over=1")?;
-    let buffers = match options.get("buffers") {
-        Some(number) => number.parse().context("buffers= is no number")?,
-        None => BUFFERS,
-    };
+    let buffers = buffers.unwrap_or(BUFFERS);
 
     report.point(&format!("{buffers} buffers"), || {
         let results = Load::start(buffers, 1)?.wait(Duration::from_secs(600))?;

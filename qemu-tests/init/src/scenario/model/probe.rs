@@ -5,9 +5,9 @@
 use std::collections::HashSet;
 
 use anyhow::{Result, ensure};
+use protocol::Setup;
 
 use super::{Log, self_test_passed};
-use crate::Options;
 use crate::control::{self, Report};
 use crate::expect;
 use crate::host;
@@ -23,8 +23,8 @@ fn no_complaints(log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let modules = host::modules(options)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let modules = host::modules(setup)?;
     let mut log = Log::follow()?;
     let pf = host::load_zip(&modules, "")?;
     report.point("the PF probes", || {

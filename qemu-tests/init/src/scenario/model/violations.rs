@@ -9,9 +9,9 @@ use std::fs::File;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 use serde_json::Value;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::ffi::Mapping;
 use crate::host;
@@ -72,8 +72,8 @@ fn count(kind: &str) -> Result<u64> {
     value.with_context(|| format!("the device does not count {kind}"))
 }
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let modules = host::modules(options)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let modules = host::modules(setup)?;
     let pf = host::load_zip(&modules, "")?;
     host::load_vfio(&modules)?;
     modules.load("vfio_pci")?;

@@ -16,8 +16,8 @@ mod loads;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine;
 use crate::host::Host;
@@ -41,16 +41,13 @@ struct Silicon<'o> {
     points: Vec<&'o str>,
 }
 
-/// What `silicon=` on the command line names, with `,` between different hardware.
-fn chosen(options: &Options) -> Result<Vec<Silicon<'_>>> {
-    let list = options
-        .get("silicon")
-        .context("no silicon= on the command line")?;
-    let each = list.split(',').map(|name| Silicon {
-        name,
-        points: name.split('+').filter(|name| *name != DEFAULT).collect(),
-    });
-    Ok(each.collect())
+impl<'o> Silicon<'o> {
+    fn named(name: &'o String) -> Self {
+        Silicon {
+            name,
+            points: name.split('+').filter(|name| *name != DEFAULT).collect(),
+        }
+    }
 }
 
 impl Silicon<'_> {
@@ -94,13 +91,13 @@ fn without_violations(fixture: &Fixture) -> Result<()> {
 
 /// Goes through all loads on each hardware. The scenario ends with a load after which PF and VFs are of
 /// no use any more.
-pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let accelerators = engine::chosen(options)?;
+pub(super) fn run(setup: &Setup, names: &[String], report: &mut Report) -> Result<()> {
+    let accelerators = engine::chosen(setup);
     let accelerator = accelerators.first().context("no accelerator is chosen")?;
-    let mut fixture = Fixture::with(options, accelerator, 2)?;
+    let mut fixture = Fixture::with(setup, accelerator, 2)?;
     let revision = fixture.host.vfs[0].number("revision")?;
     let mut whole = true;
-    for silicon in chosen(options)? {
+    for silicon in names.iter().map(Silicon::named) {
         silicon.set(accelerator.id)?;
         let loads = LOADS.iter();
         for load in loads.filter(|load| load.applies(revision, &silicon.points)) {
@@ -138,10 +135,10 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
 
 /// Moves a guest at work under QEMU to the other VF, on each hardware in turn. The scenario ends with a
 /// guest that does not go on there.
-pub(super) fn guest(options: &Options, report: &mut Report) -> Result<()> {
-    let accelerators = engine::chosen(options)?;
+pub(super) fn guest(setup: &Setup, names: &[String], report: &mut Report) -> Result<()> {
+    let accelerators = engine::chosen(setup);
     let accelerator = accelerators.first().context("no accelerator is chosen")?;
-    let host = Host::with(options, accelerator, 2)?;
+    let host = Host::with(setup, accelerator, 2)?;
     let is_rust = host.driver.is_rust();
     control::set_latency_of(accelerator.id, LATENCY)?;
     let mut fixture = GuestFixture::new(host, Guest::new(&[accelerator])?)?;
@@ -149,7 +146,7 @@ pub(super) fn guest(options: &Options, report: &mut Report) -> Result<()> {
         fixture.guest.does(WORK, WITHIN)
     });
     ensure!(up, "nothing to migrate");
-    for silicon in chosen(options)? {
+    for silicon in names.iter().map(Silicon::named) {
         silicon.set(accelerator.id)?;
         let result = moves(&mut fixture, silicon.name);
         silicon.tell("guest", &result);

@@ -36,7 +36,7 @@ fn load(accelerator: &Accelerator) -> Result<Load> {
 
 /// How far the work of accelerators is, whoever does it.
 pub(crate) fn loads(accelerators: &[&Accelerator]) -> Result<Loads> {
-    let of = |one: &&Accelerator| Ok((one.name.to_owned(), load(one)?));
+    let of = |one: &&Accelerator| Ok((one.name().to_owned(), load(one)?));
     accelerators.iter().map(of).collect()
 }
 
@@ -66,7 +66,7 @@ impl Workers {
             // Each kind of algorithm has its share of them.
             for (number, judge) in accelerator.judges.iter().cycle().take(WORKERS).enumerate() {
                 let (told, ended) = (Arc::clone(&told_to_end), Arc::clone(&ended));
-                let name = format!("{}, worker {number}", accelerator.name);
+                let name = format!("{}, worker {number}", accelerator.name());
                 std::thread::spawn(move || match work(*judge, number, &told) {
                     Ok(()) => drop(ended.fetch_add(1, Ordering::Relaxed)),
                     // A worker without work is missed at the end.
@@ -91,7 +91,7 @@ impl Workers {
         let of_crew = |crew: &Crew| {
             let lost = crew.at_work() as u64;
             let load = load(crew.accelerator).context("what the workers have done")?;
-            Ok((crew.accelerator.name.to_owned(), Load { lost, ..load }))
+            Ok((crew.accelerator.name().to_owned(), Load { lost, ..load }))
         };
         self.crews.iter().map(of_crew).collect()
     }

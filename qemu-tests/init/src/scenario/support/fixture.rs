@@ -4,9 +4,9 @@
 //! besides is in an `impl` of its own.
 
 use anyhow::Result;
+use protocol::Setup;
 
 use super::transfer::{MATCH_SIZE, STREAM_SIZE};
-use crate::Options;
 use crate::control;
 use crate::engine::{Accelerator, ZIP};
 use crate::expect::equal;
@@ -21,18 +21,14 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     /// A host with this many VFs.
-    pub(crate) fn new(options: &Options, vfs: u32) -> Result<Self> {
-        Self::with(options, &ZIP, vfs)
+    pub(crate) fn new(setup: &Setup, vfs: u32) -> Result<Self> {
+        Self::with(setup, &ZIP, vfs)
     }
 
     /// A host with this many VFs of an accelerator.
-    pub(crate) fn with(
-        options: &Options,
-        accelerator: &'static Accelerator,
-        vfs: u32,
-    ) -> Result<Self> {
+    pub(crate) fn with(setup: &Setup, accelerator: &'static Accelerator, vfs: u32) -> Result<Self> {
         Ok(Fixture {
-            host: Host::with(options, accelerator, vfs)?,
+            host: Host::with(setup, accelerator, vfs)?,
             vm: Vm::with(accelerator.engine, IOVA, 1)?,
         })
     }

@@ -9,11 +9,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::{equal, eventually, refused};
+use crate::host;
 use crate::modules;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
@@ -72,8 +73,8 @@ impl Way {
     }
 }
 
-pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let mut fixture = Fixture::new(options, 2)?;
+pub(super) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let mut fixture = Fixture::new(setup, 2)?;
     for (way, name) in Way::ALL {
         for state in [
             State::Running,
@@ -94,7 +95,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
     });
     report.point("nothing holds the driver", || {
         fixture.host.vfs.iter().try_for_each(Function::unbind)?;
-        modules::unload(fixture.host.driver.module())
+        modules::unload(host::module_of(fixture.host.driver))
     });
     control::report_violations(report, fixture.host.driver.is_rust());
     Ok(())

@@ -10,10 +10,10 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use protocol::Setup;
 use rustix::io::Errno;
 
 use super::answer::{Answers, OtherVf};
-use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::{equal, eventually, refused};
 use crate::ffi::Mapping;
@@ -75,8 +75,8 @@ fn starts_over(fixture: &mut Fixture) -> Result<()> {
     fixture.vm.work(8)
 }
 
-pub(super) fn pf_reset(options: &Options, report: &mut Report) -> Result<()> {
-    let mut fixture = Fixture::new(options, 2)?;
+pub(super) fn pf_reset(setup: &Setup, report: &mut Report) -> Result<()> {
+    let mut fixture = Fixture::new(setup, 2)?;
     for state in STATES {
         let passed = report.point(
             &format!("the PF is reset while its VF is in {state}"),
@@ -123,8 +123,8 @@ fn reset_in(fixture: &mut Fixture, state: State) -> Result<()> {
     fixture.close()
 }
 
-pub(super) fn hardware_error(options: &Options, report: &mut Report) -> Result<()> {
-    let mut fixture = Fixture::new(options, 2)?;
+pub(super) fn hardware_error(setup: &Setup, report: &mut Report) -> Result<()> {
+    let mut fixture = Fixture::new(setup, 2)?;
     // PRE_COPY is as RUNNING here, and hisi_zip takes its time to give up a PF that is dead.
     for state in [State::Running, State::StopCopy, State::Resuming] {
         let name = format!("the PF fails, and its reset fails, while its VF is in {state}");
@@ -202,8 +202,8 @@ fn fail_in(fixture: &mut Fixture, state: State) -> Result<()> {
     fixture.close()
 }
 
-pub(super) fn bus_error(options: &Options, report: &mut Report) -> Result<()> {
-    let mut fixture = Fixture::new(options, 2)?;
+pub(super) fn bus_error(setup: &Setup, report: &mut Report) -> Result<()> {
+    let mut fixture = Fixture::new(setup, 2)?;
     for state in STATES {
         let name = format!("an error on the bus that is not fatal, in {state}");
         let passed = report.point(&name, || {
@@ -273,8 +273,8 @@ impl RemovedVf {
 
 /// The kernel resets all that is below the port, and leaves it to the drivers to make it what it
 /// was. That of the PF does not: PF and VFs do not answer until they are found anew.
-pub(super) fn fatal_bus_error(options: &Options, report: &mut Report) -> Result<()> {
-    let mut fixture = Fixture::new(options, 4)?;
+pub(super) fn fatal_bus_error(setup: &Setup, report: &mut Report) -> Result<()> {
+    let mut fixture = Fixture::new(setup, 4)?;
     report.point("a fatal error on the bus", || {
         let stream = fixture.full_stream()?;
         let removed_vfs = (fixture.host.vfs.iter().zip(STATES))

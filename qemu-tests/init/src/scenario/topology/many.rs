@@ -8,9 +8,9 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::{equal, refused};
 use crate::host::Host;
@@ -52,8 +52,8 @@ fn share(index: usize, vfs: usize, last: u64) -> (u64, u64) {
     }
 }
 
-pub(super) fn many(options: &Options, report: &mut Report) -> Result<()> {
-    let host = Host::prepare(options, VFS)?;
+pub(super) fn many(setup: &Setup, report: &mut Report) -> Result<()> {
+    let host = Host::prepare(setup, VFS)?;
     let mut vm = Vm::new(1)?;
     report.point("each of 63 VFs has an IOMMU group of its own", || {
         let groups: HashSet<String> = host
@@ -160,9 +160,9 @@ struct MigratingVm {
     mistaken: usize,
 }
 
-pub(super) fn together(options: &Options, report: &mut Report) -> Result<()> {
+pub(super) fn together(setup: &Setup, report: &mut Report) -> Result<()> {
     let vfs = 2 * TOGETHER as u32;
-    let host = Host::prepare(options, vfs)?;
+    let host = Host::prepare(setup, vfs)?;
     let mut migrating_vms = (0..TOGETHER)
         .map(|at| {
             let mut vm = Vm::new(at as u64 + 1)?;

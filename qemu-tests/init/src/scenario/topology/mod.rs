@@ -14,37 +14,28 @@ mod many;
 mod plain;
 mod silent;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use protocol::{Setup, TopologyItem};
 
-use crate::Options;
 use crate::control::Report;
 
 pub(super) use answer::OtherVf;
 
-type Steps = fn(&Options, &mut Report) -> Result<()>;
-
-const ITEMS: [(&str, Steps); 12] = [
-    ("plain-v2", plain::hardware_v2),
-    ("plain-foreign", plain::foreign_pf),
-    ("plain-pf", plain::pf_itself),
-    ("many", many::many),
-    ("together", many::together),
-    ("departure", departure::run),
-    ("pf-reset", failure::pf_reset),
-    ("hardware-error", failure::hardware_error),
-    ("bus-error", failure::bus_error),
-    ("fatal-bus-error", failure::fatal_bus_error),
-    ("silent-vf-reset", silent::reset_during_pf_reset),
-    ("silent-vf-message", silent::message_not_taken),
-];
-
-/// Goes through the steps of the item that `item=` names.
-pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let names = ITEMS.map(|(name, _)| name);
-    let wanted = options.choice("item", &names)?;
-    let (_, steps) = ITEMS
-        .iter()
-        .find(|(name, _)| *name == wanted)
-        .context("an item without steps")?;
-    steps(options, report)
+/// Goes through the steps of an item.
+pub(super) fn run(setup: &Setup, item: TopologyItem, report: &mut Report) -> Result<()> {
+    let steps = match item {
+        TopologyItem::PlainV2 => plain::hardware_v2,
+        TopologyItem::PlainForeign => plain::foreign_pf,
+        TopologyItem::PlainPf => plain::pf_itself,
+        TopologyItem::Many => many::many,
+        TopologyItem::Together => many::together,
+        TopologyItem::Departure => departure::run,
+        TopologyItem::PfReset => failure::pf_reset,
+        TopologyItem::HardwareError => failure::hardware_error,
+        TopologyItem::BusError => failure::bus_error,
+        TopologyItem::FatalBusError => failure::fatal_bus_error,
+        TopologyItem::SilentVfReset => silent::reset_during_pf_reset,
+        TopologyItem::SilentVfMessage => silent::message_not_taken,
+    };
+    steps(setup, report)
 }

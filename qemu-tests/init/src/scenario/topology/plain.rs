@@ -5,10 +5,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 use rustix::io::Errno;
 use vfio_bindings::bindings::vfio::VFIO_DEVICE_FLAGS_RESET;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::{equal, refused};
 use crate::host::{self, Driver, Host};
@@ -21,22 +21,22 @@ const VF_BAR2_SIZE: u64 = 0x1_0000;
 const PF_BAR2_SIZE: u64 = 0x40_0000;
 
 /// A VF of hardware V2, with its PF's driver there.
-pub(super) fn hardware_v2(options: &Options, report: &mut Report) -> Result<()> {
-    let modules = host::modules(options)?;
+pub(super) fn hardware_v2(setup: &Setup, report: &mut Report) -> Result<()> {
+    let modules = host::modules(setup)?;
     let pf = host::load_zip(&modules, "")?;
     equal("revision of the PF", pf.number("revision")?, 0x21)?;
     host::load_vfio(&modules)?;
     pf.enable_vfs(2, false)?;
     let vf = pf.virtual_function(1)?;
-    let (kind, vm) = (Kind::chosen(options)?, Vm::new(1)?);
-    let fixture = Fixture::new(options, vf, VF_BAR2_SIZE)?;
+    let (kind, vm) = (setup.container.unwrap_or_default(), Vm::new(1)?);
+    let fixture = Fixture::new(setup, vf, VF_BAR2_SIZE)?;
     fixture.judge(report, |vf| vm.open(kind, vf))
 }
 
 /// A VF whose PF has another driver than that of its engine: vfio-pci, for somebody who has it
 /// open.
-pub(super) fn foreign_pf(options: &Options, report: &mut Report) -> Result<()> {
-    let modules = host::modules(options)?;
+pub(super) fn foreign_pf(setup: &Setup, report: &mut Report) -> Result<()> {
+    let modules = host::modules(setup)?;
     let pf = host::load_zip(&modules, "")?;
     host::load_vfio(&modules)?;
     modules.load_with("vfio_pci", "enable_sriov=1")?;
@@ -47,17 +47,17 @@ pub(super) fn foreign_pf(options: &Options, report: &mut Report) -> Result<()> {
     let token = Token([0x5a; 16]);
     let opened = owner.open(Kind::Type1, &pf)?;
     opened.set_token(&token).context("setting the VFs' token")?;
-    let fixture = Fixture::new(options, vf, VF_BAR2_SIZE)?;
+    let fixture = Fixture::new(setup, vf, VF_BAR2_SIZE)?;
     fixture.judge(report, |vf| vm.open_with_token(vf, &token))
 }
 
 /// A device that is none of the driver's VFs, bound to it by name all the same.
-pub(super) fn pf_itself(options: &Options, report: &mut Report) -> Result<()> {
-    let modules = host::modules(options)?;
+pub(super) fn pf_itself(setup: &Setup, report: &mut Report) -> Result<()> {
+    let modules = host::modules(setup)?;
     let pf = host::load_zip(&modules, "")?;
     host::load_vfio(&modules)?;
-    let (kind, vm) = (Kind::chosen(options)?, Vm::new(1)?);
-    let fixture = Fixture::new(options, pf, PF_BAR2_SIZE)?;
+    let (kind, vm) = (setup.container.unwrap_or_default(), Vm::new(1)?);
+    let fixture = Fixture::new(setup, pf, PF_BAR2_SIZE)?;
     // The only function of its bus is reset by its bus when it is closed, if in no other way.
     if fixture.driver.is_rust() {
         fixture.judge(report, |pf| vm.open(kind, pf))?;
@@ -79,9 +79,9 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn new(options: &Options, function: Function, bar2_size: u64) -> Result<Self> {
-        let driver = Driver::chosen(options)?;
-        host::modules(options)?.load(driver.module())?;
+    fn new(setup: &Setup, function: Function, bar2_size: u64) -> Result<Self> {
+        let driver = setup.driver.unwrap_or_default();
+        host::modules(setup)?.load(host::module_of(driver))?;
         Ok(Fixture {
             driver,
             name: Host::name_of(driver)?,

@@ -6,10 +6,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 use rustix::io::Errno;
 
 use super::failure::done;
-use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::{equal, errno};
 use crate::qm::Vm;
@@ -30,8 +30,8 @@ const GET_QOS: u64 = 9;
 
 /// A VF is reset while the PF is, which waits for VFs that do not answer. The VF's reset must wait
 /// for the end of the PF's.
-pub(super) fn reset_during_pf_reset(options: &Options, report: &mut Report) -> Result<()> {
-    let fixture = Fixture::new(options, 2)?;
+pub(super) fn reset_during_pf_reset(setup: &Setup, report: &mut Report) -> Result<()> {
+    let fixture = Fixture::new(setup, 2)?;
     report.point(
         "a VF's reset waits for that of a PF with silent VFs",
         || {
@@ -73,8 +73,8 @@ fn sends_a_question(device: &Device) -> Result<()> {
 
 /// The PF waits for an answer of one VF, and does not take the message of another one meanwhile. The
 /// migration of that one must wait, or be refused while its VM still runs.
-pub(super) fn message_not_taken(options: &Options, report: &mut Report) -> Result<()> {
-    let mut fixture = Fixture::new(options, 2)?;
+pub(super) fn message_not_taken(setup: &Setup, report: &mut Report) -> Result<()> {
+    let mut fixture = Fixture::new(setup, 2)?;
     report.point(
         "a VM whose message the PF does not take yet keeps its VF",
         || {

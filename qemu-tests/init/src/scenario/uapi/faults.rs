@@ -13,12 +13,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::{self, equal};
 use crate::fail_nth::Faults;
+use crate::host;
 use crate::modules;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
@@ -167,16 +168,16 @@ struct Sweep {
     has_p2p: bool,
 }
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let mut fixture = Fixture::new(options, 1)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let mut fixture = Fixture::new(setup, 1)?;
     let driver = fixture.host.driver;
     let stream = fixture.full_stream()?;
     let has_p2p = fixture.open()?.features()?.p2p;
     let (module, function) = FAULTY;
     let mut sweep = Sweep {
         has_p2p,
-        users: users(driver.module())?,
-        faults: Faults::below(driver.module())?.but_not_below(module, function)?,
+        users: users(host::module_of(driver))?,
+        faults: Faults::below(host::module_of(driver))?.but_not_below(module, function)?,
         stream,
         fixture,
     };
@@ -201,7 +202,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
     });
     report.point("nothing keeps the module", || {
         sweep.fixture.host.vfs[0].unbind()?;
-        let unloaded = modules::unload(driver.module());
+        let unloaded = modules::unload(host::module_of(driver));
         if !driver.is_rust() {
             control::line(&format!("@dump unload | {}", outcome(&unloaded)));
             return Ok(());
@@ -403,7 +404,7 @@ impl Sweep {
     /// Nobody has the device open: nothing keeps the module, and a VM that gets the device works on it
     /// and can be saved.
     fn is_sound(&mut self) -> Result<()> {
-        let users = users(self.fixture.host.driver.module())?;
+        let users = users(host::module_of(self.fixture.host.driver))?;
         equal("users of the module", users, self.users)?;
         let stream = self
             .fixture
@@ -416,7 +417,7 @@ impl Sweep {
     fn mend(&mut self) -> Result<()> {
         self.fixture.tidy()?;
         self.fixture.rebind().context("binding the driver anew")?;
-        self.users = users(self.fixture.host.driver.module())?;
+        self.users = users(host::module_of(self.fixture.host.driver))?;
         Ok(())
     }
 }

@@ -12,9 +12,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::engine::{Accelerator, HPRE, SEC, ZIP};
 use crate::expect::{equal, refused};
@@ -112,8 +112,8 @@ struct End<'p> {
     vf: usize,
 }
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let places = places(options)?;
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let places = places(setup)?;
     for (from, to, mismatch) in PAIRS {
         let of = |id: &str| {
             let place = places.iter().find(|place| place.id == id);
@@ -147,8 +147,8 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
 }
 
 /// Makes the machine ready.
-fn places(options: &Options) -> Result<Vec<Place>> {
-    let modules = host::modules(options)?;
+fn places(setup: &Setup) -> Result<Vec<Place>> {
+    let modules = host::modules(setup)?;
     let mut places: Vec<Place> = Vec::new();
     for (id, accelerator) in MACHINE {
         host::load(&modules, accelerator, "")?;
@@ -163,7 +163,7 @@ fn places(options: &Options) -> Result<Vec<Place>> {
         if id == ISOLATED_ZIP {
             isolate(&pf)?;
         }
-        let host = Host::on(options, accelerator, pf, VFS as u32)?;
+        let host = Host::on(setup, accelerator, pf, VFS as u32)?;
         places.push(Place { id, host });
     }
     Ok(places)

@@ -15,9 +15,9 @@ mod waiting;
 mod work;
 
 use anyhow::{Context, Result};
+use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::expect::equal;
 use crate::scenario::support::fixture::Fixture;
@@ -104,8 +104,8 @@ const BEYOND_C: [(&str, Check); 7] = [
     ("the data file outlives the driver", saving::outlives_driver),
 ];
 
-pub(super) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let mut fixture = Fixture::new(options, 1)?;
+pub(super) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let mut fixture = Fixture::new(setup, 1)?;
     for (name, check) in CHECKS {
         fixture.point(report, name, check)?;
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use protocol::Setup;
 use rustix::io::Errno;
 
 use super::Seen;
 use super::fixture::{resuming, with};
-use crate::Options;
 use crate::control;
 use crate::expect::{equal, errno};
 use crate::host::{self, Driver, Host};
@@ -80,25 +80,25 @@ pub(super) fn waiting_writers(fixture: &mut Fixture) -> Result<Seen> {
 }
 
 /// The PF is bound to vfio-pci, so the VF's driver finds no PF driver of its kind.
-pub(super) fn reset_without_pf_driver(options: &Options) -> Result<Seen> {
-    let driver = Driver::chosen(options)?;
-    let modules = host::modules(options)?;
+pub(super) fn reset_without_pf_driver(setup: &Setup) -> Result<Seen> {
+    let driver = setup.driver.unwrap_or_default();
+    let modules = host::modules(setup)?;
     let pf = host::load_zip(&modules, "")?;
     host::load_vfio(&modules)?;
     modules.load_with("vfio_pci", "enable_sriov=1")?;
     pf.bind("vfio-pci")?;
-    modules.load(driver.module())?;
+    modules.load(host::module_of(driver))?;
     reset(&pf, driver)
 }
 
 /// VFs of hardware V2 cannot migrate, though the PF has the driver of its engine.
-pub(super) fn reset_on_hardware_v2(options: &Options) -> Result<Seen> {
-    let driver = Driver::chosen(options)?;
-    let modules = host::modules(options)?;
+pub(super) fn reset_on_hardware_v2(setup: &Setup) -> Result<Seen> {
+    let driver = setup.driver.unwrap_or_default();
+    let modules = host::modules(setup)?;
     let pf = host::load_zip(&modules, "")?;
     equal("revision", pf.number("revision")?, 0x21)?;
     host::load_vfio(&modules)?;
-    modules.load(driver.module())?;
+    modules.load(host::module_of(driver))?;
     reset(&pf, driver)
 }
 

@@ -13,11 +13,10 @@ mod memory;
 mod protocol;
 mod stream;
 
+use ::protocol::{Driver, Setup, Weakness};
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::Options;
 use crate::control::{self, Report};
-use crate::host::Driver;
 use crate::scenario::support::fixture::Fixture;
 use crate::sysfs;
 
@@ -35,202 +34,196 @@ enum Steps {
     /// On VFs that are bound to the driver.
     Bound(fn(&mut Fixture) -> Result<Seen>),
     /// On a machine that they make ready by themselves.
-    Bare(fn(&Options) -> Result<Seen>),
+    Bare(fn(&Setup) -> Result<Seen>),
 }
 
 use Steps::{Bare, Bound};
+use Weakness::*;
 
-const ITEMS: [(&str, &str, Steps); 34] = [
+const ITEMS: [(Weakness, &str, Steps); Weakness::ALL.len()] = [
     (
-        "d1",
+        D1,
         "writers that wait for each other write past the end",
         Bound(memory::waiting_writers),
     ),
     (
-        "d2",
+        D2,
         "a reset of a VF without PF driver",
         Bare(memory::reset_without_pf_driver),
     ),
     (
-        "d2b",
+        D2b,
         "a reset of a VF of hardware V2",
         Bare(memory::reset_on_hardware_v2),
     ),
     (
-        "d3",
+        D3,
         "a data file that outlives its device",
         Bound(memory::file_without_device),
     ),
     (
-        "d4",
+        D4,
         "the device is closed while it is reset",
         Bound(locking::close_during_reset),
     ),
+    (D6, "migf_data mixes two sessions", Bound(files::torn_dump)),
     (
-        "d6",
-        "migf_data mixes two sessions",
-        Bound(files::torn_dump),
-    ),
-    (
-        "d7",
+        D7,
         "a stream that was refused is loaded",
         Bound(stream::refused_and_loaded),
     ),
     (
-        "d8",
+        D8,
         "a second session is not checked",
         Bound(stream::second_session),
     ),
     (
-        "d9",
+        D9,
         "the number of queues is the stream's",
         Bound(stream::number_of_queues),
     ),
     (
-        "d10",
+        D10,
         "a stream that was cut off is loaded",
         Bound(stream::cut_off),
     ),
     (
-        "d11",
+        D11,
         "what a stream means depends on how it is cut",
         Bound(stream::version_1_in_pieces),
     ),
     (
-        "d12",
+        D12,
         "a stream that does not fit is a bad address",
         Bound(stream::errno_of_mismatch),
     ),
     (
-        "d13",
+        D13,
         "a save writes outside the VF's window",
         Bound(hardware::outside_window),
     ),
     (
-        "d14",
+        D14,
         "accesses to the PF's table interleave",
         Bound(hardware::table_of_queues),
     ),
     (
-        "d15",
+        D15,
         "a load that failed leaves the VF ready",
         Bound(hardware::half_loaded),
     ),
     (
-        "d16",
+        D16,
         "a stop that failed leaves the VF paused",
         Bound(hardware::failed_stop),
     ),
     (
-        "d16b",
+        D16b,
         "work does not go on after STOP and RUNNING",
         Bound(hardware::stop_and_go_on),
     ),
     (
-        "d16c",
+        D16c,
         "a stop that an error of the device has failed is none",
         Bound(hardware::stop_at_an_error),
     ),
     (
-        "d17",
+        D17,
         "a stop spins while it waits",
         Bound(hardware::busy_wait),
     ),
     (
-        "d20",
+        D20,
         "an ioeventfd reaches the migration block",
         Bound(hardware::ioeventfd),
     ),
     (
-        "d21",
+        D21,
         "a read into the device's own memory against a reset",
         Bound(locking::read_against_reset),
     ),
     (
-        "d22",
+        D22,
         "a read of migf_data at an offset",
         Bound(files::read_at_offset),
     ),
     (
-        "d25",
+        D25,
         "a stream is loaded while it is written",
         Bound(locking::load_during_write),
     ),
     (
-        "d26",
+        D26,
         "a debug file uses a device that sleeps",
         Bound(files::sleeping_device),
     ),
     (
-        "d27",
+        D27,
         "a write of data gives a mailbox command",
         Bound(stream::write_uses_mailbox),
     ),
     (
-        "d28",
+        D28,
         "a save that failed keeps the module",
         Bound(protocol::failed_save),
     ),
     (
-        "d29",
+        D29,
         "the end of PRE_COPY data is the end of the stream",
         Bound(protocol::end_of_pre_copy),
     ),
     (
-        "d30",
+        D30,
         "a debug file hides why it failed",
         Bound(files::reason_of_failure),
     ),
     (
-        "d31",
+        D31,
         "dev_data uses a running guest's mailbox",
         Bound(files::dev_data_uses_mailbox),
     ),
     (
-        "d32",
+        D32,
         "dev_data tells the last migration's driver state",
         Bound(files::stale_driver_state),
     ),
     (
-        "d33",
+        D33,
         "migf_data shows the data of the last owner",
         Bound(files::data_of_last_owner),
     ),
     (
-        "d33b",
+        D33b,
         "dev_data has no match data",
         Bound(files::dump_without_match_data),
     ),
-    ("d34", "a busy mailbox is ready", Bound(files::busy_mailbox)),
+    (D34, "a busy mailbox is ready", Bound(files::busy_mailbox)),
     (
-        "d35",
+        D35,
         "a device that was never opened is in ERROR",
         Bound(protocol::never_opened),
     ),
 ];
 
-/// Goes through the steps of the items that `item=` lists, separated by commas.
-pub(super) fn run(options: &Options, report: &mut Report) -> Result<Ending> {
-    let driver = Driver::chosen(options)?;
-    let wanted = options
-        .get("item")
-        .context("no item= on the command line")?;
+/// Goes through the steps of items.
+pub(super) fn run(setup: &Setup, items: &[Weakness], report: &mut Report) -> Result<Ending> {
+    let driver = setup.driver.unwrap_or_default();
     // A thread that the kernel kills is a result here.
     sysfs::write("/proc/sys/kernel/panic_on_oops", "0")?;
     let mut fixture = None;
-    for name in wanted.split(',') {
-        let (name, title, steps) = ITEMS
+    for item in items {
+        let (_, title, steps) = ITEMS
             .iter()
-            .find(|(known, ..)| *known == name)
-            .with_context(|| format!("there is no item {name}"))?;
+            .find(|(known, ..)| known == item)
+            .with_context(|| format!("{item} has no steps"))?;
         let mut broken = false;
-        report.point(&format!("{name}: {title}"), || {
+        report.point(&format!("{item}: {title}"), || {
             let seen = match steps {
-                Bare(steps) => steps(options)?,
+                Bare(steps) => steps(setup)?,
                 Bound(steps) => {
                     let fixture = match &mut fixture {
                         Some(fixture) => fixture,
-                        none => none.insert(Fixture::new(options, 2)?),
+                        none => none.insert(Fixture::new(setup, 2)?),
                     };
                     let seen = steps(fixture);
                     if !matches!(seen, Ok(Seen::Broken(_))) {
@@ -240,7 +233,7 @@ pub(super) fn run(options: &Options, report: &mut Report) -> Result<Ending> {
                 }
             };
             broken = matches!(seen, Seen::Broken(_));
-            judge(name, driver, seen)
+            judge(*item, driver, seen)
         });
         if broken {
             // A thread that never comes back can hold the lock of the address space, and nothing
@@ -268,13 +261,13 @@ pub(super) fn cut_power() -> Result<()> {
     bail!("the machine goes on after an emergency restart")
 }
 
-fn judge(name: &str, driver: Driver, seen: Seen) -> Result<()> {
+fn judge(item: Weakness, driver: Driver, seen: Seen) -> Result<()> {
     let (weak, what) = match seen {
         Seen::Weak(what) | Seen::Broken(what) => (true, what),
         Seen::Sound(what) => (false, what),
     };
     let word = if weak { "shown" } else { "absent" };
-    control::line(&format!("@dump weakness {name} {word}: {what}"));
+    control::line(&format!("@dump weakness {item} {word}: {what}"));
     ensure!(
         weak != driver.is_rust(),
         "the weakness is {word}, which was not expected of this driver: {what}"

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::Seen;
 use crate::control;
 use crate::expect::{errno, refused};
+use crate::host;
 use crate::modules;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
@@ -21,7 +22,7 @@ fn references(module: &str) -> Result<u64> {
 
 /// Comes last: if it shows, the driver cannot be unloaded; if not, it is.
 pub(super) fn failed_save(fixture: &mut Fixture) -> Result<Seen> {
-    let module = fixture.host.driver.module();
+    let module = host::module_of(fixture.host.driver);
     fixture.work()?;
     fixture.vm.device()?.set_state(State::Stop)?;
     control::set("fault", "fn1:mailbox-status=3@sqc-bt")?;

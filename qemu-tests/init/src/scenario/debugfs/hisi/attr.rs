@@ -119,7 +119,7 @@ pub(super) fn has_other_engines() -> bool {
 /// The other engines say so, and what they match is theirs.
 pub(super) fn of_other_engines(fixture: &Fixture, modules: &Modules) -> Result<()> {
     for accelerator in OTHER_ENGINES {
-        let (engine, vf) = (accelerator.name, accelerator.vf);
+        let (engine, vf) = (accelerator.name(), accelerator.vf);
         let pf = host::load(modules, accelerator, "").context(engine)?;
         pf.enable_vfs(1, false)?;
         let function = pf.virtual_function(0)?;

@@ -15,8 +15,8 @@ mod reading;
 mod refusals;
 
 use anyhow::Result;
+use protocol::{Commands, Setup};
 
-use crate::Options;
 use crate::control::{self, Report};
 use crate::host;
 use crate::scenario::support::fault_injection;
@@ -97,10 +97,10 @@ const WITHOUT_COMMANDS: [(&str, Check); 1] = [(
     commands::not_offered,
 )];
 
-pub(crate) fn run(options: &Options, report: &mut Report) -> Result<()> {
-    let modules = host::modules(options)?;
-    let mut fixture = Fixture::new(options, 2)?;
-    let all = options.choice("commands", &["all", "none"])? == "all";
+pub(crate) fn run(setup: &Setup, commands: Commands, report: &mut Report) -> Result<()> {
+    let modules = host::modules(setup)?;
+    let mut fixture = Fixture::new(setup, 2)?;
+    let all = commands == Commands::All;
     let checks = if all { &CHECKS[..] } else { &WITHOUT_COMMANDS };
     for (name, check) in checks {
         report.point(name, || check(&mut fixture));

@@ -5,18 +5,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use protocol::{Container, Driver, Engine, Kmemleak, List, Peer, Scenario, Task};
+
 use crate::artifacts::{Artifacts, Suite};
 
 /// Most of a word in the name of a log; a name has 255 bytes.
 const WORD: usize = 40;
 
-/// What is to be run.
+/// A machine that is to be run.
 #[derive(Clone, Debug)]
-pub struct Scenario {
-    name: String,
-    /// What the logs are named by; the scenario and its parameters.
-    pub(super) label: String,
-    parameters: Vec<String>,
+pub struct Machine {
+    task: Task,
+    /// More words in the names of the logs.
+    labels: Vec<String>,
+    /// The accelerators' PCI revision, if it is not the model's default.
+    revision: Option<u8>,
     /// Id, and what comes after `-device`.
     pub(super) accelerators: Vec<(&'static str, String)>,
     /// What comes after `-device`.
@@ -36,14 +39,13 @@ pub struct Scenario {
     pub(super) patience: Option<Duration>,
 }
 
-impl Scenario {
-    /// The scenario the guest program knows by this name, on a machine with one ZIP accelerator
-    /// of hardware V3.
-    pub fn new(name: &str) -> Self {
+impl Machine {
+    /// A machine with one ZIP accelerator of hardware V3, for a scenario.
+    pub fn new(task: impl Into<Task>) -> Self {
         Self {
-            name: name.into(),
-            label: name.into(),
-            parameters: Vec::new(),
+            task: task.into(),
+            labels: Vec::new(),
+            revision: None,
             accelerators: vec![("zip0", "hisi-zip".into())],
             functions: Vec::new(),
             network: None,
@@ -56,24 +58,68 @@ impl Scenario {
         }
     }
 
-    /// A parameter for the guest program, by way of the kernel's command line. The logs are named by
-    /// it, too.
-    pub fn with(self, key: &str, value: &str) -> Self {
-        self.parameter(key, value).labelled(value)
+    /// The scenario, to be changed.
+    pub fn scenario_mut(&mut self) -> &mut Scenario {
+        &mut self.task.scenario
     }
 
-    /// A parameter for the guest program that the logs are not named by.
-    pub fn parameter(mut self, key: &str, value: &str) -> Self {
-        self.parameters.push(format!("{key}={value}"));
+    /// The driver of the VFs.
+    pub fn driver(mut self, driver: Driver) -> Self {
+        self.task.setup.driver = Some(driver);
         self
     }
 
-    /// One more word in the names of the logs, or the beginning of a long one.
+    /// The driver of the second VF.
+    pub fn peer(mut self, peer: Peer) -> Self {
+        self.task.setup.peer = Some(peer);
+        self
+    }
+
+    /// Whose `vfio.ko` is loaded.
+    pub fn vfio(mut self, vfio: Driver) -> Self {
+        self.task.setup.vfio = Some(vfio);
+        self
+    }
+
+    /// How VFIO devices are opened.
+    pub fn container(mut self, container: Container) -> Self {
+        self.task.setup.container = Some(container);
+        self
+    }
+
+    /// Memory that cannot be freed any more is looked for.
+    pub fn kmemleak(mut self) -> Self {
+        self.task.setup.kmemleak = Some(Kmemleak::On);
+        self
+    }
+
+    /// One more word in the names of the logs.
     pub fn labelled(mut self, word: &str) -> Self {
-        // No commas: QEMU takes them for the end of a file's name.
-        let word: String = word.replace(',', "+").chars().take(WORD).collect();
-        self.label = format!("{}-{word}", self.label);
+        self.labels.push(word.to_owned());
         self
+    }
+
+    /// What the logs are named by: the scenario, the machine and the parameters.
+    pub(super) fn label(&self) -> String {
+        let suite = self.monitor.filter(|suite| *suite != Suite::Trixie);
+        let revision = self.revision.map(|revision| format!("rev{revision:x}"));
+        let of_scenario = self.task.scenario.parameters();
+        let parameters = of_scenario
+            .into_iter()
+            .chain(self.task.setup.parameters())
+            // A list that is too long.
+            .filter(|(key, _)| *key != "silicon")
+            .map(|(_, value)| value);
+        let words = (suite.map(|suite| suite.to_string()).into_iter())
+            .chain(revision)
+            .chain(parameters)
+            .chain(self.labels.iter().cloned())
+            // No commas: QEMU takes them for the end of a file's name.
+            .map(|word| word.replace(',', "+").chars().take(WORD).collect());
+        let all: Vec<String> = std::iter::once(self.task.scenario.name().to_owned())
+            .chain(words)
+            .collect();
+        all.join("-")
     }
 
     /// One more accelerator: its id, and what comes after `-device`.
@@ -88,15 +134,21 @@ impl Scenario {
             .accelerator("hpre0", "hisi-hpre")
     }
 
-    /// The engines that the scenario is about, with commas between them: `zip`, `sec`, `hpre`. The
-    /// machine has them.
-    pub fn engines(self, names: &str) -> Self {
-        let more = [("sec", "sec0", "hisi-sec"), ("hpre", "hpre0", "hisi-hpre")];
-        more.into_iter()
-            .filter(|(name, ..)| names.split(',').any(|wanted| wanted == *name))
-            .fold(self.with("engines", names), |scenario, (_, id, device)| {
-                scenario.accelerator(id, device)
-            })
+    /// The engines that the scenario is about. The machine has them.
+    pub fn engines(mut self, engines: impl Into<List<Engine>>) -> Self {
+        let engines = engines.into();
+        let more = [
+            (Engine::Sec, "sec0", "hisi-sec"),
+            (Engine::Hpre, "hpre0", "hisi-hpre"),
+        ];
+        let wanted = more
+            .into_iter()
+            .filter(|(engine, ..)| engines.0.contains(engine));
+        let accelerators: Vec<_> = wanted.map(|(_, id, device)| (id, device)).collect();
+        self.task.setup.engines = Some(engines);
+        (accelerators.into_iter()).fold(self, |machine, (id, device)| {
+            machine.accelerator(id, device)
+        })
     }
 
     /// A PCI function that is no accelerator: what comes after `-device`.
@@ -125,7 +177,7 @@ impl Scenario {
 
     /// The accelerators' PCI revision: 0x21 is hardware V2, 0x30 V3, 0x50 V4, 0x51 V5.
     pub fn revision(mut self, revision: u8) -> Self {
-        self.label = format!("{}-rev{revision:x}", self.label);
+        self.revision = Some(revision);
         self.property("revision", &revision.to_string())
     }
 
@@ -155,9 +207,6 @@ impl Scenario {
 
     /// As [`Self::hypervisor`], with the VM monitor of that suite of Debian.
     pub fn monitor(mut self, suite: Suite) -> Self {
-        if suite != Suite::Trixie {
-            self.label = format!("{}-{suite}", self.label);
-        }
         self.monitor = Some(suite);
         self
     }
@@ -224,7 +273,7 @@ impl Scenario {
             })
             .arg("-append")
             .arg(format!(
-                "console=ttyAMA0 panic=-1{} slowness={} scenario={} {}",
+                "console=ttyAMA0 panic=-1{} slowness={} {}",
                 // Else KASAN reports once, and that may be a fault of another driver.
                 if artifacts.kasan() {
                     " kasan_multi_shot"
@@ -232,8 +281,7 @@ impl Scenario {
                     ""
                 },
                 artifacts.slowness(),
-                self.name,
-                self.parameters.join(" ")
+                self.task
             ));
         if let Some(network) = &self.network {
             command.args(["-netdev", network]);
