@@ -103,35 +103,89 @@ fn answer(port: &mut Port, text: &str) -> Result<Value> {
     }
 }
 
-/// The last violations of the emulated device `id` in words.
-fn violation_log(id: &str) -> Result<String> {
-    let value = request(&format!("get {id} violation-log"))?;
-    let text = value.as_str().context("violation-log is no text")?;
-    Ok(text.to_owned())
-}
+/// An emulated accelerator, by its id on the machine.
+#[derive(Clone, Copy)]
+pub(crate) struct EmulatedDevice(pub(crate) &'static str);
 
-/// Reads a property of the emulated ZIP device; one that holds JSON as a string is unwrapped.
-pub(crate) fn get(property: &str) -> Result<Value> {
-    get_of("zip0", property)
-}
+/// The ZIP accelerator that every machine has.
+pub(crate) const ZIP0: EmulatedDevice = EmulatedDevice("zip0");
 
-/// As [`get`], of the emulated device `id`.
-pub(crate) fn get_of(id: &str, property: &str) -> Result<Value> {
-    match request(&format!("get {id} {property}"))? {
-        Value::String(text) => serde_json::from_str(&text)
-            .with_context(|| format!("property {property} is no JSON: {text:?}")),
-        value => Ok(value),
+impl EmulatedDevice {
+    /// Reads a property; one that holds JSON as a string is unwrapped.
+    pub(crate) fn get(self, property: &str) -> Result<Value> {
+        match request(&format!("get {} {property}", self.0))? {
+            Value::String(text) => serde_json::from_str(&text)
+                .with_context(|| format!("property {property} is no JSON: {text:?}")),
+            value => Ok(value),
+        }
     }
-}
 
-/// Writes a property of the emulated ZIP device.
-pub(crate) fn set(property: &str, value: impl Into<Value>) -> Result<()> {
-    set_of("zip0", property, value)
-}
+    /// Writes a property.
+    pub(crate) fn set(self, property: &str, value: impl Into<Value>) -> Result<()> {
+        request(&format!("set {} {property} {}", self.0, value.into())).map(drop)
+    }
 
-/// As [`set`], of the emulated device `id`.
-pub(crate) fn set_of(id: &str, property: &str, value: impl Into<Value>) -> Result<()> {
-    request(&format!("set {id} {property} {}", value.into())).map(drop)
+    /// Sets the engine's latency.
+    pub(crate) fn set_latency(self, latency: Duration) -> Result<()> {
+        self.set("latency-ns", latency.as_nanos() as u64)
+    }
+
+    /// Makes the PF report an error on the bus, by QEMU's name for it.
+    pub(crate) fn bus_error(self, name: &str) -> Result<()> {
+        request(&format!("error {} {name}", self.0)).map(drop)
+    }
+
+    /// Returns the sum of a counter over all functions.
+    pub(crate) fn counter(self, name: &str) -> Result<u64> {
+        self.get("counters")?
+            .get(name)
+            .and_then(Value::as_u64)
+            .with_context(|| format!("counters has no number of {name}"))
+    }
+
+    /// Returns the violation counters that are above zero.
+    pub(crate) fn violations(self) -> Result<Vec<(String, u64)>> {
+        let value = self.get("violations")?;
+        let counts = value.as_object().context("violations is no JSON object")?;
+        ensure!(!counts.is_empty(), "violations has no kinds at all");
+        counts
+            .iter()
+            .map(|(kind, count)| {
+                let count = count.as_u64();
+                let count = count.with_context(|| format!("the count of {kind} is no number"))?;
+                Ok((kind.clone(), count))
+            })
+            .filter(|entry| !matches!(entry, Ok((_, 0))))
+            .collect()
+    }
+
+    /// The last violations in words.
+    fn violation_log(self) -> Result<String> {
+        let value = request(&format!("get {} violation-log", self.0))?;
+        let text = value.as_str().context("violation-log is no text")?;
+        Ok(text.to_owned())
+    }
+
+    /// Reports what the device counted as violations. If it is to be `clean`, there must be none; of
+    /// the C migration driver, which touches what it must not, the counts are only reported.
+    pub(crate) fn report_violations(self, report: &mut Report, clean: bool) {
+        report.point(&format!("violations of {}", self.0), || {
+            let found = self.violations()?;
+            for (kind, count) in &found {
+                line(&format!("# violation {kind} {count}"));
+            }
+            if !found.is_empty() {
+                for text in self.violation_log()?.lines() {
+                    line(&format!("# {text}"));
+                }
+            }
+            ensure!(
+                !clean || found.is_empty(),
+                "expected no violation, got {found:?}"
+            );
+            Ok(())
+        });
+    }
 }
 
 /// Writes a property of several emulated devices, and waits for all at once.
@@ -155,53 +209,9 @@ pub(crate) fn set_of_each(ids: &[&str], property: &str, value: impl Into<Value>)
     answers.into_iter().try_for_each(|answer| answer.map(drop))
 }
 
-/// Has the ZIP's PF report an error on the bus, by QEMU's name for it.
-pub(crate) fn bus_error(name: &str) -> Result<()> {
-    request(&format!("error zip0 {name}")).map(drop)
-}
-
 /// Plugs the cable of the network card `id` in or pulls it.
 pub(crate) fn set_link(id: &str, up: bool) -> Result<()> {
     request(&format!("link {id} {up}")).map(drop)
-}
-
-/// Sets the ZIP engine's latency.
-pub(crate) fn set_latency(latency: Duration) -> Result<()> {
-    set_latency_of("zip0", latency)
-}
-
-/// As [`set_latency`], of the emulated device `id`.
-pub(crate) fn set_latency_of(id: &str, latency: Duration) -> Result<()> {
-    set_of(id, "latency-ns", latency.as_nanos() as u64)
-}
-
-/// What the emulated device `id` has counted by this name, of all its functions.
-pub(crate) fn counter_of(id: &str, name: &str) -> Result<u64> {
-    get_of(id, "counters")?
-        .get(name)
-        .and_then(Value::as_u64)
-        .with_context(|| format!("counters has no number of {name}"))
-}
-
-/// What the ZIP device's violation counters say, those above zero.
-pub(crate) fn violations() -> Result<Vec<(String, u64)>> {
-    violations_of("zip0")
-}
-
-/// As [`violations`], of the emulated device `id`.
-pub(crate) fn violations_of(id: &str) -> Result<Vec<(String, u64)>> {
-    let value = get_of(id, "violations")?;
-    let counts = value.as_object().context("violations is no JSON object")?;
-    ensure!(!counts.is_empty(), "violations has no kinds at all");
-    counts
-        .iter()
-        .map(|(kind, count)| {
-            let count = count.as_u64();
-            let count = count.with_context(|| format!("the count of {kind} is no number"))?;
-            Ok((kind.clone(), count))
-        })
-        .filter(|entry| !matches!(entry, Ok((_, 0))))
-        .collect()
 }
 
 /// Test points of one scenario, reported as KTAP.
@@ -264,30 +274,4 @@ pub(crate) fn end() {
     if let Err(error) = request("end") {
         eprintln!("guest: {error:#}");
     }
-}
-
-/// Reports what the ZIP device counted as violations. If it is to be `clean`, there must be none;
-/// of the C migration driver, which touches what it must not, the counts are only told.
-pub(crate) fn report_violations(report: &mut Report, clean: bool) {
-    report_violations_of("zip0", report, clean);
-}
-
-/// As [`report_violations`], of the emulated device `id`.
-pub(crate) fn report_violations_of(id: &str, report: &mut Report, clean: bool) {
-    report.point(&format!("violations of {id}"), || {
-        let found = violations_of(id)?;
-        for (kind, count) in &found {
-            line(&format!("# violation {kind} {count}"));
-        }
-        if !found.is_empty() {
-            for text in violation_log(id)?.lines() {
-                line(&format!("# {text}"));
-            }
-        }
-        ensure!(
-            !clean || found.is_empty(),
-            "expected no violation, got {found:?}"
-        );
-        Ok(())
-    });
 }

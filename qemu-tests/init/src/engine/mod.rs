@@ -13,6 +13,7 @@ use anyhow::Result;
 use fastrand::Rng;
 use protocol::{List, Setup};
 
+use crate::control::EmulatedDevice;
 use crate::crypto_judge::Judge;
 use crate::qm::{Entry, Slot};
 pub(crate) use hpre::HPRE;
@@ -42,6 +43,11 @@ impl Accelerator {
     /// Its name on the command line, and in `attr` of our driver.
     pub(crate) fn name(&self) -> &'static str {
         self.kind.name()
+    }
+
+    /// The emulated device.
+    pub(crate) fn emulated(&self) -> EmulatedDevice {
+        EmulatedDevice(self.id)
     }
 }
 

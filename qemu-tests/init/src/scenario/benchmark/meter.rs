@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::control;
+use crate::control::{self, ZIP0};
 use crate::sysfs::{self, TRACING};
 
 /// A measurement under way. The quantities are told by name; medians are taken of each by itself.
@@ -35,7 +35,7 @@ struct Counts {
 impl Counts {
     /// Sums over all functions: a driver may reach a VF through its PF.
     fn so_far() -> Result<Self> {
-        let counters = control::get("counters")?;
+        let counters = ZIP0.get("counters")?;
         let functions = counters.as_object().context("counters is no object")?;
         let mut sum = Self {
             reads: 0,

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::fixture::{GuestFixture, Test};
 use super::migrate_under_load::{LATENCY, WITHIN, WORK};
-use crate::control::{self, Report};
+use crate::control::{self, Report, ZIP0};
 use crate::engine::{SEC, ZIP};
 use crate::expect;
 use crate::host::Host;
@@ -55,14 +55,14 @@ const TESTS: [Test; 8] = [
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     // 64 queues for three VFs are 21, 21 and 22.
     let host = Host::prepare(setup, 3)?;
-    control::set_latency(LATENCY)?;
+    ZIP0.set_latency(LATENCY)?;
     let other = Host::with(setup, &SEC, 1)?;
     let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
     fixture.goes_on()?;
     fixture.run(report, &TESTS);
     fixture.end(report);
-    control::report_violations(report, true);
-    control::report_violations_of(other.accelerator.id, report, true);
+    ZIP0.report_violations(report, true);
+    other.accelerator.emulated().report_violations(report, true);
     Ok(())
 }
 

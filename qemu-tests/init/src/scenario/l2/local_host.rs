@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::migrate_under_load::{
     DESTINATION, LATENCY, Place, SOURCE, WITHIN, WORK, show, tell_leg, were_seen, works_flawlessly,
 };
-use crate::control::{self, Report};
+use crate::control::Report;
 use crate::engine;
 use crate::expect;
 use crate::host::Host;
@@ -202,7 +202,9 @@ impl LocalHost {
             });
         }
         for host in &self.hosts {
-            control::report_violations_of(host.accelerator.id, report, host.is_clean()?);
+            host.accelerator
+                .emulated()
+                .report_violations(report, host.is_clean()?);
         }
         Ok(())
     }
@@ -222,7 +224,7 @@ fn prepare(setup: &Setup) -> Result<(Vec<Host>, Guest)> {
         .map(|accelerator| Host::with(setup, accelerator, 1))
         .collect::<Result<_>>()?;
     for host in &hosts {
-        control::set_latency_of(host.accelerator.id, LATENCY)?;
+        host.accelerator.emulated().set_latency(LATENCY)?;
     }
     Ok((hosts, Guest::new(&accelerators)?))
 }

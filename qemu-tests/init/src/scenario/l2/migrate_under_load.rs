@@ -90,7 +90,7 @@ pub(crate) fn run(
     let kind = hosts.first().context("no accelerator is chosen")?.kind;
     let places = [Place::of(&hosts, 0), Place::of(&hosts, 1)];
     for host in &hosts {
-        control::set_latency_of(host.accelerator.id, LATENCY)?;
+        host.accelerator.emulated().set_latency(LATENCY)?;
     }
     let guest = Guest::new(&accelerators)?;
     let mut holder = None;
@@ -136,7 +136,9 @@ pub(crate) fn run(
         Ok(())
     });
     for host in &hosts {
-        control::report_violations_of(host.accelerator.id, report, host.is_clean()?);
+        host.accelerator
+            .emulated()
+            .report_violations(report, host.is_clean()?);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 
-use crate::control::{self, Report};
+use crate::control::{self, Report, ZIP0};
 use crate::engine::ZIP;
 use crate::expect::equal;
 use crate::host::Host;
@@ -37,6 +37,6 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
             equal("exit status", refusal.status.code(), Some(1))
         },
     );
-    control::report_violations(report, host.driver.is_rust());
+    ZIP0.report_violations(report, host.driver.is_rust());
     Ok(())
 }

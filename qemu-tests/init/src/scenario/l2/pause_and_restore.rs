@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::fixture::{GuestFixture, Test};
 use super::migrate_under_load::{LATENCY, WITHIN};
-use crate::control::{self, Report};
+use crate::control::{Report, ZIP0};
 use crate::engine::ZIP;
 use crate::expect;
 use crate::host::Host;
@@ -28,12 +28,12 @@ const TESTS: [Test; 4] = [
 
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let host = Host::prepare(setup, 2)?;
-    control::set_latency(LATENCY)?;
+    ZIP0.set_latency(LATENCY)?;
     let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
     fixture.goes_on()?;
     fixture.run(report, &TESTS);
     fixture.end(report);
-    control::report_violations(report, true);
+    ZIP0.report_violations(report, true);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use protocol::Setup;
 
 use super::fixture::GuestFixture;
 use super::migrate_under_load::{LATENCY, WITHIN, WORK};
-use crate::control::{self, Report};
+use crate::control::{self, Report, ZIP0};
 use crate::engine::ZIP;
 use crate::expect;
 use crate::host::Host;
@@ -29,19 +29,19 @@ const ERROR_LASTS: Duration = Duration::from_millis(20);
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let host = Host::prepare(setup, 2)?;
     let clean = host.driver.is_rust();
-    control::set_latency(LATENCY)?;
+    ZIP0.set_latency(LATENCY)?;
     let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
     fixture.goes_on()?;
     report.point(
         "an error that another tenant has caused does not cost the guest its VF",
         || {
             let result = others_error(&mut fixture).with_context(|| fixture.sessions());
-            control::set("fault", "")?;
+            ZIP0.set("fault", "")?;
             result
         },
     );
     fixture.end(report);
-    control::report_violations(report, clean);
+    ZIP0.report_violations(report, clean);
     Ok(())
 }
 
@@ -57,7 +57,7 @@ impl GuestFixture {
 
     /// How often the guest's VF was given the command to pause.
     fn pauses_of_its_vf(&self) -> Result<u64> {
-        let counters = control::get("counters")?;
+        let counters = ZIP0.get("counters")?;
         let count = &counters[format!("fn{}", self.place + 1)]["mailbox"]["pause-qm"];
         Ok(count.as_u64().unwrap_or(0))
     }
@@ -69,7 +69,7 @@ fn others_error(fixture: &mut GuestFixture) -> Result<()> {
     let (place, mut other) = fixture.other_place("error")?;
     fixture.begins_to_move(&mut other)?;
     let before = fixture.pauses_of_its_vf()?;
-    control::set("fault", format!("abnormal={RANDOM_DOORBELL}"))?;
+    ZIP0.set("fault", format!("abnormal={RANDOM_DOORBELL}"))?;
     Limits::GENEROUS.set(&mut fixture.vmm)?;
     let mut looked = Instant::now();
     expect::eventually("the VF is paused", WITHIN, || {
@@ -80,7 +80,7 @@ fn others_error(fixture: &mut GuestFixture) -> Result<()> {
         Ok(paused)
     })?;
     std::thread::sleep(ERROR_LASTS);
-    control::set("fault", "")?;
+    ZIP0.set("fault", "")?;
     let lasted = looked.elapsed();
     control::line(&format!("@show   the error lasted {lasted:?} at most"));
     if let Ended::Completed(_) = vmm::end(&mut fixture.vmm, WITHIN)? {

@@ -27,7 +27,7 @@ use serde_json::json;
 
 use super::fixture::GuestFixture;
 use super::migrate_under_load::{LATENCY, WITHIN};
-use crate::control::{self, Report};
+use crate::control::{self, Report, ZIP0};
 use crate::engine::ZIP;
 use crate::expect;
 use crate::host::Host;
@@ -68,7 +68,7 @@ pub(crate) fn run(
     let commands = all_or(commands, AgainstReset::ALL);
     let duration = Duration::from_secs(seconds.unwrap_or(SECONDS));
     let host = Host::prepare(setup, 2)?;
-    control::set_latency(LATENCY)?;
+    ZIP0.set_latency(LATENCY)?;
     if resets.contains(&ResetBy::Hot) {
         report.point("hot reset is refused, as it takes the PF along", || {
             is_refused_hot_reset(&host)
@@ -110,7 +110,7 @@ pub(crate) fn run(
 /// The kernel switches bus mastering off before it resets a VF. A guest that rings a doorbell in that
 /// moment makes the VF read a context in vain, which is nobody's fault.
 fn only_doorbells() -> Result<()> {
-    let found = control::violations()?;
+    let found = ZIP0.violations()?;
     control::line(&format!("@show violations: {found:?}"));
     ensure!(
         found.iter().all(|(kind, _)| kind == "dma-fault"),
@@ -228,7 +228,7 @@ impl GuestFixture {
         match reset {
             ResetBy::Sysfs => Some(Resets::of(&self.host.vfs[vf], gap_ms)),
             ResetBy::Pf => Some(Resets::of(&self.host.pf, PF_GAP_MS)),
-            ResetBy::Aer => Some(Resets::start(gap_ms, || control::bus_error("COMP_TIME"))),
+            ResetBy::Aer => Some(Resets::start(gap_ms, || ZIP0.bus_error("COMP_TIME"))),
             ResetBy::Guest | ResetBy::Hot => None,
         }
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::fixture::GuestFixture;
 use super::migrate_under_load::{LATENCY, WITHIN};
-use crate::control::{self, Report};
+use crate::control::{self, Report, ZIP0};
 use crate::engine::ZIP;
 use crate::expect;
 use crate::host::Host;
@@ -22,7 +22,7 @@ const IN_FLIGHT: u64 = 4;
 
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let host = Host::prepare(setup, 2)?;
-    control::set_latency(LATENCY)?;
+    ZIP0.set_latency(LATENCY)?;
     let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
     fixture.goes_on()?;
     type Case = (&'static str, fn(&mut GuestFixture) -> Result<()>);
@@ -39,7 +39,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         report.point(name, || {
             let result = case(&mut fixture);
             // Whatever went wrong, the next one is to begin with a sound device.
-            let mended = control::set("fault", "");
+            let mended = ZIP0.set("fault", "");
             result.and(mended).with_context(|| fixture.sessions())
         });
     }
@@ -49,14 +49,14 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         fixture.goes_on()
     });
     fixture.end(report);
-    control::report_violations(report, true);
+    ZIP0.report_violations(report, true);
     Ok(())
 }
 
 impl GuestFixture {
     /// The fault is in the VF of that index until the end.
     fn breaks(&self, place: usize, fault: &str) -> Result<()> {
-        control::set("fault", format!("fn{}:{fault}", place + 1))
+        ZIP0.set("fault", format!("fn{}:{fault}", place + 1))
     }
 
     /// A migration fails since the guest's VF does.
@@ -65,7 +65,7 @@ impl GuestFixture {
         vmm::begin(&mut self.vmm, &mut other, Limits::GENEROUS)?;
         self.has_failed()?;
         control::line(&format!("@show QEMU says: {}", self.vmm.messages()));
-        control::set("fault", "")
+        ZIP0.set("fault", "")
     }
 
     /// What the guest's VF has to tell of the last arc that failed.
@@ -125,7 +125,7 @@ fn unloadable(fixture: &mut GuestFixture) -> Result<()> {
     let (place, mut other) = fixture.other_place("fails4")?;
     fixture.breaks(place, "mailbox-status=3@sqc-bt")?;
     vmm::migrate(&mut fixture.vmm, &mut other, WITHIN)?;
-    control::set("fault", "")?;
+    ZIP0.set("fault", "")?;
     control::line(&format!("@show QEMU says: {}", other.messages()));
     fixture.takes_over(other, place)?;
     fixture.tells("RESUMING>STOP", 5)?;

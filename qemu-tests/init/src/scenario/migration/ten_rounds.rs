@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use protocol::Setup;
 
-use crate::control::{self, Report};
+use crate::control::Report;
 use crate::engine;
 use crate::expect;
 use crate::host::Host;
@@ -82,7 +82,9 @@ fn migrate(host: &Host, seed: u64, report: &mut Report) -> Result<()> {
     fixture.found.report(report);
     transfer::report_requests(&fixture.vm, report);
     report.point("the queues stop", || fixture.vm.shut_down());
-    control::report_violations_of(accelerator.id, report, host.is_clean()?);
+    accelerator
+        .emulated()
+        .report_violations(report, host.is_clean()?);
     Ok(())
 }
 
@@ -133,7 +135,7 @@ impl Fixture<'_> {
         } = self;
         let accelerator = host.accelerator;
         work(vm)?;
-        control::set_latency_of(accelerator.id, found.slow)?;
+        accelerator.emulated().set_latency(found.slow)?;
         vm.submit_at_once(IN_FLIGHT)?;
         // Some of them complete and are seen before the stop.
         vm.run_until(IN_FLIGHT - 4, Duration::from_secs(120))?;
@@ -162,7 +164,7 @@ impl Fixture<'_> {
             .with_context(|| format!("{chunks:?}"))?;
         // The source is closed only now, as on two hosts.
         drop(stopped);
-        control::set_latency_of(accelerator.id, FAST)?;
+        accelerator.emulated().set_latency(FAST)?;
         vm.finish()?;
         vm.verify()
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 
-use crate::control::{self, Report};
+use crate::control::Report;
 use crate::engine;
 use crate::expect::equal;
 use crate::host::Host;
@@ -67,7 +67,10 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         transfer::report_requests(&part.vm, report);
         report.point("the queues stop", || part.vm.shut_down());
         let clean = part.host.is_clean()?;
-        control::report_violations_of(part.host.accelerator.id, report, clean);
+        part.host
+            .accelerator
+            .emulated()
+            .report_violations(report, clean);
     }
     Ok(())
 }
@@ -129,7 +132,7 @@ fn move_on(parts: &mut [Part], to: usize) -> Result<()> {
     }
     for (part, device) in parts.iter_mut().zip(devices) {
         part.vm.attach(device);
-        control::set_latency_of(part.host.accelerator.id, FAST)?;
+        part.host.accelerator.emulated().set_latency(FAST)?;
     }
     for source in sources {
         set_state(&source, State::Stop)?;
@@ -158,7 +161,10 @@ fn stop(parts: &mut [Part]) -> Result<Vec<Vec<u8>>> {
         streams.push(stream);
     }
     for part in &mut *parts {
-        control::set_latency_of(part.host.accelerator.id, part.found.slow)?;
+        part.host
+            .accelerator
+            .emulated()
+            .set_latency(part.found.slow)?;
         part.vm.submit_at_once(IN_FLIGHT)?;
     }
     for part in &*parts {

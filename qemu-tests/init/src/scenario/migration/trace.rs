@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::control::{self, Report};
+use crate::control::{self, Report, ZIP0};
 use crate::expect::{equal, refused};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
@@ -96,7 +96,7 @@ impl Fixture {
 
 /// How many of each command the mailbox of VF1 has got.
 fn counted() -> Result<[u64; 4]> {
-    let counters = control::get("counters")?;
+    let counters = ZIP0.get("counters")?;
     let count = |(_, name): (&str, &str)| counters["fn1"]["mailbox"][name].as_u64().unwrap_or(0);
     Ok(COMMANDS.map(count))
 }
@@ -255,9 +255,9 @@ fn refusal(fixture: &mut Fixture) -> Result<()> {
 
 fn failure(fixture: &mut Fixture) -> Result<()> {
     fixture.work_untraced()?;
-    control::set("fault", "fn1:mailbox-status=3")?;
+    ZIP0.set("fault", "fn1:mailbox-status=3")?;
     let result = fixture.vm.device()?.set_state(State::Stop);
-    control::set("fault", "")?;
+    ZIP0.set("fault", "")?;
     refused("RUNNING to STOP", result, Errno::IO)?;
     let seen = events()?;
     let commands = seen.iter().filter(|event| event.name == "mailbox");
@@ -347,6 +347,6 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         report.point(name, || check(&mut fixture));
         fixture.tidy()?;
     }
-    control::report_violations(report, true);
+    ZIP0.report_violations(report, true);
     Ok(())
 }

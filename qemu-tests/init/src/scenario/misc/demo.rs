@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 
-use crate::control::{self, Report};
+use crate::control::{self, Report, ZIP0};
 use crate::expect::equal;
 use crate::host::{self, Driver, Host};
 use crate::modules::is_loaded;
@@ -201,7 +201,7 @@ impl Demo {
 
     fn migrate(&mut self) -> Result<()> {
         explain("the VM works while it is migrated; requests are in flight when VF1 stops");
-        control::set_latency(SLOW)?;
+        ZIP0.set_latency(SLOW)?;
         let file = self.vm.device()?.set_state_with_file(State::PreCopy)?;
         self.state(1, State::PreCopy)?;
         let mut stream = file.read_available(4096)?;
@@ -233,7 +233,7 @@ impl Demo {
         source.set_state(State::Stop)?;
         self.state(1, State::Stop)?;
         drop(source);
-        control::set_latency(FAST)?;
+        ZIP0.set_latency(FAST)?;
         self.vm.finish()?;
         self.vm.work(64)?;
         show(&format!(

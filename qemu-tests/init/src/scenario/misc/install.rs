@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 
-use crate::control::{self, Report};
+use crate::control::{Report, ZIP0};
 use crate::engine::ZIP;
 use crate::expect::equal;
 use crate::host::{self, Driver, Host};
@@ -115,6 +115,6 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         sysfs::write(pf.path("sriov_numvfs"), "0")
     });
     // The C driver has worked here too.
-    control::report_violations(report, false);
+    ZIP0.report_violations(report, false);
     Ok(())
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 
 use super::load::flawless;
-use crate::control::{self, Report};
+use crate::control::Report;
 use crate::engine::{Accelerator, HPRE, SEC, ZIP};
 use crate::expect;
 use crate::host;
@@ -24,7 +24,7 @@ fn judge(accelerator: &Accelerator, expected: usize) -> Result<()> {
     for (driver, result) in found {
         ensure!(result == "passed", "{driver}: self-test {result}");
     }
-    let done = control::counter_of(accelerator.id, "requests_done")?;
+    let done = accelerator.emulated().counter("requests_done")?;
     ensure!(
         done >= expected as u64,
         "the device did {done} requests for {expected} algorithms"

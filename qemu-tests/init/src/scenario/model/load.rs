@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use protocol::Setup;
 
 use super::{Log, self_test_passed};
-use crate::control::{self, Report};
+use crate::control::{Report, ZIP0};
 use crate::crypto_judge::{ACOMP, Results};
 use crate::expect;
 use crate::host;
@@ -97,16 +97,15 @@ fn sent(function: &Function) -> Result<u64> {
 /// `hisi_qm_stop()` takes, which calls back what is counted: of one in between nobody hears again,
 /// and who sent it waits forever (weaknesses.rst).
 fn reset_with_a_request_in_flight(function: &Function) -> Result<()> {
-    let usual = control::get("latency-ns")?;
-    control::set_latency(LATENCY)?;
+    let usual = ZIP0.get("latency-ns")?;
+    ZIP0.set_latency(LATENCY)?;
     expect::eventually("a request to stay", Duration::from_secs(120), || {
-        let done = control::counter_of("zip0", "requests_done")?;
+        let done = ZIP0.counter("requests_done")?;
         std::thread::sleep(LATENCY / 10);
-        Ok(control::counter_of("zip0", "requests_in_flight")? > 0
-            && control::counter_of("zip0", "requests_done")? == done)
+        Ok(ZIP0.counter("requests_in_flight")? > 0 && ZIP0.counter("requests_done")? == done)
     })?;
     function.reset()?;
-    control::set("latency-ns", usual)
+    ZIP0.set("latency-ns", usual)
 }
 
 pub(crate) fn run(setup: &Setup, buffers: Option<u64>, report: &mut Report) -> Result<()> {
@@ -165,6 +164,6 @@ pub(crate) fn run(setup: &Setup, buffers: Option<u64>, report: &mut Report) -> R
             flawless(&results, 20)
         });
     }
-    control::report_violations(report, true);
+    ZIP0.report_violations(report, true);
     Ok(())
 }

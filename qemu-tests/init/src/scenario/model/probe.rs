@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use protocol::Setup;
 
 use super::{Log, self_test_passed};
-use crate::control::{self, Report};
+use crate::control::{Report, ZIP0};
 use crate::expect;
 use crate::host;
 use crate::sysfs::{self, Function};
@@ -63,6 +63,6 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         no_complaints(&mut log)
     });
     // A device that finds fault with the kernel's own driver is wrong, not the driver.
-    control::report_violations(report, true);
+    ZIP0.report_violations(report, true);
     Ok(())
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 use serde_json::Value;
 
-use crate::control::{self, Report};
+use crate::control::{Report, ZIP0};
 use crate::ffi::Mapping;
 use crate::host;
 use crate::qm::registers::{self, Bell, Command};
@@ -61,7 +61,7 @@ const PROVOKED: [(&str, Provoke); 9] = [
 ];
 
 fn counts() -> Result<serde_json::Map<String, Value>> {
-    match control::get("violations")? {
+    match ZIP0.get("violations")? {
         Value::Object(counts) => Ok(counts),
         other => anyhow::bail!("violations is no JSON object: {other}"),
     }
@@ -102,8 +102,8 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         report.point(kind, || one(&mut fixture, &vf, kind, provoke));
     }
     report.point("the counts go back to zero", || {
-        control::set("violations-reset", true)?;
-        let left = control::violations()?;
+        ZIP0.set("violations-reset", true)?;
+        let left = ZIP0.violations()?;
         ensure!(left.is_empty(), "left: {left:?}");
         Ok(())
     });
@@ -143,7 +143,7 @@ fn migration_write(fixture: &mut Fixture) -> Result<()> {
 }
 
 fn mailbox_while_busy(fixture: &mut Fixture) -> Result<()> {
-    control::set_latency(SLOW)?;
+    ZIP0.set_latency(SLOW)?;
     fixture.vm.submit(4)?;
     let registers = fixture.registers()?;
     // Draining a queue at work takes as long as its requests do.
@@ -151,7 +151,7 @@ fn mailbox_while_busy(fixture: &mut Fixture) -> Result<()> {
     registers::mailbox_start(registers, stop, 0, 0);
     registers::mailbox_start(registers, stop, 1, 0);
     let ended = registers::mailbox_wait(registers);
-    control::set_latency(FAST)?;
+    ZIP0.set_latency(FAST)?;
     ended.map(drop)
 }
 

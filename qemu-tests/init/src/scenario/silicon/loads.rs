@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use rustix::io::Errno;
 
 use super::{at_most, hardware_errors};
-use crate::control;
+use crate::control::EmulatedDevice;
 use crate::expect::{equal, eventually, refused};
 use crate::qm::messages::{self, Way};
 use crate::qm::{IOVA, Vm, registers};
@@ -92,7 +92,7 @@ const LAST: Duration = Duration::from_millis(200);
 const WITHIN: Duration = Duration::from_secs(4);
 
 fn set_latency(fixture: &Fixture, latency: Duration) -> Result<()> {
-    control::set_latency_of(fixture.host.accelerator.id, latency)
+    fixture.host.accelerator.emulated().set_latency(latency)
 }
 
 /// The VM's requests are done, right, and seen by their interrupts.
@@ -209,9 +209,9 @@ fn go_on(device: &Device) -> Result<()> {
 fn stop_refused(fixture: &mut Fixture) -> Result<()> {
     start(fixture)?;
     let id = fixture.host.accelerator.id;
-    control::set_of(id, "fault", "fn1:vf-busy")?;
+    EmulatedDevice(id).set("fault", "fn1:vf-busy")?;
     let result = fixture.vm.device()?.set_state(State::Stop);
-    control::set_of(id, "fault", "")?;
+    EmulatedDevice(id).set("fault", "")?;
     refused("RUNNING to STOP", result, Errno::BUSY)?;
     works(fixture)
 }

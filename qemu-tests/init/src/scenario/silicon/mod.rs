@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 
-use crate::control::{self, Report};
+use crate::control::{self, EmulatedDevice, Report};
 use crate::engine;
 use crate::host::Host;
 use crate::scenario::l2::GuestFixture;
@@ -51,9 +51,9 @@ impl<'o> Silicon<'o> {
 }
 
 impl Silicon<'_> {
-    /// Makes the emulated device `id` this hardware.
-    fn set(&self, id: &str) -> Result<()> {
-        control::set_of(id, "silicon", self.points.join(";"))
+    /// Makes an emulated device this hardware.
+    fn set(&self, device: EmulatedDevice) -> Result<()> {
+        device.set("silicon", self.points.join(";"))
     }
 
     fn tell(&self, load: &str, result: &Result<()>) {
@@ -72,16 +72,24 @@ fn at_most(limit: Duration) -> Duration {
 
 /// How often a VF has caused an error of the hardware.
 fn hardware_errors(fixture: &Fixture) -> Result<u64> {
-    control::counter_of(fixture.host.accelerator.id, "hardware_errors")
+    fixture
+        .host
+        .accelerator
+        .emulated()
+        .counter("hardware_errors")
 }
 
 fn forget_violations(fixture: &Fixture) -> Result<()> {
-    control::set_of(fixture.host.accelerator.id, "violations-reset", true)
+    fixture
+        .host
+        .accelerator
+        .emulated()
+        .set("violations-reset", true)
 }
 
 /// Ours does nothing that the device counts as a violation. The C driver does, on any hardware.
 fn without_violations(fixture: &Fixture) -> Result<()> {
-    let found = control::violations_of(fixture.host.accelerator.id)?;
+    let found = fixture.host.accelerator.emulated().violations()?;
     ensure!(
         !fixture.host.driver.is_rust() || found.is_empty(),
         "violations: {found:?}"
@@ -98,7 +106,7 @@ pub(super) fn run(setup: &Setup, names: &[String], report: &mut Report) -> Resul
     let revision = fixture.host.vfs[0].number("revision")?;
     let mut whole = true;
     for silicon in names.iter().map(Silicon::named) {
-        silicon.set(accelerator.id)?;
+        silicon.set(accelerator.emulated())?;
         let loads = LOADS.iter();
         for load in loads.filter(|load| load.applies(revision, &silicon.points)) {
             let before = hardware_errors(&fixture)?;
@@ -123,13 +131,11 @@ pub(super) fn run(setup: &Setup, names: &[String], report: &mut Report) -> Resul
         }
     }
     if whole {
-        control::set_of(accelerator.id, "silicon", "")?;
+        accelerator.emulated().set("silicon", "")?;
     }
-    control::report_violations_of(
-        accelerator.id,
-        report,
-        fixture.host.driver.is_rust() && whole,
-    );
+    accelerator
+        .emulated()
+        .report_violations(report, fixture.host.driver.is_rust() && whole);
     Ok(())
 }
 
@@ -140,14 +146,14 @@ pub(super) fn guest(setup: &Setup, names: &[String], report: &mut Report) -> Res
     let accelerator = accelerators.first().context("no accelerator is chosen")?;
     let host = Host::with(setup, accelerator, 2)?;
     let is_rust = host.driver.is_rust();
-    control::set_latency_of(accelerator.id, LATENCY)?;
+    accelerator.emulated().set_latency(LATENCY)?;
     let mut fixture = GuestFixture::new(host, Guest::new(&[accelerator])?)?;
     let up = report.point("a guest boots and works", || {
         fixture.guest.does(WORK, WITHIN)
     });
     ensure!(up, "nothing to migrate");
     for silicon in names.iter().map(Silicon::named) {
-        silicon.set(accelerator.id)?;
+        silicon.set(accelerator.emulated())?;
         let result = moves(&mut fixture, silicon.name);
         silicon.tell("guest", &result);
         if result.is_err() {
@@ -156,7 +162,7 @@ pub(super) fn guest(setup: &Setup, names: &[String], report: &mut Report) -> Res
             return Ok(());
         }
     }
-    control::report_violations_of(accelerator.id, report, is_rust);
+    accelerator.emulated().report_violations(report, is_rust);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use protocol::Setup;
 
 use super::transfer::{MATCH_SIZE, STREAM_SIZE};
-use crate::control;
+
 use crate::engine::{Accelerator, ZIP};
 use crate::expect::equal;
 use crate::host::Host;
@@ -56,7 +56,7 @@ impl Fixture {
 
     /// Takes back what a check may have left, which must not fail the next one.
     pub(crate) fn tidy(&mut self) -> Result<()> {
-        control::set_of(self.host.accelerator.id, "fault", "")?;
+        self.host.accelerator.emulated().set("fault", "")?;
         if self.vm.device().is_ok() {
             self.close()?;
         }

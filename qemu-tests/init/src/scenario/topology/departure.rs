@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::control::{self, Report};
+use crate::control::{Report, ZIP0};
 use crate::expect::{equal, eventually, refused};
 use crate::host;
 use crate::modules;
@@ -97,7 +97,7 @@ pub(super) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         fixture.host.vfs.iter().try_for_each(Function::unbind)?;
         modules::unload(host::module_of(fixture.host.driver))
     });
-    control::report_violations(report, fixture.host.driver.is_rust());
+    ZIP0.report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use protocol::Setup;
 use rustix::io::Errno;
 
 use super::answer::{Answers, OtherVf};
-use crate::control::{self, Report};
+use crate::control::{Report, ZIP0};
 use crate::expect::{equal, eventually, refused};
 use crate::ffi::Mapping;
 use crate::qm::Vm;
@@ -87,7 +87,7 @@ pub(super) fn pf_reset(setup: &Setup, report: &mut Report) -> Result<()> {
         );
         ensure!(passed, "the host is not what it was");
     }
-    control::report_violations(report, fixture.host.driver.is_rust());
+    ZIP0.report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }
 
@@ -135,7 +135,7 @@ pub(super) fn hardware_error(setup: &Setup, report: &mut Report) -> Result<()> {
         });
         ensure!(passed, "the host is not what it was");
     }
-    control::report_violations(report, fixture.host.driver.is_rust());
+    ZIP0.report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }
 
@@ -210,7 +210,7 @@ pub(super) fn bus_error(setup: &Setup, report: &mut Report) -> Result<()> {
             let file = go_to(&mut fixture, state)?;
             let device = fixture.vm.device()?;
             let error = device.signal_of(ERROR)?;
-            control::bus_error("COMP_TIME")?;
+            ZIP0.bus_error("COMP_TIME")?;
             eventually("the user is told", PATIENCE, || error.take())?;
             equal("state after it", device.state()?, state)?;
             drop(file);
@@ -222,7 +222,7 @@ pub(super) fn bus_error(setup: &Setup, report: &mut Report) -> Result<()> {
         });
         ensure!(passed, "the host is not what it was");
     }
-    control::report_violations(report, fixture.host.driver.is_rust());
+    ZIP0.report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }
 
@@ -280,7 +280,7 @@ pub(super) fn fatal_bus_error(setup: &Setup, report: &mut Report) -> Result<()> 
         let removed_vfs = (fixture.host.vfs.iter().zip(STATES))
             .map(|(vf, state)| RemovedVf::new(&fixture, vf, state, &stream).context(state))
             .collect::<Result<Vec<_>>>()?;
-        control::bus_error("MALF_TLP")?;
+        ZIP0.bus_error("MALF_TLP")?;
         eventually("the bus has been reset", PATIENCE, || {
             Ok(!memory_enabled(&fixture)?)
         })?;
@@ -293,6 +293,6 @@ pub(super) fn fatal_bus_error(setup: &Setup, report: &mut Report) -> Result<()> 
         fixture.find_anew()?;
         fixture.migrates()
     });
-    control::report_violations(report, fixture.host.driver.is_rust());
+    ZIP0.report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }

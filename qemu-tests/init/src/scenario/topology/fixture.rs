@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::control;
+use crate::control::ZIP0;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::transfer::{self, Path};
 use crate::sysfs;
@@ -46,13 +46,13 @@ impl Fixture {
     /// A VM at work moves from VF1 to VF2.
     pub(super) fn migrates(&mut self) -> Result<()> {
         self.work()?;
-        control::set_latency(SLOW)?;
+        ZIP0.set_latency(SLOW)?;
         self.vm.submit_at_once(REQUESTS)?;
         let stopped = transfer::stop(&mut self.vm, Path::PreCopy, 4096, |vm| vm.submit(8))?;
         let device = self.vm.open(self.host.kind, &self.host.vfs[1])?;
         transfer::load(&mut self.vm, device, &stopped.stream, &[40, 136])?;
         drop(stopped);
-        control::set_latency(FAST)?;
+        ZIP0.set_latency(FAST)?;
         self.vm.finish()?;
         self.vm.verify()?;
         self.close()

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::control::{self, Report};
+use crate::control::{Report, ZIP0};
 use crate::expect::{equal, refused};
 use crate::host::Host;
 use crate::qm::Vm;
@@ -102,19 +102,19 @@ pub(super) fn many(setup: &Setup, report: &mut Report) -> Result<()> {
         vm.bring_up()?;
         do_not_move(&host, &mut vm, 0, (SHARE, LAST_SHARE))
     });
-    control::report_violations(report, host.driver.is_rust());
+    ZIP0.report_violations(report, host.driver.is_rust());
     Ok(())
 }
 
 /// Moves the VM at work to VF `to`.
 fn move_on(host: &Host, vm: &mut Vm, to: usize) -> Result<()> {
-    control::set_latency(SLOW)?;
+    ZIP0.set_latency(SLOW)?;
     vm.submit_at_once(REQUESTS)?;
     let stopped = transfer::stop(vm, Path::PreCopy, 4096, |vm| vm.submit(8))?;
     let device = vm.open(host.kind, &host.vfs[to])?;
     transfer::load(vm, device, &stopped.stream, &[40, 136])?;
     drop(stopped);
-    control::set_latency(FAST)?;
+    ZIP0.set_latency(FAST)?;
     vm.finish()?;
     vm.verify()
 }
@@ -187,7 +187,7 @@ pub(super) fn together(setup: &Setup, report: &mut Report) -> Result<()> {
             round + 1
         );
         let done = report.point(&name, || {
-            control::set_latency(SLOW)?;
+            ZIP0.set_latency(SLOW)?;
             let start = Barrier::new(TOGETHER);
             let results = std::thread::scope(|scope| {
                 let threads: Vec<_> = migrating_vms
@@ -205,7 +205,7 @@ pub(super) fn together(setup: &Setup, report: &mut Report) -> Result<()> {
                     Err(_) => bail!("the thread of VM {number} panicked"),
                 }
             }
-            control::set_latency(FAST)?;
+            ZIP0.set_latency(FAST)?;
             for migrating_vm in &mut migrating_vms {
                 migrating_vm.vm.finish()?;
                 migrating_vm.vm.verify()?;
@@ -222,7 +222,7 @@ pub(super) fn together(setup: &Setup, report: &mut Report) -> Result<()> {
         "streams that speak of another VF's queues: {mistaken} of {}",
         ROUNDS * TOGETHER
     ));
-    control::report_violations(report, host.driver.is_rust());
+    ZIP0.report_violations(report, host.driver.is_rust());
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use protocol::Setup;
 use rustix::io::Errno;
 use vfio_bindings::bindings::vfio::VFIO_DEVICE_FLAGS_RESET;
 
-use crate::control::{self, Report};
+use crate::control::{Report, ZIP0};
 use crate::expect::{equal, refused};
 use crate::host::{self, Driver, Host};
 use crate::qm::{Vm, registers};
@@ -102,7 +102,7 @@ impl Fixture {
             self.function.unbind()?;
             self.function.bind(&self.name)
         });
-        control::report_violations(report, true);
+        ZIP0.report_violations(report, true);
     }
 
     /// Unbinds the function and binds it again by its id alone, without `driver_override`.

@@ -10,7 +10,7 @@ use protocol::Setup;
 use rustix::io::Errno;
 
 use super::failure::done;
-use crate::control::{self, Report};
+use crate::control::{self, Report, ZIP0};
 use crate::expect::{equal, errno};
 use crate::qm::Vm;
 use crate::qm::registers::{self, Command};
@@ -59,7 +59,7 @@ pub(super) fn reset_during_pf_reset(setup: &Setup, report: &mut Report) -> Resul
             Ok(())
         },
     );
-    control::report_violations(report, fixture.host.driver.is_rust());
+    ZIP0.report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }
 
@@ -103,6 +103,6 @@ pub(super) fn message_not_taken(setup: &Setup, report: &mut Report) -> Result<()
             fixture.vm.work(8)
         },
     );
-    control::report_violations(report, fixture.host.driver.is_rust());
+    ZIP0.report_violations(report, fixture.host.driver.is_rust());
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 
 use super::{Fixture, go_to};
-use crate::control;
+use crate::control::ZIP0;
 use crate::expect::{equal, refused};
 use crate::vfio::{DataFile, Device, Features, State};
 
@@ -136,9 +136,9 @@ pub(in crate::scenario) fn every_reset(device: &Device, stream: &[u8]) -> Result
 
 pub(super) fn mailbox_error(fixture: &mut Fixture) -> Result<()> {
     let device = fixture.open()?;
-    control::set("fault", "fn1:mailbox-status=3")?;
+    ZIP0.set("fault", "fn1:mailbox-status=3")?;
     let result = device.set_state(State::Stop);
-    control::set("fault", "")?;
+    ZIP0.set("fault", "")?;
     refused("RUNNING to STOP", result, Errno::IO)?;
     let state = device.state()?;
     ensure!(

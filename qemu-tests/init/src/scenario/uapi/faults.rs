@@ -16,7 +16,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::control::{self, Report};
+use crate::control::{self, Report, ZIP0};
 use crate::expect::{self, equal};
 use crate::fail_nth::Faults;
 use crate::host;
@@ -209,7 +209,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         }
         unloaded
     });
-    control::report_violations(report, driver.is_rust());
+    ZIP0.report_violations(report, driver.is_rust());
     Ok(())
 }
 

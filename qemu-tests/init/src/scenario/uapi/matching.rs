@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::control::{self, Report};
+use crate::control::{EmulatedDevice, Report};
 use crate::engine::{Accelerator, HPRE, SEC, ZIP};
 use crate::expect::{equal, refused};
 use crate::ffi::Mapping;
@@ -141,7 +141,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         }
     }
     for place in &places {
-        control::report_violations_of(place.id, report, place.host.is_clean()?);
+        EmulatedDevice(place.id).report_violations(report, place.host.is_clean()?);
     }
     Ok(())
 }
@@ -218,10 +218,10 @@ impl<'p> End<'p> {
 /// The VM moves with requests in flight.
 fn go(source: End<'_>, target: End<'_>) -> Result<()> {
     let mut vm = source.work()?;
-    control::set_latency_of(source.place.id, SLOW)?;
+    EmulatedDevice(source.place.id).set_latency(SLOW)?;
     vm.submit_at_once(REQUESTS)?;
     let stopped = transfer::stop(&mut vm, Path::PreCopy, STREAM_SIZE, |_| Ok(()))?;
-    control::set_latency_of(source.place.id, FAST)?;
+    EmulatedDevice(source.place.id).set_latency(FAST)?;
     let device = vm.open(target.place.host.kind, target.function())?;
     let chunks = [MATCH_SIZE, STREAM_SIZE - MATCH_SIZE];
     transfer::load(&mut vm, device, &stopped.stream, &chunks)?;

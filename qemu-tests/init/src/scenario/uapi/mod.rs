@@ -18,7 +18,7 @@ use anyhow::{Context, Result};
 use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::control::{self, Report};
+use crate::control::{Report, ZIP0};
 use crate::expect::equal;
 use crate::scenario::support::fixture::Fixture;
 use crate::vfio::{DataFile, Device, State};
@@ -116,7 +116,7 @@ pub(super) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
             report.skip(name, "known to fail with the C driver");
         }
     }
-    control::report_violations(report, fixture.is_rust());
+    ZIP0.report_violations(report, fixture.is_rust());
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 
 use super::Fixture;
-use crate::control;
+use crate::control::ZIP0;
 use crate::expect::{equal, refused};
 use crate::vfio::State;
 
@@ -22,10 +22,10 @@ fn under_work(fixture: &mut Fixture, stop: impl FnOnce(&mut Fixture) -> Result<(
     let device = fixture.open()?;
     fixture.vm.attach(device);
     fixture.vm.bring_up()?;
-    control::set_latency(SLOW)?;
+    ZIP0.set_latency(SLOW)?;
     fixture.vm.submit_at_once(96)?;
     let result = stop(fixture);
-    control::set_latency(FAST)?;
+    ZIP0.set_latency(FAST)?;
     let result = result.and_then(|()| {
         fixture.vm.finish()?;
         fixture.vm.work(16)
@@ -73,9 +73,9 @@ pub(super) fn failed_stop(fixture: &mut Fixture) -> Result<()> {
         ("fn1:wb-never", Errno::TIMEDOUT, State::Error),
     ] {
         let stop = |fixture: &mut Fixture| {
-            control::set("fault", fault)?;
+            ZIP0.set("fault", fault)?;
             let result = fixture.vm.device()?.set_state(State::Stop);
-            control::set("fault", "")?;
+            ZIP0.set("fault", "")?;
             refused("RUNNING to STOP", result, errno)?;
             equal("state", fixture.vm.device()?.state()?, ends_in)?;
             if ends_in == State::Error {

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::Seen;
 use super::fixture::all_commands;
-use crate::control;
+use crate::control::ZIP0;
 use crate::expect::{errno, eventually, refused};
 use crate::qm::registers::{self, Command};
 use crate::scenario::support::debugfs;
@@ -236,11 +236,11 @@ pub(super) fn dump_without_match_data(fixture: &mut Fixture) -> Result<Seen> {
 
 pub(super) fn busy_mailbox(fixture: &mut Fixture) -> Result<Seen> {
     fixture.work()?;
-    control::set("fault", "fn1:mailbox-timeout@stop-qp")?;
+    ZIP0.set("fault", "fn1:mailbox-timeout@stop-qp")?;
     let registers = fixture.vm.device()?.registers()?;
     registers::mailbox_start(registers, registers::start_word(Command::StopQueue), 0, 0);
     let result = fixture.debug("cmd_state");
-    control::set("fault", "")?;
+    ZIP0.set("fault", "")?;
     registers::mailbox_wait(registers)?;
     match result {
         Ok(text) => {

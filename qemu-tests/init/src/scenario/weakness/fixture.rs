@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::control;
+use crate::control::ZIP0;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
 use crate::vfio::{BAR2, DataFile, Device, State};
@@ -58,7 +58,7 @@ pub(super) fn register(device: &Device, offset: usize) -> Result<u32> {
 }
 
 fn count(function: &str, path: &[&str]) -> Result<u64> {
-    let counters = control::get("counters")?;
+    let counters = ZIP0.get("counters")?;
     let mut value = counters
         .get(function)
         .with_context(|| format!("the device does not count for {function}"))?;
@@ -81,7 +81,7 @@ pub(super) fn commands(name: &str) -> Result<u64> {
 
 /// How many commands the mailbox of VF1 has got.
 pub(super) fn all_commands() -> Result<u64> {
-    let counters = control::get("counters")?;
+    let counters = ZIP0.get("counters")?;
     let mailbox = counters[VF1]["mailbox"].as_object();
     let mailbox = mailbox.context("the device does not count mailbox commands")?;
     Ok(mailbox.values().filter_map(Value::as_u64).sum())
@@ -94,7 +94,7 @@ pub(super) fn doorbells() -> Result<u64> {
 
 /// How often the device has counted a violation.
 pub(super) fn violations(kind: &str) -> Result<u64> {
-    let found = control::violations()?;
+    let found = ZIP0.violations()?;
     Ok(found
         .into_iter()
         .find(|(name, _)| name == kind)

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::Seen;
 use super::fixture::{commands, doorbells, register, resuming, violations};
-use crate::control;
+use crate::control::ZIP0;
 use crate::expect::{equal, errno, eventually, refused};
 use crate::qm::registers;
 use crate::scenario::support::fixture::Fixture;
@@ -112,9 +112,9 @@ pub(super) fn half_loaded(fixture: &mut Fixture) -> Result<Seen> {
     ensure!(!ready("at first")?, "the VF is ready without a driver");
     let file = resuming(&device)?;
     file.write_chunks(&stream, &[])?;
-    control::set("fault", "fn1:mailbox-status=3@sqc-bt")?;
+    ZIP0.set("fault", "fn1:mailbox-status=3@sqc-bt")?;
     let result = device.set_state(State::Stop);
-    control::set("fault", "")?;
+    ZIP0.set("fault", "")?;
     refused("RESUMING to STOP", result, Errno::IO)?;
     let (ready, state) = (ready("after it")?, device.state()?);
     device.reset()?;
@@ -142,9 +142,9 @@ fn goes_on(fixture: &mut Fixture) -> Result<bool> {
 
 pub(super) fn failed_stop(fixture: &mut Fixture) -> Result<Seen> {
     fixture.work()?;
-    control::set("fault", "fn1:vf-busy")?;
+    ZIP0.set("fault", "fn1:vf-busy")?;
     let result = fixture.vm.device()?.set_state(State::Stop);
-    control::set("fault", "")?;
+    ZIP0.set("fault", "")?;
     refused("RUNNING to STOP", result, Errno::BUSY)?;
     equal("state", fixture.vm.device()?.state()?, State::Running)?;
     Ok(if goes_on(fixture)? {
@@ -167,18 +167,18 @@ pub(super) fn stop_at_an_error(fixture: &mut Fixture) -> Result<Seen> {
     for _ in 0..ATTEMPTS {
         let device = fixture.vm.device()?;
         let (pauses, bells) = (commands("pause-qm")?, doorbells()?);
-        control::set("fault", HELD)?;
+        ZIP0.set("fault", HELD)?;
         let (result, raised) = std::thread::scope(|scope| {
             let stop = scope.spawn(|| device.set_state(State::Stop));
             let given = eventually("the command to pause", Duration::from_secs(30), || {
                 Ok(commands("pause-qm")? > pauses)
             });
-            let raised = given.and_then(|()| control::set("fault", format!("abnormal={ERROR}")));
+            let raised = given.and_then(|()| ZIP0.set("fault", format!("abnormal={ERROR}")));
             (stop.join(), raised)
         });
         let rung = doorbells()? - bells;
         let state = device.state()?;
-        control::set("fault", "")?;
+        ZIP0.set("fault", "")?;
         raised?;
         let Ok(result) = result else {
             bail!("the thread panicked");
@@ -239,7 +239,7 @@ fn sleeps() -> Result<u64> {
 
 pub(super) fn busy_wait(fixture: &mut Fixture) -> Result<Seen> {
     let device = fixture.open()?;
-    control::set("fault", "fn1:vf-busy")?;
+    ZIP0.set("fault", "fn1:vf-busy")?;
     // Of what a busy machine does to single ones, the most is the nearest to the truth.
     let mut most = 0;
     for _ in 0..STOPS {
@@ -248,7 +248,7 @@ pub(super) fn busy_wait(fixture: &mut Fixture) -> Result<Seen> {
         most = most.max(sleeps()? - before);
         refused("RUNNING to STOP", result, Errno::BUSY)?;
     }
-    control::set("fault", "")?;
+    ZIP0.set("fault", "")?;
     device.reset()?;
     Ok(if most < SLEEPS {
         Seen::Weak(format!("a wait of 10 ms sleeps {most} times at most"))

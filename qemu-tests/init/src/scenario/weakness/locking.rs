@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 
 use super::Seen;
 use super::fixture::{register, resuming};
-use crate::control;
+use crate::control::ZIP0;
 use crate::ffi;
 use crate::qm::registers;
 use crate::scenario::support::fixture::Fixture;
@@ -32,7 +32,7 @@ pub(super) fn close_during_reset(fixture: &mut Fixture) -> Result<Seen> {
     for _ in 0..ATTEMPTS {
         let (device, stream) = (fixture.open()?, stream.clone());
         let (vf, file) = (fixture.host.vfs[0].clone(), resuming(&device)?);
-        control::set("fault", SLOW_CHECK)?;
+        ZIP0.set("fault", SLOW_CHECK)?;
         let reset = Task::start(move || vf.reset())?;
         // The VF is reset at once, and given time to recover.
         reset.settle();
@@ -40,7 +40,7 @@ pub(super) fn close_during_reset(fixture: &mut Fixture) -> Result<Seen> {
         write.settle();
         let close = Task::start(move || drop(device))?;
         let fates = (close.wait(LONG, |_| false), reset.wait(LONG, |_| false));
-        control::set("fault", "")?;
+        ZIP0.set("fault", "")?;
         match fates {
             (Fate::Done(()), Fate::Done(result)) => result?,
             (Fate::Killed, _) => {
@@ -98,14 +98,14 @@ pub(super) fn load_during_write(fixture: &mut Fixture) -> Result<Seen> {
     for _ in 0..ATTEMPTS {
         let device = fixture.open()?;
         let (file, data) = (resuming(&device)?, stream.clone());
-        control::set("fault", SLOW_CHECK)?;
+        ZIP0.set("fault", SLOW_CHECK)?;
         let write = Task::start(move || file.write(&data))?;
         write.settle();
         let waits = write.sleeps();
         let loaded = device.set_state(State::Stop);
         let ready = register(&device, registers::VF_STATE)? == registers::READY;
         let unfinished = waits && write.sleeps();
-        control::set("fault", "")?;
+        ZIP0.set("fault", "")?;
         let Fate::Done(written) = write.wait(LONG, |_| false) else {
             bail!("the write does not end");
         };

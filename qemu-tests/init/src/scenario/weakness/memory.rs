@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::Seen;
 use super::fixture::{resuming, with};
-use crate::control;
+use crate::control::ZIP0;
 use crate::expect::{equal, errno};
 use crate::host::{self, Driver, Host};
 use crate::scenario::support::fixture::Fixture;
@@ -45,7 +45,7 @@ pub(super) fn waiting_writers(fixture: &mut Fixture) -> Result<Seen> {
     for _ in 0..ATTEMPTS {
         let device = fixture.open()?;
         let file = Arc::new(resuming(&device)?);
-        control::set("fault", SLOW_CHECK)?;
+        ZIP0.set("fault", SLOW_CHECK)?;
         let (held, head) = (file.clone(), stream[..MATCH_SIZE].to_vec());
         let first = Task::start(move || held.write(&head))?;
         first.settle();
@@ -55,7 +55,7 @@ pub(super) fn waiting_writers(fixture: &mut Fixture) -> Result<Seen> {
         let third = Task::start(move || held.write(&PAST))?;
         second.settle();
         third.settle();
-        control::set("fault", "")?;
+        ZIP0.set("fault", "")?;
         let all = [written(&first)?, written(&second)?, written(&third)?];
         match all {
             [_, Some(136), Some(8)] => {

@@ -16,7 +16,7 @@ mod stream;
 use ::protocol::{Driver, Setup, Weakness};
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::control::{self, Report};
+use crate::control::{self, Report, ZIP0};
 use crate::scenario::support::fixture::Fixture;
 use crate::sysfs;
 
@@ -242,7 +242,7 @@ pub(super) fn run(setup: &Setup, items: &[Weakness], report: &mut Report) -> Res
             return Ok(Ending::Broken);
         }
     }
-    control::report_violations(report, driver.is_rust());
+    ZIP0.report_violations(report, driver.is_rust());
     Ok(Ending::Usual)
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use rustix::io::Errno;
 
 use super::Seen;
-use crate::control;
+use crate::control::ZIP0;
 use crate::expect::{errno, refused};
 use crate::host;
 use crate::modules;
@@ -25,9 +25,9 @@ pub(super) fn failed_save(fixture: &mut Fixture) -> Result<Seen> {
     let module = host::module_of(fixture.host.driver);
     fixture.work()?;
     fixture.vm.device()?.set_state(State::Stop)?;
-    control::set("fault", "fn1:mailbox-status=3@sqc-bt")?;
+    ZIP0.set("fault", "fn1:mailbox-status=3@sqc-bt")?;
     let result = fixture.vm.device()?.set_state(State::StopCopy);
-    control::set("fault", "")?;
+    ZIP0.set("fault", "")?;
     refused("STOP to STOP_COPY", result, Errno::IO)?;
     fixture.vm.device()?.reset()?;
     fixture.close()?;

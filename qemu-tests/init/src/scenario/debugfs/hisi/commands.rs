@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 
 use super::Fixture;
-use crate::control;
+use crate::control::ZIP0;
 use crate::expect::equal;
 use crate::scenario::support::transfer::STREAM_SIZE;
 use crate::vfio::State;
@@ -58,12 +58,12 @@ pub(super) fn io_test(fixture: &mut Fixture) -> Result<()> {
 
 /// Runs commands while requests are in flight; all must complete, once.
 fn under_work(fixture: &mut Fixture, commands: &[&str]) -> Result<()> {
-    control::set_latency(SLOW)?;
+    ZIP0.set_latency(SLOW)?;
     fixture.vm.submit_at_once(32)?;
     let result = commands
         .iter()
         .try_for_each(|command| fixture.files().does(command));
-    control::set_latency(FAST)?;
+    ZIP0.set_latency(FAST)?;
     result?;
     fixture.vm.finish()?;
     fixture.vm.work(16)
@@ -121,7 +121,7 @@ pub(super) fn stop_and_start(fixture: &mut Fixture) -> Result<()> {
 /// How many mailbox commands `io_test` gives.
 fn commands_of_io_test(fixture: &Fixture) -> Result<u64> {
     let count = || -> Result<u64> {
-        let counters = control::get("counters")?;
+        let counters = ZIP0.get("counters")?;
         let count = counters["fn1"]["mailbox"]["sqc-vft"].as_u64();
         Ok(count.unwrap_or(0))
     };
@@ -178,9 +178,9 @@ pub(super) fn failures(fixture: &mut Fixture) -> Result<()> {
         ("fn1:wb-never", Errno::TIMEDOUT, "ETIMEDOUT", State::Error),
     ] {
         fixture.work()?;
-        control::set("fault", fault)?;
+        ZIP0.set("fault", fault)?;
         let result = fixture.files().refuses("stop", errno);
-        control::set("fault", "")?;
+        ZIP0.set("fault", "")?;
         result.with_context(|| format!("with {fault}"))?;
         told(fixture, "stop", name)?;
         equal("state", fixture.vm.device()?.state()?, ends_in)?;
@@ -195,9 +195,9 @@ pub(super) fn failures(fixture: &mut Fixture) -> Result<()> {
     // A load that fails in the middle leaves nothing to go on from.
     fixture.work()?;
     fixture.files().does("save")?;
-    control::set("fault", "fn1:mailbox-status=3@cqc-bt")?;
+    ZIP0.set("fault", "fn1:mailbox-status=3@cqc-bt")?;
     let result = fixture.files().refuses("resume", Errno::IO);
-    control::set("fault", "")?;
+    ZIP0.set("fault", "")?;
     result?;
     equal("state", fixture.vm.device()?.state()?, State::Error)?;
     fixture.vm.device()?.reset()?;

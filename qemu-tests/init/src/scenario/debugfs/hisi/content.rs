@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::Fixture;
 use super::files::{Files, dump, lines};
-use crate::control;
+use crate::control::ZIP0;
 use crate::expect::{equal, refused};
 use crate::scenario::support::transfer::{self, Path, STREAM_SIZE};
 use crate::vfio::State;
@@ -78,7 +78,7 @@ pub(super) fn match_data(fixture: &mut Fixture) -> Result<()> {
         before.clone(),
     )?;
 
-    control::set("fault", "fn1:mailbox-status=3")?;
+    ZIP0.set("fault", "fn1:mailbox-status=3")?;
     let unanswered = fixture.rebind().and_then(|()| {
         fixture.files().unreadable("match", Errno::NODATA)?;
         // It can be used all the same, but not migrated.
@@ -91,7 +91,7 @@ pub(super) fn match_data(fixture: &mut Fixture) -> Result<()> {
         refused("PRE_COPY", device.set_state(State::PreCopy), Errno::IO)?;
         equal("state", device.state()?, State::Running)
     });
-    control::set("fault", "")?;
+    ZIP0.set("fault", "")?;
     unanswered?;
     drop(fixture.open()?);
     equal(
@@ -108,13 +108,13 @@ pub(super) fn mailbox(fixture: &mut Fixture) -> Result<()> {
         ("fn1:mailbox-status=3", Errno::IO),
         ("fn1:mailbox-timeout@pause-qm", Errno::BUSY),
     ] {
-        control::set("fault", fault)?;
+        ZIP0.set("fault", fault)?;
         let stopped = fixture.vm.device()?.set_state(State::Stop);
         let looked = fixture
             .files()
             .unreadable("cmd_state", errno)
             .and_then(|()| fixture.files().refuses("io_test", Errno::IO));
-        control::set("fault", "")?;
+        ZIP0.set("fault", "")?;
         ensure!(stopped.is_err(), "PAUSE succeeded with {fault}");
         looked.with_context(|| format!("with {fault}"))?;
         fixture.vm.device()?.reset()?;

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::Fixture;
 use super::files::{Files, word};
-use crate::control;
+use crate::control::ZIP0;
 use crate::expect::{equal, refused};
 use crate::scenario::support::transfer::STREAM_SIZE;
 use crate::vfio::State;
@@ -211,7 +211,7 @@ fn failure(fixture: &mut Fixture, fault: &Fault, in_session: bool) -> Result<()>
     } else {
         ("RUNNING_P2P>STOP", State::Stop, State::Running)
     };
-    control::set("fault", fault.text)?;
+    ZIP0.set("fault", fault.text)?;
     let result = device.set_state(target);
     let kept = if fault.ends_in == State::Error {
         State::Error
@@ -219,7 +219,7 @@ fn failure(fixture: &mut Fixture, fault: &Fault, in_session: bool) -> Result<()>
         stays_in
     };
     let line = fixture.files().value("failure");
-    control::set("fault", "")?;
+    ZIP0.set("fault", "")?;
     refused("the arc", result, fault.errno)?;
     equal("state", device.state()?, kept)?;
     equal(

@@ -17,7 +17,7 @@ mod refusals;
 use anyhow::Result;
 use protocol::{Commands, Setup};
 
-use crate::control::{self, Report};
+use crate::control::{Report, ZIP0};
 use crate::host;
 use crate::scenario::support::fault_injection;
 use crate::scenario::support::fixture::Fixture;
@@ -128,6 +128,6 @@ pub(crate) fn run(setup: &Setup, commands: Commands, report: &mut Report) -> Res
             lifetime::not_migratable(&fixture, &modules)
         });
     }
-    control::report_violations(report, true);
+    ZIP0.report_violations(report, true);
     Ok(())
 }

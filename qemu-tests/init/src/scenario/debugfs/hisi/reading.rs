@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::Fixture;
 use super::files::read_observed;
-use crate::control;
+use crate::control::ZIP0;
 use crate::expect::equal;
 use crate::scenario::support::debugfs;
 use crate::sysfs;
@@ -29,7 +29,7 @@ pub(super) const KCSAN: &str = "/sys/kernel/debug/kcsan";
 
 /// Register writes, doorbells and mailbox commands of all functions.
 fn changes() -> Result<Value> {
-    let counters = control::get("counters")?;
+    let counters = ZIP0.get("counters")?;
     let counters = counters.as_object().context("counters is no JSON object")?;
     let functions = counters.iter().filter(|(name, _)| name.starts_with("fn"));
     let pick = |counts: &Value| {
@@ -132,9 +132,9 @@ pub(super) fn in_any_state(fixture: &mut Fixture) -> Result<()> {
     }
     device.reset()?;
     fixture.vm.start_over()?;
-    control::set("fault", "fn1:wb-never")?;
+    ZIP0.set("fault", "fn1:wb-never")?;
     let result = fixture.vm.device()?.set_state(State::Stop);
-    control::set("fault", "")?;
+    ZIP0.set("fault", "")?;
     ensure!(result.is_err(), "a stop without write-back succeeded");
     equal("the state file", fixture.files().state()?.as_str(), "ERROR")?;
     read_all(fixture, "in ERROR")?;
