@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Reads what KCSAN, the kernel's detector of data races, has to say in a kernel log.
 //!
-//! Two parts of the kernel's core race here and there, others in each run. Such a race is passed
-//! over; one with a function of any module in a stack is a fault, as VFIO and the accelerators'
-//! drivers are modules, and so is all of ours. If KCSAN has seen one side alone, the other may
-//! be Rust, which it does not watch: then only what is listed here is passed over.
+//! Two parts of the kernel's core race here and there, others in each run. Such a race is ignored;
+//! one with a function of any module in a stack is a fault, because VFIO, the accelerators' drivers
+//! and everything here are modules. What an interrupt has interrupted is not part of the stack of
+//! its handler. If KCSAN has seen only one side, the other may be Rust, which it does not watch:
+//! then only the functions that are listed here are ignored.
 
 use std::ops::RangeInclusive;
 
-/// Functions whose race was seen from one side, and is not with Rust of ours.
+/// Functions whose race was seen from one side, and is not with Rust code of this tree.
 const KNOWN: &[&str] = &[
-    // Who reads a terminal, here the control port, looks how many characters wait while the
-    // receiver adds some: it throttles by that, and looks again at the next read.
+    // A reader of a terminal, here of the control port, checks how many characters are pending
+    // while the receiver adds some: it throttles by that, and checks again at the next read.
     "n_tty_check_unthrottle",
 ];
 
@@ -22,7 +23,7 @@ pub struct Race<'l> {
     pub lines: RangeInclusive<usize>,
     /// The functions that race; the second is missing if KCSAN only saw a value change.
     pub functions: Vec<&'l str>,
-    /// A function of a module is in a stack.
+    /// A function of a module is in a stack, above the entry of an interrupt.
     pub is_of_a_module: bool,
 }
 
@@ -37,10 +38,23 @@ impl Race<'_> {
     }
 }
 
-/// Whether a line of a stack names a module, as in `show+0x2c/0x80 [vfio]`.
-fn names_a_module(line: &str) -> bool {
-    let (_, text) = line.split_once("] ").unwrap_or_default();
-    text.starts_with(' ') && text.contains("+0x") && text.contains(" [")
+/// The function by which an interrupt of the kernel is entered; what it has interrupted is below.
+const INTERRUPT: &str = "el1h_64_irq+";
+
+/// Whether a stack in a report has a function of a module, as in `show+0x2c/0x80 [vfio]`.
+fn names_a_module(report: &[&str]) -> bool {
+    let mut interrupted = false;
+    for line in report {
+        let (_, text) = line.split_once("] ").unwrap_or_default();
+        if !text.starts_with(' ') {
+            interrupted = false;
+        } else if text.trim_start().starts_with(INTERRUPT) {
+            interrupted = true;
+        } else if !interrupted && text.contains("+0x") && text.contains(" [") {
+            return true;
+        }
+    }
+    false
 }
 
 /// The name of a function, without the offset that stands behind the only one of a report.
@@ -62,7 +76,7 @@ pub fn find(log: &str) -> Vec<Race<'_>> {
             Some(Race {
                 lines: start..=end,
                 functions: names.split(" / ").map(name).collect(),
-                is_of_a_module: lines[start..=end].iter().any(|line| names_a_module(line)),
+                is_of_a_module: names_a_module(&lines[start..=end]),
             })
         })
         .collect()
@@ -108,6 +122,21 @@ mod tests {
             let log = report("copy_creds / init_file", frame);
             assert!(find(&log)[0].is_fault(), "{frame}");
         }
+    }
+
+    #[test]
+    fn what_an_interrupt_has_interrupted_does_not_race() {
+        let interrupt = "hrtimer_wakeup+0x2c/0x80\n[ 2.0]  el1_interrupt+0x4c/0x80\n\
+                         [ 2.0]  el1h_64_irq+0x6c/0x70";
+        let module = "qm_mb_nolock+0x2c/0x80 [hisi_qm]";
+        let frames = format!("{interrupt}\n[ 2.0]  {module}");
+        assert!(!find(&report("do_nanosleep / hrtimer_wakeup", &frames))[0].is_fault());
+        let frames = format!("{module}\n[ 2.0]  {interrupt}");
+        assert!(find(&report("do_nanosleep / hrtimer_wakeup", &frames))[0].is_fault());
+        // The second side of a report has a stack of its own.
+        let frames =
+            format!("{interrupt}\n[ 2.0] \n[ 2.0] read to 0x1 by task 1:\n[ 2.0]  {module}");
+        assert!(find(&report("do_nanosleep / hrtimer_wakeup", &frames))[0].is_fault());
     }
 
     #[test]
