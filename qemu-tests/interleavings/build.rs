@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Lays out the source files of the crate `vfio` that are compiled here, as links to the real ones.
-//!
-//! `VFIO_RUST=<folder>` names the `drivers/vfio/rust` of another checkout.
 
 use std::{
     env, fs,
@@ -10,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What is compiled; a folder has the submodules of the file of the same name.
+/// The files to compile; a directory holds the submodules of the file of the same name.
 const FILES: [&str; 5] = [
     "data_file",
     "data_file.rs",
@@ -21,15 +19,9 @@ const FILES: [&str; 5] = [
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-env-changed=VFIO_RUST");
 
-    let source = match env::var_os("VFIO_RUST") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../drivers/vfio/rust"),
-    };
-    let source = source
-        .canonicalize()
-        .unwrap_or_else(|e| panic!("VFIO_RUST={}: {e}", source.display()));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../drivers/vfio/rust");
+    let source = source.canonicalize().expect("the crate is in the tree");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let tree = out.join("vfio");
     if tree.exists() {
@@ -38,26 +30,6 @@ fn main() {
     fs::create_dir(&tree).expect("OUT_DIR can be written to");
     for file in FILES {
         symlink(source.join(file), tree.join(file)).expect("OUT_DIR can be written to");
-    }
-    // What older trees do not have.
-    for (name, file, text) in [
-        ("has_reset_announced", "migration.rs", "fn reset_announced("),
-        (
-            "callbacks_are_bound",
-            "migration/migrate.rs",
-            "CoreDevice<Bound>",
-        ),
-        (
-            "expect_is_vtable",
-            "migration/session.rs",
-            "#[vtable]\npub trait StreamFormat",
-        ),
-    ] {
-        println!("cargo::rustc-check-cfg=cfg({name})");
-        let content = fs::read_to_string(source.join(file)).expect("the file is there");
-        if content.contains(text) {
-            println!("cargo::rustc-cfg={name}");
-        }
     }
 
     let modules = "pub mod data_file;\npub mod migration;\npub mod reset;\n";

@@ -66,7 +66,7 @@ impl Migrate for Edu {
     fn stop(&mut self, core: &CoreDevice<Bound>) -> Result<(), Failure> {
         // The VM gives no more work, and what it gave is soon done.
         let busy = || {
-            let memory = core.memory()?;
+            let memory = core.lock_memory_and_enable()?;
             let io = memory.registers(&self.0)?;
             Ok(io.read(STATUS).computing() || io.read(DMA_COMMAND).run())
         };
@@ -83,9 +83,9 @@ impl Migrate for Edu {
     fn save(
         &mut self,
         core: &CoreDevice<Bound>,
-        _begun: Option<&Data<Image>>,
+        _pre_copy: Option<&Data<Image>>,
     ) -> Result<Data<Image>> {
-        let memory = core.memory()?;
+        let memory = core.lock_memory_and_enable()?;
         let io = memory.registers(&self.0)?;
         Ok(Data::whole(Image {
             id: io.read(IDENTIFICATION).into_raw().into(),
@@ -106,14 +106,14 @@ impl Migrate for Edu {
     }
 
     fn load(&mut self, core: &CoreDevice<Bound>, (image, number): (Image, u32)) -> Result {
-        let memory = core.memory()?;
+        let memory = core.lock_memory_and_enable()?;
         let io = memory.registers(&self.0)?;
         io.write_reg(STATUS::zeroed());
         io.write_reg(FACTORIAL::from(number));
         drop(memory);
         self.stop(core)?;
 
-        let memory = core.memory()?;
+        let memory = core.lock_memory_and_enable()?;
         let io = memory.registers(&self.0)?;
         io.write_reg(LIVENESS::from(!image.liveness.get()));
         io.write_reg(STATUS::zeroed().with_raise_irq(image.raise_irq.get() != 0));

@@ -96,7 +96,7 @@ pub(crate) trait SeqFileOps {
 /// # Safety
 ///
 /// Must only be called by seq_file, for a file made by [`create_file`].
-unsafe extern "C" fn show<T: SeqFileOps>(seq: *mut seq_file, _: *mut c_void) -> c_int {
+unsafe extern "C" fn show_callback<T: SeqFileOps>(seq: *mut seq_file, _: *mut c_void) -> c_int {
     // SAFETY: The seq_file calls this with its own `seq` and holds the lock of it meanwhile.
     let private = unsafe { (*seq).private };
     // SAFETY: `private` is the device that `create_file` gave, and that one is the member `device`
@@ -125,7 +125,7 @@ pub(crate) unsafe fn create_file<T: SeqFileOps>(device: *mut vfio_device, dir: *
             &raw mut (*device).device,
             T::NAME.as_char_ptr(),
             dir,
-            Some(show::<T>),
+            Some(show_callback::<T>),
         );
     }
 }

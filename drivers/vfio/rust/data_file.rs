@@ -25,8 +25,8 @@ pub use self::{
 };
 
 use self::fops::{
-    SinkOps,
-    SourceOps, //
+    ResumingFileOps,
+    SavingFileOps, //
 };
 use crate::device::CoreDevice;
 use kernel::{
@@ -44,13 +44,13 @@ use kernel::{
 /// # Errors
 ///
 /// Those of `anon_inode_getfile()`.
-pub fn source<S: SavingSession>(
+pub fn saving_file<S: SavingSession>(
     core: &CoreDevice,
     name: &CStr,
     session: Arc<Readable<S>>,
 ) -> Result<ARef<File>> {
     session.info_v2.store(core.precopy_info_v2(), Relaxed);
-    SourceOps::<S>::open(name, session)
+    SavingFileOps::<S>::open(name, session)
 }
 
 /// Makes the file of a session that is written to.
@@ -58,6 +58,9 @@ pub fn source<S: SavingSession>(
 /// # Errors
 ///
 /// Those of `anon_inode_getfile()`.
-pub fn sink<S: ResumingSession>(name: &CStr, session: Arc<Writable<S>>) -> Result<ARef<File>> {
-    SinkOps::<S>::open(name, session)
+pub fn resuming_file<S: ResumingSession>(
+    name: &CStr,
+    session: Arc<Writable<S>>,
+) -> Result<ARef<File>> {
+    ResumingFileOps::<S>::open(name, session)
 }

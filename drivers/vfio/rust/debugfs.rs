@@ -23,7 +23,7 @@ use crate::{
     device::{
         Device,
         Operations, //
-    },
+    }, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -154,10 +154,10 @@ struct FileOps<F: File>(PhantomData<F>);
 impl<F: File> FileOps<F> {
     const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
         owner: this_module::<F::OwnerModule>().as_ptr(),
-        open: Some(Self::open),
+        open: Some(Self::open_callback),
         read: Some(kernel::bindings::seq_read),
         write: if F::HAS_WRITE {
-            Some(Self::write)
+            Some(Self::write_callback)
         } else {
             None
         },
@@ -169,18 +169,23 @@ impl<F: File> FileOps<F> {
     /// # Safety
     ///
     /// `inode` must be that of a file of [`Directory::create`], `file` one that is being opened.
-    unsafe extern "C" fn open(
+    unsafe extern "C" fn open_callback(
         inode: *mut kernel::bindings::inode,
         file: *mut kernel::bindings::file,
     ) -> c_int {
         // SAFETY: By the safety requirements; `show` gets the inode's private data.
-        unsafe { kernel::bindings::single_open(file, Some(Self::show), (*inode).i_private) }
+        unsafe {
+            kernel::bindings::single_open(file, Some(Self::show_callback), (*inode).i_private)
+        }
     }
 
     /// # Safety
     ///
     /// `m` must be the `seq_file` of an open file, in use by this thread only.
-    unsafe extern "C" fn show(m: *mut kernel::bindings::seq_file, _: *mut c_void) -> c_int {
+    unsafe extern "C" fn show_callback(
+        m: *mut kernel::bindings::seq_file,
+        _: *mut c_void,
+    ) -> c_int {
         // SAFETY: Debugfs keeps the file for the time of the call, and the file is removed before
         // the device is unregistered, so that its function is bound.
         let dev = unsafe { Device::<F::Ops, Bound>::from_raw((*m).private.cast()) };
@@ -195,14 +200,14 @@ impl<F: File> FileOps<F> {
     /// # Safety
     ///
     /// `file` must be an open file, and `buf` a pointer to `len` bytes of user memory.
-    unsafe extern "C" fn write(
+    unsafe extern "C" fn write_callback(
         file: *mut kernel::bindings::file,
         buf: *const c_char,
         len: usize,
         _pos: *mut kernel::bindings::loff_t,
     ) -> isize {
-        // SAFETY: `open` has put a `seq_file` there, whose private data is the device; for the rest
-        // see `show`.
+        // SAFETY: `open_callback` has put a `seq_file` there, whose private data is the device; for the rest
+        // see `show_callback`.
         let dev = unsafe {
             let m = (*file).private_data.cast::<kernel::bindings::seq_file>();
             Device::<F::Ops, Bound>::from_raw((*m).private.cast())

@@ -71,9 +71,6 @@ pub trait Operations: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// The device's last user went. vfio-pci-core disables it afterwards.
-    fn close(_dev: &Device<Self, Bound>) {}
-
     /// Bytes of region `index` that the user may reach, or `None` for all of them.
     ///
     /// The answer must not change while the device is open. It holds for regions of all kinds, as

@@ -14,7 +14,7 @@ use crate::{
         raw_device,
         Device,
         Operations, //
-    },
+    }, //
 };
 use core::{
     marker::PhantomData,
@@ -54,8 +54,8 @@ unsafe impl<T: Operations> driver::RegistrationOps for Adapter<T> {
         // SAFETY: The structure is not registered yet, nobody else looks at it.
         unsafe {
             (*pdrv.get()).name = name.as_char_ptr();
-            (*pdrv.get()).probe = Some(Self::probe);
-            (*pdrv.get()).remove = Some(Self::remove);
+            (*pdrv.get()).probe = Some(Self::probe_callback);
+            (*pdrv.get()).remove = Some(Self::remove_callback);
             (*pdrv.get()).id_table = T::ID_TABLE.as_ptr();
             (*pdrv.get()).err_handler = &Self::ERROR_HANDLERS;
             (*pdrv.get()).driver_managed_dma = true;
@@ -77,15 +77,15 @@ impl<T: Operations> Adapter<T> {
     const ERROR_HANDLERS: kernel::bindings::pci_error_handlers =
         kernel::bindings::pci_error_handlers {
             error_detected: Some(bindings::vfio_pci_core_aer_err_detected),
-            reset_prepare: Some(Self::reset_prepare),
-            reset_done: Some(Self::reset_done),
+            reset_prepare: Some(Self::reset_prepare_callback),
+            reset_done: Some(Self::reset_done_callback),
             ..pin_init::zeroed()
         };
 
     /// # Safety
     ///
     /// `pdev` must be a valid device in the bus' probe callback.
-    unsafe extern "C" fn probe(
+    unsafe extern "C" fn probe_callback(
         pdev: *mut kernel::bindings::pci_dev,
         _id: *const kernel::bindings::pci_device_id,
     ) -> c_int {
@@ -148,7 +148,7 @@ impl<T: Operations> Adapter<T> {
     /// # Safety
     ///
     /// `pdev` must be a device that `probe` succeeded for.
-    unsafe extern "C" fn remove(pdev: *mut kernel::bindings::pci_dev) {
+    unsafe extern "C" fn remove_callback(pdev: *mut kernel::bindings::pci_dev) {
         // SAFETY: By the safety requirements.
         let dev = unsafe { Self::device(pdev) };
 
@@ -170,7 +170,7 @@ impl<T: Operations> Adapter<T> {
     /// # Safety
     ///
     /// `pdev` must be a device that `probe` succeeded for and that has not been removed since.
-    unsafe extern "C" fn reset_prepare(pdev: *mut kernel::bindings::pci_dev) {
+    unsafe extern "C" fn reset_prepare_callback(pdev: *mut kernel::bindings::pci_dev) {
         // SAFETY: By the safety requirements.
         let dev = unsafe { Self::device(pdev) };
 
@@ -187,7 +187,7 @@ impl<T: Operations> Adapter<T> {
     /// # Safety
     ///
     /// `pdev` must be a device that `probe` succeeded for and that has not been removed since.
-    unsafe extern "C" fn reset_done(pdev: *mut kernel::bindings::pci_dev) {
+    unsafe extern "C" fn reset_done_callback(pdev: *mut kernel::bindings::pci_dev) {
         // SAFETY: By the safety requirements.
         let dev = unsafe { Self::device(pdev) };
 

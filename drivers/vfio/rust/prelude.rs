@@ -36,7 +36,6 @@ pub use kernel::{
 };
 #[doc(no_inline)]
 pub use zerocopy::little_endian::{
-    U16,
     U32,
     U64, //
 };

@@ -33,26 +33,21 @@ bitflags! {
 
 /// A position in the device file: a region and a byte offset inside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RegionOffset {
+pub(crate) struct RegionOffset {
     /// Index of the region, as in `struct vfio_region_info`.
-    pub index: u32,
+    pub(crate) index: u32,
     /// Bytes from the start of the region, below 2^40.
-    pub offset: u64,
+    pub(crate) offset: u64,
 }
 
 impl RegionOffset {
     /// Splits a file position the way `VFIO_PCI_OFFSET_TO_INDEX` and `VFIO_PCI_OFFSET_MASK` do.
-    pub fn from_file(pos: u64) -> Self {
+    pub(crate) fn from_file(pos: u64) -> Self {
         Self {
             // CAST: at most 24 bits are left.
             index: (pos >> SHIFT) as u32,
             offset: pos & ((1 << SHIFT) - 1),
         }
-    }
-
-    /// The position in the device file, as `VFIO_PCI_INDEX_TO_OFFSET` makes it.
-    pub fn to_file(self) -> u64 {
-        u64::from(self.index) << SHIFT | self.offset
     }
 }
 
@@ -61,7 +56,7 @@ impl RegionOffset {
 /// # Errors
 ///
 /// [`EINVAL`] if not even the first one does.
-pub fn clip(offset: u64, count: usize, limit: u64) -> Result<usize> {
+pub(crate) fn clip_len(offset: u64, count: usize, limit: u64) -> Result<usize> {
     match limit.checked_sub(offset) {
         None | Some(0) => Err(EINVAL),
         // CAST: the result is not larger than `count`.
@@ -74,7 +69,7 @@ pub fn clip(offset: u64, count: usize, limit: u64) -> Result<usize> {
 /// # Errors
 ///
 /// [`EINVAL`] if it does not.
-pub fn within(offset: u64, len: u64, limit: u64) -> Result {
+pub(crate) fn check_range(offset: u64, len: u64, limit: u64) -> Result {
     match offset.checked_add(len) {
         Some(end) if end <= limit => Ok(()),
         _ => Err(EINVAL),
@@ -85,7 +80,7 @@ pub fn within(offset: u64, len: u64, limit: u64) -> Result {
 ///
 /// A region without bytes has no flags, as the core has it for a BAR that is not there. One that
 /// does not end with a page cannot be mapped: a mapping of its size would not be allowed.
-pub(crate) fn shorten(info: &mut bindings::vfio_region_info, limit: u64) {
+pub(crate) fn limit_region_info(info: &mut bindings::vfio_region_info, limit: u64) {
     if info.size <= limit {
         return;
     }
@@ -108,16 +103,15 @@ mod tests {
         let pos = RegionOffset::from_file((2 << 40) | 0x1000);
         assert_eq!(pos.index, 2);
         assert_eq!(pos.offset, 0x1000);
-        assert_eq!(pos.to_file(), (2 << 40) | 0x1000);
         assert_eq!(RegionOffset::from_file((1 << 40) - 1).index, 0);
     }
 
     #[test]
     fn access_is_clipped_at_the_limit() {
-        assert_eq!(clip(0, 16, 0x8000), Ok(16));
-        assert_eq!(clip(0x7ff8, 16, 0x8000), Ok(8));
-        assert_eq!(clip(0x8000, 4, 0x8000), Err(EINVAL));
-        assert_eq!(clip(u64::MAX, 4, 0x8000), Err(EINVAL));
+        assert_eq!(clip_len(0, 16, 0x8000), Ok(16));
+        assert_eq!(clip_len(0x7ff8, 16, 0x8000), Ok(8));
+        assert_eq!(clip_len(0x8000, 4, 0x8000), Err(EINVAL));
+        assert_eq!(clip_len(u64::MAX, 4, 0x8000), Err(EINVAL));
     }
 
     #[test]
@@ -140,15 +134,15 @@ mod tests {
                 flags: mappable.bits(),
                 ..Default::default()
             };
-            shorten(&mut info, limit);
+            limit_region_info(&mut info, limit);
             assert_eq!((info.size, info.flags), (size, flags.bits()));
         }
     }
 
     #[test]
     fn mapping_must_end_below_the_limit() {
-        assert_eq!(within(0, 0x8000, 0x8000), Ok(()));
-        assert_eq!(within(0x7000, 0x1001, 0x8000), Err(EINVAL));
-        assert_eq!(within(u64::MAX, 2, 0x8000), Err(EINVAL));
+        assert_eq!(check_range(0, 0x8000, 0x8000), Ok(()));
+        assert_eq!(check_range(0x7000, 0x1001, 0x8000), Err(EINVAL));
+        assert_eq!(check_range(u64::MAX, 2, 0x8000), Err(EINVAL));
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Moments that are measured from, and told to people.
+//! Moments that are measured from, and nanos to people.
 //!
 //! C header: `include/linux/timekeeping.h`
 
@@ -13,7 +13,7 @@ use kernel::{
     }, //
 };
 
-/// A reading of [`Monotonic`]. Unlike [`kernel::time::Instant`] it can be told by another clock.
+/// A reading of [`Monotonic`]. Unlike [`kernel::time::Instant`] it can be nanos by another clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timestamp(bindings::ktime_t);
 
@@ -45,13 +45,13 @@ mod tests {
     use kernel::time::RealTime;
 
     #[test]
-    fn moment_is_told_by_the_clock_of_the_day() {
+    fn timestamp_converts_to_realtime() {
         let before = RealTime::ktime_get();
-        let moment = Timestamp::now();
+        let timestamp = Timestamp::now();
         let after = RealTime::ktime_get();
-        let told = moment.as_unix_nanos();
-        assert!(before <= told && told <= after);
-        assert_eq!(moment.as_unix_nanos(), told);
+        let nanos = timestamp.as_unix_nanos();
+        assert!(before <= nanos && nanos <= after);
+        assert_eq!(timestamp.as_unix_nanos(), nanos);
     }
 
     #[test]

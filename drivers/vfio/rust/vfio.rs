@@ -83,7 +83,7 @@ pub mod io;
 pub mod migration;
 pub mod pci;
 pub mod prelude;
-pub mod region;
+mod region;
 pub mod reset;
 pub mod timestamp;
 

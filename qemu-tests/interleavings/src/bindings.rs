@@ -5,7 +5,7 @@
 #![allow(non_camel_case_types)]
 
 pub use kernel::bindings::*;
-use kernel::ffi::{c_int, c_uint, c_ulong};
+use kernel::ffi::{c_int, c_uint};
 
 pub const VFIO_RUST_IOCTL_PRECOPY_INFO: c_uint = 0x3b79;
 /// `EPOLLIN | EPOLLRDNORM`

@@ -17,13 +17,6 @@ unsafe impl<Ctx: DeviceContext> Send for CoreDevice<Ctx> {}
 // SAFETY: As for `Send`.
 unsafe impl<Ctx: DeviceContext> Sync for CoreDevice<Ctx> {}
 
-/// What the callbacks of a driver get.
-#[cfg(callbacks_are_bound)]
-pub type CallbackCore = CoreDevice<Bound>;
-/// What the callbacks of a driver get.
-#[cfg(not(callbacks_are_bound))]
-pub type CallbackCore = CoreDevice;
-
 impl CoreDevice<Bound> {
     /// The part of a device that offers `features`.
     pub fn new(features: Features) -> Self {

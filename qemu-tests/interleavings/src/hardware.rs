@@ -137,7 +137,6 @@ impl Hardware {
 
     /// Resets the function, as `pci_reset_function()` does. It runs afterwards.
     pub fn reset(&self, migration: &impl Migration) {
-        #[cfg(has_reset_announced)]
         migration.reset_announced();
         migration.reset_prepare();
         self.register.fetch_add(RESET_STEP, Ordering::Relaxed);

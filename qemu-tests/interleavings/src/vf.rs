@@ -3,7 +3,7 @@
 //! A driver of a function whose state is two bytes.
 
 use crate::{
-    device::{CallbackCore, CoreDevice},
+    device::CoreDevice,
     hardware::Hardware,
     migration::{
         Data, Failure, MigArc, Migrate, Migration, Session, State, StateMachine, StreamFormat,
@@ -30,7 +30,7 @@ pub const IMAGE: [u8; 2] = [7, 9];
 /// Takes one byte or two.
 pub struct OneOrTwo;
 
-#[cfg_attr(expect_is_vtable, vtable)]
+#[vtable]
 impl StreamFormat for OneOrTwo {
     type Image = [u8; 2];
     type Verified = Vec<u8>;
@@ -48,7 +48,7 @@ impl StreamFormat for OneOrTwo {
 
 /// What a driver keeps of what it was called with.
 #[derive(Clone, Default)]
-struct Recoverable {
+struct DriverLog {
     loaded: Option<Vec<u8>>,
     /// Sessions that are over, and their bytes when they ended.
     ended: Vec<(Arc<Session<OneOrTwo>>, Vec<u8>)>,
@@ -68,7 +68,7 @@ pub struct Record {
 /// The parts that both drivers have.
 pub struct Vf {
     hardware: Arc<Hardware>,
-    kept: Arc<Mutex<Recoverable>>,
+    log: Arc<Mutex<DriverLog>>,
     /// The function cannot be stopped.
     never_stops: bool,
 }
@@ -93,8 +93,8 @@ impl Vf {
         self.call(|hardware| hardware.stop("stop"))
     }
 
-    fn keep(&self, change: impl FnOnce(&mut Recoverable)) {
-        change(&mut self.kept.lock().expect("no thread panicked"));
+    fn log(&self, change: impl FnOnce(&mut DriverLog)) {
+        change(&mut self.log.lock().expect("no thread panicked"));
     }
 }
 
@@ -107,37 +107,37 @@ macro_rules! driver {
         impl Migrate for $driver {
             type Format = OneOrTwo;
 
-            fn stop(&mut self, _core: &CallbackCore) -> Result<(), Failure> {
+            fn stop(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
                 self.0.stop()
             }
 
-            fn start(&mut self, _core: &CallbackCore) -> Result<(), Failure> {
+            fn start(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
                 self.0.call(|hardware| hardware.start("start"))
             }
 
             fn save(
                 &mut self,
-                _core: &CallbackCore,
-                _begun: Option<&Data<[u8; 2]>>,
+                _core: &CoreDevice<Bound>,
+                _pre_copy: Option<&Data<[u8; 2]>>,
             ) -> Result<Data<[u8; 2]>> {
                 self.0.call(|hardware| hardware.touch("save"))?;
                 Ok(Data::whole(IMAGE))
             }
 
-            fn stream_format(&mut self, _core: &CallbackCore) -> Result<OneOrTwo> {
+            fn stream_format(&mut self, _core: &CoreDevice<Bound>) -> Result<OneOrTwo> {
                 Ok(OneOrTwo)
             }
 
-            fn load(&mut self, _core: &CallbackCore, state: Vec<u8>) -> Result {
+            fn load(&mut self, _core: &CoreDevice<Bound>, state: Vec<u8>) -> Result {
                 trace::note(format_args!("the callback load() gets {state:?}"));
-                self.0.keep(|kept| kept.loaded = Some(state));
+                self.0.log(|log| log.loaded = Some(state));
                 self.0.call(|hardware| hardware.touch("load"))?;
                 Ok(())
             }
 
             fn reset(&mut self) {
                 trace::note("the callback reset()");
-                self.0.keep(|kept| kept.resets += 1);
+                self.0.log(|log| log.resets += 1);
             }
 
             fn arc_begins(&mut self, arc: MigArc) {
@@ -147,7 +147,7 @@ macro_rules! driver {
             fn session_ended(&mut self, session: Session<OneOrTwo>) {
                 let bytes = session.data().as_slice().to_vec();
                 trace::note(format_args!("a session ends with {bytes:?}"));
-                self.0.keep(|kept| kept.ended.push((Arc::new(session), bytes)));
+                self.0.log(|log| log.ended.push((Arc::new(session), bytes)));
             }
 
             $($more)*
@@ -163,15 +163,15 @@ driver! {
 driver! {
     /// A driver with all callbacks: eight states.
     Full {
-        fn quiesce(&mut self, _core: &CallbackCore) -> Result<(), Failure> {
+        fn quiesce(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
             self.0.call(|hardware| hardware.touch("quiesce"))
         }
 
-        fn unquiesce(&mut self, _core: &CallbackCore) -> Result<(), Failure> {
+        fn unquiesce(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
             self.0.call(|hardware| hardware.touch("unquiesce"))
         }
 
-        fn save_head(&mut self, _core: &CallbackCore) -> Result<[u8; 2]> {
+        fn save_head(&mut self, _core: &CoreDevice<Bound>) -> Result<[u8; 2]> {
             self.0.call(|hardware| hardware.touch("save_head"))?;
             Ok(IMAGE)
         }
@@ -184,16 +184,16 @@ pub struct Vfio<D: Migrate> {
     core: CoreDevice<Bound>,
     /// The function behind the device.
     pub hardware: Arc<Hardware>,
-    kept: Arc<Mutex<Recoverable>>,
+    log: Arc<Mutex<DriverLog>>,
 }
 
 impl<D: Migrate> Vfio<D> {
     fn new(never_stops: bool, driver: impl FnOnce(Vf) -> D) -> Arc<Self> {
         let hardware = Hardware::new();
-        let kept = Arc::default();
+        let log = Arc::default();
         let driver = driver(Vf {
             hardware: hardware.clone(),
-            kept: Arc::clone(&kept),
+            log: Arc::clone(&log),
             never_stops,
         });
         let machine = Box::pin_init(StateMachine::new(driver), GFP_KERNEL);
@@ -202,7 +202,7 @@ impl<D: Migrate> Vfio<D> {
             core: CoreDevice::new(machine.features()),
             machine,
             hardware,
-            kept,
+            log,
         })
     }
 
@@ -232,10 +232,7 @@ impl<D: Migrate> Vfio<D> {
     pub fn close(&self) {
         self.hardware.can_look();
         trace::note("closes the device");
-        #[cfg(callbacks_are_bound)]
         self.machine.closed(&self.core);
-        #[cfg(not(callbacks_are_bound))]
-        self.machine.closed();
     }
 
     /// The function is reset by another user.
@@ -243,15 +240,15 @@ impl<D: Migrate> Vfio<D> {
         self.hardware.reset(&*self.machine);
     }
 
-    /// What the driver has kept.
+    /// What the driver has log.
     ///
     /// # Panics
     ///
     /// If the bytes of a session that is over have changed.
     pub fn record(&self) -> Record {
         // A copy, as the sessions have locks at which other threads run.
-        let kept = self.kept.lock().expect("no thread panicked").clone();
-        let ended = kept.ended.iter().map(|(session, then)| {
+        let log = self.log.lock().expect("no thread panicked").clone();
+        let ended = log.ended.iter().map(|(session, then)| {
             let now = session.data().as_slice().to_vec();
             assert_eq!(
                 now, *then,
@@ -260,9 +257,9 @@ impl<D: Migrate> Vfio<D> {
             now
         });
         Record {
-            loaded: kept.loaded,
+            loaded: log.loaded,
             ended: ended.collect(),
-            resets: kept.resets,
+            resets: log.resets,
         }
     }
 

@@ -92,7 +92,7 @@ unsafe fn private<'a, T: 'static>(file: *mut kernel::bindings::file) -> ArcBorro
 /// # Safety
 ///
 /// `file` must have been made by [`open`] for a `T`, and be in release.
-unsafe extern "C" fn release<T: 'static>(
+unsafe extern "C" fn release_callback<T: 'static>(
     _inode: *mut kernel::bindings::inode,
     file: *mut kernel::bindings::file,
 ) -> c_int {
@@ -114,17 +114,17 @@ fn to_ssize(result: Result<usize>) -> isize {
 }
 
 /// The operations of a file that is read from.
-pub(super) struct SourceOps<S: SavingSession>(PhantomData<S>);
+pub(super) struct SavingFileOps<S: SavingSession>(PhantomData<S>);
 
-impl<S: SavingSession> SourceOps<S> {
+impl<S: SavingSession> SavingFileOps<S> {
     const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
         owner: this_module::<S::OwnerModule>().as_ptr(),
-        read: Some(Self::read),
-        poll: Some(Self::poll),
-        unlocked_ioctl: Some(Self::ioctl),
+        read: Some(Self::read_callback),
+        poll: Some(Self::poll_callback),
+        unlocked_ioctl: Some(Self::ioctl_callback),
         #[cfg(CONFIG_COMPAT)]
         compat_ioctl: kernel::bindings::compat_ptr_ioctl,
-        release: Some(release::<Readable<S>>),
+        release: Some(release_callback::<Readable<S>>),
         ..pin_init::zeroed()
     };
 
@@ -135,8 +135,8 @@ impl<S: SavingSession> SourceOps<S> {
 
     /// # Safety
     ///
-    /// `file` must have been made by [`SourceOps::open`] for `S`.
-    unsafe extern "C" fn read(
+    /// `file` must have been made by [`SavingFileOps::open`] for `S`.
+    unsafe extern "C" fn read_callback(
         file: *mut kernel::bindings::file,
         buf: *mut c_char,
         len: usize,
@@ -163,8 +163,8 @@ impl<S: SavingSession> SourceOps<S> {
 
     /// # Safety
     ///
-    /// `file` must have been made by [`SourceOps::open`] for `S`; `table` must be null or valid.
-    unsafe extern "C" fn poll(
+    /// `file` must have been made by [`SavingFileOps::open`] for `S`; `table` must be null or valid.
+    unsafe extern "C" fn poll_callback(
         file: *mut kernel::bindings::file,
         table: *mut kernel::bindings::poll_table_struct,
     ) -> kernel::bindings::__poll_t {
@@ -183,8 +183,8 @@ impl<S: SavingSession> SourceOps<S> {
 
     /// # Safety
     ///
-    /// `file` must have been made by [`SourceOps::open`] for `S`.
-    unsafe extern "C" fn ioctl(
+    /// `file` must have been made by [`SavingFileOps::open`] for `S`.
+    unsafe extern "C" fn ioctl_callback(
         file: *mut kernel::bindings::file,
         cmd: c_uint,
         arg: c_ulong,
@@ -227,13 +227,13 @@ impl<S: SavingSession> SourceOps<S> {
 }
 
 /// The operations of a file that is written to.
-pub(super) struct SinkOps<S: ResumingSession>(PhantomData<S>);
+pub(super) struct ResumingFileOps<S: ResumingSession>(PhantomData<S>);
 
-impl<S: ResumingSession> SinkOps<S> {
+impl<S: ResumingSession> ResumingFileOps<S> {
     const OPS: kernel::bindings::file_operations = kernel::bindings::file_operations {
         owner: this_module::<S::OwnerModule>().as_ptr(),
-        write: Some(Self::write),
-        release: Some(release::<Writable<S>>),
+        write: Some(Self::write_callback),
+        release: Some(release_callback::<Writable<S>>),
         ..pin_init::zeroed()
     };
 
@@ -244,8 +244,8 @@ impl<S: ResumingSession> SinkOps<S> {
 
     /// # Safety
     ///
-    /// `file` must have been made by [`SinkOps::open`] for `S`.
-    unsafe extern "C" fn write(
+    /// `file` must have been made by [`ResumingFileOps::open`] for `S`.
+    unsafe extern "C" fn write_callback(
         file: *mut kernel::bindings::file,
         buf: *const c_char,
         len: usize,

@@ -109,7 +109,7 @@ impl CoreDevice<Bound> {
     /// # Errors
     ///
     /// [`EIO`] if the user has put the function to sleep (D3hot).
-    pub fn memory(&self) -> Result<MemoryLockGuard<'_>> {
+    pub fn lock_memory_and_enable(&self) -> Result<MemoryLockGuard<'_>> {
         let mut command = 0;
         // SAFETY: The device is valid, and so is `command` for a write.
         to_result(unsafe { bindings::vfio_rust_helper_memory_lock(self.as_ptr(), &mut command) })?;
@@ -125,7 +125,7 @@ impl CoreDevice<Bound> {
 impl CoreDevice<Bound> {
     /// For unit tests: a part that offers `features` and has no PCI function. Only the way from
     /// one state to another can be asked for.
-    pub(crate) fn bare(features: migration::Features) -> Result<KBox<Self>> {
+    pub(crate) fn new_for_test(features: migration::Features) -> Result<KBox<Self>> {
         let core = KBox::init(
             pin_init::init_zeroed::<bindings::vfio_pci_core_device>(),
             GFP_KERNEL,
@@ -139,7 +139,7 @@ impl CoreDevice<Bound> {
     }
 }
 
-/// The function's memory answers while this exists, see [`CoreDevice::memory`].
+/// The function's memory answers while this exists, see [`CoreDevice::lock_memory_and_enable`].
 pub struct MemoryLockGuard<'a> {
     core: &'a CoreDevice<Bound>,
     command: u16,
@@ -162,7 +162,7 @@ impl MemoryLockGuard<'_> {
 
 impl Drop for MemoryLockGuard<'_> {
     fn drop(&mut self) {
-        // SAFETY: The device is valid, and this thread took the lock in `CoreDevice::memory`.
+        // SAFETY: The device is valid, and this thread took the lock in `CoreDevice::lock_memory_and_enable`.
         unsafe { bindings::vfio_rust_helper_memory_unlock(self.core.as_ptr(), self.command) };
     }
 }

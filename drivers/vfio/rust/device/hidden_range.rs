@@ -21,7 +21,7 @@ const NO_MSIX_BAR: u8 = 0xff;
 
 impl<T: Operations> Device<T, Bound> {
     /// The BAR and the bytes of it that the user may reach, if region `index` hides a tail.
-    pub(super) fn tail(&self, index: u32) -> Option<(usize, u64)> {
+    pub(super) fn accessible_part(&self, index: u32) -> Option<(usize, u64)> {
         let limit = T::user_accessible_len(self, index).filter(|_| index < BARS)?;
         let len = self.pdev().resource_len(index).ok()?;
         // CAST: a BAR's index is below 6.
@@ -33,8 +33,8 @@ impl<T: Operations> Device<T, Bound> {
     /// # Safety
     ///
     /// The device must be enabled and not be in use yet.
-    pub(super) unsafe fn exclude_tail(&self) {
-        let Some((bar, limit)) = (0..BARS).find_map(|index| self.tail(index)) else {
+    pub(super) unsafe fn exclude_hidden_range(&self) {
+        let Some((bar, limit)) = (0..BARS).find_map(|index| self.accessible_part(index)) else {
             return;
         };
         // CAST: a BAR's index is below 6.
@@ -58,7 +58,7 @@ impl<T: Operations> Device<T, Bound> {
 
     /// Whether the core of the open device has the tail of region `index` in the place of an MSI-X
     /// table.
-    pub(super) fn lends_msix(&self, index: u32) -> bool {
+    pub(super) fn hides_as_msix(&self, index: u32) -> bool {
         // SAFETY: The device is open, and what was found when it was opened does not change.
         let (bar, capability) = unsafe {
             let core = self.core.as_ptr();
@@ -68,14 +68,14 @@ impl<T: Operations> Device<T, Bound> {
     }
 
     /// Whether the core keeps the user of the open device from every tail.
-    pub(super) fn tails_are_excluded(&self) -> bool {
+    pub(super) fn hidden_ranges_are_excluded(&self) -> bool {
         // SAFETY: The device is open, and the fields do not change until it is closed.
         let (bar, offset) = unsafe {
             let core = self.core.as_ptr();
             ((*core).msix_bar, (*core).msix_offset)
         };
         (0..BARS)
-            .filter_map(|index| self.tail(index))
+            .filter_map(|index| self.accessible_part(index))
             .all(|tail| tail == (bar.into(), offset.into()))
     }
 }

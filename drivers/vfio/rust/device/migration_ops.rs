@@ -44,15 +44,15 @@ struct VTable<T: Operations>(PhantomData<T>);
 
 impl<T: Operations> VTable<T> {
     const VTABLE: bindings::vfio_migration_ops = bindings::vfio_migration_ops {
-        migration_set_state: Some(Self::set_state),
-        migration_get_state: Some(Self::get_state),
-        migration_get_data_size: Some(Self::get_data_size),
+        migration_set_state: Some(Self::set_state_callback),
+        migration_get_state: Some(Self::get_state_callback),
+        migration_get_data_size: Some(Self::get_data_size_callback),
     };
 
     /// # Safety
     ///
     /// `vdev` must be embedded in a registered [`Device<T>`].
-    unsafe extern "C" fn set_state(
+    unsafe extern "C" fn set_state_callback(
         vdev: *mut bindings::vfio_device,
         new: bindings::vfio_device_mig_state,
     ) -> *mut kernel::bindings::file {
@@ -73,7 +73,7 @@ impl<T: Operations> VTable<T> {
     /// # Safety
     ///
     /// `vdev` must be embedded in a registered [`Device<T>`]; `state` must be valid for a write.
-    unsafe extern "C" fn get_state(
+    unsafe extern "C" fn get_state_callback(
         vdev: *mut bindings::vfio_device,
         state: *mut bindings::vfio_device_mig_state,
     ) -> c_int {
@@ -93,7 +93,7 @@ impl<T: Operations> VTable<T> {
     /// # Safety
     ///
     /// `vdev` must be embedded in a registered [`Device<T>`]; `len` must be valid for a write.
-    unsafe extern "C" fn get_data_size(
+    unsafe extern "C" fn get_data_size_callback(
         vdev: *mut bindings::vfio_device,
         len: *mut c_ulong,
     ) -> c_int {

@@ -76,16 +76,16 @@ pub(super) struct VTable<T: Operations>(PhantomData<T>);
 impl<T: Operations> VTable<T> {
     pub(super) const VTABLE: bindings::vfio_device_ops = bindings::vfio_device_ops {
         name: kernel::str::as_char_ptr_in_const_context(T::NAME).cast_mut(),
-        init: Some(Self::init),
-        release: Some(Self::release),
-        open_device: Some(Self::open),
-        close_device: Some(Self::close),
-        ioctl: Some(Self::ioctl),
-        get_region_info_caps: Some(Self::region_info),
+        init: Some(Self::init_callback),
+        release: Some(Self::release_callback),
+        open_device: Some(Self::open_device_callback),
+        close_device: Some(Self::close_device_callback),
+        ioctl: Some(Self::ioctl_callback),
+        get_region_info_caps: Some(Self::region_info_callback),
         device_feature: Some(bindings::vfio_pci_core_ioctl_feature),
-        read: Some(Self::read),
-        write: Some(Self::write),
-        mmap: Some(Self::mmap),
+        read: Some(Self::read_callback),
+        write: Some(Self::write_callback),
+        mmap: Some(Self::mmap_callback),
         request: Some(bindings::vfio_pci_core_request),
         match_: Some(bindings::vfio_pci_core_match),
         match_token_uuid: Some(bindings::vfio_pci_core_match_token_uuid),
@@ -108,7 +108,7 @@ impl<T: Operations> VTable<T> {
     ///
     /// `vdev` must start an allocation for a [`Device<T>`] whose `dev` is a PCI device that is
     /// being probed.
-    unsafe extern "C" fn init(vdev: *mut bindings::vfio_device) -> c_int {
+    unsafe extern "C" fn init_callback(vdev: *mut bindings::vfio_device) -> c_int {
         let this = vdev.cast::<Device<T>>();
 
         // SAFETY: By the safety requirements `dev` is a valid, bound device.
@@ -155,7 +155,7 @@ impl<T: Operations> VTable<T> {
     /// # Safety
     ///
     /// `vdev` must be embedded in a [`Device<T>`] without references.
-    unsafe extern "C" fn release(vdev: *mut bindings::vfio_device) {
+    unsafe extern "C" fn release_callback(vdev: *mut bindings::vfio_device) {
         // SAFETY: By the safety requirements.
         unsafe {
             bindings::vfio_pci_core_release_dev(vdev);
@@ -166,7 +166,7 @@ impl<T: Operations> VTable<T> {
     /// # Safety
     ///
     /// `vdev` must be embedded in a registered [`Device<T>`].
-    unsafe extern "C" fn open(vdev: *mut bindings::vfio_device) -> c_int {
+    unsafe extern "C" fn open_device_callback(vdev: *mut bindings::vfio_device) -> c_int {
         // SAFETY: By the safety requirements; a registered device's function is bound.
         let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
@@ -181,7 +181,7 @@ impl<T: Operations> VTable<T> {
         }
         // SAFETY: The device was enabled above, and nobody uses it before this returns.
         unsafe {
-            dev.exclude_tail();
+            dev.exclude_hidden_range();
             bindings::vfio_pci_core_finish_enable(dev.core.as_ptr());
         }
         0
@@ -190,14 +190,13 @@ impl<T: Operations> VTable<T> {
     /// # Safety
     ///
     /// `vdev` must be embedded in an open [`Device<T>`].
-    unsafe extern "C" fn close(vdev: *mut bindings::vfio_device) {
+    unsafe extern "C" fn close_device_callback(vdev: *mut bindings::vfio_device) {
         // SAFETY: By the safety requirements; a registered device's function is bound.
         let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
         if let Some(migration) = dev.migration() {
             migration.closed(dev.core());
         }
-        T::close(dev);
         // SAFETY: The device was opened.
         unsafe { bindings::vfio_pci_core_close_device(vdev) };
     }
@@ -205,7 +204,7 @@ impl<T: Operations> VTable<T> {
     /// # Safety
     ///
     /// `vdev` must be embedded in an open [`Device<T>`].
-    unsafe extern "C" fn ioctl(
+    unsafe extern "C" fn ioctl_callback(
         vdev: *mut bindings::vfio_device,
         cmd: c_uint,
         arg: c_ulong,
@@ -213,7 +212,7 @@ impl<T: Operations> VTable<T> {
         // SAFETY: By the safety requirements; a registered device's function is bound.
         let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
-        if cmd == bindings::VFIO_RUST_IOCTL_IOEVENTFD && !dev.tails_are_excluded() {
+        if cmd == bindings::VFIO_RUST_IOCTL_IOEVENTFD && !dev.hidden_ranges_are_excluded() {
             return EINVAL.to_errno() as c_long;
         }
         // SAFETY: The arguments are passed on as they came.
@@ -224,7 +223,7 @@ impl<T: Operations> VTable<T> {
     ///
     /// `vdev` must be embedded in an open [`Device<T>`]; `info` and `caps` must be valid, and `caps`
     /// empty.
-    unsafe extern "C" fn region_info(
+    unsafe extern "C" fn region_info_callback(
         vdev: *mut bindings::vfio_device,
         info: *mut bindings::vfio_region_info,
         caps: *mut bindings::vfio_info_cap,
@@ -241,9 +240,9 @@ impl<T: Operations> VTable<T> {
         // SAFETY: By the safety requirements, and nobody else has a pointer to it.
         let info = unsafe { &mut *info };
         if let Some(limit) = T::user_accessible_len(dev, info.index) {
-            region::shorten(info, limit);
+            region::limit_region_info(info, limit);
         }
-        if dev.lends_msix(info.index) {
+        if dev.hides_as_msix(info.index) {
             // The core has said that the MSI-X table can be mapped, and there is none.
             //
             // SAFETY: By the safety requirements. The core frees the buffer, whatever its size.
@@ -257,7 +256,7 @@ impl<T: Operations> VTable<T> {
     /// # Safety
     ///
     /// `pos` must be valid for a read.
-    unsafe fn clip(
+    unsafe fn clip_access(
         dev: &Device<T, Bound>,
         count: usize,
         pos: *const kernel::bindings::loff_t,
@@ -266,21 +265,21 @@ impl<T: Operations> VTable<T> {
         let pos = RegionOffset::from_file(u64::try_from(unsafe { *pos })?);
         match T::user_accessible_len(dev, pos.index) {
             None => Ok(count),
-            Some(limit) => region::clip(pos.offset, count, limit),
+            Some(limit) => region::clip_len(pos.offset, count, limit),
         }
     }
 
     /// # Safety
     ///
     /// `vdev` must be embedded in an open [`Device<T>`]; `pos` must be valid.
-    unsafe extern "C" fn read(
+    unsafe extern "C" fn read_callback(
         vdev: *mut bindings::vfio_device,
         buf: *mut c_char,
         count: usize,
         pos: *mut kernel::bindings::loff_t,
     ) -> isize {
         // SAFETY: By the safety requirements; a registered device's function is bound.
-        match unsafe { Self::clip(Device::<T, Bound>::from_raw(vdev), count, pos) } {
+        match unsafe { Self::clip_access(Device::<T, Bound>::from_raw(vdev), count, pos) } {
             // SAFETY: The arguments are passed on as they came, but for a smaller length.
             Ok(count) => unsafe { bindings::vfio_pci_core_read(vdev, buf, count, pos) },
             Err(e) => e.to_errno() as isize,
@@ -290,14 +289,14 @@ impl<T: Operations> VTable<T> {
     /// # Safety
     ///
     /// `vdev` must be embedded in an open [`Device<T>`]; `pos` must be valid.
-    unsafe extern "C" fn write(
+    unsafe extern "C" fn write_callback(
         vdev: *mut bindings::vfio_device,
         buf: *const c_char,
         count: usize,
         pos: *mut kernel::bindings::loff_t,
     ) -> isize {
         // SAFETY: By the safety requirements; a registered device's function is bound.
-        match unsafe { Self::clip(Device::<T, Bound>::from_raw(vdev), count, pos) } {
+        match unsafe { Self::clip_access(Device::<T, Bound>::from_raw(vdev), count, pos) } {
             // SAFETY: The arguments are passed on as they came, but for a smaller length.
             Ok(count) => unsafe { bindings::vfio_pci_core_write(vdev, buf, count, pos) },
             Err(e) => e.to_errno() as isize,
@@ -307,7 +306,7 @@ impl<T: Operations> VTable<T> {
     /// # Safety
     ///
     /// `vdev` must be embedded in an open [`Device<T>`]; `vma` must be valid.
-    unsafe extern "C" fn mmap(
+    unsafe extern "C" fn mmap_callback(
         vdev: *mut bindings::vfio_device,
         vma: *mut kernel::bindings::vm_area_struct,
     ) -> c_int {
@@ -321,7 +320,7 @@ impl<T: Operations> VTable<T> {
         };
         let pos = RegionOffset::from_file((pgoff as u64).wrapping_mul(PAGE_SIZE as u64));
         if let Some(limit) = T::user_accessible_len(dev, pos.index) {
-            if let Err(e) = region::within(pos.offset, (end - start) as u64, limit) {
+            if let Err(e) = region::check_range(pos.offset, (end - start) as u64, limit) {
                 return e.to_errno();
             }
         }

@@ -125,70 +125,70 @@ impl<I: Image> Data<I> {
 ///
 /// # Invariants
 ///
-/// - `begun` is at most the size of `I`; so is `all`, where it is a length, and it is at least
-///   `begun`.
-/// - The first `begun` bytes of `image` are never written to.
-/// - The others are written to by who has changed `all` from [`NONE`] to [`COMING`], and by nobody
+/// - `initial_len` is at most the size of `I`; so is `total_len`, where it is a length, and it is at least
+///   `initial_len`.
+/// - The first `initial_len` bytes of `image` are never written to.
+/// - The others are written to by who has changed `total_len` from [`INCOMPLETE`] to [`FILLING`], and by nobody
 ///   once it is a length.
-pub(super) struct Growing<I> {
+pub(super) struct AppendOnce<I> {
     image: UnsafeCell<I>,
-    begun: usize,
-    all: Atomic<usize>,
+    initial_len: usize,
+    total_len: Atomic<usize>,
 }
 
 /// Not all data are there.
-const NONE: usize = usize::MAX;
+const INCOMPLETE: usize = usize::MAX;
 /// Nor now, but they are being written.
-const COMING: usize = NONE - 1;
+const FILLING: usize = INCOMPLETE - 1;
 
 // SAFETY: By the type invariants nothing is written to that a shared reference leads to, and an
 // image is `Sync`.
-unsafe impl<I: Image> Sync for Growing<I> {}
+unsafe impl<I: Image> Sync for AppendOnce<I> {}
 
-impl<I: Image> Growing<I> {
+impl<I: Image> AppendOnce<I> {
     /// `data` are there, and more may come.
     pub(super) fn new(data: &Data<I>) -> Self {
         // INVARIANT: the length of data is at most the size of `I`.
         Self {
             image: UnsafeCell::new(data.image),
-            begun: data.len,
-            all: Atomic::new(NONE),
+            initial_len: data.len,
+            total_len: Atomic::new(INCOMPLETE),
         }
     }
 
     /// `data` are there, which is all.
-    pub(super) fn whole(data: &Data<I>) -> Self {
-        // INVARIANT: as above, and all is what has begun.
+    pub(super) fn new_complete(data: &Data<I>) -> Self {
+        // INVARIANT: as above, and all is what has initial_len.
         Self {
             image: UnsafeCell::new(data.image),
-            begun: data.len,
-            all: Atomic::new(data.len),
+            initial_len: data.len,
+            total_len: Atomic::new(data.len),
         }
     }
 
     /// How many bytes all are, if they are there.
-    fn all(&self) -> Option<usize> {
-        match self.all.load(Acquire) {
-            NONE | COMING => None,
+    fn total_len(&self) -> Option<usize> {
+        match self.total_len.load(Acquire) {
+            INCOMPLETE | FILLING => None,
             len => Some(len),
         }
     }
 
     /// Whether all data are there.
-    pub(super) fn is_whole(&self) -> bool {
-        self.all().is_some()
+    pub(super) fn is_complete(&self) -> bool {
+        self.total_len().is_some()
     }
 
     /// Bytes that were there at first.
-    pub(super) fn begun(&self) -> usize {
-        self.begun
+    pub(super) fn initial_len(&self) -> usize {
+        self.initial_len
     }
 
     /// The bytes there are.
     pub(super) fn as_slice(&self) -> &[u8] {
-        let len = self.all().unwrap_or(self.begun);
+        let len = self.total_len().unwrap_or(self.initial_len);
         // SAFETY: By the type invariants so many bytes are in the image, and nobody writes to
-        // them any more; those of `all` were written before it was seen to be a length. As an
+        // them any more; those of `total_len` were written before it was seen to be a length. As an
         // image is `IntoBytes`, there are no others than initialised ones.
         unsafe { core::slice::from_raw_parts(self.image.get().cast(), len) }
     }
@@ -212,17 +212,19 @@ impl<I: Image> Growing<I> {
             return Err(EIO);
         }
         // INVARIANT: one call at most comes past this.
-        self.all.cmpxchg(NONE, COMING, Relaxed).map_err(|_| EIO)?;
-        let rest = &bytes[self.begun..];
-        // SAFETY: `rest` fits behind the first `begun` bytes. By the type invariants nobody else
+        self.total_len
+            .cmpxchg(INCOMPLETE, FILLING, Relaxed)
+            .map_err(|_| EIO)?;
+        let rest = &bytes[self.initial_len..];
+        // SAFETY: `rest` fits behind the first `initial_len` bytes. By the type invariants nobody else
         // writes there, and no reference leads there.
         unsafe {
-            let end = self.image.get().cast::<u8>().add(self.begun);
+            let end = self.image.get().cast::<u8>().add(self.initial_len);
             core::ptr::copy_nonoverlapping(rest.as_ptr(), end, rest.len());
         }
         // INVARIANT: `bytes` is no longer than an image and begins with what was there. It is not
         // written to any more.
-        self.all.store(bytes.len(), Release);
+        self.total_len.store(bytes.len(), Release);
         Ok(())
     }
 }
@@ -234,7 +236,7 @@ mod tests {
     const IMAGE: [u8; 4] = [7, 1, 2, 3];
 
     #[test]
-    fn what_has_not_come_is_zero() {
+    fn missing_tail_reads_as_zero() {
         let head = Data::head(IMAGE, 1);
         assert_eq!(head.image(), &[7, 0, 0, 0]);
         assert_eq!(head.as_slice(), &[7]);
@@ -243,30 +245,30 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_stays_true() {
-        let growing = Growing::new(&Data::head(IMAGE, 2));
-        let begun = growing.as_slice();
+    fn published_bytes_do_not_change() {
+        let buffer = AppendOnce::new(&Data::head(IMAGE, 2));
+        let initial = buffer.as_slice();
         let other = Data::whole([7, 0, 2, 3]);
-        assert_eq!(growing.complete(&other), Err(EIO));
-        assert_eq!(growing.complete(&Data::head(IMAGE, 1)), Err(EIO));
-        assert!(!growing.is_whole());
-        assert_eq!(growing.data(), Data::head(IMAGE, 2));
+        assert_eq!(buffer.complete(&other), Err(EIO));
+        assert_eq!(buffer.complete(&Data::head(IMAGE, 1)), Err(EIO));
+        assert!(!buffer.is_complete());
+        assert_eq!(buffer.data(), Data::head(IMAGE, 2));
 
-        assert_eq!(growing.complete(&Data::whole(IMAGE)), Ok(()));
-        assert!(growing.is_whole());
-        assert_eq!(growing.as_slice(), &IMAGE);
-        assert_eq!(begun, &IMAGE[..2]);
-        assert_eq!(growing.begun(), 2);
+        assert_eq!(buffer.complete(&Data::whole(IMAGE)), Ok(()));
+        assert!(buffer.is_complete());
+        assert_eq!(buffer.as_slice(), &IMAGE);
+        assert_eq!(initial, &IMAGE[..2]);
+        assert_eq!(buffer.initial_len(), 2);
     }
 
     #[test]
-    fn all_comes_once() {
-        let growing = Growing::new(&Data::head(IMAGE, 2));
-        assert_eq!(growing.complete(&Data::head(IMAGE, 2)), Ok(()));
-        assert!(growing.is_whole());
-        assert_eq!(growing.complete(&Data::whole(IMAGE)), Err(EIO));
-        assert_eq!(growing.as_slice(), &IMAGE[..2]);
-        let whole = Growing::whole(&Data::head(IMAGE, 3));
+    fn completed_once() {
+        let buffer = AppendOnce::new(&Data::head(IMAGE, 2));
+        assert_eq!(buffer.complete(&Data::head(IMAGE, 2)), Ok(()));
+        assert!(buffer.is_complete());
+        assert_eq!(buffer.complete(&Data::whole(IMAGE)), Err(EIO));
+        assert_eq!(buffer.as_slice(), &IMAGE[..2]);
+        let whole = AppendOnce::new_complete(&Data::head(IMAGE, 3));
         assert_eq!(whole.complete(&Data::whole(IMAGE)), Err(EIO));
         assert_eq!(whole.data(), Data::head(IMAGE, 3));
     }

@@ -18,8 +18,8 @@ use super::{
         Direction,
         Resuming,
         Saving,
-        Session, //
-        StreamFormat,
+        Session,
+        StreamFormat, //
     },
     Features,
     MigArc,
@@ -34,8 +34,8 @@ use crate::{
     },
     device::CoreDevice,
     reset::{
-        ResetAware, //
-        ResetMutex,
+        ResetAware,
+        ResetMutex, //
     }, //
 };
 use core::ops::{
@@ -63,7 +63,7 @@ pub const IMAGE_MAX: usize = 1024;
 /// A session that the user reads from.
 type SavingFile<M> = Arc<Readable<Saving<<M as Migrate>::Format>>>;
 /// A session that the user writes to.
-type ResumingSession<M> = Arc<Writable<Resuming<<M as Migrate>::Format>>>;
+type ResumingFile<M> = Arc<Writable<Resuming<<M as Migrate>::Format>>>;
 
 /// What a device is doing: one value for each state of the protocol, in the order of their numbers.
 enum Phase<M: Migrate> {
@@ -72,7 +72,7 @@ enum Phase<M: Migrate> {
     Stop,
     Running,
     StopCopy(SavingFile<M>),
-    Resuming(ResumingSession<M>),
+    Resuming(ResumingFile<M>),
     RunningP2p,
     PreCopy(SavingFile<M>),
     PreCopyP2p(SavingFile<M>),
@@ -104,7 +104,7 @@ impl<M: Migrate> Phase<M> {
 /// The data that the lock of a [`StateMachine`] protects.
 struct Inner<M: Migrate> {
     driver: M,
-    doing: Phase<M>,
+    phase: Phase<M>,
 }
 
 /// The outcome of a walk.
@@ -127,7 +127,7 @@ impl<M: Migrate> Inner<M> {
     /// Enters a state; the session of the one that is left is over.
     #[inline]
     fn enter(&mut self, next: Phase<M>) {
-        let session = match core::mem::replace(&mut self.doing, next) {
+        let session = match core::mem::replace(&mut self.phase, next) {
             Phase::PreCopy(session) | Phase::PreCopyP2p(session) | Phase::StopCopy(session) => {
                 Session::save(session)
             }
@@ -158,12 +158,12 @@ impl<M: Migrate> ResetAware for Inner<M> {
 impl<M: Migrate> MachineGuard<'_, M> {
     /// Returns the state that the device is in.
     pub fn state(&self) -> State {
-        self.inner.doing.state()
+        self.inner.phase.state()
     }
 
     /// In [`State::Error`], returns the arc that led there, and the error.
     pub fn failed(&self) -> Option<(MigArc, Error)> {
-        match self.inner.doing {
+        match self.inner.phase {
             Phase::Failed(arc, error) => Some((arc, error)),
             _ => None,
         }
@@ -172,7 +172,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
     /// Returns why [`StreamFormat::check`] has refused what was written since [`State::Resuming`] was
     /// entered, if it has.
     pub fn reject(&self) -> Option<RejectOf<M>> {
-        match &self.inner.doing {
+        match &self.inner.phase {
             Phase::Resuming(session) => session.reject(),
             _ => None,
         }
@@ -186,15 +186,15 @@ impl<M: Migrate> MachineGuard<'_, M> {
     /// no path, and the errors of the driver. The device is in the last state that it reached,
     /// except that it leaves a P2P state for the one that the walk began in if the target is no
     /// P2P state.
-    pub fn go(&mut self, core: &CoreDevice<Bound>, target: State) -> Result {
-        match self.walk_to(core, target)? {
+    pub fn go_to_state(&mut self, core: &CoreDevice<Bound>, target: State) -> Result {
+        match self.walk_to_state(core, target)? {
             Walk::Reached(_) => Ok(()),
             Walk::InReset => Err(EBUSY),
         }
     }
 
-    /// As [`MachineGuard::go`], but a walk that a reset is in the way of is no failure.
-    fn walk_to(&mut self, core: &CoreDevice<Bound>, target: State) -> Result<Walk> {
+    /// As [`MachineGuard::go_to_state`], but a walk that a reset is in the way of is no failure.
+    fn walk_to_state(&mut self, core: &CoreDevice<Bound>, target: State) -> Result<Walk> {
         // The last state on the walk in which the device ran without restriction.
         let mut unrestricted = None;
         let mut file = None;
@@ -213,7 +213,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
             }
             let walked = core
                 .next_arc(self.state(), target)
-                .and_then(|arc| self.walk(core, arc));
+                .and_then(|arc| self.walk_arc(core, arc));
             match walked {
                 Ok(made) => file = made,
                 // What failed because of a reset, or is undone by one, is no error of the device.
@@ -230,9 +230,9 @@ impl<M: Migrate> MachineGuard<'_, M> {
     /// Walks `arc`. A failure leaves the device in its state, or in [`State::Error`].
     ///
     /// Returns the data file, if the arc makes one.
-    fn walk(&mut self, core: &CoreDevice<Bound>, arc: MigArc) -> Result<Option<ARef<File>>> {
+    fn walk_arc(&mut self, core: &CoreDevice<Bound>, arc: MigArc) -> Result<Option<ARef<File>>> {
         self.inner.driver.arc_begins(arc);
-        match self.try_walk(core, arc) {
+        match self.try_walk_arc(core, arc) {
             Ok(file) => {
                 self.inner.driver.arc_walked(arc);
                 Ok(file)
@@ -241,12 +241,12 @@ impl<M: Migrate> MachineGuard<'_, M> {
         }
     }
 
-    fn try_walk(
+    fn try_walk_arc(
         &mut self,
         core: &CoreDevice<Bound>,
         arc: MigArc,
     ) -> Result<Option<ARef<File>>, Failure> {
-        let Inner { driver, doing } = &mut *self.inner;
+        let Inner { driver, phase } = &mut *self.inner;
         let (next, file) = match arc {
             MigArc::RunningToRunningP2p => {
                 driver.quiesce(core)?;
@@ -259,16 +259,16 @@ impl<M: Migrate> MachineGuard<'_, M> {
             // The session goes on, so the state that it was in is not left by `enter()`.
             MigArc::PreCopyToPreCopyP2p => {
                 driver.quiesce(core)?;
-                *doing = Phase::PreCopyP2p(doing.pre_copy_session()?.clone());
+                *phase = Phase::PreCopyP2p(phase.pre_copy_session()?.clone());
                 return Ok(None);
             }
             MigArc::PreCopyP2pToPreCopy => {
                 driver.unquiesce(core)?;
-                *doing = Phase::PreCopy(doing.pre_copy_session()?.clone());
+                *phase = Phase::PreCopy(phase.pre_copy_session()?.clone());
                 return Ok(None);
             }
             MigArc::PreCopyToStopCopy | MigArc::PreCopyP2pToStopCopy => {
-                self.inner.doing = self.stop_and_copy(core)?;
+                self.inner.phase = self.stop_and_copy(core)?;
                 return Ok(None);
             }
             MigArc::RunningToStop | MigArc::RunningP2pToStop => {
@@ -307,7 +307,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
                 (Phase::Resuming(session), Some(file))
             }
             MigArc::ResumingToStop => {
-                let Phase::Resuming(session) = doing else {
+                let Phase::Resuming(session) = phase else {
                     return Err(Failure::Recoverable(EINVAL));
                 };
                 let state = session.verify().map_err(|reject| {
@@ -331,7 +331,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
     ) -> Result<(SavingFile<M>, ARef<File>), Failure> {
         let session = session.map_err(Failure::Recoverable)?;
         let file =
-            data_file::source(core, M::FILE, session.clone()).map_err(Failure::Recoverable)?;
+            data_file::saving_file(core, M::FILE, session.clone()).map_err(Failure::Recoverable)?;
         driver.session_begun(Direction::Save);
         Ok((session, file))
     }
@@ -340,24 +340,24 @@ impl<M: Migrate> MachineGuard<'_, M> {
     fn begin_resuming(
         driver: &mut M,
         core: &CoreDevice<Bound>,
-    ) -> Result<(ResumingSession<M>, ARef<File>)> {
+    ) -> Result<(ResumingFile<M>, ARef<File>)> {
         let session = Resuming::new(driver.stream_format(core)?)?;
-        let file = data_file::sink(M::FILE, session.clone())?;
+        let file = data_file::resuming_file(M::FILE, session.clone())?;
         driver.session_begun(Direction::Resume);
         Ok((session, file))
     }
 
     /// Stops the device and completes the session that has begun before.
     fn stop_and_copy(&mut self, core: &CoreDevice<Bound>) -> Result<Phase<M>, Failure> {
-        let Inner { driver, doing } = &mut *self.inner;
-        let session = doing.pre_copy_session()?;
+        let Inner { driver, phase } = &mut *self.inner;
+        let session = phase.pre_copy_session()?;
         driver.stop(core)?;
         let saved = if self.machine.in_reset() {
             Err(EBUSY)
         } else {
             driver
                 .save(core, Some(&session.data()))
-                .and_then(|data| session.go_on(&data))
+                .and_then(|data| session.complete(&data))
         };
         let Err(error) = saved else {
             return Ok(Phase::StopCopy(session.clone()));
@@ -413,7 +413,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
             _ => return,
         };
         // If this fails as well, the device stays where it is.
-        let _ = self.walk(core, arc);
+        let _ = self.walk_arc(core, arc);
     }
 }
 
@@ -463,7 +463,7 @@ impl<M: Migrate> StateMachine<M> {
         pin_init!(Self {
             inner <- ResetMutex::new(Inner {
                 driver,
-                doing: Phase::Running,
+                phase: Phase::Running,
             }),
         })
     }
@@ -501,7 +501,7 @@ impl<M: Migrate> Migration for StateMachine<M> {
     /// a reset, which the kernel refuses while another one is under way, and ends the VM.
     fn set_state(&self, core: &CoreDevice<Bound>, target: State) -> Result<Option<ARef<File>>> {
         loop {
-            let waited = match self.with(|owner| owner.walk_to(core, target)) {
+            let waited = match self.with(|guard| guard.walk_to_state(core, target)) {
                 // Without the lock, for which a reader of the state waits as well.
                 Ok(Walk::InReset) => self.inner.wait_for_reset(RESET_PATIENCE),
                 Ok(Walk::Reached(file)) => {
@@ -515,7 +515,7 @@ impl<M: Migrate> Migration for StateMachine<M> {
     }
 
     fn state(&self) -> State {
-        self.with(|owner| owner.state())
+        self.with(|guard| guard.state())
     }
 
     fn data_size(&self, _core: &CoreDevice<Bound>) -> Result<usize> {
@@ -523,9 +523,9 @@ impl<M: Migrate> Migration for StateMachine<M> {
     }
 
     fn closed(&self, core: &CoreDevice<Bound>) {
-        self.with(|owner| {
-            owner.inner.enter(Phase::Running);
-            owner.inner.driver.closed(core);
+        self.with(|guard| {
+            guard.inner.enter(Phase::Running);
+            guard.inner.driver.closed(core);
         });
     }
 

@@ -6,8 +6,8 @@ use super::{
     data::Data,
     session::{
         Direction,
-        Session, //
-        StreamFormat,
+        Session,
+        StreamFormat, //
     },
     MigArc, //
 };
@@ -91,12 +91,12 @@ pub trait Migrate: Send + Unpin + 'static {
         Err(EOPNOTSUPP)
     }
 
-    /// The stopped device's state. `begun` is what was sent in pre-copy; the data must begin with
+    /// The stopped device's state. `pre_copy` is what was sent in pre-copy; the data must begin with
     /// the same bytes.
     fn save(
         &mut self,
         core: &CoreDevice<Bound>,
-        begun: Option<&Data<ImageOf<Self>>>,
+        pre_copy: Option<&Data<ImageOf<Self>>>,
     ) -> Result<Data<ImageOf<Self>>>;
 
     /// What the stopped device expects of the data that are to come.
@@ -128,7 +128,7 @@ pub trait Migrate: Send + Unpin + 'static {
     fn arc_failed(&mut self, _core: &CoreDevice<Bound>, _arc: MigArc, _failure: Failure) {}
 
     /// A session has begun, on the arc that is being walked. There is one at a time.
-    fn session_begun(&mut self, _role: Direction) {}
+    fn session_begun(&mut self, _direction: Direction) {}
 
     /// What has come in is not to be loaded, as [`StreamFormat::verify`] says. The session goes on.
     fn session_refused(&mut self, _reject: RejectOf<Self>) {}

@@ -6,8 +6,8 @@
 //! keep the file; from then on it only says that it is over.
 
 use super::data::{
+    AppendOnce,
     Data,
-    Growing,
     Image, //
 };
 use crate::data_file::{
@@ -67,12 +67,12 @@ pub trait StreamFormat: Send + Sync + 'static {
 pub(super) struct Saving<E: StreamFormat> {
     /// The state that the session belongs to is left.
     over: Atomic<bool>,
-    data: Growing<E::Image>,
+    data: AppendOnce<E::Image>,
     waiters: Waiters,
 }
 
 impl<E: StreamFormat> Saving<E> {
-    fn new(data: Growing<E::Image>) -> Result<Arc<Readable<Self>>> {
+    fn new(data: AppendOnce<E::Image>) -> Result<Arc<Readable<Self>>> {
         let waiters = Waiters::new()?;
         Readable::new(init!(Self {
             over: Atomic::new(false),
@@ -83,12 +83,12 @@ impl<E: StreamFormat> Saving<E> {
 
     /// A session that starts while the device runs, with what is known by then.
     pub(super) fn pre_copy(data: &Data<E::Image>) -> Result<Arc<Readable<Self>>> {
-        Self::new(Growing::new(data))
+        Self::new(AppendOnce::new(data))
     }
 
     /// A session that starts with all there is.
     pub(super) fn stop_copy(data: &Data<E::Image>) -> Result<Arc<Readable<Self>>> {
-        Self::new(Growing::whole(data))
+        Self::new(AppendOnce::new_complete(data))
     }
 
     /// What there is so far.
@@ -100,8 +100,8 @@ impl<E: StreamFormat> Saving<E> {
     ///
     /// # Errors
     ///
-    /// Those of [`Growing::complete`].
-    pub(super) fn go_on(&self, data: &Data<E::Image>) -> Result {
+    /// Those of [`AppendOnce::complete`].
+    pub(super) fn complete(&self, data: &Data<E::Image>) -> Result {
         self.data.complete(data)?;
         self.waiters.wake();
         Ok(())
@@ -127,10 +127,10 @@ impl<E: StreamFormat> SavingSession for Saving<E> {
             return Err(ENODEV);
         }
         // In this order: what comes meanwhile must not look like the end.
-        let whole = self.data.is_whole();
+        let complete = self.data.is_complete();
         match self.data.as_slice().get(position..) {
             Some(left) if !left.is_empty() => Ok(left),
-            _ if !whole => Err(ENOMSG),
+            _ if !complete => Err(ENOMSG),
             _ => Ok(&[]),
         }
     }
@@ -140,11 +140,11 @@ impl<E: StreamFormat> SavingSession for Saving<E> {
     }
 
     fn precopy_info(&self, position: usize) -> Result<PrecopyInfo> {
-        if self.is_over() || self.data.is_whole() {
+        if self.is_over() || self.data.is_complete() {
             return Err(EINVAL);
         }
         Ok(PrecopyInfo {
-            initial: self.data.begun().saturating_sub(position) as u64,
+            initial: self.data.initial_len().saturating_sub(position) as u64,
             ..PrecopyInfo::default()
         })
     }
@@ -157,7 +157,7 @@ enum Progress<R> {
     /// The head has come and passed.
     Matched,
     /// What came does not fit; nothing will be loaded.
-    PoisonedByReset(R),
+    Refused(R),
 }
 
 struct Resume<E: StreamFormat> {
@@ -199,7 +199,7 @@ impl<E: StreamFormat> Resuming<E> {
     pub(super) fn verify(&self) -> Result<E::Verified, E::Reject> {
         let mut resume = self.inner.lock();
         let verified = match resume.progress {
-            Progress::PoisonedByReset(reject) => Err(reject),
+            Progress::Refused(reject) => Err(reject),
             _ => self.format.verify(&resume.data),
         }?;
         resume.over = true;
@@ -209,7 +209,7 @@ impl<E: StreamFormat> Resuming<E> {
     /// Why the session is poisoned, if it is.
     pub(super) fn reject(&self) -> Option<E::Reject> {
         match self.inner.lock().progress {
-            Progress::PoisonedByReset(reject) => Some(reject),
+            Progress::Refused(reject) => Some(reject),
             Progress::Filling | Progress::Matched => None,
         }
     }
@@ -241,12 +241,12 @@ impl<E: StreamFormat> ResumingSession for Resuming<E> {
         }
         match progress {
             Progress::Filling | Progress::Matched => data.append(chunk, rest)?,
-            Progress::PoisonedByReset(reject) => return Err((*reject).into()),
+            Progress::Refused(reject) => return Err((*reject).into()),
         }
 
         if matches!(progress, Progress::Filling) && data.as_slice().len() >= E::HEAD {
             if let Err(reject) = self.format.check(data.image()) {
-                *progress = Progress::PoisonedByReset(reject);
+                *progress = Progress::Refused(reject);
                 return Err(reject.into());
             }
             *progress = Progress::Matched;
@@ -297,7 +297,7 @@ impl<E: StreamFormat> Session<E> {
     }
 
     /// Which way its data went.
-    pub fn role(&self) -> Direction {
+    pub fn direction(&self) -> Direction {
         match self.0 {
             Kind::Save(_) => Direction::Save,
             Kind::Resume(_) => Direction::Resume,
@@ -379,7 +379,7 @@ mod tests {
         assert_eq!(session.ahead(HEAD), Err(ENOMSG));
         assert_eq!(session.precopy_info(HEAD)?.initial, 0);
 
-        session.go_on(&Data::whole(IMAGE))?;
+        session.complete(&Data::whole(IMAGE))?;
         assert_eq!(session.precopy_info(HEAD), Err(EINVAL));
         assert_eq!(session.ahead(HEAD)?.len(), SIZE - HEAD);
         assert_eq!(session.ahead(SIZE)?.len(), 0);
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn head_alone_can_be_all() -> Result {
+    fn head_alone_can_be_complete() -> Result {
         let session = Saving::<First>::stop_copy(&Data::head(IMAGE, HEAD))?;
         assert_eq!(session.ahead(1)?.len(), HEAD - 1);
         assert_eq!(session.ahead(HEAD)?.len(), 0);
@@ -400,11 +400,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_ahead_stays_true() -> Result {
+    fn pre_copy_bytes_do_not_change() -> Result {
         let session = Saving::<First>::pre_copy(&Data::head(IMAGE, HEAD))?;
         let mut other = IMAGE;
         other.0[HEAD - 1] = 0;
-        assert_eq!(session.go_on(&Data::whole(other)), Err(EIO));
+        assert_eq!(session.complete(&Data::whole(other)), Err(EIO));
         assert_eq!(session.ahead(HEAD), Err(ENOMSG));
         assert_eq!(session.precopy_info(0)?.initial, HEAD as u64);
         Ok(())
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn mismatch_poisons_the_session() -> Result {
+    fn mismatch_refuses_the_session() -> Result {
         let session = Resuming::new(First(8))?;
         session.append(&IMAGE.0[..HEAD - 1], 0)?;
         assert_eq!(session.verify(), Err(ENODATA));
@@ -485,13 +485,13 @@ mod tests {
         let coming = Resuming::new(First(8))?;
         assert_eq!(coming.append(&IMAGE.0[..HEAD], 0), Err(EPERM));
         let over = Session::resume(coming);
-        assert_eq!(over.role(), Direction::Resume);
+        assert_eq!(over.direction(), Direction::Resume);
         assert_eq!(over.data(), Data::head(IMAGE, HEAD));
         assert_eq!(over.bytes(), HEAD);
         assert_eq!(over.reject(), Some(EPERM));
 
         let over = Session::<First>::saved(&Data::whole(IMAGE))?;
-        assert_eq!(over.role(), Direction::Save);
+        assert_eq!(over.direction(), Direction::Save);
         assert_eq!(over.data(), Data::whole(IMAGE));
         assert_eq!(over.bytes(), SIZE);
         assert_eq!(over.reject(), None);

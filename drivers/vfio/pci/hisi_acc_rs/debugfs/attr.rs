@@ -115,7 +115,7 @@ fn print_record(m: &SeqFile, record: Option<&FinishedSession>) {
         Some(record) => {
             seq_print!(m, "data valid: {}\n", yes_no(record.is_complete()));
             seq_print!(m, "data size: {}\n", record.session.bytes());
-            let role = role_name(record.session.role());
+            let role = role_name(record.session.direction());
             seq_print!(m, "session: {} {}\n", record.id, role);
             seq_print!(m, "source: {}\n", record.origin.name());
             seq_print!(m, "outdated: {}\n", yes_no(record.outdated));

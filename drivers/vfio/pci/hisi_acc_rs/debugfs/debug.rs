@@ -42,7 +42,7 @@ fn run_command(
     vf: &mut MachineGuard<'_, VfState>,
 ) -> Result {
     let running = vf.state() == State::Running;
-    let go = |vf: &mut MachineGuard<'_, VfState>, target| vf.go(dev.core(), target);
+    let go = |vf: &mut MachineGuard<'_, VfState>, target| vf.go_to_state(dev.core(), target);
     let stop = |vf: &mut MachineGuard<'_, VfState>| -> Result {
         go(vf, State::Stop)?;
         vf.stopped_by_command |= running;

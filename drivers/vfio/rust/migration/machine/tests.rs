@@ -21,9 +21,9 @@ mod suite {
         Closed,
     }
 
-    /// What a driver is told of its device.
+    /// What a driver is events of its device.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    enum Told {
+    enum Event {
         Begins(MigArc),
         Ended(MigArc, Result<(), Failure>),
         Begun(Direction),
@@ -35,7 +35,7 @@ mod suite {
     /// A device whose state is two bytes, of which the first is known beforehand.
     struct Toy {
         calls: KVec<Call>,
-        told: KVec<Told>,
+        events: KVec<Event>,
         fails: fn(Call) -> Option<Failure>,
         /// A call during which the device of this machine is reset, and whether the reset ends by
         /// the end of the call.
@@ -94,9 +94,9 @@ mod suite {
             core::mem::take(&mut self.calls)
         }
 
-        fn tell(&mut self, told: Told) {
+        fn note(&mut self, events: Event) {
             // What is missing is seen.
-            let _ = self.told.push(told, GFP_KERNEL);
+            let _ = self.events.push(events, GFP_KERNEL);
         }
     }
 
@@ -154,50 +154,50 @@ mod suite {
         }
 
         fn arc_begins(&mut self, arc: MigArc) {
-            self.tell(Told::Begins(arc));
+            self.note(Event::Begins(arc));
         }
 
         fn arc_walked(&mut self, arc: MigArc) {
-            self.tell(Told::Ended(arc, Ok(())));
+            self.note(Event::Ended(arc, Ok(())));
         }
 
         fn arc_failed(&mut self, _core: &CoreDevice<Bound>, arc: MigArc, failure: Failure) {
-            self.tell(Told::Ended(arc, Err(failure)));
+            self.note(Event::Ended(arc, Err(failure)));
         }
 
-        fn session_begun(&mut self, role: Direction) {
-            self.tell(Told::Begun(role));
+        fn session_begun(&mut self, direction: Direction) {
+            self.note(Event::Begun(direction));
         }
 
         fn session_refused(&mut self, reject: Error) {
-            self.tell(Told::Refused(reject));
+            self.note(Event::Refused(reject));
         }
 
         fn session_ended(&mut self, session: Session<NotZero>) {
-            self.tell(Told::Over(
-                session.role(),
+            self.note(Event::Over(
+                session.direction(),
                 session.bytes(),
                 session.reject(),
             ));
         }
     }
 
-    struct Bench {
+    struct Fixture {
         machine: Pin<KBox<StateMachine<Toy>>>,
         core: KBox<CoreDevice<Bound>>,
     }
 
-    impl Bench {
+    impl Fixture {
         fn new(fails: fn(Call) -> Option<Failure>) -> Result<Self> {
             let toy = Toy {
                 calls: KVec::new(),
-                told: KVec::new(),
+                events: KVec::new(),
                 fails,
                 resets: None,
                 state: [1, 2],
             };
             let machine = KBox::pin_init(StateMachine::new(toy), GFP_KERNEL)?;
-            let core = CoreDevice::bare(machine.features())?;
+            let core = CoreDevice::new_for_test(machine.features())?;
             Ok(Self { machine, core })
         }
 
@@ -206,20 +206,21 @@ mod suite {
             let result = self.machine.set_state(&self.core, target);
             (
                 result.map(|file| file.is_some()),
-                self.machine.with(|owner| owner.take()),
+                self.machine.with(|guard| guard.take()),
                 self.machine.state(),
             )
         }
 
-        /// Asks for a state, whether or not it is reached. What the driver was told.
-        fn told(&self, target: State) -> KVec<Told> {
+        /// Asks for a state, whether or not it is reached. What the driver was events.
+        fn events(&self, target: State) -> KVec<Event> {
             let _ = self.machine.set_state(&self.core, target);
-            self.machine.with(|owner| core::mem::take(&mut owner.told))
+            self.machine
+                .with(|guard| core::mem::take(&mut guard.events))
         }
 
         /// As a write to the data file.
         fn write(&self, bytes: &[u8]) -> Result {
-            self.machine.with(|owner| match &owner.inner.doing {
+            self.machine.with(|guard| match &guard.inner.phase {
                 Phase::Resuming(session) => session.append(bytes, 0),
                 _ => Err(ENODEV),
             })
@@ -232,9 +233,9 @@ mod suite {
 
     #[test]
     fn callbacks_say_what_is_offered() -> Result {
-        let bench = Bench::new(never)?;
+        let fixture = Fixture::new(never)?;
         let all = Features::all();
-        assert_eq!(bench.machine.features(), all);
+        assert_eq!(fixture.machine.features(), all);
         Ok(())
     }
 
@@ -242,9 +243,9 @@ mod suite {
     fn each_way_has_its_callbacks() -> Result {
         use Call::*;
 
-        let bench = Bench::new(never)?;
+        let fixture = Fixture::new(never)?;
         let walk = |target, file, calls: &[Call]| {
-            let (result, called, state) = bench.go(target);
+            let (result, called, state) = fixture.go(target);
             assert_eq!(result, Ok(file));
             assert_eq!(called.as_slice(), calls);
             assert_eq!(state, target);
@@ -258,20 +259,20 @@ mod suite {
         walk(State::PreCopy, false, &[Unquiesce]);
         walk(State::StopCopy, false, &[Quiesce, Stop, Save]);
         walk(State::Resuming, true, &[Format]);
-        bench.write(&[1, 9])?;
+        fixture.write(&[1, 9])?;
         walk(State::RunningP2p, false, &[Load, Start]);
         walk(State::PreCopyP2p, true, &[SaveHead]);
         walk(State::RunningP2p, false, &[]);
         walk(State::Running, false, &[Unquiesce]);
-        assert_eq!(bench.machine.with(|owner| owner.state), [1, 9]);
+        assert_eq!(fixture.machine.with(|guard| guard.state), [1, 9]);
         Ok(())
     }
 
     #[test]
     fn stop_that_fails_leaves_the_device_running() -> Result {
         let fails = |call| (call == Call::Stop).then_some(Failure::Recoverable(EIO));
-        let bench = Bench::new(fails)?;
-        let (result, called, state) = bench.go(State::Stop);
+        let fixture = Fixture::new(fails)?;
+        let (result, called, state) = fixture.go(State::Stop);
         assert_eq!(result, Err(EIO));
         let calls = [Call::Quiesce, Call::Stop, Call::Unquiesce];
         assert_eq!(called.as_slice(), &calls);
@@ -284,18 +285,18 @@ mod suite {
         use Call::*;
 
         let fails = |call| (call == SaveHead).then_some(Failure::Recoverable(EIO));
-        let bench = Bench::new(fails)?;
+        let fixture = Fixture::new(fails)?;
         let fails_by = |target, calls: &[Call], end| {
-            let (result, called, state) = bench.go(target);
+            let (result, called, state) = fixture.go(target);
             assert_eq!(result, Err(EIO));
             assert_eq!(called.as_slice(), calls);
             assert_eq!(state, end);
         };
         // RUNNING is on neither path.
-        let _ = bench.go(State::Stop);
+        let _ = fixture.go(State::Stop);
         fails_by(State::PreCopyP2p, &[Start, SaveHead], State::RunningP2p);
         fails_by(State::PreCopyP2p, &[SaveHead], State::RunningP2p);
-        let _ = bench.go(State::Running);
+        let _ = fixture.go(State::Running);
         fails_by(State::PreCopy, &[SaveHead], State::Running);
         Ok(())
     }
@@ -305,9 +306,9 @@ mod suite {
         use Call::*;
 
         let fails = |call| (call == Stop).then_some(Failure::Recoverable(EIO));
-        let bench = Bench::new(fails)?;
-        let _ = bench.go(State::PreCopy);
-        let (result, called, state) = bench.go(State::Resuming);
+        let fixture = Fixture::new(fails)?;
+        let _ = fixture.go(State::PreCopy);
+        let (result, called, state) = fixture.go(State::Resuming);
         assert_eq!(result, Err(EIO));
         assert_eq!(called.as_slice(), &[Quiesce, Stop, Unquiesce]);
         assert_eq!(state, State::Running);
@@ -319,9 +320,9 @@ mod suite {
         use Call::*;
 
         let fails = |call| (call == Stop).then_some(Failure::Recoverable(EIO));
-        let bench = Bench::new(fails)?;
-        let _ = bench.go(State::RunningP2p);
-        let (result, called, state) = bench.go(State::Stop);
+        let fixture = Fixture::new(fails)?;
+        let _ = fixture.go(State::RunningP2p);
+        let (result, called, state) = fixture.go(State::Stop);
         assert_eq!(result, Err(EIO));
         assert_eq!(called.as_slice(), &[Stop]);
         assert_eq!(state, State::RunningP2p);
@@ -331,32 +332,32 @@ mod suite {
     #[test]
     fn only_a_reset_leads_out_of_error() -> Result {
         let fails = |call| (call == Call::Stop).then_some(Failure::Fatal(EIO));
-        let bench = Bench::new(fails)?;
-        let (result, _, state) = bench.go(State::Stop);
+        let fixture = Fixture::new(fails)?;
+        let (result, _, state) = fixture.go(State::Stop);
         assert_eq!(result, Err(EIO));
         assert_eq!(state, State::Error);
         for target in State::ALL {
-            let (result, called, state) = bench.go(target);
+            let (result, called, state) = fixture.go(target);
             assert_eq!(result.is_ok(), target == State::Error);
             assert!(called.is_empty());
             assert_eq!(state, State::Error);
         }
-        bench.machine.reset_prepare();
-        bench.machine.reset_done();
-        assert_eq!(bench.machine.state(), State::Running);
+        fixture.machine.reset_prepare();
+        fixture.machine.reset_done();
+        assert_eq!(fixture.machine.state(), State::Running);
         assert_eq!(
-            bench.machine.with(|owner| owner.take()).as_slice(),
+            fixture.machine.with(|guard| guard.take()).as_slice(),
             &[Call::Reset]
         );
         Ok(())
     }
 
     #[test]
-    fn device_that_was_stopped_in_vain_runs_again() -> Result {
+    fn failed_stop_copy_restarts_the_device() -> Result {
         let fails = |call| (call == Call::Save).then_some(Failure::Recoverable(EIO));
-        let bench = Bench::new(fails)?;
-        let _ = bench.go(State::PreCopy);
-        let (result, called, state) = bench.go(State::StopCopy);
+        let fixture = Fixture::new(fails)?;
+        let _ = fixture.go(State::PreCopy);
+        let (result, called, state) = fixture.go(State::StopCopy);
         assert_eq!(result, Err(EIO));
         use Call::*;
         assert_eq!(called.as_slice(), &[Quiesce, Stop, Save, Start, Unquiesce]);
@@ -370,20 +371,20 @@ mod suite {
             let failing = matches!(call, Call::Save | Call::Start);
             failing.then_some(Failure::Recoverable(EIO))
         };
-        let bench = Bench::new(fails)?;
-        let _ = bench.go(State::PreCopy);
-        let (result, _, state) = bench.go(State::StopCopy);
+        let fixture = Fixture::new(fails)?;
+        let _ = fixture.go(State::PreCopy);
+        let (result, _, state) = fixture.go(State::StopCopy);
         assert_eq!(result, Err(EIO));
         assert_eq!(state, State::Error);
         Ok(())
     }
 
     #[test]
-    fn what_was_sent_ahead_must_stay_true() -> Result {
-        let bench = Bench::new(never)?;
-        let _ = bench.go(State::PreCopy);
-        bench.machine.with(|owner| owner.state = [7, 2]);
-        let (result, called, state) = bench.go(State::StopCopy);
+    fn pre_copy_data_must_match() -> Result {
+        let fixture = Fixture::new(never)?;
+        let _ = fixture.go(State::PreCopy);
+        fixture.machine.with(|guard| guard.state = [7, 2]);
+        let (result, called, state) = fixture.go(State::StopCopy);
         assert_eq!(result, Err(EIO));
         assert_eq!(called.last(), Some(&Call::Unquiesce));
         assert_eq!(state, State::PreCopy);
@@ -392,16 +393,16 @@ mod suite {
 
     #[test]
     fn refused_data_are_not_loaded() -> Result {
-        let bench = Bench::new(never)?;
-        let _ = bench.go(State::Resuming);
+        let fixture = Fixture::new(never)?;
+        let _ = fixture.go(State::Resuming);
         let refused = |error| {
-            let (result, called, state) = bench.go(State::Stop);
+            let (result, called, state) = fixture.go(State::Stop);
             assert_eq!(result, Err(error));
             assert!(called.is_empty());
             assert_eq!(state, State::Resuming);
         };
         refused(ENODATA);
-        bench.write(&[1, 0])?;
+        fixture.write(&[1, 0])?;
         refused(EINVAL);
         Ok(())
     }
@@ -409,10 +410,10 @@ mod suite {
     #[test]
     fn load_that_fails_breaks_the_device() -> Result {
         let fails = |call| (call == Call::Load).then_some(Failure::Recoverable(EIO));
-        let bench = Bench::new(fails)?;
-        let _ = bench.go(State::Resuming);
-        bench.write(&[1, 2])?;
-        let (result, _, state) = bench.go(State::Stop);
+        let fixture = Fixture::new(fails)?;
+        let _ = fixture.go(State::Resuming);
+        fixture.write(&[1, 2])?;
+        let (result, _, state) = fixture.go(State::Stop);
         assert_eq!(result, Err(EIO));
         assert_eq!(state, State::Error);
         Ok(())
@@ -420,38 +421,38 @@ mod suite {
 
     #[test]
     fn no_callback_is_called_during_a_reset() -> Result {
-        let bench = Bench::new(never)?;
-        let _ = bench.go(State::Stop);
-        bench.machine.reset_announced();
+        let fixture = Fixture::new(never)?;
+        let _ = fixture.go(State::Stop);
+        fixture.machine.reset_announced();
         // The function still works.
-        let _ = bench.go(State::Running);
-        let _ = bench.go(State::Stop);
-        bench.machine.reset_prepare();
-        bench.machine.with(|owner| {
-            assert_eq!(owner.go(&bench.core, State::Running), Err(EBUSY));
-            assert_eq!(owner.load(&bench.core, [3, 4]), Err(EBUSY));
-            assert!(owner.calls.is_empty());
+        let _ = fixture.go(State::Running);
+        let _ = fixture.go(State::Stop);
+        fixture.machine.reset_prepare();
+        fixture.machine.with(|guard| {
+            assert_eq!(guard.go_to_state(&fixture.core, State::Running), Err(EBUSY));
+            assert_eq!(guard.load(&fixture.core, [3, 4]), Err(EBUSY));
+            assert!(guard.calls.is_empty());
         });
-        bench.machine.reset_done();
-        assert_eq!(bench.go(State::Stop).2, State::Stop);
+        fixture.machine.reset_done();
+        assert_eq!(fixture.go(State::Stop).2, State::Stop);
         Ok(())
     }
 
-    /// A bench whose device is reset while it is asked to do `when`, or is by the end of it.
+    /// A fixture whose device is reset while it is asked to do `when`, or is by the end of it.
     fn overtaken(when: Call, target: State, ends: bool) -> Result<(Result, KVec<Call>, State)> {
-        let bench = Bench::new(never)?;
-        let _ = bench.go(State::PreCopy);
-        let result = bench.machine.with(|owner| {
-            owner.resets = Some((when, ends, &raw const *bench.machine));
-            owner.go(&bench.core, target)
+        let fixture = Fixture::new(never)?;
+        let _ = fixture.go(State::PreCopy);
+        let result = fixture.machine.with(|guard| {
+            guard.resets = Some((when, ends, &raw const *fixture.machine));
+            guard.go_to_state(&fixture.core, target)
         });
         if !ends {
-            bench.machine.reset_done();
+            fixture.machine.reset_done();
         }
         Ok((
             result,
-            bench.machine.with(|owner| owner.take()),
-            bench.machine.state(),
+            fixture.machine.with(|guard| guard.take()),
+            fixture.machine.state(),
         ))
     }
 
@@ -481,57 +482,57 @@ mod suite {
     fn error_of_an_arc_that_a_reset_undoes_is_no_error() -> Result {
         use Call::*;
 
-        let bench = Bench::new(|call| (call == Stop).then_some(Failure::Fatal(EIO)))?;
-        bench.machine.reset_announced();
-        bench.machine.with(|owner| {
-            assert_eq!(owner.go(&bench.core, State::Stop), Err(EBUSY));
-            assert_eq!(owner.state(), State::Error);
-            owner.fails = never;
+        let fixture = Fixture::new(|call| (call == Stop).then_some(Failure::Fatal(EIO)))?;
+        fixture.machine.reset_announced();
+        fixture.machine.with(|guard| {
+            assert_eq!(guard.go_to_state(&fixture.core, State::Stop), Err(EBUSY));
+            assert_eq!(guard.state(), State::Error);
+            guard.fails = never;
         });
-        bench.machine.reset_prepare();
-        bench.machine.reset_done();
-        assert_eq!(bench.go(State::Stop).2, State::Stop);
+        fixture.machine.reset_prepare();
+        fixture.machine.reset_done();
+        assert_eq!(fixture.go(State::Stop).2, State::Stop);
         Ok(())
     }
 
     #[test]
     fn last_close_ends_the_session() -> Result {
-        let bench = Bench::new(never)?;
-        let _ = bench.go(State::Resuming);
-        let session = bench.machine.with(|owner| match &owner.inner.doing {
+        let fixture = Fixture::new(never)?;
+        let _ = fixture.go(State::Resuming);
+        let session = fixture.machine.with(|guard| match &guard.inner.phase {
             Phase::Resuming(session) => Ok(session.clone()),
             _ => Err(EINVAL),
         })?;
-        bench.machine.closed(&bench.core);
+        fixture.machine.closed(&fixture.core);
         assert_eq!(session.append(&[1], 0), Err(ENODEV));
-        assert_eq!(bench.machine.state(), State::Running);
+        assert_eq!(fixture.machine.state(), State::Running);
         Ok(())
     }
 
     #[test]
-    fn last_close_is_told_after_the_session_has_ended() -> Result {
-        let bench = Bench::new(never)?;
-        let _ = bench.told(State::StopCopy);
-        bench.machine.closed(&bench.core);
-        bench.machine.with(|owner| {
+    fn closed_is_called_after_the_session_has_ended() -> Result {
+        let fixture = Fixture::new(never)?;
+        let _ = fixture.events(State::StopCopy);
+        fixture.machine.closed(&fixture.core);
+        fixture.machine.with(|guard| {
             assert_eq!(
-                owner.told.as_slice(),
-                &[Told::Over(Direction::Save, 2, None)]
+                guard.events.as_slice(),
+                &[Event::Over(Direction::Save, 2, None)]
             );
-            assert_eq!(owner.calls.last(), Some(&Call::Closed));
+            assert_eq!(guard.calls.last(), Some(&Call::Closed));
         });
         Ok(())
     }
 
     #[test]
-    fn driver_is_told_of_arcs_and_sessions() -> Result {
-        use Told::*;
+    fn driver_is_notified_of_arcs_and_sessions() -> Result {
+        use Event::*;
 
-        let bench = Bench::new(never)?;
-        let told = |target, expected: &[Told]| {
-            assert_eq!(bench.told(target).as_slice(), expected);
+        let fixture = Fixture::new(never)?;
+        let expect = |target, expected: &[Event]| {
+            assert_eq!(fixture.events(target).as_slice(), expected);
         };
-        told(
+        expect(
             State::PreCopy,
             &[
                 Begins(MigArc::RunningToPreCopy),
@@ -539,7 +540,7 @@ mod suite {
                 Ended(MigArc::RunningToPreCopy, Ok(())),
             ],
         );
-        told(
+        expect(
             State::StopCopy,
             &[
                 Begins(MigArc::PreCopyToPreCopyP2p),
@@ -548,7 +549,7 @@ mod suite {
                 Ended(MigArc::PreCopyP2pToStopCopy, Ok(())),
             ],
         );
-        told(
+        expect(
             State::Resuming,
             &[
                 Begins(MigArc::StopCopyToStop),
@@ -559,7 +560,7 @@ mod suite {
                 Ended(MigArc::StopToResuming, Ok(())),
             ],
         );
-        told(
+        expect(
             State::Stop,
             &[
                 Begins(MigArc::ResumingToStop),
@@ -567,8 +568,8 @@ mod suite {
                 Ended(MigArc::ResumingToStop, Err(Failure::Recoverable(ENODATA))),
             ],
         );
-        bench.write(&[1, 2])?;
-        told(
+        fixture.write(&[1, 2])?;
+        expect(
             State::Stop,
             &[
                 Begins(MigArc::ResumingToStop),
@@ -580,62 +581,65 @@ mod suite {
     }
 
     #[test]
-    fn what_check_has_refused_is_known_at_once_and_at_the_end() -> Result {
-        let bench = Bench::new(never)?;
-        let _ = bench.told(State::Resuming);
-        assert_eq!(bench.machine.with(|owner| owner.reject()), None);
-        assert_eq!(bench.write(&[9]), Err(EPERM));
-        assert_eq!(bench.machine.with(|owner| owner.reject()), Some(EPERM));
-        bench.machine.reset_prepare();
-        bench.machine.reset_done();
-        bench.machine.with(|owner| {
-            let over = Told::Over(Direction::Resume, 1, Some(EPERM));
-            assert_eq!(owner.told.as_slice(), &[over]);
-            assert_eq!(owner.reject(), None);
+    fn reject_is_reported_at_once_and_at_the_end() -> Result {
+        let fixture = Fixture::new(never)?;
+        let _ = fixture.events(State::Resuming);
+        assert_eq!(fixture.machine.with(|guard| guard.reject()), None);
+        assert_eq!(fixture.write(&[9]), Err(EPERM));
+        assert_eq!(fixture.machine.with(|guard| guard.reject()), Some(EPERM));
+        fixture.machine.reset_prepare();
+        fixture.machine.reset_done();
+        fixture.machine.with(|guard| {
+            let over = Event::Over(Direction::Resume, 1, Some(EPERM));
+            assert_eq!(guard.events.as_slice(), &[over]);
+            assert_eq!(guard.reject(), None);
         });
         Ok(())
     }
 
     #[test]
-    fn arc_that_breaks_the_device_is_known_by_it() -> Result {
-        use Told::*;
+    fn failed_returns_the_arc_that_broke_the_device() -> Result {
+        use Event::*;
 
         let fails = |call| (call == Call::Load).then_some(Failure::Recoverable(EIO));
-        let bench = Bench::new(fails)?;
-        let _ = bench.told(State::Resuming);
-        bench.write(&[1, 2])?;
-        let told = bench.told(State::Stop);
+        let fixture = Fixture::new(fails)?;
+        let _ = fixture.events(State::Resuming);
+        fixture.write(&[1, 2])?;
+        let events = fixture.events(State::Stop);
         let arc = MigArc::ResumingToStop;
         assert_eq!(
-            told.as_slice(),
+            events.as_slice(),
             &[
                 Begins(arc),
                 Ended(arc, Err(Failure::Fatal(EIO))),
                 Over(Direction::Resume, 2, None),
             ]
         );
-        assert_eq!(bench.machine.with(|owner| owner.failed()), Some((arc, EIO)));
+        assert_eq!(
+            fixture.machine.with(|guard| guard.failed()),
+            Some((arc, EIO))
+        );
         Ok(())
     }
 
     #[test]
     fn stopped_device_can_be_loaded_without_a_session() -> Result {
-        let bench = Bench::new(never)?;
+        let fixture = Fixture::new(never)?;
         let load = || {
-            let load = |owner: &mut MachineGuard<'_, Toy>| owner.load(&bench.core, [3, 4]);
-            bench.machine.with(load)
+            let load = |guard: &mut MachineGuard<'_, Toy>| guard.load(&fixture.core, [3, 4]);
+            fixture.machine.with(load)
         };
         assert_eq!(load(), Err(EINVAL));
-        let _ = bench.told(State::Stop);
+        let _ = fixture.events(State::Stop);
         assert_eq!(load(), Ok(()));
-        bench.machine.with(|owner| {
-            assert_eq!(owner.state, [3, 4]);
-            assert_eq!(owner.state(), State::Stop);
-            assert!(owner.told.is_empty());
-            owner.fails = |_| Some(Failure::Recoverable(EIO));
+        fixture.machine.with(|guard| {
+            assert_eq!(guard.state, [3, 4]);
+            assert_eq!(guard.state(), State::Stop);
+            assert!(guard.events.is_empty());
+            guard.fails = |_| Some(Failure::Recoverable(EIO));
         });
         assert_eq!(load(), Err(EIO));
-        assert_eq!(bench.machine.state(), State::Error);
+        assert_eq!(fixture.machine.state(), State::Error);
         Ok(())
     }
 }
