@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What bindgen made of `bindings_helper.h`.
+//! Bindings that bindgen generates from `bindings_helper.h`.
 //!
-//! Not for use outside the crate `vfio`, the FFI file of VFIO core's debugfs, and a driver's own.
+//! Only the crate `vfio`, VFIO core's debugfs and a driver's own FFI file may use them.
 
 #![allow(
     clippy::all,
@@ -33,7 +33,7 @@ type __kernel_size_t = usize;
 type __kernel_ssize_t = isize;
 type __kernel_ptrdiff_t = isize;
 
-// bindgen does not do this by itself, <https://github.com/rust-lang/rust-bindgen/issues/3196>.
+// bindgen does not generate this, <https://github.com/rust-lang/rust-bindgen/issues/3196>.
 //
 // SAFETY: `__BindgenBitfieldUnit<Storage>` is a newtype around `Storage`.
 unsafe impl<Storage> Zeroable for __BindgenBitfieldUnit<Storage> where Storage: Zeroable {}

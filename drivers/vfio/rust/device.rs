@@ -2,7 +2,8 @@
 
 //! A VFIO PCI device of a variant driver.
 //!
-//! C headers: `include/linux/vfio.h`, `include/linux/vfio_pci_core.h`
+//! C headers: [`include/linux/vfio.h`](srctree/include/linux/vfio.h),
+//! [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
 
 mod core_device;
 mod hidden_range;
@@ -45,25 +46,27 @@ use kernel::{
 /// The implementing type is the driver's data of one device. Every callback may sleep, and is
 /// called only while the function is bound to the driver.
 pub trait Operations: Sized + Send + Sync + 'static {
-    /// Name of the driver towards userspace.
+    /// Name of the driver, as reported to userspace.
     const NAME: &'static CStr;
 
-    /// The devices it can be bound to.
+    /// The devices that the driver can be bound to.
     const ID_TABLE: IdTable;
 
     /// The driver's files in debugfs, for devices that can migrate.
     const DEBUGFS: Option<debugfs::Directory<Self>> = None;
 
-    /// Makes the driver's data for `pdev`, while it is being probed.
+    /// Creates the driver's data for `pdev`, which is being probed.
     fn init(pdev: &pci::Device<Bound>) -> impl PinInit<Self, Error>;
 
-    /// The migration of this device, if it can migrate. The answer must not change after `init`.
+    /// Returns the migration of this device, if it can migrate. The result must not change after
+    /// `init`.
     fn migration(&self) -> Option<&dyn Migration> {
         None
     }
 
-    /// Called when the device gets its first user, after vfio-pci-core has enabled and reset it: of
-    /// that reset [`Operations::reset_prepare`] and [`Operations::reset_done`] are called before.
+    /// Called on first open, after vfio-pci-core has enabled and reset the device.
+    /// [`Operations::reset_prepare`] and [`Operations::reset_done`] have been called for that reset
+    /// before.
     ///
     /// It can be called as soon as the device is registered, also before
     /// [`Operations::registered`].
@@ -71,51 +74,52 @@ pub trait Operations: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Bytes of region `index` that the user may reach, or `None` for all of them.
+    /// Returns how many bytes of region `index` the user may access, or `None` for all of them.
     ///
-    /// The answer must not change while the device is open. It holds for regions of all kinds, as
-    /// far as they can be accessed: region information, read, write, mmap and ioeventfds. A region
-    /// that does not end with a page cannot be mapped.
+    /// The result must not change while the device is open. It applies to regions of all kinds, as
+    /// far as they can be accessed: to region information, read, write, mmap and ioeventfds. A
+    /// region that does not end at a page boundary cannot be mapped.
     fn user_accessible_len(_dev: &Device<Self, Bound>, _index: u32) -> Option<u64> {
         None
     }
 
-    /// Called when the device was registered, before its files in debugfs are created.
+    /// Called after the device was registered, before its files in debugfs are created.
     ///
-    /// A user can have opened the device by then, and used and closed it.
+    /// By then a user may already have opened, used and closed the device.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the driver from binding to the device. It is unregistered then, as if it were
-    /// unbound, but without [`Operations::unregistering`].
+    /// An error keeps the driver from binding to the device. The device is then unregistered as
+    /// when it is unbound, but without a call of [`Operations::unregistering`].
     fn registered(_dev: &Device<Self, Bound>) -> Result {
         Ok(())
     }
 
-    /// Called before the device is unregistered, when its files in debugfs have been removed. A
-    /// user may have it open.
+    /// Called before the device is unregistered, after its files in debugfs were removed. A user
+    /// may still have it open.
     fn unregistering(_dev: &Device<Self, Bound>) {}
 
-    /// The function is about to be reset. The device lock is held, and the core's memory lock
-    /// can be: what a page fault on the device's memory waits for must not be waited for here.
-    /// The device's [`Migration`] is told without the driver's doing.
+    /// Called when the function is about to be reset. The device lock is held, and the core's
+    /// memory lock may be held, so this must not wait for anything that a page fault on the
+    /// device's memory waits for. The device's [`Migration`] is notified automatically.
     fn reset_prepare(_dev: &Device<Self, Bound>) {}
 
-    /// The function has been reset; the locks are those of [`Operations::reset_prepare`].
+    /// Called after the function was reset, with the same locks held as in
+    /// [`Operations::reset_prepare`].
     fn reset_done(_dev: &Device<Self, Bound>) {}
 }
 
 /// A VFIO PCI device with the driver's data `T`.
 ///
-/// In the context [`Bound`] it proves that the function is bound to the driver. An [`ARef`] of it
-/// does not: it can be kept for longer.
+/// In the context [`Bound`] it proves that the function is bound to the driver. An [`ARef`] proves
+/// nothing, because it can be kept for longer.
 ///
 /// # Invariants
 ///
-/// - `core` is at offset 0 and its `struct vfio_device` is at offset 0 in turn, so that pointers
-///   to the three are one.
-/// - A reference to a [`Device`] exists only after `init` has initialised all fields, and while
-///   somebody holds a reference count of the `struct vfio_device`.
+/// - `core` is at offset 0 and its `struct vfio_device` is at offset 0 in turn, so that pointers to
+///   all three are equal.
+/// - A reference to a [`Device`] exists only after `init` has initialised all fields, and while a
+///   reference count of the `struct vfio_device` is held.
 /// - A reference to a `Device<T, Bound>` exists only while the function is bound to the driver.
 #[repr(C)]
 pub struct Device<T: Operations, Ctx: DeviceContext = Normal> {
@@ -124,9 +128,9 @@ pub struct Device<T: Operations, Ctx: DeviceContext = Normal> {
     data: T,
 }
 
-// SAFETY: The C part takes its own locks, the rest is `Send`.
+// SAFETY: The C part does its own locking; the other fields are `Send`.
 unsafe impl<T: Operations> Send for Device<T> {}
-// SAFETY: The C part takes its own locks, the rest is `Sync`.
+// SAFETY: The C part does its own locking; the other fields are `Sync`.
 unsafe impl<T: Operations> Sync for Device<T> {}
 
 impl<T: Operations> Device<T, Bound> {
@@ -142,12 +146,12 @@ impl<T: Operations> Device<T, Bound> {
 }
 
 impl<T: Operations, Ctx: DeviceContext> Device<T, Ctx> {
-    /// The core's part.
+    /// Returns the core's part of the device.
     pub fn core(&self) -> &CoreDevice<Ctx> {
         &self.core
     }
 
-    /// The PCI function behind the device.
+    /// Returns the PCI function of the device.
     pub fn pdev(&self) -> &pci::Device<Ctx> {
         self.core.pdev()
     }
@@ -170,7 +174,8 @@ impl<T: Operations> Deref for Device<T> {
     }
 }
 
-// SAFETY: The count is that of the `struct device` in the `struct vfio_device`.
+// SAFETY: The reference count is that of the `struct device` in the `struct vfio_device`, which
+// frees the device when it drops to zero.
 unsafe impl<T: Operations> AlwaysRefCounted for Device<T> {
     fn inc_ref(&self) {
         // SAFETY: A reference proves that the count is not zero.

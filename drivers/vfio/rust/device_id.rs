@@ -7,7 +7,7 @@
 use crate::bindings;
 use kernel::device_id::RawDeviceId;
 
-/// A device id that only matches if the administrator asks for a VFIO driver.
+/// A device id that matches only if the administrator requests a VFIO driver.
 ///
 /// C: `PCI_DRIVER_OVERRIDE_DEVICE_VFIO()`
 #[repr(transparent)]
@@ -17,7 +17,7 @@ pub struct DeviceId(kernel::bindings::pci_device_id);
 impl DeviceId {
     const ANY: u32 = !0;
 
-    /// All devices of `vendor` with the id `device`.
+    /// Matches all devices of `vendor` with the id `device`.
     pub const fn vfio_override(vendor: u16, device: u16) -> Self {
         Self(kernel::bindings::pci_device_id {
             vendor: vendor as u32,
@@ -40,10 +40,10 @@ unsafe impl RawDeviceId for DeviceId {
 /// A table of device ids.
 pub type IdTable = &'static dyn kernel::device_id::IdTable<DeviceId, ()>;
 
-/// Declares a table of device ids and the module aliases that go with it.
+/// Declares a table of device ids and the corresponding module aliases.
 ///
-/// `driver_data` is 0 in all entries. The PCI core takes an id that is written to `new_id` only if
-/// its `driver_data`, 0 if none is given, is that of an entry.
+/// `driver_data` is 0 in all entries. The PCI core accepts an id that is written to `new_id` only
+/// if its `driver_data`, 0 by default, equals that of an entry.
 #[macro_export]
 macro_rules! vfio_device_table {
     ($table:ident, [$($id:expr),* $(,)?]) => {

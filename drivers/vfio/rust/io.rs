@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A mapping of device registers that claims nothing.
+//! Maps a BAR without requesting its region.
 //!
-//! vfio-pci-core owns the regions of its device. A variant driver that must reach registers
-//! behind the user's back maps them a second time; [`kernel::pci::Bar`] cannot be used for that,
-//! as it requests the region.
+//! vfio-pci-core has requested the regions of its device. A variant driver that accesses registers
+//! itself, beside the user, maps them a second time. [`kernel::pci::Bar`] cannot be used for this,
+//! because it requests the region.
 //!
 //! A session, and the driver's data of a device, can outlive the driver's binding to the function.
-//! So the registers are reached only with a reference that proves the binding, as it is with
-//! [`Devres`], and the mapping is undone when the function is unbound.
+//! Therefore the registers can be reached only with a reference that proves the binding, as with
+//! [`Devres`], and the BAR is unmapped when the function is unbound.
 
 use crate::bindings;
 use kernel::{
@@ -25,18 +25,18 @@ use kernel::{
     prelude::*, //
 };
 
-/// A mapping of all of a BAR, of `SIZE` bytes at least.
+/// A mapping of a whole BAR of at least `SIZE` bytes.
 ///
-/// The memory of a function that is no VF answers only while the user has it enabled, and not
-/// during a reset: [`MemoryLockGuard::registers`] gives the registers of any function, for a few accesses.
-/// The memory of a VF is always enabled: [`BarMap::vf_registers`].
+/// The memory of a function that is not a VF responds only while the user has it enabled, and not
+/// during a reset: [`MemoryLockGuard::registers`] returns the registers of any function, for a few
+/// accesses. The memory of a VF is always enabled: see [`BarMap::vf_registers`].
 ///
 /// [`MemoryLockGuard::registers`]: crate::device::MemoryLockGuard::registers
 pub struct BarMap<const SIZE: usize>(Devres<Mapping<SIZE>>);
 
 impl<const SIZE: usize> BarMap<SIZE> {
-    /// Maps BAR `index` of `pdev`. The mapping ends when the value is dropped, and when the
-    /// function is unbound.
+    /// Maps BAR `index` of `pdev`. The BAR is unmapped when the value is dropped or the function is
+    /// unbound.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl<const SIZE: usize> BarMap<SIZE> {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if the mapping is of another function, or if `pdev` is no VF.
+    /// [`EINVAL`] if the mapping belongs to another function, or if `pdev` is not a VF.
     pub fn vf_registers<'a>(
         &'a self,
         pdev: &'a pci::Device<Bound>,
@@ -65,17 +65,18 @@ impl<const SIZE: usize> BarMap<SIZE> {
         self.registers(pdev)
     }
 
-    /// Returns the registers of `pdev`, whether or not its memory answers.
+    /// Returns the registers of `pdev`, whether or not its memory responds.
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if the mapping is of another function.
+    /// [`EINVAL`] if the mapping belongs to another function.
     pub(crate) fn registers<'a>(
         &'a self,
         pdev: &'a pci::Device<Bound>,
     ) -> Result<Mmio<'a, Region<SIZE>>> {
         let mapping = self.0.access(pdev.as_ref())?;
-        // SAFETY: By its type invariants the mapping lasts as long as it is borrowed.
+        // SAFETY: By the type invariants of `Mapping`, the registers stay mapped while it is
+        // borrowed.
         Ok(unsafe { Mmio::from_raw(mapping.0) })
     }
 }
@@ -87,21 +88,22 @@ pub fn prefix<const SIZE: usize, const N: usize>(
     const { assert!(N <= SIZE && N % 4 == 0) };
 
     let ptr = Region::ptr_from_raw_parts_mut(MmioBackend::as_ptr(registers).cast(), N);
-    // SAFETY: `ptr` covers the first `N` bytes of the registers, which are not fewer.
+    // SAFETY: `ptr` covers the first `N` bytes of the registers, of which there are at least `N`.
     unsafe { MmioBackend::project_view(registers, ptr) }
 }
 
-/// Returns the address of `registers`, for C code that is given an `__iomem` pointer. It is good
-/// for as long as the registers are borrowed.
+/// Returns the address of `registers`, for C code that takes an `__iomem` pointer. It is valid
+/// while the registers are borrowed.
 pub fn as_ptr<const SIZE: usize>(registers: Mmio<'_, Region<SIZE>>) -> *mut c_void {
     MmioBackend::as_ptr(registers).cast()
 }
 
-/// What is mapped.
+/// A BAR that is mapped.
 ///
 /// # Invariants
 ///
-/// It describes a mapping that `pci_ioremap_bar()` has made, undone in `drop` and nowhere else.
+/// It describes a mapping created by `pci_ioremap_bar()`, which is unmapped in `drop` and nowhere
+/// else.
 struct Mapping<const SIZE: usize>(MmioRaw<Region<SIZE>>);
 
 impl<const SIZE: usize> Mapping<SIZE> {

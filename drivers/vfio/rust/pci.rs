@@ -2,11 +2,11 @@
 
 //! PCI side of a VFIO variant driver: registration, reset hooks, SR-IOV.
 //!
-//! [`kernel::pci::Adapter`] cannot register such a driver: it keeps a box of its own as the
-//! device's driver data, where vfio-pci-core wants its `struct vfio_pci_core_device`, and it
-//! sets neither error handlers nor `driver_managed_dma`.
+//! [`kernel::pci::Adapter`] cannot register such a driver: it stores its own box as the device's
+//! driver data, where vfio-pci-core requires its `struct vfio_pci_core_device`, and it sets neither
+//! error handlers nor `driver_managed_dma`.
 //!
-//! C header: `include/linux/pci.h`
+//! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
 use crate::{
     bindings,
@@ -31,13 +31,12 @@ use kernel::{
     ThisModule, //
 };
 
-/// Registers a driver, which `T` has the callbacks of, with the PCI bus, by way of
-/// [`driver::Registration`].
+/// Registers a driver with the callbacks of `T` with the PCI bus, using [`driver::Registration`].
 pub struct Adapter<T: Operations>(PhantomData<T>);
 
-// SAFETY: `struct pci_driver` is a C type that embeds a `struct device_driver` at the given
-// offset. The device's driver data is never left set when `remove` or a failed `probe` returns,
-// so the registration never interprets it as `DriverData`.
+// SAFETY: `struct pci_driver` is a C type that embeds a `struct device_driver` at the given offset.
+// The device's driver data is cleared before `remove` or a failed `probe` returns, so the
+// registration never interprets it as `DriverData`.
 unsafe impl<T: Operations> driver::DriverLayout for Adapter<T> {
     type DriverType = kernel::bindings::pci_driver;
     type DriverData<'bound> = ();
@@ -51,7 +50,7 @@ unsafe impl<T: Operations> driver::RegistrationOps for Adapter<T> {
         name: &'static CStr,
         module: &'static ThisModule,
     ) -> Result {
-        // SAFETY: The structure is not registered yet, nobody else looks at it.
+        // SAFETY: The structure is not registered yet, so nothing else accesses it.
         unsafe {
             (*pdrv.get()).name = name.as_char_ptr();
             (*pdrv.get()).probe = Some(Self::probe_callback);
@@ -102,14 +101,14 @@ impl<T: Operations> Adapter<T> {
     fn bind(pdev: &pci::Device<Bound>) -> Result {
         let dev = Device::<T>::new(pdev)?;
 
-        // SAFETY: The device is valid and being probed, so its driver data is ours. The
-        // reference behind the pointer is given back in `remove`.
+        // SAFETY: The device is valid and being probed, so its driver data belongs to this driver.
+        // The reference behind the pointer is dropped in `remove_callback`.
         unsafe { kernel::bindings::dev_set_drvdata(raw_device(pdev), dev.core().as_ptr().cast()) };
 
         // SAFETY: The function is bound while it is being probed.
         let bound = unsafe { Device::<T, Bound>::from_raw(dev.core().vdev()) };
         if let Err(e) = Self::register(bound) {
-            // SAFETY: The device is still being probed, its driver data is ours.
+            // SAFETY: The device is still being probed, so its driver data belongs to this driver.
             unsafe { kernel::bindings::dev_set_drvdata(raw_device(pdev), core::ptr::null_mut()) };
             return Err(e);
         }
@@ -117,19 +116,19 @@ impl<T: Operations> Adapter<T> {
         Ok(())
     }
 
-    /// Registers `dev`, whose function is being probed and has it as its driver data.
+    /// Registers `dev`, which is the driver data of the function that is being probed.
     fn register(dev: &Device<T, Bound>) -> Result {
         let core = dev.core().as_ptr();
 
-        // SAFETY: The core's part is initialised and is the function's driver data.
+        // SAFETY: The core's part is initialised, and it is the function's driver data.
         to_result(unsafe { bindings::vfio_pci_core_register_device(core) })?;
         T::registered(dev).inspect_err(|_| {
             // SAFETY: The device was registered above.
             unsafe { bindings::vfio_pci_core_unregister_device(core) }
         })?;
         if let Some(directory) = T::DEBUGFS {
-            // SAFETY: The device is registered. `remove`, in which the directory is removed and the
-            // last reference dropped, is not called before the probe callback returns.
+            // SAFETY: The device is registered. `remove_callback`, which removes the directory and
+            // drops the last reference, is not called before the probe callback returns.
             unsafe { directory.create(dev) };
         }
         Ok(())
@@ -137,39 +136,38 @@ impl<T: Operations> Adapter<T> {
 
     /// # Safety
     ///
-    /// `pdev` must be a device that `probe` succeeded for and that has not been removed since, and
-    /// it must stay so for `'a`.
+    /// `probe_callback` must have succeeded for `pdev`, which must not be removed for `'a`.
     unsafe fn device<'a>(pdev: *mut kernel::bindings::pci_dev) -> &'a Device<T, Bound> {
-        // SAFETY: `probe` has set the driver data to a device, on which it left a reference. It is
-        // bound until it is removed.
+        // SAFETY: `probe_callback` has set the driver data to a device and keeps a reference to it.
+        // The function is bound until it is removed.
         unsafe { Device::from_raw(kernel::bindings::dev_get_drvdata(&raw mut (*pdev).dev).cast()) }
     }
 
     /// # Safety
     ///
-    /// `pdev` must be a device that `probe` succeeded for.
+    /// `probe_callback` must have succeeded for `pdev`.
     unsafe extern "C" fn remove_callback(pdev: *mut kernel::bindings::pci_dev) {
         // SAFETY: By the safety requirements.
         let dev = unsafe { Self::device(pdev) };
 
         if let Some(directory) = T::DEBUGFS {
-            // SAFETY: The device is registered, and is unregistered only below.
+            // SAFETY: The device is registered; it is unregistered below.
             unsafe { directory.remove(dev) };
         }
         T::unregistering(dev);
-        // SAFETY: The device is registered, and it is not used by anybody when this returns.
+        // SAFETY: The device is registered. It is not used any more when this returns.
         unsafe { bindings::vfio_pci_core_unregister_device(dev.core().as_ptr()) };
-        // SAFETY: The device is still being removed, its driver data is ours.
+        // SAFETY: The device is still being removed, so its driver data belongs to this driver.
         unsafe {
             kernel::bindings::dev_set_drvdata(&raw mut (*pdev).dev, core::ptr::null_mut());
         }
-        // SAFETY: This is the reference that `bind` left behind.
+        // SAFETY: This takes over the reference that `bind` kept.
         drop(unsafe { ARef::<Device<T>>::from_raw(core::ptr::NonNull::from(dev).cast()) });
     }
 
     /// # Safety
     ///
-    /// `pdev` must be a device that `probe` succeeded for and that has not been removed since.
+    /// `probe_callback` must have succeeded for `pdev`, which must not have been removed since.
     unsafe extern "C" fn reset_prepare_callback(pdev: *mut kernel::bindings::pci_dev) {
         // SAFETY: By the safety requirements.
         let dev = unsafe { Self::device(pdev) };
@@ -177,7 +175,7 @@ impl<T: Operations> Adapter<T> {
         if let Some(migration) = dev.migration() {
             migration.reset_announced();
         }
-        // May wait for the reset of another function.
+        // This may wait for the reset of another function.
         T::reset_prepare(dev);
         if let Some(migration) = dev.migration() {
             migration.reset_prepare();
@@ -186,7 +184,7 @@ impl<T: Operations> Adapter<T> {
 
     /// # Safety
     ///
-    /// `pdev` must be a device that `probe` succeeded for and that has not been removed since.
+    /// `probe_callback` must have succeeded for `pdev`, which must not have been removed since.
     unsafe extern "C" fn reset_done_callback(pdev: *mut kernel::bindings::pci_dev) {
         // SAFETY: By the safety requirements.
         let dev = unsafe { Self::device(pdev) };
@@ -206,7 +204,7 @@ macro_rules! module_vfio_pci_driver {
     };
 }
 
-/// Index of a VF among those of its PF, from 0, or `None` if `pdev` is no VF.
+/// Returns the index of a VF among those of its PF, from 0, or `None` if `pdev` is not a VF.
 ///
 /// C: `pci_iov_vf_id()`
 pub fn vf_index(pdev: &pci::Device<Bound>) -> Option<u32> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What most variant drivers use, of this crate and of others, beside [`kernel::prelude`].
+//! Items of this crate and of others that most variant drivers use, in addition to
+//! [`kernel::prelude`].
 
 #[doc(no_inline)]
 pub use crate::{

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Regions of a VFIO PCI device: how an offset in the device file names a region, and the
-//! arithmetic that keeps the tail of a region from the user.
+//! Regions of a VFIO PCI device: how an offset in the device file encodes a region, and the
+//! arithmetic that hides the end of a region from the user.
 //!
-//! C header: `include/linux/vfio_pci_core.h`
+//! C header: [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
 
 use crate::bindings;
 use bitflags::bitflags;
@@ -15,18 +15,18 @@ use kernel::{
 const SHIFT: u32 = bindings::VFIO_RUST_PCI_OFFSET_SHIFT;
 
 bitflags! {
-    /// What a user may do with a region, the bits `VFIO_REGION_INFO_FLAG_*`.
+    /// Operations that a region supports, the bits `VFIO_REGION_INFO_FLAG_*`.
     ///
-    /// C header: `include/uapi/linux/vfio.h`
+    /// C header: [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct RegionFlags: u32 {
-        /// It can be read.
+        /// The region can be read.
         const READ = bindings::VFIO_REGION_INFO_FLAG_READ;
-        /// It can be written.
+        /// The region can be written.
         const WRITE = bindings::VFIO_REGION_INFO_FLAG_WRITE;
-        /// It can be mapped.
+        /// The region can be mapped.
         const MMAP = bindings::VFIO_REGION_INFO_FLAG_MMAP;
-        /// Capabilities follow the description.
+        /// Capabilities follow the region info.
         const CAPS = bindings::VFIO_REGION_INFO_FLAG_CAPS;
     }
 }
@@ -41,25 +41,25 @@ pub(crate) struct RegionOffset {
 }
 
 impl RegionOffset {
-    /// Splits a file position the way `VFIO_PCI_OFFSET_TO_INDEX` and `VFIO_PCI_OFFSET_MASK` do.
+    /// Splits a file position as `VFIO_PCI_OFFSET_TO_INDEX` and `VFIO_PCI_OFFSET_MASK` do.
     pub(crate) fn from_file(pos: u64) -> Self {
         Self {
-            // CAST: at most 24 bits are left.
+            // CAST: At most 24 bits are left.
             index: (pos >> SHIFT) as u32,
             offset: pos & ((1 << SHIFT) - 1),
         }
     }
 }
 
-/// How many of `count` bytes from `offset` lie below `limit`.
+/// Returns how many of the `count` bytes from `offset` lie below `limit`.
 ///
 /// # Errors
 ///
-/// [`EINVAL`] if not even the first one does.
+/// [`EINVAL`] if not even the first byte does.
 pub(crate) fn clip_len(offset: u64, count: usize, limit: u64) -> Result<usize> {
     match limit.checked_sub(offset) {
         None | Some(0) => Err(EINVAL),
-        // CAST: the result is not larger than `count`.
+        // CAST: The result is not larger than `count`.
         Some(room) => Ok(room.min(count as u64) as usize),
     }
 }
@@ -76,10 +76,10 @@ pub(crate) fn check_range(offset: u64, len: u64, limit: u64) -> Result {
     }
 }
 
-/// Makes a region that the core describes by `info` end at `limit`, if it is longer.
+/// Shortens the region that the core describes in `info` to `limit` bytes, if it is longer.
 ///
-/// A region without bytes has no flags, as the core has it for a BAR that is not there. One that
-/// does not end with a page cannot be mapped: a mapping of its size would not be allowed.
+/// An empty region has no flags, as the core reports it for a BAR that does not exist. A region
+/// that does not end at a page boundary cannot be mapped: a mapping of its size would be refused.
 pub(crate) fn limit_region_info(info: &mut bindings::vfio_region_info, limit: u64) {
     if info.size <= limit {
         return;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Moments that are measured from, and nanos to people.
+//! Timestamps: monotonic for measuring, convertible to wall-clock time for display.
 //!
-//! C header: `include/linux/timekeeping.h`
+//! C header: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
 
 use kernel::{
     bindings,
@@ -13,28 +13,30 @@ use kernel::{
     }, //
 };
 
-/// A reading of [`Monotonic`]. Unlike [`kernel::time::Instant`] it can be nanos by another clock.
+/// A reading of [`Monotonic`]. Unlike [`kernel::time::Instant`], it can be converted to wall-clock
+/// time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timestamp(bindings::ktime_t);
 
 impl Timestamp {
-    /// What the clock says.
+    /// Returns the current time.
     #[inline]
     pub fn now() -> Self {
         Self(Monotonic::ktime_get())
     }
 
-    /// The time that has passed since then.
+    /// Returns the time that has elapsed since this timestamp.
     #[inline]
     pub fn elapsed(self) -> Delta {
         Delta::from_nanos(Monotonic::ktime_get() - self.0)
     }
 
-    /// Nanoseconds since 1970 then, by the clock of the day as that one is set now.
+    /// Returns this timestamp as nanoseconds since the Unix epoch, using the current realtime
+    /// offset.
     ///
     /// C: `ktime_mono_to_real()`
     pub fn as_unix_nanos(self) -> i64 {
-        // SAFETY: The function has no preconditions but that the offset is one that there is.
+        // SAFETY: The function requires only that the offset exists, and `TK_OFFS_REAL` does.
         unsafe { bindings::ktime_mono_to_any(self.0, bindings::tk_offsets_TK_OFFS_REAL) }
     }
 }

@@ -2,69 +2,70 @@
 
 //! Safe abstractions over the VFIO core and vfio-pci-core, for PCI variant drivers.
 //!
-//! A variant driver is vfio-pci for one kind of device, of which it does something by itself:
-//! mostly to save the device's state on one host and to load it on another. It writes no `unsafe`
-//! for what VFIO is about; what is particular to its hardware stays with it.
+//! A variant driver extends vfio-pci for one kind of device, most often so that its state can be
+//! saved on one host and restored on another. It needs no `unsafe` code for VFIO itself; code that
+//! is specific to the hardware stays in the driver.
 //!
 //! # What a driver consists of
 //!
-//! - [`device::Operations`], for the driver's data of one device. All but its making has defaults,
-//!   with which the device is what it is under vfio-pci, but for what is listed under
+//! - [`device::Operations`], for the driver's data of one device. Everything except construction
+//!   has a default, which behaves as vfio-pci does, except for what is listed under
 //!   [Limits](#limits).
-//! - For a device that can migrate: a [`migration::Migration`], which the device returns a
-//!   reference to. Where the state is one structure, that is a [`migration::StateMachine`], and the
-//!   driver writes a [`migration::Migrate`] (how the device is stopped, saved and loaded) and a
-//!   [`migration::StreamFormat`] (which data it takes). Larger states have sessions of their own, on
-//!   [`data_file`].
+//! - For a device that can migrate: a [`migration::Migration`], to which the device returns a
+//!   reference. If the state is one structure, this is a [`migration::StateMachine`], and the
+//!   driver implements [`migration::Migrate`] (how the device is stopped, saved and loaded) and
+//!   [`migration::StreamFormat`] (which data it accepts). Drivers with larger states implement
+//!   their own sessions on top of [`data_file`].
 //! - [`vfio_device_table!`] and [`module_vfio_pci_driver!`].
-//! - Where it wants to: files in debugfs, with [`debugfs`].
+//! - Optionally, files in debugfs, with [`debugfs`].
 //!
-//! [`prelude`] has the names for all of it.
+//! [`prelude`] exports the names for all of this.
 //!
 //! # While the driver is bound
 //!
 //! The driver's data of a device can outlive the binding, and so can a session. Callbacks that are
-//! called only while the function is bound get proof of it, a [`device::CoreDevice`] or a
-//! [`device::Device`] in the context [`Bound`](kernel::device::Bound), and registers,
-//! configuration space and power are reached only with it.
+//! called only while the function is bound get a proof of the binding: a [`device::CoreDevice`] or
+//! a [`device::Device`] in the context [`Bound`](kernel::device::Bound). Registers, configuration
+//! space and power management can be reached only with this proof.
 //!
-//! # Who may wait for whom
+//! # Lock order
 //!
-//! From the outside in: the device lock of the PCI function, the core's memory lock, the lock in
-//! [`reset::ResetMutex`], a session's lock. A reset holds the first two, so it only tries to take the
-//! third. User memory is touched with none of them held, as a page fault on the device's own
-//! memory takes the second. A [`device::MemoryLockGuard`] takes the second inside the third: nothing that
-//! holds it waits for the third.
+//! From the outermost lock to the innermost: the device lock of the PCI function, the core's memory
+//! lock, the lock in [`reset::ResetMutex`], a session's lock. A reset holds the first two, so it
+//! only tries to take the third. User memory is accessed with none of them held, because a page
+//! fault on the device's own memory takes the second. A [`device::MemoryLockGuard`] takes the
+//! second inside the third; no holder of the second waits for the third.
 //!
 //! # Limits
 //!
-//! - There is no dirty page tracking (`struct vfio_log_ops`); the VMM takes the IOMMU's.
-//! - The SR-IOV of a physical function is not configured through the driver.
+//! - There is no dirty page tracking (`struct vfio_log_ops`); the VMM uses that of the IOMMU.
+//! - SR-IOV of a physical function cannot be configured through the driver.
 //! - `VFIO_DEVICE_FEATURE_DMA_BUF` is not supported (`struct vfio_pci_device_ops`): other devices
-//!   could access a BAR by it, and the core knows nothing of what [`device::Operations::user_accessible_len`]
-//!   keeps from the user.
+//!   could access a BAR through it, and the core does not know which part
+//!   [`device::Operations::user_accessible_len`] hides from the user.
 //! - vfio-pci's module parameters `nointxmask`, `disable_idle_d3` and `disable_vga` have no
-//!   counterpart; the core's defaults hold.
+//!   counterpart; the core's defaults apply.
 //!
 //! # Building
 //!
-//! The crate is built into the module that uses it, see `vfio.mk`.
+//! The crate is built into each module that uses it, see `vfio.mk`.
 //!
 //! # Example
 //!
-//! `samples/vfio-rust/vfio_edu.rs`, a whole driver. `Documentation/driver-api/vfio-variant-rust.rst`
-//! goes through it.
+//! `samples/vfio-rust/vfio_edu.rs` is a complete driver.
+//! `Documentation/driver-api/vfio-variant-rust.rst` explains it.
 //!
 //! ```ignore
 #![cfg_attr(doc, doc = include_str!("../../../samples/vfio-rust/vfio_edu.rs"))]
 //! ```
 //!
-//! C headers: `include/linux/vfio.h`, `include/linux/vfio_pci_core.h`
+//! C headers: [`include/linux/vfio.h`](srctree/include/linux/vfio.h),
+//! [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
 
-/// As [`kernel::new_mutex!`], for generic code.
+/// Like [`kernel::new_mutex!`], for generic code.
 ///
-/// Such code is instantiated in more than one crate, and a literal has an address of its own in
-/// each. lockdep knows a name by its address, and there is one lock class for all of them.
+/// Generic code is instantiated in several crates, and a literal has a different address in each of
+/// them. lockdep identifies a name by its address, and all instances share one lock class.
 macro_rules! new_generic_mutex {
     ($inner:expr, $name:literal) => {{
         static NAME: &kernel::str::CStr = $name;
@@ -87,7 +88,7 @@ mod region;
 pub mod reset;
 pub mod timestamp;
 
-/// The module that unit tests stand for, as in the kernel crate.
+/// The module that unit tests belong to, as in the kernel crate.
 #[cfg(CONFIG_KUNIT = "y")]
 struct LocalModule;
 
@@ -96,7 +97,7 @@ impl kernel::ModuleMetadata for LocalModule {
     const NAME: &'static kernel::str::CStr = c"vfio";
 
     const THIS_MODULE: kernel::ThisModule = {
-        // SAFETY: Where a module is asked for, none will do.
+        // SAFETY: A null module pointer is valid: it denotes built-in code.
         unsafe { kernel::ThisModule::from_ptr(core::ptr::null_mut()) }
     };
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The part of a device that is vfio-pci-core's, `struct vfio_pci_core_device`.
+//! The part of a device that belongs to vfio-pci-core, `struct vfio_pci_core_device`.
 //!
-//! C header: `include/linux/vfio_pci_core.h`
+//! C header: [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
 
 #[cfg(CONFIG_KUNIT = "y")]
 use crate::migration;
@@ -33,15 +33,15 @@ use kernel::{
     }, //
 };
 
-/// The core's part of a device, whatever the driver.
+/// The core's part of a device of any driver.
 ///
 /// In the context [`Bound`] it proves that the function is bound to the driver. Callbacks that are
-/// called only then get it so.
+/// called only then get it in this context.
 ///
 /// # Invariants
 ///
 /// - Outside of unit tests, it is the first field of a [`Device`](super::Device), which has been
-///   initialised and keeps the PCI function.
+///   initialised and holds a reference to the PCI function.
 /// - A reference to a `CoreDevice<Bound>` exists only while the function is bound to the driver.
 #[repr(transparent)]
 pub struct CoreDevice<Ctx: DeviceContext = Normal>(
@@ -67,28 +67,28 @@ impl<Ctx: DeviceContext> CoreDevice<Ctx> {
         self.0.get().cast()
     }
 
-    /// The PCI function behind the device.
+    /// Returns the PCI function of the device.
     pub fn pdev(&self) -> &pci::Device<Ctx> {
-        // SAFETY: By the type invariants the pointer is set and its target kept, and bound where
-        // the context says so; `pci::Device` is a transparent wrapper.
+        // SAFETY: By the type invariants the pointer is set and its target has a reference, and the
+        // target is bound if the context is `Bound`; `pci::Device` is a transparent wrapper.
         unsafe { &*(*self.as_ptr()).pdev.cast() }
     }
 }
 
 impl CoreDevice {
-    /// Whether the user of the open device has asked for the second version of the precopy info,
-    /// in which [`PrecopyInfo::reinit`](crate::data_file::PrecopyInfo::reinit) is reported.
+    /// Returns whether the user of the open device has requested the second version of the precopy
+    /// info, which reports [`PrecopyInfo::reinit`](crate::data_file::PrecopyInfo::reinit).
     ///
     /// C: `VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2`
     pub fn precopy_info_v2(&self) -> bool {
-        // SAFETY: The device is valid. The core writes the byte without a lock, so that it may
-        // change at any time; a volatile read has either value.
+        // SAFETY: The device is valid. The core writes the byte without a lock, so it may change at
+        // any time; a volatile read returns either value.
         unsafe { (&raw const (*self.vdev()).precopy_info_v2).read_volatile() != 0 }
     }
 }
 
 impl CoreDevice<Bound> {
-    /// Keeps the function out of runtime suspend, or returns `None` if it sleeps.
+    /// Keeps the function out of runtime suspend. Returns `None` if it is suspended.
     pub fn runtime_pm_get_if_active(&self) -> Option<RuntimePmGuard<'_>> {
         // SAFETY: `pdev` is a valid device.
         match unsafe { bindings::vfio_rust_helper_pm_get_if_active(raw_device(self.pdev())) } {
@@ -100,18 +100,19 @@ impl CoreDevice<Bound> {
         }
     }
 
-    /// Has the function's memory answer, also where the user has turned it off; a VF's always does.
-    /// [`MemoryLockGuard::registers`] gives the registers.
+    /// Takes the core's memory lock and enables the function's memory, in case the user has
+    /// disabled it; that of a VF is always enabled. [`MemoryLockGuard::registers`] returns the
+    /// registers.
     ///
-    /// A page fault on the device's memory and a reset wait until this is dropped, so it is for a
-    /// few accesses, and a second one by the same thread would wait for ever.
+    /// A page fault on the device's memory and a reset wait until the guard is dropped, so hold it
+    /// for a few accesses only. A second call by the same thread deadlocks.
     ///
     /// # Errors
     ///
-    /// [`EIO`] if the user has put the function to sleep (D3hot).
+    /// [`EIO`] if the user has put the function into D3hot.
     pub fn lock_memory_and_enable(&self) -> Result<MemoryLockGuard<'_>> {
         let mut command = 0;
-        // SAFETY: The device is valid, and so is `command` for a write.
+        // SAFETY: The device is valid, and `command` is valid for a write.
         to_result(unsafe { bindings::vfio_rust_helper_memory_lock(self.as_ptr(), &mut command) })?;
         Ok(MemoryLockGuard {
             core: self,
@@ -123,15 +124,15 @@ impl CoreDevice<Bound> {
 
 #[cfg(CONFIG_KUNIT = "y")]
 impl CoreDevice<Bound> {
-    /// For unit tests: a part that offers `features` and has no PCI function. Only the way from
-    /// one state to another can be asked for.
+    /// Creates a device that offers `features` and has no PCI function, for unit tests. Only
+    /// [`CoreDevice::next_arc`] may be called on it.
     pub(crate) fn new_for_test(features: migration::Features) -> Result<KBox<Self>> {
         let core = KBox::init(
             pin_init::init_zeroed::<bindings::vfio_pci_core_device>(),
             GFP_KERNEL,
         )?;
         let core = KBox::into_raw(core);
-        // SAFETY: The box is valid, and `CoreDevice` a transparent wrapper of what is in it.
+        // SAFETY: The box is valid, and `CoreDevice` is a transparent wrapper of its content.
         unsafe {
             (*core).vdev.migration_flags = features.bits();
             Ok(KBox::from_raw(core.cast()))
@@ -139,7 +140,8 @@ impl CoreDevice<Bound> {
     }
 }
 
-/// The function's memory answers while this exists, see [`CoreDevice::lock_memory_and_enable`].
+/// Holds the core's memory lock and keeps the function's memory enabled, see
+/// [`CoreDevice::lock_memory_and_enable`].
 pub struct MemoryLockGuard<'a> {
     core: &'a CoreDevice<Bound>,
     command: u16,
@@ -151,7 +153,7 @@ impl MemoryLockGuard<'_> {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if `bar` is of another function.
+    /// [`EINVAL`] if `bar` belongs to another function.
     pub fn registers<'a, const SIZE: usize>(
         &'a self,
         bar: &'a BarMap<SIZE>,
@@ -162,12 +164,13 @@ impl MemoryLockGuard<'_> {
 
 impl Drop for MemoryLockGuard<'_> {
     fn drop(&mut self) {
-        // SAFETY: The device is valid, and this thread took the lock in `CoreDevice::lock_memory_and_enable`.
+        // SAFETY: The device is valid, and this thread took the lock in
+        // `CoreDevice::lock_memory_and_enable`.
         unsafe { bindings::vfio_rust_helper_memory_unlock(self.core.as_ptr(), self.command) };
     }
 }
 
-/// The function stays awake while this exists.
+/// Keeps the function out of runtime suspend, see [`CoreDevice::runtime_pm_get_if_active`].
 pub struct RuntimePmGuard<'a> {
     pdev: &'a pci::Device<Bound>,
     held: bool,
@@ -176,13 +179,14 @@ pub struct RuntimePmGuard<'a> {
 impl Drop for RuntimePmGuard<'_> {
     fn drop(&mut self) {
         if self.held {
-            // SAFETY: `pdev` is a valid device, and a reference was taken in `Device::runtime_pm_get_if_active`.
+            // SAFETY: `pdev` is a valid device, and `CoreDevice::runtime_pm_get_if_active` took a
+            // reference.
             unsafe { bindings::vfio_rust_helper_pm_put(raw_device(self.pdev)) };
         }
     }
 }
 
-/// The `struct device` in `pdev`.
+/// Returns the `struct device` in `pdev`.
 pub(crate) fn raw_device<Ctx: DeviceContext>(
     pdev: &pci::Device<Ctx>,
 ) -> *mut kernel::bindings::device {

@@ -28,12 +28,12 @@ use kernel::{
 /// # Safety
 ///
 /// `vdev` must be embedded in a [`Device<T>`] that is not registered yet, and `migration` must be
-/// what [`migration`](Operations::migration) of its data returns.
+/// returned by [`migration`](Operations::migration) of its data.
 pub(super) unsafe fn set_migration_ops<T: Operations>(
     vdev: *mut bindings::vfio_device,
     migration: &dyn Migration,
 ) {
-    // SAFETY: By the safety requirements `vdev` is valid and nobody else looks at it yet.
+    // SAFETY: By the safety requirements `vdev` is valid, and nothing else accesses it yet.
     unsafe {
         (*vdev).migration_flags = (migration.features() | Features::STOP_COPY).bits();
         (*vdev).mig_ops = &VTable::<T>::VTABLE;
@@ -72,7 +72,8 @@ impl<T: Operations> VTable<T> {
 
     /// # Safety
     ///
-    /// `vdev` must be embedded in a registered [`Device<T>`]; `state` must be valid for a write.
+    /// `vdev` must be embedded in a registered [`Device<T>`], and `state` must be valid for a
+    /// write.
     unsafe extern "C" fn get_state_callback(
         vdev: *mut bindings::vfio_device,
         state: *mut bindings::vfio_device_mig_state,

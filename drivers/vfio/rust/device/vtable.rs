@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The callbacks that the core has of a device.
+//! Callbacks from the VFIO core (`struct vfio_device_ops`).
 //!
-//! C headers: `include/linux/vfio.h`, `include/linux/vfio_pci_core.h`
+//! C headers: [`include/linux/vfio.h`](srctree/include/linux/vfio.h),
+//! [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
 
 use super::{
     core_device::raw_device,
@@ -39,7 +40,7 @@ use kernel::{
 };
 
 impl<T: Operations> Device<T> {
-    /// Allocates a device for `pdev`, with its callbacks, and initialises the driver's data.
+    /// Allocates a device for `pdev` with its callbacks, and initialises the driver's data.
     ///
     /// C: `vfio_alloc_device()`
     pub(crate) fn new(pdev: &pci::Device<Bound>) -> Result<ARef<Self>> {
@@ -53,24 +54,25 @@ impl<T: Operations> Device<T> {
         );
 
         let size = Layout::new::<Self>().pad_to_align().size();
-        // SAFETY: `pdev` is a valid, bound device; the operations are static and fit a
+        // SAFETY: `pdev` is a valid, bound device. The operations are static and belong to a
         // `Device<T>`, for which `size` suffices.
         let vdev = from_err_ptr(unsafe {
             bindings::_vfio_alloc_device(size, raw_device(pdev), &VTable::<T>::VTABLE)
         })?;
 
         let this = NonNull::new(vdev.cast::<Self>()).ok_or(ENOMEM)?;
-        // SAFETY: The allocation called `init`, which initialised everything, and it comes with
+        // SAFETY: The allocation called `init_callback`, which initialised all fields. It returns
         // one reference, which passes to the `ARef`.
         Ok(unsafe { ARef::from_raw(this) })
     }
 }
 
-/// The callbacks, `struct vfio_device_ops`.
+/// The callbacks from the VFIO core.
 ///
-/// The core calls `init` while the driver probes the function. It calls those of users only while
-/// the device is registered: `vfio_pci_core_unregister_device()` waits for the last user, and
-/// `remove` calls it while the function is still bound. `release` alone can be called later.
+/// The core calls `init` while the driver probes the function. It calls the callbacks for users
+/// only while the device is registered: `vfio_pci_core_unregister_device()` waits for the last
+/// user, and `remove` calls it while the function is still bound. Only `release` can be called
+/// later.
 pub(super) struct VTable<T: Operations>(PhantomData<T>);
 
 impl<T: Operations> VTable<T> {
@@ -118,7 +120,7 @@ impl<T: Operations> VTable<T> {
             Err(e) => return e.to_errno(),
         };
 
-        // SAFETY: `data` is valid for writes and stays where it is.
+        // SAFETY: `data` is valid for writes and is not moved afterwards.
         if let Err(e) = unsafe { pin_init::raw_try_init(&raw mut (*this).data, T::init(pdev)) } {
             return e.to_errno();
         }
@@ -126,16 +128,17 @@ impl<T: Operations> VTable<T> {
         // SAFETY: `pdev` is valid for writes.
         unsafe { (&raw mut (*this).pdev).write(pdev.into()) };
 
-        // SAFETY: `data` was just initialised, and nobody else has a pointer to it.
+        // SAFETY: `data` was just initialised, and there is no other pointer to it.
         if let Some(migration) = unsafe { (*this).data.migration() } {
-            // SAFETY: The device is not registered yet.
+            // SAFETY: The device is not registered yet, and `migration` belongs to its data.
             unsafe { set_migration_ops::<T>(vdev, migration) };
         }
 
-        // SAFETY: The core's part is valid and zeroed, as it must be for its initialisation.
+        // SAFETY: The core's part is valid and zeroed, as its initialisation requires.
         let ret = unsafe { bindings::vfio_pci_core_init_dev(vdev) };
         if ret != 0 {
-            // SAFETY: Both were initialised above; the allocation fails and nobody uses them.
+            // SAFETY: Both fields were initialised above. The allocation fails, so they are not
+            // used any more.
             unsafe { Self::drop_fields(this) };
         }
         ret
@@ -170,7 +173,7 @@ impl<T: Operations> VTable<T> {
         // SAFETY: By the safety requirements; a registered device's function is bound.
         let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
-        // SAFETY: The core opens a device once.
+        // SAFETY: The device is valid, and the core opens it once at a time.
         if let Err(e) = to_result(unsafe { bindings::vfio_pci_core_enable(dev.core.as_ptr()) }) {
             return e.to_errno();
         }
@@ -179,7 +182,7 @@ impl<T: Operations> VTable<T> {
             unsafe { bindings::vfio_pci_core_disable(dev.core.as_ptr()) };
             return e.to_errno();
         }
-        // SAFETY: The device was enabled above, and nobody uses it before this returns.
+        // SAFETY: The device was enabled above, and it is not used before this returns.
         unsafe {
             dev.exclude_hidden_range();
             bindings::vfio_pci_core_finish_enable(dev.core.as_ptr());
@@ -197,7 +200,7 @@ impl<T: Operations> VTable<T> {
         if let Some(migration) = dev.migration() {
             migration.closed(dev.core());
         }
-        // SAFETY: The device was opened.
+        // SAFETY: The device is open.
         unsafe { bindings::vfio_pci_core_close_device(vdev) };
     }
 
@@ -215,14 +218,14 @@ impl<T: Operations> VTable<T> {
         if cmd == bindings::VFIO_RUST_IOCTL_IOEVENTFD && !dev.hidden_ranges_are_excluded() {
             return EINVAL.to_errno() as c_long;
         }
-        // SAFETY: The arguments are passed on as they came.
+        // SAFETY: The arguments are those that the core passed.
         unsafe { bindings::vfio_pci_core_ioctl(vdev, cmd, arg) }
     }
 
     /// # Safety
     ///
-    /// `vdev` must be embedded in an open [`Device<T>`]; `info` and `caps` must be valid, and `caps`
-    /// empty.
+    /// `vdev` must be embedded in an open [`Device<T>`]; `info` and `caps` must be valid, and
+    /// `caps` empty.
     unsafe extern "C" fn region_info_callback(
         vdev: *mut bindings::vfio_device,
         info: *mut bindings::vfio_region_info,
@@ -231,27 +234,28 @@ impl<T: Operations> VTable<T> {
         // SAFETY: By the safety requirements; a registered device's function is bound.
         let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
-        // SAFETY: The arguments are passed on as they came.
+        // SAFETY: The arguments are those that the core passed.
         let ret = unsafe { bindings::vfio_pci_ioctl_get_region_info(vdev, info, caps) };
         if ret != 0 {
             return ret;
         }
 
-        // SAFETY: By the safety requirements, and nobody else has a pointer to it.
+        // SAFETY: By the safety requirements `info` is valid, and there is no other pointer to it.
         let info = unsafe { &mut *info };
         if let Some(limit) = T::user_accessible_len(dev, info.index) {
             region::limit_region_info(info, limit);
         }
         if dev.hides_as_msix(info.index) {
-            // The core has said that the MSI-X table can be mapped, and there is none.
+            // The core has reported that the MSI-X table can be mapped, but there is none.
             //
-            // SAFETY: By the safety requirements. The core frees the buffer, whatever its size.
+            // SAFETY: By the safety requirements `caps` is valid. The core frees the buffer
+            // independently of the size.
             unsafe { (*caps).size = 0 };
         }
         0
     }
 
-    /// Clips an access of `count` bytes at `*pos` to what is visible.
+    /// Returns how many of `count` bytes at `*pos` are accessible to the user.
     ///
     /// # Safety
     ///
@@ -280,7 +284,8 @@ impl<T: Operations> VTable<T> {
     ) -> isize {
         // SAFETY: By the safety requirements; a registered device's function is bound.
         match unsafe { Self::clip_access(Device::<T, Bound>::from_raw(vdev), count, pos) } {
-            // SAFETY: The arguments are passed on as they came, but for a smaller length.
+            // SAFETY: The arguments are those that the core passed, except that the length may be
+            // smaller.
             Ok(count) => unsafe { bindings::vfio_pci_core_read(vdev, buf, count, pos) },
             Err(e) => e.to_errno() as isize,
         }
@@ -297,7 +302,8 @@ impl<T: Operations> VTable<T> {
     ) -> isize {
         // SAFETY: By the safety requirements; a registered device's function is bound.
         match unsafe { Self::clip_access(Device::<T, Bound>::from_raw(vdev), count, pos) } {
-            // SAFETY: The arguments are passed on as they came, but for a smaller length.
+            // SAFETY: The arguments are those that the core passed, except that the length may be
+            // smaller.
             Ok(count) => unsafe { bindings::vfio_pci_core_write(vdev, buf, count, pos) },
             Err(e) => e.to_errno() as isize,
         }
@@ -313,7 +319,8 @@ impl<T: Operations> VTable<T> {
         // SAFETY: By the safety requirements; a registered device's function is bound.
         let dev = unsafe { Device::<T, Bound>::from_raw(vdev) };
 
-        // SAFETY: By the safety requirements; the mapping is being set up and does not change.
+        // SAFETY: By the safety requirements `vma` is valid. The mapping is being set up and does
+        // not change.
         let (start, end, pgoff) = unsafe {
             let range = &(*vma).__bindgen_anon_1.__bindgen_anon_1;
             (range.vm_start, range.vm_end, (*vma).vm_pgoff)
@@ -324,7 +331,7 @@ impl<T: Operations> VTable<T> {
                 return e.to_errno();
             }
         }
-        // SAFETY: The arguments are passed on as they came.
+        // SAFETY: The arguments are those that the core passed.
         unsafe { bindings::vfio_pci_core_mmap(vdev, vma) }
     }
 }
