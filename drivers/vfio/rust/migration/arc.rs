@@ -2,8 +2,9 @@
 
 //! The arcs that a driver walks.
 //!
-//! The core leads from any state to any other along arcs of one kind each. A device that offers
-//! the P2P states walks fifteen of them; one that does not goes past those states by three others.
+//! The core divides every transition into arcs between neighbouring states. A device that offers
+//! the P2P states walks fifteen kinds of arcs. A device that does not offer them has three other
+//! arcs that bypass these states.
 
 use super::state::State;
 use crate::{
@@ -18,7 +19,7 @@ use kernel::{
 /// A step between two neighbouring states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MigArc {
-    /// The device starts no more accesses to other devices.
+    /// The device stops starting accesses to other devices.
     RunningToRunningP2p,
     /// The device may access other devices.
     RunningP2pToRunning,
@@ -26,25 +27,25 @@ pub enum MigArc {
     RunningP2pToStop,
     /// The device starts, without accesses to other devices.
     StopToRunningP2p,
-    /// The device's state is saved.
+    /// The state of the device is saved.
     StopToStopCopy,
     /// The saved state is not needed any more.
     StopCopyToStop,
-    /// The device expects a state.
+    /// The device waits for a state to load.
     StopToResuming,
-    /// The state that has come is loaded.
+    /// The received state is loaded.
     ResumingToStop,
-    /// What is known of the running device's state is saved.
+    /// The known part of the running device's state is saved.
     RunningToPreCopy,
-    /// The migration is given up.
+    /// The migration is cancelled.
     PreCopyToRunning,
-    /// As [`MigArc::RunningToPreCopy`].
+    /// Like [`MigArc::RunningToPreCopy`].
     RunningP2pToPreCopyP2p,
-    /// As [`MigArc::PreCopyToRunning`].
+    /// Like [`MigArc::PreCopyToRunning`].
     PreCopyP2pToRunningP2p,
-    /// As [`MigArc::RunningToRunningP2p`].
+    /// Like [`MigArc::RunningToRunningP2p`].
     PreCopyToPreCopyP2p,
-    /// As [`MigArc::RunningP2pToRunning`].
+    /// Like [`MigArc::RunningP2pToRunning`].
     PreCopyP2pToPreCopy,
     /// The device stops, and the rest of its state is saved.
     PreCopyP2pToStopCopy,
@@ -52,7 +53,7 @@ pub enum MigArc {
     RunningToStop,
     /// The device starts; only without the P2P states.
     StopToRunning,
-    /// As [`MigArc::PreCopyP2pToStopCopy`]; only without the P2P states.
+    /// Like [`MigArc::PreCopyP2pToStopCopy`]; only without the P2P states.
     PreCopyToStopCopy,
 }
 
@@ -79,7 +80,7 @@ impl MigArc {
         Self::PreCopyToStopCopy,
     ];
 
-    /// Where the arc starts and where it ends.
+    /// Returns the states in which the arc starts and ends.
     pub const fn ends(self) -> (State, State) {
         match self {
             Self::RunningToRunningP2p => (State::Running, State::RunningP2p),
@@ -103,7 +104,7 @@ impl MigArc {
         }
     }
 
-    /// The arcs by the numbers of their ends.
+    /// The arcs, indexed by the numbers of their ends.
     const BY_ENDS: [[Option<Self>; State::ALL.len()]; State::ALL.len()] = {
         let mut table = [[None; State::ALL.len()]; State::ALL.len()];
         let mut n = 0;
@@ -116,36 +117,36 @@ impl MigArc {
         table
     };
 
-    /// The arc from one state to another, if they are neighbours.
+    /// Returns the arc between two states, if they are neighbours.
     pub fn between(from: State, to: State) -> Option<Self> {
         Self::BY_ENDS[from as usize][to as usize]
     }
 }
 
 impl CoreDevice {
-    /// The next state on the core's path from `current` to `target`.
+    /// Returns the next state on the core's path from `current` to `target`.
     #[inline]
     fn next_state(&self, current: State, target: State) -> Result<State> {
-        // The core takes it for a driver's fault to be asked for a way out of ERROR, and warns;
-        // but any user can ask.
+        // The core warns about a path that starts in ERROR, as it considers that a bug of the
+        // driver. But any user can request one.
         if current == State::Error {
             return Err(EINVAL);
         }
 
         let mut next = current.into();
-        // SAFETY: `self.vdev()` is a valid device and `next` valid for a write.
+        // SAFETY: `self.vdev()` is a valid device, and `next` is valid for a write.
         to_result(unsafe {
             bindings::vfio_mig_get_next_state(self.vdev(), current.into(), target.into(), &mut next)
         })?;
         State::try_from(next)
     }
 
-    /// The next arc on the core's path from `current` to `target`, which are not the same.
+    /// Returns the next arc on the core's path from `current` to `target`, which must differ.
     ///
     /// # Errors
     ///
-    /// [`EINVAL`] if there is no path with what the device offers. From [`State::Error`] there
-    /// never is.
+    /// [`EINVAL`] if there is no path with the features of the device. There is none from
+    /// [`State::Error`].
     ///
     /// C: `vfio_mig_get_next_state()`
     #[inline]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The bytes of a session, where a device's state is one structure.
+//! The data of a session, for devices whose state is one structure.
 
 use core::cell::UnsafeCell;
 use kernel::{
@@ -13,10 +13,10 @@ use kernel::{
     }, //
 };
 
-/// A structure that travels as the bytes it consists of.
+/// A structure that is transferred as its bytes.
 ///
-/// It should be of [`zerocopy::byteorder::little_endian`] types, so that hosts of all kinds
-/// understand one another.
+/// It should consist of [`zerocopy::byteorder::little_endian`] types, so that hosts of different
+/// endianness understand each other.
 pub trait Image:
     FromBytes
     + IntoBytes
@@ -43,11 +43,11 @@ impl<T> Image for T where
 {
 }
 
-/// The bytes of a session: the start of an [`Image`], or all of it.
+/// The data of a session: the beginning of an [`Image`], or all of it.
 ///
 /// # Invariants
 ///
-/// `len` is at most the size of `I`, and the bytes from there on are zero.
+/// `len` is at most the size of `I`, and the bytes of `image` from `len` on are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Data<I> {
     image: I,
@@ -55,43 +55,43 @@ pub struct Data<I> {
 }
 
 impl<I: Image> Data<I> {
-    /// No bytes.
+    /// Creates data without bytes.
     pub fn empty() -> Self {
-        // INVARIANT: all bytes are zero.
+        // INVARIANT: All bytes are zero.
         Self {
             image: I::new_zeroed(),
             len: 0,
         }
     }
 
-    /// All of `image`.
+    /// Creates data of all bytes of `image`.
     pub fn whole(image: I) -> Self {
-        // INVARIANT: there is nothing behind the last byte.
+        // INVARIANT: `len` is the size of `I`, so no bytes follow.
         Self {
             image,
             len: size_of::<I>(),
         }
     }
 
-    /// The first `len` bytes of `image`; at most all of it.
+    /// Creates data of the first `len` bytes of `image`, or of all if there are fewer.
     pub fn head(mut image: I, len: usize) -> Self {
         let len = len.min(size_of::<I>());
-        // INVARIANT: `len` was bounded, and the rest is made zero.
+        // INVARIANT: `len` was limited to the size, and the remaining bytes are cleared.
         image.as_mut_bytes()[len..].fill(0);
         Self { image, len }
     }
 
-    /// The structure, if all of it is there.
+    /// Returns the structure, if the data is complete.
     pub fn complete(&self) -> Option<&I> {
         (self.len == size_of::<I>()).then_some(&self.image)
     }
 
-    /// The structure, zero where there are no bytes.
+    /// Returns the structure. Missing bytes are zero.
     pub fn image(&self) -> &I {
         &self.image
     }
 
-    /// The bytes there are.
+    /// Returns the bytes of the data.
     pub fn as_slice(&self) -> &[u8] {
         &self.image.as_bytes()[..self.len]
     }
@@ -100,7 +100,7 @@ impl<I: Image> Data<I> {
     ///
     /// # Errors
     ///
-    /// [`ENOMEM`] if it, and `rest` bytes more, do not fit; nothing is appended then.
+    /// [`ENOMEM`] if `chunk` and `rest` more bytes do not fit. Nothing is appended then.
     pub(super) fn append(&mut self, chunk: &[u8], rest: usize) -> Result {
         let end = self.len + chunk.len();
         if end.checked_add(rest).is_none_or(|all| all > size_of::<I>()) {
@@ -110,45 +110,45 @@ impl<I: Image> Data<I> {
         Ok(())
     }
 
-    /// Puts `part`, for which there must be room, behind what there is.
+    /// Appends `part`. Panics if it does not fit.
     fn put(&mut self, part: &[u8]) {
         let end = self.len + part.len();
-        // INVARIANT: where `end` is too much, this does not return.
+        // INVARIANT: Slicing panics if `end` exceeds the size of `I`.
         self.image.as_mut_bytes()[self.len..end].copy_from_slice(part);
         self.len = end;
     }
 }
 
-/// The data of a session that is read from: some at first, and once all.
+/// The data of a session that is read from: an initial part, which is completed once.
 ///
-/// Who reads them needs no lock, as what is there stays as it is.
+/// Reading needs no lock, because bytes that can be read never change.
 ///
 /// # Invariants
 ///
-/// - `initial_len` is at most the size of `I`; so is `total_len`, where it is a length, and it is at least
-///   `initial_len`.
-/// - The first `initial_len` bytes of `image` are never written to.
-/// - The others are written to by who has changed `total_len` from [`INCOMPLETE`] to [`FILLING`], and by nobody
-///   once it is a length.
+/// - `initial_len` is at most the size of `I`. If `total_len` is a length, it is at least
+///   `initial_len` and at most the size of `I`.
+/// - The first `initial_len` bytes of `image` are never written.
+/// - The other bytes are written only by the thread that changed `total_len` from [`INCOMPLETE`] to
+///   [`FILLING`], and no more once `total_len` is a length.
 pub(super) struct AppendOnce<I> {
     image: UnsafeCell<I>,
     initial_len: usize,
     total_len: Atomic<usize>,
 }
 
-/// Not all data are there.
+/// The value of `total_len` while only the initial part is there.
 const INCOMPLETE: usize = usize::MAX;
-/// Nor now, but they are being written.
+/// The value of `total_len` while the rest is being written.
 const FILLING: usize = INCOMPLETE - 1;
 
-// SAFETY: By the type invariants nothing is written to that a shared reference leads to, and an
-// image is `Sync`.
+// SAFETY: By the type invariants bytes that are accessible through a shared reference are not
+// written, and an image is `Sync`.
 unsafe impl<I: Image> Sync for AppendOnce<I> {}
 
 impl<I: Image> AppendOnce<I> {
-    /// `data` are there, and more may come.
+    /// Creates a buffer with `data` as the initial part. More data may be added.
     pub(super) fn new(data: &Data<I>) -> Self {
-        // INVARIANT: the length of data is at most the size of `I`.
+        // INVARIANT: By the type invariants of `data` its length is at most the size of `I`.
         Self {
             image: UnsafeCell::new(data.image),
             initial_len: data.len,
@@ -156,9 +156,9 @@ impl<I: Image> AppendOnce<I> {
         }
     }
 
-    /// `data` are there, which is all.
+    /// Creates a buffer that `data` completes already.
     pub(super) fn new_complete(data: &Data<I>) -> Self {
-        // INVARIANT: as above, and all is what has initial_len.
+        // INVARIANT: As above, and `total_len` equals `initial_len`.
         Self {
             image: UnsafeCell::new(data.image),
             initial_len: data.len,
@@ -166,7 +166,7 @@ impl<I: Image> AppendOnce<I> {
         }
     }
 
-    /// How many bytes all are, if they are there.
+    /// Returns the total number of bytes, if the data is complete.
     fn total_len(&self) -> Option<usize> {
         match self.total_len.load(Acquire) {
             INCOMPLETE | FILLING => None,
@@ -174,56 +174,56 @@ impl<I: Image> AppendOnce<I> {
         }
     }
 
-    /// Whether all data are there.
+    /// Returns whether the data is complete.
     pub(super) fn is_complete(&self) -> bool {
         self.total_len().is_some()
     }
 
-    /// Bytes that were there at first.
+    /// Returns the number of bytes in the initial part.
     pub(super) fn initial_len(&self) -> usize {
         self.initial_len
     }
 
-    /// The bytes there are.
+    /// Returns the bytes of the data.
     pub(super) fn as_slice(&self) -> &[u8] {
         let len = self.total_len().unwrap_or(self.initial_len);
-        // SAFETY: By the type invariants so many bytes are in the image, and nobody writes to
-        // them any more; those of `total_len` were written before it was seen to be a length. As an
-        // image is `IntoBytes`, there are no others than initialised ones.
+        // SAFETY: By the type invariants the image has at least `len` bytes, and they are not
+        // written any more: those after the initial part were written before `total_len` was
+        // observed to be a length. An image is `IntoBytes`, so all its bytes are initialised.
         unsafe { core::slice::from_raw_parts(self.image.get().cast(), len) }
     }
 
-    /// A copy of what there is.
+    /// Returns a copy of the bytes that are there.
     pub(super) fn data(&self) -> Data<I> {
         let mut data = Data::empty();
         data.put(self.as_slice());
         data
     }
 
-    /// All there is, is `data`.
+    /// Completes the buffer: `data` is all of the data.
     ///
     /// # Errors
     ///
-    /// [`EIO`] if they do not begin with what there was, which the user may have read, or if all
-    /// was there already.
+    /// [`EIO`] if `data` does not begin with the initial part, which the user may have read, or if
+    /// the buffer was complete already.
     pub(super) fn complete(&self, data: &Data<I>) -> Result {
         let bytes = data.as_slice();
         if !bytes.starts_with(self.as_slice()) {
             return Err(EIO);
         }
-        // INVARIANT: one call at most comes past this.
+        // INVARIANT: At most one call gets past this exchange.
         self.total_len
             .cmpxchg(INCOMPLETE, FILLING, Relaxed)
             .map_err(|_| EIO)?;
         let rest = &bytes[self.initial_len..];
-        // SAFETY: `rest` fits behind the first `initial_len` bytes. By the type invariants nobody else
-        // writes there, and no reference leads there.
+        // SAFETY: `rest` fits behind the first `initial_len` bytes. By the type invariants no other
+        // thread writes there, and there is no reference to these bytes.
         unsafe {
             let end = self.image.get().cast::<u8>().add(self.initial_len);
             core::ptr::copy_nonoverlapping(rest.as_ptr(), end, rest.len());
         }
-        // INVARIANT: `bytes` is no longer than an image and begins with what was there. It is not
-        // written to any more.
+        // INVARIANT: `bytes` is not longer than an image and begins with the initial part. The
+        // image is not written any more.
         self.total_len.store(bytes.len(), Release);
         Ok(())
     }

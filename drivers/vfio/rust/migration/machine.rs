@@ -53,11 +53,12 @@ use kernel::{
     time::Delta, //
 };
 
-/// How long setting a state waits for the end of a reset, which can itself wait for the reset of
-/// another function.
+/// How long setting a state waits for the end of a reset. The reset can itself wait for the reset
+/// of another function.
 const RESET_PATIENCE: Delta = Delta::from_secs(300);
 
-/// Longest image of a [`StateMachine`], in bytes: it is passed on the stack.
+/// Maximum size of an image of a [`StateMachine`] in bytes. It is limited because images are passed
+/// on the stack.
 pub const IMAGE_MAX: usize = 1024;
 
 /// A session that the user reads from.
@@ -65,9 +66,10 @@ type SavingFile<M> = Arc<Readable<Saving<<M as Migrate>::Format>>>;
 /// A session that the user writes to.
 type ResumingFile<M> = Arc<Writable<Resuming<<M as Migrate>::Format>>>;
 
-/// What a device is doing: one value for each state of the protocol, in the order of their numbers.
+/// The state of a device with its data: one variant for each state of the protocol, in the order of
+/// their numbers.
 enum Phase<M: Migrate> {
-    /// Only a reset leads out. The arc that ended here, and what went wrong.
+    /// Only a reset leaves this state. Holds the arc that failed, and the error.
     Failed(MigArc, Error),
     Stop,
     Running,
@@ -92,7 +94,7 @@ impl<M: Migrate> Phase<M> {
         }
     }
 
-    /// The session that begins before the device stops, in the states in which it does.
+    /// Returns the session that has begun before the device stops, in the pre-copy states.
     fn pre_copy_session(&self) -> Result<&SavingFile<M>, Failure> {
         match self {
             Self::PreCopy(session) | Self::PreCopyP2p(session) => Ok(session),
@@ -101,7 +103,7 @@ impl<M: Migrate> Phase<M> {
     }
 }
 
-/// The data that the lock of a [`StateMachine`] protects.
+/// The data protected by the lock of a [`StateMachine`].
 struct Inner<M: Migrate> {
     driver: M,
     phase: Phase<M>,
@@ -109,9 +111,9 @@ struct Inner<M: Migrate> {
 
 /// The outcome of a walk.
 enum Walk {
-    /// The target was reached; the data file of its state, if it has one.
+    /// The target was reached. Holds the data file of the state, if it has one.
     Reached(Option<ARef<File>>),
-    /// A reset is expected: the walk has to wait until it has ended.
+    /// A reset is expected. The walk can continue after it has ended.
     InReset,
 }
 
@@ -124,7 +126,7 @@ pub struct MachineGuard<'a, M: Migrate> {
 }
 
 impl<M: Migrate> Inner<M> {
-    /// Enters a state; the session of the one that is left is over.
+    /// Enters a state, and ends the session of the previous state.
     #[inline]
     fn enter(&mut self, next: Phase<M>) {
         let session = match core::mem::replace(&mut self.phase, next) {
@@ -169,8 +171,8 @@ impl<M: Migrate> MachineGuard<'_, M> {
         }
     }
 
-    /// Returns why [`StreamFormat::check`] has refused what was written since [`State::Resuming`] was
-    /// entered, if it has.
+    /// Returns why [`StreamFormat::check`] has refused what was written since [`State::Resuming`]
+    /// was entered, if it has.
     pub fn reject(&self) -> Option<RejectOf<M>> {
         match &self.inner.phase {
             Phase::Resuming(session) => session.reject(),
@@ -178,14 +180,14 @@ impl<M: Migrate> MachineGuard<'_, M> {
         }
     }
 
-    /// Takes the device to `target`, arc by arc.
+    /// Brings the device to `target`, arc by arc.
     ///
     /// # Errors
     ///
     /// [`EBUSY`] if the function is being reset, or was when an arc failed. [`EINVAL`] if there is
-    /// no path, and the errors of the driver. The device is in the last state that it reached,
-    /// except that it leaves a P2P state for the one that the walk began in if the target is no
-    /// P2P state.
+    /// no path. Errors of the driver are passed on. The device is then in the last state that it
+    /// reached, except that it returns from a P2P state to RUNNING or PRE_COPY if the walk has
+    /// passed that state and the target is not a P2P state.
     pub fn go_to_state(&mut self, core: &CoreDevice<Bound>, target: State) -> Result {
         match self.walk_to_state(core, target)? {
             Walk::Reached(_) => Ok(()),
@@ -193,14 +195,14 @@ impl<M: Migrate> MachineGuard<'_, M> {
         }
     }
 
-    /// As [`MachineGuard::go_to_state`], but a walk that a reset is in the way of is no failure.
+    /// Like [`MachineGuard::go_to_state`], but a walk that is interrupted by a reset does not fail.
     fn walk_to_state(&mut self, core: &CoreDevice<Bound>, target: State) -> Result<Walk> {
         // The last state on the walk in which the device ran without restriction.
         let mut unrestricted = None;
         let mut file = None;
         loop {
-            // A reset that has ended meanwhile puts the device into RUNNING, wherever it was, and
-            // the walk goes on from there.
+            // A reset that has ended in the meantime puts the device into RUNNING, and the walk
+            // continues from there.
             self.machine.inner.apply_reset(self.inner);
             if matches!(self.state(), State::Running | State::PreCopy) {
                 unrestricted = Some(self.state());
@@ -216,7 +218,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
                 .and_then(|arc| self.walk_arc(core, arc));
             match walked {
                 Ok(made) => file = made,
-                // What failed because of a reset, or is undone by one, is no error of the device.
+                // A failure that is caused or undone by a reset is not an error of the device.
                 Err(_) if self.machine.inner.reset_expected() => return Ok(Walk::InReset),
                 Err(_) if self.machine.inner.apply_reset(self.inner) => {}
                 Err(e) => {
@@ -227,9 +229,9 @@ impl<M: Migrate> MachineGuard<'_, M> {
         }
     }
 
-    /// Walks `arc`. A failure leaves the device in its state, or in [`State::Error`].
+    /// Walks `arc`. On failure the device stays in its state, or is in [`State::Error`].
     ///
-    /// Returns the data file, if the arc makes one.
+    /// Returns the data file, if the arc creates one.
     fn walk_arc(&mut self, core: &CoreDevice<Bound>, arc: MigArc) -> Result<Option<ARef<File>>> {
         self.inner.driver.arc_begins(arc);
         match self.try_walk_arc(core, arc) {
@@ -256,7 +258,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
                 driver.unquiesce(core)?;
                 (Phase::Running, None)
             }
-            // The session goes on, so the state that it was in is not left by `enter()`.
+            // The session continues, so `enter()`, which would end it, is not used.
             MigArc::PreCopyToPreCopyP2p => {
                 driver.quiesce(core)?;
                 *phase = Phase::PreCopyP2p(phase.pre_copy_session()?.clone());
@@ -323,7 +325,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
         Ok(file)
     }
 
-    /// Makes the file of a new session.
+    /// Creates the file of a new session.
     fn begin_saving(
         driver: &mut M,
         core: &CoreDevice<Bound>,
@@ -336,7 +338,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
         Ok((session, file))
     }
 
-    /// Makes the session and the file of [`State::Resuming`].
+    /// Creates the session and the file of [`State::Resuming`].
     fn begin_resuming(
         driver: &mut M,
         core: &CoreDevice<Bound>,
@@ -347,7 +349,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
         Ok((session, file))
     }
 
-    /// Stops the device and completes the session that has begun before.
+    /// Stops the device and completes the session that began in pre-copy.
     fn stop_and_copy(&mut self, core: &CoreDevice<Bound>) -> Result<Phase<M>, Failure> {
         let Inner { driver, phase } = &mut *self.inner;
         let session = phase.pre_copy_session()?;
@@ -362,7 +364,8 @@ impl<M: Migrate> MachineGuard<'_, M> {
         let Err(error) = saved else {
             return Ok(Phase::StopCopy(session.clone()));
         };
-        // The device must not stay stopped in a state in which it runs. A reset starts it anyway.
+        // The device must not stay stopped in a state in which it should run. A reset starts it in
+        // any case.
         if !self.machine.in_reset() && driver.start(core).is_ok() {
             Err(Failure::Recoverable(error))
         } else {
@@ -391,12 +394,12 @@ impl<M: Migrate> MachineGuard<'_, M> {
         })
     }
 
-    /// Leaves a P2P state in which a walk to `target` has failed, for the state `unrestricted` that
-    /// the walk has passed before. A user that does not know the P2P states would otherwise find
+    /// After a walk to `target` has failed in a P2P state, returns to the state `unrestricted` that
+    /// the walk has passed before, so that a user that does not know the P2P states does not find
     /// the device in one.
     ///
-    /// The uAPI allows only the original state or one on the path to the target, so there is no
-    /// way back where the walk has passed no such state.
+    /// The uAPI allows only the original state or one on the path to the target, so the device
+    /// stays in the P2P state if the walk has not passed such a state.
     #[cold]
     fn leave_p2p_after_failure(
         &mut self,
@@ -433,9 +436,9 @@ impl<M: Migrate> DerefMut for MachineGuard<'_, M> {
 
 /// The migration of a device whose state is one structure of at most [`IMAGE_MAX`] bytes.
 ///
-/// It owns everything that changes about the device, behind a lock that resets do not wait for. Data
-/// files end with the state that they belong to. A device that could not be brought to a state is in
-/// its original state, in one on the way that it can go on from, or in [`State::Error`].
+/// It owns all mutable data of the device, behind a lock that resets do not wait for. The session
+/// of a data file ends with the state that it belongs to. If a transition fails, the device is in
+/// its original state, in a state on the path from which it can continue, or in [`State::Error`].
 #[pin_data]
 pub struct StateMachine<M: Migrate> {
     #[pin]
@@ -443,7 +446,7 @@ pub struct StateMachine<M: Migrate> {
 }
 
 impl<M: Migrate> StateMachine<M> {
-    /// For a device that runs, and that nobody uses yet.
+    /// Creates the state machine of a device that runs and has no user yet.
     pub fn new(driver: M) -> impl PinInit<Self> {
         const {
             assert!(
@@ -468,7 +471,7 @@ impl<M: Migrate> StateMachine<M> {
         })
     }
 
-    /// Runs `f` with exclusive access to the device. Only a reset can happen meanwhile, see
+    /// Runs `f` with exclusive access to the device. Only a reset can happen in the meantime, see
     /// [`StateMachine::in_reset`].
     pub fn with<R>(&self, f: impl FnOnce(&mut MachineGuard<'_, M>) -> R) -> R {
         self.inner.with(|inner| {
@@ -497,12 +500,13 @@ impl<M: Migrate> Migration for StateMachine<M> {
         features
     }
 
-    /// Waits for the end of a reset, instead of failing because of it: after an error QEMU asks for
-    /// a reset, which the kernel refuses while another one is under way, and ends the VM.
+    /// Waits for the end of a reset instead of failing because of it: after an error QEMU requests
+    /// a reset, which the kernel refuses while another one is in progress, and QEMU then terminates
+    /// the VM.
     fn set_state(&self, core: &CoreDevice<Bound>, target: State) -> Result<Option<ARef<File>>> {
         loop {
             let waited = match self.with(|guard| guard.walk_to_state(core, target)) {
-                // Without the lock, for which a reader of the state waits as well.
+                // The lock is not held here, because a reader of the state waits for it as well.
                 Ok(Walk::InReset) => self.inner.wait_for_reset(RESET_PATIENCE),
                 Ok(Walk::Reached(file)) => {
                     self.inner.end_turn();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a [`StateMachine`](super::StateMachine) asks of the driver, and tells it.
+//! Callbacks of a [`StateMachine`](super::StateMachine) to the driver.
 
 use super::{
     data::Data,
@@ -19,20 +19,20 @@ use kernel::{
 
 /// The image of a device, see [`StreamFormat::Image`].
 pub(super) type ImageOf<M> = <<M as Migrate>::Format as StreamFormat>::Image;
-/// Why data are refused, see [`StreamFormat::Reject`].
+/// The reason for refusing data, see [`StreamFormat::Reject`].
 pub(super) type RejectOf<M> = <<M as Migrate>::Format as StreamFormat>::Reject;
-/// What of an image can be loaded, see [`StreamFormat::Verified`].
+/// The loadable form of an image, see [`StreamFormat::Verified`].
 pub(super) type VerifiedOf<M> = <<M as Migrate>::Format as StreamFormat>::Verified;
 
-/// A failed step, and the state that it leaves the device in.
+/// The failure of a step, and the state in which it leaves the device.
 ///
-/// There is no conversion from [`Error`]: only the driver knows whether a command that failed has
-/// changed the device.
+/// There is no conversion from [`Error`], because only the driver knows whether a failed command
+/// has changed the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The device is in the state that it was in before.
+    /// The device is in the same state as before.
     Recoverable(Error),
-    /// The state of the device is not known: it is in [`State::Error`] until it is reset.
+    /// The state of the device is unknown. It enters [`State::Error`], until it is reset.
     ///
     /// [`State::Error`]: super::State::Error
     Fatal(Error),
@@ -46,36 +46,36 @@ impl From<Failure> for Error {
     }
 }
 
-/// What only the driver can do on the way from one state to another.
+/// The device-specific steps of state transitions.
 ///
 /// The implementing type is the driver's part of an open device. Every callback may sleep, but not
-/// for long: the user waits for it, and so does a reader of the state in debugfs. Callbacks do not
-/// run concurrently. None may wait for user memory, or for a page fault on the device's own.
+/// for long: it blocks the user, and any reader of the debugfs `state` file. Callbacks do not run
+/// concurrently. They must not wait for user memory, or for a page fault on the device's memory.
 ///
-/// No callback that gets a [`CoreDevice`] is called when the function is known to be in reset. As a reset
-/// waits for no callback, it can still begin while one runs: a callback must end by itself
-/// whatever the registers read as. What it returns then does not matter, as the device is in
-/// [`State::Running`] after the reset.
+/// No callback that gets a [`CoreDevice`] is called while the function is known to be in reset. A
+/// reset does not wait for callbacks, so it can begin while one runs: every callback must
+/// terminate, whatever values the registers return. Its result is then ignored, because the device
+/// is in [`State::Running`] after the reset.
 ///
 /// [`State::Running`]: super::State::Running
 #[vtable]
 pub trait Migrate: Send + Unpin + 'static {
-    /// What the device expects of the data that it is to load.
+    /// The format of the data that the device can load.
     type Format: StreamFormat;
 
     /// Name of the data files, in `/proc/<pid>/fd`.
     const FILE: &'static CStr = c"vfio_mig";
 
-    /// Stops the device: what it has begun is finished, and it does nothing any more.
+    /// Stops the device. It finishes the work that it has begun and starts no more.
     fn stop(&mut self, core: &CoreDevice<Bound>) -> Result<(), Failure>;
 
-    /// Starts the stopped device; quiet, if there is [`Migrate::quiesce`].
+    /// Starts the stopped device. It is started quiescent if the driver has [`Migrate::quiesce`].
     fn start(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// Has the device access no other device any more. A driver that has this offers the P2P
-    /// states, and must have [`Migrate::unquiesce`] as well.
+    /// Keeps the device from accessing other devices. A driver that implements this offers the P2P
+    /// states, and must also implement [`Migrate::unquiesce`].
     fn quiesce(&mut self, _core: &CoreDevice<Bound>) -> Result<(), Failure> {
         Ok(())
     }
@@ -85,54 +85,55 @@ pub trait Migrate: Send + Unpin + 'static {
         Ok(())
     }
 
-    /// What can be said of the running device: the first [`StreamFormat::HEAD`] bytes of its image. A
-    /// driver that has this offers pre-copy.
+    /// Returns the part of the state that is known while the device runs: the first
+    /// [`StreamFormat::HEAD`] bytes of its image. A driver that implements this offers pre-copy.
     fn save_head(&mut self, _core: &CoreDevice<Bound>) -> Result<ImageOf<Self>> {
         Err(EOPNOTSUPP)
     }
 
-    /// The stopped device's state. `pre_copy` is what was sent in pre-copy; the data must begin with
-    /// the same bytes.
+    /// Returns the state of the stopped device. `pre_copy` is the data that was sent in pre-copy;
+    /// the result must begin with the same bytes.
     fn save(
         &mut self,
         core: &CoreDevice<Bound>,
         pre_copy: Option<&Data<ImageOf<Self>>>,
     ) -> Result<Data<ImageOf<Self>>>;
 
-    /// What the stopped device expects of the data that are to come.
+    /// Returns the format that the stopped device requires of the data to load.
     fn stream_format(&mut self, core: &CoreDevice<Bound>) -> Result<Self::Format>;
 
-    /// Loads a state into the stopped device. If this fails, nobody knows what it has of it: it is
-    /// in [`State::Error`] then.
+    /// Loads a state into the stopped device. If this fails, the device may have loaded a part of
+    /// it, so it enters [`State::Error`].
     ///
     /// [`State::Error`]: super::State::Error
     fn load(&mut self, core: &CoreDevice<Bound>, state: VerifiedOf<Self>) -> Result;
 
-    /// Called after the device was reset, as soon as no other callback runs. Must not access the
-    /// function, as the next reset may have begun; [`Operations::reset_done`] can.
+    /// Called after the device was reset, as soon as no other callback runs. It must not access the
+    /// function, because the next reset may have begun; [`Operations::reset_done`] may.
     ///
     /// [`Operations::reset_done`]: crate::device::Operations::reset_done
     fn reset(&mut self) {}
 
-    /// Called when the device's last user has closed it, after the end of its session. Must not
-    /// access the function.
+    /// Called on last close, after the end of the session. It must not access the function.
     fn closed(&mut self, _core: &CoreDevice<Bound>) {}
 
-    /// `arc` is about to be walked.
+    /// Called before `arc` is walked.
     fn arc_begins(&mut self, _arc: MigArc) {}
 
-    /// `arc` was walked. A session that it ends has ended.
+    /// Called after `arc` was walked. A session that ends with it has already ended.
     fn arc_walked(&mut self, _arc: MigArc) {}
 
-    /// `arc` was not walked. A session that ends by [`Failure::Fatal`] has not ended yet.
+    /// Called when `arc` has failed. A session that ends because of [`Failure::Fatal`] has not
+    /// ended yet.
     fn arc_failed(&mut self, _core: &CoreDevice<Bound>, _arc: MigArc, _failure: Failure) {}
 
-    /// A session has begun, on the arc that is being walked. There is one at a time.
+    /// Called when a session has begun, during the arc that is being walked. There is at most one
+    /// session at a time.
     fn session_begun(&mut self, _direction: Direction) {}
 
-    /// What has come in is not to be loaded, as [`StreamFormat::verify`] says. The session goes on.
+    /// Called when [`StreamFormat::verify`] has refused the received data. The session continues.
     fn session_refused(&mut self, _reject: RejectOf<Self>) {}
 
-    /// The session is over. What it has can be kept.
+    /// Called when a session has ended. Its data may be kept.
     fn session_ended(&mut self, _session: Session<Self::Format>) {}
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a data file is connected to, where a device's state is one structure.
+//! Sessions of the data files, for devices whose state is one structure.
 //!
-//! A session knows nothing of the device. It outlives the state that made it, as the user may
-//! keep the file; from then on it only says that it is over.
+//! A session has no reference to the device. It can outlive the state that created it, because the
+//! user may keep the file; from then on it only reports that it is over.
 
 use super::data::{
     AppendOnce,
@@ -30,40 +30,43 @@ use kernel::{
     }, //
 };
 
-/// What a device expects of the data that it is to load: the way from bytes of a stranger to
-/// something that may be loaded.
+/// The format of the data that a device can load. It validates an untrusted stream and turns it
+/// into loadable state.
 ///
-/// It is asked while data come in, when the device must not be, so it holds what there is to
-/// compare with.
+/// It is used while data is received, when the device must not be accessed, so it holds all values
+/// to compare the data with.
 #[vtable]
 pub trait StreamFormat: Send + Sync + 'static {
-    /// What travels.
+    /// The structure that is transferred.
     type Image: Image;
-    /// What may be loaded. As nothing else is, what is not in it cannot reach the hardware.
+    /// The state that can be loaded. Nothing else is, so values that it does not contain cannot
+    /// reach the hardware.
     type Verified;
-    /// Why data are refused.
+    /// The reason for refusing data.
     type Reject: Copy + Send + Unpin + Into<Error>;
 
-    /// Bytes at the start of the image that can be judged without the rest. They travel ahead
-    /// where there is pre-copy; 0 if there are none. More than the image has does not compile.
+    /// The number of bytes at the start of the image that can be checked without the rest, or 0.
+    /// They are sent first if the device offers pre-copy. A number larger than the image does not
+    /// compile.
     const HEAD: usize = 0;
 
-    /// Judges the first [`StreamFormat::HEAD`] bytes as soon as all of them were written.
+    /// Checks the first [`StreamFormat::HEAD`] bytes as soon as all of them have been written.
     ///
-    /// Nothing of a refused session is loaded. The refusal's error is that of the `write()`, or of
-    /// the next one where this one had bytes accepted before, and of all later ones.
+    /// Nothing of a refused session is loaded. The `write()` fails with the error of the refusal,
+    /// and so do all later ones. If some bytes of the `write()` had been accepted before, only the
+    /// later ones fail.
     fn check(&self, _head: &Self::Image) -> Result<(), Self::Reject> {
         Ok(())
     }
 
-    /// Parses the data that were written; [`Data::complete`] says whether they are a whole image.
+    /// Parses the data that was written. [`Data::complete`] returns whether it is a whole image.
     ///
-    /// Data of [`StreamFormat::HEAD`] bytes or more have passed [`StreamFormat::check`]. Shorter ones have not
-    /// been looked at.
+    /// Data of [`StreamFormat::HEAD`] bytes or more has passed [`StreamFormat::check`]. Shorter
+    /// data is unchecked.
     fn verify(&self, data: &Data<Self::Image>) -> Result<Self::Verified, Self::Reject>;
 }
 
-/// A session that the user reads from. It only ever gets more data.
+/// A session that the user reads from. Its data is only ever added to.
 pub(super) struct Saving<E: StreamFormat> {
     /// The state that the session belongs to is left.
     over: Atomic<bool>,
@@ -81,22 +84,22 @@ impl<E: StreamFormat> Saving<E> {
         }))
     }
 
-    /// A session that starts while the device runs, with what is known by then.
+    /// Creates a session that starts while the device runs, with the data known by then.
     pub(super) fn pre_copy(data: &Data<E::Image>) -> Result<Arc<Readable<Self>>> {
         Self::new(AppendOnce::new(data))
     }
 
-    /// A session that starts with all there is.
+    /// Creates a session that starts with all of its data.
     pub(super) fn stop_copy(data: &Data<E::Image>) -> Result<Arc<Readable<Self>>> {
         Self::new(AppendOnce::new_complete(data))
     }
 
-    /// What there is so far.
+    /// Returns the data that is there so far.
     pub(super) fn data(&self) -> Data<E::Image> {
         self.data.data()
     }
 
-    /// The device has stopped and `data` is all there is.
+    /// Completes the session after the device has stopped: `data` is all of its data.
     ///
     /// # Errors
     ///
@@ -126,7 +129,7 @@ impl<E: StreamFormat> SavingSession for Saving<E> {
         if self.is_over() {
             return Err(ENODEV);
         }
-        // In this order: what comes meanwhile must not look like the end.
+        // This order is required: data that is added in between must not look like the end.
         let complete = self.data.is_complete();
         match self.data.as_slice().get(position..) {
             Some(left) if !left.is_empty() => Ok(left),
@@ -150,13 +153,13 @@ impl<E: StreamFormat> SavingSession for Saving<E> {
     }
 }
 
-/// How far a [`Resuming`] session is.
+/// The progress of a [`Resuming`] session.
 enum Progress<R> {
-    /// Bytes come in.
+    /// The head is not complete.
     Filling,
-    /// The head has come and passed.
+    /// The head is complete and has passed the check.
     Matched,
-    /// What came does not fit; nothing will be loaded.
+    /// The head was refused. Nothing will be loaded.
     Refused(R),
 }
 
@@ -176,7 +179,7 @@ pub(super) struct Resuming<E: StreamFormat> {
 }
 
 impl<E: StreamFormat> Resuming<E> {
-    /// A session for a device that expects a stream of that format.
+    /// Creates a session that receives a stream of this format.
     pub(super) fn new(format: E) -> Result<Arc<Writable<Self>>> {
         Writable::new(pin_init!(Self {
             format,
@@ -191,11 +194,11 @@ impl<E: StreamFormat> Resuming<E> {
         }))
     }
 
-    /// Parses the data that were written so far.
+    /// Parses the data that was written so far.
     ///
-    /// Success ends the session in the same critical section, so that the returned state is made
-    /// of every byte that a `write()` has succeeded with. After a failure the session goes on, and
-    /// takes more data unless [`StreamFormat::check`] has refused the head.
+    /// On success the session ends in the same critical section, so that the returned state
+    /// contains every byte of all successful `write()` calls. After a failure the session
+    /// continues, and accepts more data unless [`StreamFormat::check`] has refused the head.
     pub(super) fn verify(&self) -> Result<E::Verified, E::Reject> {
         let mut resume = self.inner.lock();
         let verified = match resume.progress {
@@ -206,7 +209,7 @@ impl<E: StreamFormat> Resuming<E> {
         Ok(verified)
     }
 
-    /// Why the session is poisoned, if it is.
+    /// Returns why the session was refused, if it was.
     pub(super) fn reject(&self) -> Option<E::Reject> {
         match self.inner.lock().progress {
             Progress::Refused(reject) => Some(reject),
@@ -214,7 +217,7 @@ impl<E: StreamFormat> Resuming<E> {
         }
     }
 
-    /// What has come in.
+    /// Returns the received data.
     fn data(&self) -> Data<E::Image> {
         self.inner.lock().data
     }
@@ -255,7 +258,7 @@ impl<E: StreamFormat> ResumingSession for Resuming<E> {
     }
 }
 
-/// Which way the data of a session go.
+/// The direction in which the data of a session is transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// Out of the device.
@@ -264,9 +267,9 @@ pub enum Direction {
     Resume,
 }
 
-/// A session that is over, with its data.
+/// A session that has ended, with its data.
 ///
-/// Its file may still be there; from it there is no way to the data any more.
+/// Its file may still exist, but the data cannot be accessed through the file any more.
 pub struct Session<E: StreamFormat>(Kind<E>);
 
 enum Kind<E: StreamFormat> {
@@ -275,7 +278,7 @@ enum Kind<E: StreamFormat> {
 }
 
 impl<E: StreamFormat> Session<E> {
-    /// A session that nobody has read from, with what a device has said of itself.
+    /// Creates a session without a file, with `data` as the saved data.
     ///
     /// # Errors
     ///
@@ -296,7 +299,7 @@ impl<E: StreamFormat> Session<E> {
         Self(Kind::Resume(session))
     }
 
-    /// Which way its data went.
+    /// Returns the direction in which the data was transferred.
     pub fn direction(&self) -> Direction {
         match self.0 {
             Kind::Save(_) => Direction::Save,
@@ -304,7 +307,7 @@ impl<E: StreamFormat> Session<E> {
         }
     }
 
-    /// The data that there were to be read, or that have come in.
+    /// Returns the data that could be read, or that was received.
     pub fn data(&self) -> Data<E::Image> {
         match &self.0 {
             Kind::Save(session) => session.data(),
@@ -312,7 +315,7 @@ impl<E: StreamFormat> Session<E> {
         }
     }
 
-    /// How many bytes these are.
+    /// Returns the number of bytes of the data.
     pub fn bytes(&self) -> usize {
         match &self.0 {
             Kind::Save(session) => session.data.as_slice().len(),
@@ -320,7 +323,7 @@ impl<E: StreamFormat> Session<E> {
         }
     }
 
-    /// Why [`StreamFormat::check`] has refused what came in, if it has.
+    /// Returns why [`StreamFormat::check`] has refused the received data, if it has.
     pub fn reject(&self) -> Option<E::Reject> {
         match &self.0 {
             Kind::Save(_) => None,
@@ -344,7 +347,7 @@ mod tests {
     #[repr(C)]
     struct Ten([u8; SIZE]);
 
-    /// A device that wants heads that start with this byte.
+    /// A device that accepts heads that start with this byte.
     struct First(u8);
 
     #[vtable]
@@ -423,7 +426,7 @@ mod tests {
 
     #[test]
     fn nothing_is_written_after_the_data_are_verified() -> Result {
-        /// Takes streams of every length from `HEAD` on.
+        /// Accepts streams of any length of at least `HEAD`.
         struct Any;
 
         #[vtable]

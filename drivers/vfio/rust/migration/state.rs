@@ -11,21 +11,21 @@ use kernel::prelude::*;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum State {
-    /// The device failed; only a reset leads out.
+    /// The device failed. Only a reset leaves this state.
     Error = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_ERROR.0,
-    /// The device does not run and does not change.
+    /// The device is stopped, and its state does not change.
     Stop = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_STOP.0,
     /// The device runs.
     Running = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_RUNNING.0,
-    /// The device does not run; its state can be read.
+    /// The device is stopped, and its state can be read.
     StopCopy = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_STOP_COPY.0,
-    /// The device does not run; its state can be written.
+    /// The device is stopped, and its state can be written.
     Resuming = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_RESUMING.0,
-    /// As [`State::Running`], without accesses to other devices.
+    /// Like [`State::Running`], without accesses to other devices.
     RunningP2p = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_RUNNING_P2P.0,
-    /// The device runs; what is known of its state can be read.
+    /// The device runs, and the part of its state that is known can be read.
     PreCopy = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_PRE_COPY.0,
-    /// As [`State::PreCopy`], without accesses to other devices.
+    /// Like [`State::PreCopy`], without accesses to other devices.
     PreCopyP2p = bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_PRE_COPY_P2P.0,
 }
 
@@ -42,7 +42,7 @@ impl State {
         Self::PreCopyP2p,
     ];
 
-    /// The state's name in the uAPI, without its prefix.
+    /// Returns the name of the state in the uAPI, without its prefix.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Error => "ERROR",
@@ -61,7 +61,7 @@ impl TryFrom<bindings::vfio_device_mig_state> for State {
     type Error = Error;
 
     fn try_from(value: bindings::vfio_device_mig_state) -> Result<Self> {
-        // CAST: the enum is an unsigned one of 32 bit.
+        // CAST: The enum is an unsigned integer of 32 bits.
         Self::ALL.get(value.0 as usize).copied().ok_or(EINVAL)
     }
 }

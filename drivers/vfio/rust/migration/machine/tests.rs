@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Unit tests of the state machine, on a device that notes what it is asked to do.
+//! Unit tests of the state machine, with a device that records its callbacks.
 
 #[kernel::prelude::kunit_tests(rust_vfio_machine)]
 mod suite {
@@ -21,32 +21,32 @@ mod suite {
         Closed,
     }
 
-    /// What a driver is events of its device.
+    /// A notification to the driver.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Event {
         Begins(MigArc),
         Ended(MigArc, Result<(), Failure>),
         Begun(Direction),
         Refused(Error),
-        /// A session has ended, with so many bytes.
+        /// A session has ended, with this number of bytes.
         Over(Direction, usize, Option<Error>),
     }
 
-    /// A device whose state is two bytes, of which the first is known beforehand.
+    /// A device whose state is two bytes, the first of which is known while it runs.
     struct Toy {
         calls: KVec<Call>,
         events: KVec<Event>,
         fails: fn(Call) -> Option<Failure>,
-        /// A call during which the device of this machine is reset, and whether the reset ends by
-        /// the end of the call.
+        /// A call during which the device of this machine is reset, and whether the reset ends
+        /// before the call returns.
         resets: Option<(Call, bool, *const StateMachine<Toy>)>,
         state: [u8; 2],
     }
 
-    // SAFETY: The pointer is used only while the test that has set it has the machine.
+    // SAFETY: The pointer is used only while the test that set it owns the machine.
     unsafe impl Send for Toy {}
 
-    /// Takes two bytes, the first below 9 and the second not 0.
+    /// Accepts two bytes, the first below 9 and the second not 0.
     struct NotZero;
 
     #[vtable]
@@ -76,10 +76,11 @@ mod suite {
 
     impl Toy {
         fn call(&mut self, call: Call) -> Result<(), Failure> {
-            // A call that cannot be noted is missed by the test.
+            // If recording the call fails, the test fails.
             let _ = self.calls.push(call, GFP_KERNEL);
             if let Some((_, ends, machine)) = self.resets.take_if(|(when, ..)| *when == call) {
-                // SAFETY: As above. The machine is used by shared references only.
+                // SAFETY: As above, the machine exists. It is accessed through shared references
+                // only.
                 let machine = unsafe { &*machine };
                 machine.reset_announced();
                 machine.reset_prepare();
@@ -94,9 +95,9 @@ mod suite {
             core::mem::take(&mut self.calls)
         }
 
-        fn note(&mut self, events: Event) {
-            // What is missing is seen.
-            let _ = self.events.push(events, GFP_KERNEL);
+        fn note(&mut self, event: Event) {
+            // If recording the event fails, the test fails.
+            let _ = self.events.push(event, GFP_KERNEL);
         }
     }
 
@@ -201,7 +202,8 @@ mod suite {
             Ok(Self { machine, core })
         }
 
-        /// Asks for a state. Whether there was a data file, what was called, and where that led.
+        /// Requests a state. Returns whether there was a data file, the calls, and the resulting
+        /// state.
         fn go(&self, target: State) -> (Result<bool>, KVec<Call>, State) {
             let result = self.machine.set_state(&self.core, target);
             (
@@ -211,14 +213,14 @@ mod suite {
             )
         }
 
-        /// Asks for a state, whether or not it is reached. What the driver was events.
+        /// Requests a state, and ignores whether it is reached. Returns the notifications.
         fn events(&self, target: State) -> KVec<Event> {
             let _ = self.machine.set_state(&self.core, target);
             self.machine
                 .with(|guard| core::mem::take(&mut guard.events))
         }
 
-        /// As a write to the data file.
+        /// Writes to the data file.
         fn write(&self, bytes: &[u8]) -> Result {
             self.machine.with(|guard| match &guard.inner.phase {
                 Phase::Resuming(session) => session.append(bytes, 0),
@@ -438,7 +440,8 @@ mod suite {
         Ok(())
     }
 
-    /// A fixture whose device is reset while it is asked to do `when`, or is by the end of it.
+    /// Requests `target` from a device that is reset during the call `when`. `ends` is whether the
+    /// reset ends before the call returns.
     fn overtaken(when: Call, target: State, ends: bool) -> Result<(Result, KVec<Call>, State)> {
         let fixture = Fixture::new(never)?;
         let _ = fixture.go(State::PreCopy);
