@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! VFIO driver with live migration for QEMU's `edu` device: an example of a variant driver, see
-//! `Documentation/driver-api/vfio-variant-rust.rst`. The device's DMA buffer does not travel, as
-//! it cannot be read back.
+//! `Documentation/driver-api/vfio-variant-rust.rst`. The device's DMA buffer is not migrated,
+//! because it cannot be read back.
 
 use kernel::prelude::*;
 use vfio::prelude::*;
 
-// What the registers mean is in QEMU's docs/specs/edu.rst.
+// The registers are described in QEMU's docs/specs/edu.rst.
 register! {
     IDENTIFICATION(u32) @ 0x00 { 31:0 id; }
     LIVENESS(u32) @ 0x04 { 31:0 inverted; }
@@ -22,7 +22,7 @@ register! {
     DMA_COMMAND(u32) @ 0x98 { 0:0 run => bool; }
 }
 
-/// A device's state, as it travels; `id` goes ahead.
+/// The state of a device in the stream. `id` is sent first.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct Image {
@@ -34,7 +34,7 @@ struct Image {
     dma: [U64; 3],
 }
 
-/// What a device of this identification expects.
+/// The stream format of a device with this identification.
 struct Peer(u32);
 
 #[vtable]
@@ -50,7 +50,7 @@ impl StreamFormat for Peer {
 
     fn verify(&self, data: &Data<Image>) -> Result<(Image, u32)> {
         let image = *data.complete().ok_or(EINVAL)?;
-        // The device takes a number and computes its factorial, in 32 bits; from 34 on that is 0.
+        // The device takes a number and computes its factorial in 32 bits, which is 0 from 34 on.
         let fits = |n: &u32| (1..=*n).fold(1, u32::wrapping_mul) == image.factorial.get();
         Ok((image, (0..=34).find(fits).ok_or(EINVAL)?))
     }
@@ -64,7 +64,7 @@ impl Migrate for Edu {
     type Format = Peer;
 
     fn stop(&mut self, core: &CoreDevice<Bound>) -> Result<(), Failure> {
-        // The VM gives no more work, and what it gave is soon done.
+        // The VM starts no more work, and the work that it has started ends soon.
         let busy = || {
             let memory = core.lock_memory_and_enable()?;
             let io = memory.registers(&self.0)?;

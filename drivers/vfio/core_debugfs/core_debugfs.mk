@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes the Rust object of this folder a part of vfio.o, in place of debugfs.o. In
-# the kernel tree drivers/vfio/Makefile includes this file, outside of it this
-# folder's Makefile.
+# Adds the Rust object of this directory to vfio.o, in place of debugfs.o. It is
+# included by drivers/vfio/Makefile in the kernel tree, and by the Makefile of this
+# directory outside of it.
 
 core-debugfs-src := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
-# The object is named from the folder of who includes this.
+# The path of the object is relative to the directory of the including Makefile.
 core-debugfs-obj := $(patsubst $(src)/%,%,$(core-debugfs-src)/)debugfs.o
 
 vfio-y += $(core-debugfs-obj) bitflags.o
 
-# The core's own prototypes, beside what all users of the bindings get. The
-# rest of drivers/vfio/vfio.h is only pointed to.
+# The core's own prototypes, in addition to the bindings of all users. Other types
+# of drivers/vfio/vfio.h are opaque.
 vfio-rust-header := $(core-debugfs-src)/bindings_helper.h
 vfio-rust-ccflags := -I$(abspath $(or $(KSRC),$(srctree))/drivers/vfio)
 vfio-rust-bindgen-flags := --allowlist-type 'vfio_group' --opaque-type 'vfio_group' \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! VFIO core's debugfs: what the core knows about its devices.
+//! VFIO core's debugfs: information about the core's devices.
 //!
 //! ```text
 //! /sys/kernel/debug/vfio/             as long as vfio.ko is there
@@ -10,14 +10,14 @@
 //!       features                      what of the protocol the device supports
 //! ```
 //!
-//! [`ffi`] holds the four functions that the core calls, [`file`] the device as its files see it. Only
-//! these two deal with pointers; the content of each file is in a module of its own. Nothing here
-//! can fail a registration: a file or a directory that cannot be created is missing, and so is
+//! [`ffi`] holds the four functions that the core calls, [`file`] the device as its files see it.
+//! Only these two deal with pointers; the content of each file is in a module of its own. Nothing
+//! here can fail a registration: a file or a directory that cannot be created is missing, and so is
 //! everything that would be below it.
 //!
 //! The format is described in `Documentation/ABI/testing/debugfs-vfio`.
 //!
-//! C header: `drivers/vfio/vfio.h`
+//! C header: [`drivers/vfio/vfio.h`](srctree/drivers/vfio/vfio.h)
 
 #[path = "../rust/bindings.rs"]
 mod bindings;

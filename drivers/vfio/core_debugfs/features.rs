@@ -16,8 +16,8 @@ use crate::{
     migration_features::Features, //
 };
 
-/// Returns the names of `features` in the order of the file, and at last that of the logging of
-/// dirty pages.
+/// Returns the names of `features` in the order of the file, followed by the name of dirty page
+/// tracking.
 fn names(features: Features, logs_dirty_pages: bool) -> impl Iterator<Item = &'static str> {
     [
         (features.contains(Features::STOP_COPY), "stop-copy"),
@@ -35,7 +35,7 @@ pub(crate) struct FeaturesFile;
 impl SeqFileOps for FeaturesFile {
     const NAME: &'static CStr = c"features";
 
-    /// Prints one feature per line; nothing for a device that has none.
+    /// Prints one feature per line, or nothing if there is none.
     fn show(device: &VfioDevice, seq: &SeqFile) -> Result {
         for name in names(device.migration_features(), device.logs_dirty_pages()) {
             seq_print!(seq, "{}\n", name);

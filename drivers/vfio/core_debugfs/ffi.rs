@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The functions that VFIO core calls.
+//! The functions that the VFIO core calls.
 
 use core::ptr;
 
@@ -28,14 +28,14 @@ use crate::{
     state::State, //
 };
 
-/// `vfio/` at the root of debugfs: null before it is made and after it is removed, an error
-/// pointer if it could not be made.
+/// `vfio/` at the root of debugfs: null before it is created and after it is removed, an error
+/// pointer if it could not be created.
 ///
-/// The core stores it while it initialises and clears it while it exits, and registers devices only
-/// in between, so the accesses are ordered without any help from here.
+/// The core sets it during its initialisation, clears it during its exit, and registers devices
+/// only in between, so the accesses need no further ordering.
 static ROOT: Atomic<*mut dentry> = Atomic::new(ptr::null_mut());
 
-/// Makes `vfio/`; the last step of the core's initialisation.
+/// Creates `vfio/`. Called as the last step of the core's initialisation.
 #[no_mangle]
 extern "C" fn vfio_debugfs_create_root() {
     // SAFETY: The name is a C string, which debugfs copies; null stands for the root of debugfs.
@@ -44,7 +44,7 @@ extern "C" fn vfio_debugfs_create_root() {
     ROOT.store(root, Relaxed);
 }
 
-/// Removes `vfio/`; the first step of the core's exit.
+/// Removes `vfio/`. Called as the first step of the core's exit.
 #[no_mangle]
 extern "C" fn vfio_debugfs_remove_root() {
     let root = ROOT.load(Relaxed);
@@ -55,15 +55,16 @@ extern "C" fn vfio_debugfs_remove_root() {
     unsafe { debugfs_remove(root) };
 }
 
-/// Makes the directory of a device, and its `migration/` if it can migrate.
+/// Creates the directory of a device, and its `migration/` directory if the device can migrate.
 ///
 /// # Safety
 ///
 /// `vdev` must be registered, and [`vfio_device_debugfs_exit`] must be called before that ends.
 #[no_mangle]
 unsafe extern "C" fn vfio_device_debugfs_init(vdev: *mut vfio_device) {
-    // SAFETY: `vdev` is registered, so that its parent has a name, which debugfs copies. The root
-    // is a directory or an error pointer, for devices are registered in the lifetime of the root.
+    // SAFETY: `vdev` is registered, so its parent has a name, which debugfs copies. The root is a
+    // directory or an error pointer, because devices are registered only during the lifetime of the
+    // root.
     let root = unsafe { debugfs_create_dir(dev_name((*vdev).dev), ROOT.load(Relaxed)) };
 
     // SAFETY: `vdev` is valid and only the core writes this member, here and in
@@ -75,34 +76,34 @@ unsafe extern "C" fn vfio_device_debugfs_init(vdev: *mut vfio_device) {
         return;
     }
 
-    // SAFETY: The name is a C string, which debugfs copies. `root` is what debugfs made of it: a
+    // SAFETY: The name is a C string, which debugfs copies. `root` was returned by debugfs: it is a
     // directory or an error pointer.
     let migration = unsafe { debugfs_create_dir(c"migration".as_char_ptr(), root) };
 
-    // SAFETY: `vdev` is registered and has `mig_ops`; the files go with `root`, which is removed
-    // before `vdev` stops being registered. `migration` comes from `debugfs_create_dir`.
+    // SAFETY: `vdev` is registered and has `mig_ops`. The files are removed with `root`, before
+    // `vdev` stops being registered. `migration` was returned by `debugfs_create_dir`.
     unsafe {
         create_file::<State>(vdev, migration);
         create_file::<FeaturesFile>(vdev, migration);
     }
 }
 
-/// Removes the directory of a device with all that is in it, also what drivers have put there.
+/// Removes the directory of a device with its whole content, including files of drivers.
 ///
 /// # Safety
 ///
-/// `vdev` must be a device that [`vfio_device_debugfs_init`] was called for.
+/// [`vfio_device_debugfs_init`] must have been called for `vdev`.
 #[no_mangle]
 unsafe extern "C" fn vfio_device_debugfs_exit(vdev: *mut vfio_device) {
     // SAFETY: `vdev` is valid. `debug_root` is a directory that was not removed before, or null or
-    // an error pointer, which are ignored. This waits for whoever reads a file below it.
+    // an error pointer, which are ignored. This waits for readers of the files in it.
     unsafe { debugfs_remove((*vdev).debug_root) };
 
     // SAFETY: `vdev` is valid and only the core writes this member.
     unsafe { (*vdev).debug_root = ptr::null_mut() };
 }
 
-// The functions above have the types that the core's header declares.
+// Checks that the functions above have the types that the core's header declares.
 const _: [unsafe extern "C" fn(); 4] = [
     bindings::vfio_debugfs_create_root,
     bindings::vfio_debugfs_remove_root,

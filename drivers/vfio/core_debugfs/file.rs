@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A file of text in a device's `migration/`, and the device as such a file sees it.
+//! Text files in a device's `migration/` directory, and the device that they show.
 
 use kernel::{
     bindings::{
@@ -30,7 +30,7 @@ use crate::{
 
 pub(crate) use crate::bindings::vfio_device_mig_state as MigState;
 
-/// A VFIO device that can migrate, as a read of one of its debugfs files sees it.
+/// A VFIO device that can migrate, during a read of one of its debugfs files.
 ///
 /// # Invariants
 ///
@@ -45,36 +45,36 @@ impl VfioDevice {
     /// For all of `'a`, `device` must point to a `struct vfio_device` that fulfils the type
     /// invariants.
     unsafe fn from_raw<'a>(device: *mut vfio_device) -> &'a Self {
-        // INVARIANT: The caller promises them.
-        // SAFETY: The caller promises that the pointer is valid for `'a`; `Self` is a transparent
-        // wrapper, and `Opaque` allows C to modify what is inside at any time.
+        // INVARIANT: By the safety requirements `device` fulfils them. SAFETY: By the safety
+        // requirements the pointer is valid for `'a`; `Self` is a transparent wrapper, and `Opaque`
+        // allows C to modify the content at any time.
         unsafe { &*device.cast() }
     }
 
-    /// Asks the driver for the migration state.
+    /// Returns the migration state, as reported by the driver.
     ///
-    /// Sleeps while the driver is busy with a transition. The value is the driver's own and may be
-    /// none that the uAPI defines.
+    /// Sleeps while the driver is busy with a transition. The driver may return a value that the
+    /// uAPI does not define.
     pub(crate) fn state(&self) -> Result<MigState> {
         // SAFETY: By the type invariants the device is valid and `mig_ops` is not null; drivers set
         // it before they register the device and never change it.
         let get_state = unsafe { (*(*self.0.get()).mig_ops).migration_get_state }.ok_or(EINVAL)?;
         let mut state = MigState::VFIO_DEVICE_STATE_NR;
 
-        // SAFETY: The callback takes the device it belongs to, which is registered, and a place to
-        // store the state in.
+        // SAFETY: The callback takes the device that it belongs to, which is registered, and a
+        // pointer that is valid for a write of the state.
         to_result(unsafe { get_state(self.0.get(), &mut state) })?;
         Ok(state)
     }
 
-    /// Returns what the device supports. Bits that the uAPI does not define are kept.
+    /// Returns the features of the device. Bits that the uAPI does not define are kept.
     pub(crate) fn migration_features(&self) -> Features {
         // SAFETY: By the type invariants the device is valid; drivers set the flags before they
         // register the device and never change them.
         Features::from_bits_retain(unsafe { (*self.0.get()).migration_flags })
     }
 
-    /// Tells whether the device logs which pages it writes.
+    /// Returns whether the device logs which pages it writes.
     pub(crate) fn logs_dirty_pages(&self) -> bool {
         // SAFETY: By the type invariants the device is valid; drivers set `log_ops` before they
         // register the device and never change it.
@@ -82,12 +82,12 @@ impl VfioDevice {
     }
 }
 
-/// A file in a device's `migration/` that is made of text.
+/// A text file in a device's `migration/` directory.
 pub(crate) trait SeqFileOps {
     /// The name of the file.
     const NAME: &'static CStr;
 
-    /// Writes the content of the file to `seq`; the error is what `read(2)` fails with.
+    /// Prints the content of the file to `seq`. `read(2)` fails with the returned error.
     fn show(device: &VfioDevice, seq: &SeqFile) -> Result;
 }
 
@@ -95,31 +95,31 @@ pub(crate) trait SeqFileOps {
 ///
 /// # Safety
 ///
-/// Must only be called by seq_file, for a file made by [`create_file`].
+/// Must only be called by seq_file, for a file created by [`create_file`].
 unsafe extern "C" fn show_callback<T: SeqFileOps>(seq: *mut seq_file, _: *mut c_void) -> c_int {
-    // SAFETY: The seq_file calls this with its own `seq` and holds the lock of it meanwhile.
+    // SAFETY: seq_file calls this with a valid `seq` and holds its lock during the call.
     let private = unsafe { (*seq).private };
-    // SAFETY: `private` is the device that `create_file` gave, and that one is the member `device`
-    // of a `struct vfio_device`.
+    // SAFETY: `private` is the device that `create_file` passed, which is the member `device` of a
+    // `struct vfio_device`.
     let device = unsafe { container_of!(private.cast::<device>(), vfio_device, device) };
-    // SAFETY: `create_file` is called for registered devices with `mig_ops` only, and removing the
-    // file, which comes first when a device is unregistered, waits for this function to return.
+    // SAFETY: `create_file` is called only for registered devices with `mig_ops`. The file is
+    // removed while the device is being unregistered, which waits for this function to return.
     let device = unsafe { VfioDevice::from_raw(device) };
-    // SAFETY: `seq` is valid, and its lock keeps other threads away.
+    // SAFETY: `seq` is valid, and its lock excludes other threads.
     let seq = unsafe { SeqFile::from_raw(seq) };
 
     from_result(|| T::show(device, seq).map(|()| 0))
 }
 
-/// Makes the file `T` in `dir`.
+/// Creates the file `T` in `dir`.
 ///
 /// # Safety
 ///
 /// `device` must be registered and have `mig_ops`, and stay so until the files in `dir` are
 /// removed. `dir` must be a directory in debugfs or an error pointer.
 pub(crate) unsafe fn create_file<T: SeqFileOps>(device: *mut vfio_device, dir: *mut dentry) {
-    // SAFETY: The caller promises that `device` is valid and outlives the file, and that `dir` is
-    // something debugfs takes; debugfs copies the name.
+    // SAFETY: By the safety requirements `device` is valid and outlives the file, and debugfs
+    // accepts `dir`; debugfs copies the name.
     unsafe {
         debugfs_create_devm_seqfile(
             &raw mut (*device).device,

@@ -14,13 +14,13 @@ use crate::file::{
     VfioDevice, //
 };
 
-/// What is printed for a value the uAPI does not define.
+/// The text for a value that the uAPI does not define.
 const INVALID: &str = "Invalid";
 
-/// The states of `enum vfio_device_mig_state` and what is printed for them.
+/// The states of `enum vfio_device_mig_state` and their texts.
 ///
-/// The length is the uAPI's number of states: a state added there does not compile here until it
-/// has got a name.
+/// The length is the number of states in the uAPI. If a state is added there, this does not compile
+/// until the state has a name here.
 const STATES: [(MigState, &str); MigState::VFIO_DEVICE_STATE_NR.0 as usize] = [
     (MigState::VFIO_DEVICE_STATE_ERROR, "ERROR"),
     (MigState::VFIO_DEVICE_STATE_STOP, "STOP"),
@@ -32,7 +32,7 @@ const STATES: [(MigState, &str); MigState::VFIO_DEVICE_STATE_NR.0 as usize] = [
     (MigState::VFIO_DEVICE_STATE_PRE_COPY_P2P, "PRE_COPY_P2P"),
 ];
 
-// A state is looked up by its number.
+// The table is indexed by the number of the state.
 const _: () = {
     let mut number = 0;
     while number < STATES.len() {
@@ -56,7 +56,7 @@ impl SeqFileOps for State {
 
     /// Prints the state's name.
     ///
-    /// Fails with [`EINVAL`] whatever kept the driver from telling the state.
+    /// Fails with [`EINVAL`] if the driver does not report the state, for whatever reason.
     fn show(device: &VfioDevice, seq: &SeqFile) -> Result {
         let state = device.state().map_err(|_| EINVAL)?;
 

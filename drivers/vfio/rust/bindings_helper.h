@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the `vfio` crate needs from C and what the kernel's own Rust bindings
- * do not have. bindgen reads this file; see vfio.mk.
+ * Headers that the crate `vfio` needs and that the kernel's own Rust bindings do
+ * not include. bindgen reads this file; see vfio.mk.
  */
 #ifndef VFIO_RUST_BINDINGS_HELPER_H
 #define VFIO_RUST_BINDINGS_HELPER_H

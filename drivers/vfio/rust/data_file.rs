@@ -3,11 +3,12 @@
 //! The file through which migration data leave or enter a device.
 //!
 //! The file holds a session and never the device: it can outlive the device's last user and the
-//! driver's binding. User memory is touched while at most the file's own lock is held, which
-//! nothing but reads and writes of the same file ever waits for; a page fault on the device's own
-//! memory may therefore wait for a reset, and a reset for the session.
+//! driver's binding. User memory is accessed while at most the file's own lock is held, and only
+//! reads and writes of the same file wait for that lock. Therefore a page fault on the device's own
+//! memory may wait for a reset, and a reset for the session.
 //!
-//! C headers: `include/linux/anon_inodes.h`, `include/uapi/linux/vfio.h`
+//! C headers: [`include/linux/anon_inodes.h`](srctree/include/linux/anon_inodes.h),
+//! [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
 mod fops;
 mod poll;
@@ -39,7 +40,7 @@ use kernel::{
     }, //
 };
 
-/// Makes the file of a session of the open device `core` that is read from.
+/// Creates the file of a session of the open device `core`, to read its data from.
 ///
 /// # Errors
 ///
@@ -53,7 +54,7 @@ pub fn saving_file<S: SavingSession>(
     SavingFileOps::<S>::open(name, session)
 }
 
-/// Makes the file of a session that is written to.
+/// Creates the file of a session, to write its data to.
 ///
 /// # Errors
 ///

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files of a variant driver below the directory that the VFIO core makes for the device.
+//! Files of a variant driver in the directory that the VFIO core creates for the device.
 //!
-//! A driver lists its files in [`Operations::DEBUGFS`]. The crate creates them when the device was
-//! registered, and removes them before it is unregistered: the core removes its own directory when
-//! the device can still be in use, and a driver that held on to a file would remove it again.
+//! A driver lists its files in [`Operations::DEBUGFS`]. The crate creates them after the device was
+//! registered, and removes them before it is unregistered: the core removes its own directory while
+//! the device can still be in use, and a driver that kept a file would remove it a second time.
 //!
-//! Differences to [`kernel::debugfs`]: the parent is the core's, a file's `show` can fail with an
-//! errno, and readable files have the mode 0444 that VFIO's files have.
+//! Differences from [`kernel::debugfs`]: the parent directory belongs to the core, the `show`
+//! callback of a file can fail with an errno, and readable files have the mode 0444, like the files
+//! of the core.
 //!
-//! C headers: `include/linux/debugfs.h`, `include/linux/seq_file.h`
+//! C headers: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h),
+//! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)
 
 mod directory;
 
@@ -37,10 +39,10 @@ use kernel::{
     }, //
 };
 
-/// Whether the VFIO core has debugfs at all; the helpers in C are there only then.
+/// Whether the VFIO core supports debugfs. The C helpers exist only if it does.
 const CONFIGURED: bool = cfg!(CONFIG_VFIO_DEBUGFS);
 
-/// Longest input of a writable file, in bytes.
+/// Maximum input of a writable file, in bytes.
 pub const INPUT_MAX: usize = 64;
 
 const MODE_READ: u16 = 0o444;
@@ -52,26 +54,27 @@ const MODE_READ_WRITE: u16 = 0o600;
 /// [`Operations::unregistering`], whether the device is open or not.
 #[vtable]
 pub trait File: 'static {
-    /// The driver whose devices have the file.
+    /// The driver that the file belongs to.
     type Ops: Operations;
 
     /// Name of the file.
     const NAME: &'static CStr;
 
-    /// Prints the file.
+    /// Prints the content of the file.
     ///
-    /// On an error the reader gets the errno and nothing of what was printed. [`EAGAIN`] comes
-    /// out as [`EBUSY`]: seq_file takes it for its own signal and would call again for ever.
+    /// On failure the reader gets the errno and no content. [`EAGAIN`] is converted to [`EBUSY`],
+    /// because seq_file would interpret it as a request to call `show` again, endlessly.
     fn show(dev: &Device<Self::Ops, Bound>, m: &SeqFile) -> Result;
 
-    /// Takes input of at most [`INPUT_MAX`] bytes. A file that has this is root's alone.
+    /// Handles input of at most [`INPUT_MAX`] bytes. A file that implements this can be accessed by
+    /// root only.
     fn write(_dev: &Device<Self::Ops, Bound>, _input: &[u8]) -> Result {
         Err(EINVAL)
     }
 }
 
 impl<T: Operations> Entry<T> {
-    /// The entry of the file `F`.
+    /// Creates the entry of the file `F`.
     pub const fn file<F: File<Ops = T>>() -> Self {
         Self {
             name: F::NAME,
@@ -87,9 +90,9 @@ impl<T: Operations> Entry<T> {
 }
 
 impl<T: Operations> Directory<T> {
-    /// Creates the directory of `dev` and its files, unless there is no `migration` directory:
-    /// without debugfs, and for a device that cannot migrate. As everywhere in debugfs, nothing
-    /// depends on whether that works.
+    /// Creates the directory of `dev` and its files, unless there is no `migration` directory,
+    /// because debugfs is disabled or the device cannot migrate. As usual with debugfs, errors are
+    /// ignored.
     ///
     /// # Safety
     ///
@@ -100,17 +103,17 @@ impl<T: Operations> Directory<T> {
         if !CONFIGURED {
             return;
         }
-        // SAFETY: By the safety requirements the device is registered, and the core does not
-        // remove its directory meanwhile.
+        // SAFETY: By the safety requirements the device is registered, and the core does not remove
+        // its directory in the meantime.
         let parent = unsafe { bindings::vfio_rust_helper_debugfs_migration(dev.core().vdev()) };
         if parent.is_null() {
             return;
         }
 
-        // SAFETY: `parent` is a directory with a reference of ours, which is given back. What
-        // `debugfs_create_dir()` returns, an error too, may be passed on as a parent. The
-        // operations expect a `Device<T>` as private data; by the safety requirements the files
-        // are removed while `dev` is there, which waits for operations that still run.
+        // SAFETY: `parent` is a directory, and the reference to it is dropped after its use. The
+        // result of `debugfs_create_dir()`, even an error, may be passed on as a parent. The
+        // operations expect a `Device<T>` as private data; by the safety requirements the files are
+        // removed while `dev` exists, which waits for operations that still run.
         unsafe {
             let dir = bindings::vfio_rust_helper_debugfs_dir(self.name.as_char_ptr(), parent);
             bindings::vfio_rust_helper_dput(parent);
@@ -126,7 +129,8 @@ impl<T: Operations> Directory<T> {
         }
     }
 
-    /// Removes what [`Directory::create`] has created, and waits for callbacks that still run.
+    /// Removes the directory and the files that [`Directory::create`] created, and waits for
+    /// callbacks that still run.
     ///
     /// # Safety
     ///
@@ -135,7 +139,7 @@ impl<T: Operations> Directory<T> {
         if !CONFIGURED {
             return;
         }
-        // SAFETY: As in `create`; the reference to the core's directory is given back.
+        // SAFETY: As in `create`; the reference to the core's directory is dropped.
         unsafe {
             let parent = bindings::vfio_rust_helper_debugfs_migration(dev.core().vdev());
             if !parent.is_null() {
@@ -168,12 +172,13 @@ impl<F: File> FileOps<F> {
 
     /// # Safety
     ///
-    /// `inode` must be that of a file of [`Directory::create`], `file` one that is being opened.
+    /// `inode` must belong to a file created by [`Directory::create`], and `file` must be in open.
     unsafe extern "C" fn open_callback(
         inode: *mut kernel::bindings::inode,
         file: *mut kernel::bindings::file,
     ) -> c_int {
-        // SAFETY: By the safety requirements; `show` gets the inode's private data.
+        // SAFETY: By the safety requirements both pointers are valid; `show_callback` gets the
+        // inode's private data.
         unsafe {
             kernel::bindings::single_open(file, Some(Self::show_callback), (*inode).i_private)
         }
@@ -181,15 +186,15 @@ impl<F: File> FileOps<F> {
 
     /// # Safety
     ///
-    /// `m` must be the `seq_file` of an open file, in use by this thread only.
+    /// `m` must be the `seq_file` of an open file, and used by this thread only.
     unsafe extern "C" fn show_callback(
         m: *mut kernel::bindings::seq_file,
         _: *mut c_void,
     ) -> c_int {
-        // SAFETY: Debugfs keeps the file for the time of the call, and the file is removed before
-        // the device is unregistered, so that its function is bound.
+        // SAFETY: debugfs keeps the file during the call, and the file is removed before the device
+        // is unregistered. So the device exists, and its function is bound.
         let dev = unsafe { Device::<F::Ops, Bound>::from_raw((*m).private.cast()) };
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements `m` is valid and used by this thread only.
         match F::show(dev, unsafe { SeqFile::from_raw(m) }) {
             Ok(()) => 0,
             Err(e) if e == EAGAIN => EBUSY.to_errno(),
@@ -206,8 +211,8 @@ impl<F: File> FileOps<F> {
         len: usize,
         _pos: *mut kernel::bindings::loff_t,
     ) -> isize {
-        // SAFETY: `open_callback` has put a `seq_file` there, whose private data is the device; for the rest
-        // see `show_callback`.
+        // SAFETY: `open_callback` has stored a `seq_file` there, whose private data is the device.
+        // For the device, see `show_callback`.
         let dev = unsafe {
             let m = (*file).private_data.cast::<kernel::bindings::seq_file>();
             Device::<F::Ops, Bound>::from_raw((*m).private.cast())
@@ -230,13 +235,13 @@ impl<F: File> FileOps<F> {
     }
 }
 
-/// Prints `bytes` in hex, 16 to a line, each line with `prefix` and the offset.
+/// Prints `bytes` in hex, 16 per line. Each line begins with `prefix` and the offset.
 ///
 /// C: `seq_hex_dump()` with `DUMP_PREFIX_OFFSET`
 #[inline]
 pub fn hex_dump(m: &SeqFile, prefix: &CStr, bytes: &[u8]) {
-    // SAFETY: `SeqFile` is a transparent wrapper of a `struct seq_file`, which is this thread's
-    // alone; `bytes` is valid for its length.
+    // SAFETY: `SeqFile` is a transparent wrapper of a `struct seq_file`, which only this thread
+    // uses; `bytes` is valid for its length.
     unsafe {
         bindings::seq_hex_dump(
             core::ptr::from_ref(m).cast_mut().cast(),

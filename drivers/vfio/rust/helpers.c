@@ -28,7 +28,10 @@ bool __weak vfio_rust_helper_fatal_signal_pending(void)
 	return fatal_signal_pending(current);
 }
 
-/* Below 0: no runtime PM for this device. 0: it sleeps. 1: awake, and held. */
+/*
+ * Returns <0 if runtime PM is disabled, 0 if suspended, 1 with a usage reference
+ * taken if active.
+ */
 int __weak vfio_rust_helper_pm_get_if_active(struct device *dev)
 {
 	return pm_runtime_get_if_active(dev);
@@ -39,7 +42,7 @@ void __weak vfio_rust_helper_pm_put(struct device *dev)
 	pm_runtime_put(dev);
 }
 
-/* As vfio_pci_memory_lock_and_enable(), which is not exported. */
+/* Like vfio_pci_memory_lock_and_enable(), which is not exported. */
 int __weak vfio_rust_helper_memory_lock(struct vfio_pci_core_device *vdev, u16 *cmd)
 {
 	struct pci_dev *pdev = vdev->pdev;
@@ -66,8 +69,9 @@ void __weak vfio_rust_helper_memory_unlock(struct vfio_pci_core_device *vdev, u1
 
 #ifdef CONFIG_VFIO_DEBUGFS
 /*
- * The core's "migration" directory of @vdev, with a reference, or NULL where
- * there is none. A lookup under a NULL parent would search debugfs' root.
+ * Returns the core's "migration" directory of @vdev with a reference taken, or
+ * NULL if there is none. A lookup with a NULL parent would search the root of
+ * debugfs.
  */
 struct dentry *__weak vfio_rust_helper_debugfs_migration(struct vfio_device *vdev)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Out-of-line copies of what C has as static inline functions, as macros or,
- * in some configurations, not at all.
+ * Out-of-line functions for static inline functions and macros, and for functions
+ * that do not exist in some configurations.
  */
 #ifndef VFIO_RUST_HELPERS_H
 #define VFIO_RUST_HELPERS_H

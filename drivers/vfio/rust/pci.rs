@@ -147,7 +147,8 @@ impl<T: Operations> Adapter<T> {
     ///
     /// `probe_callback` must have succeeded for `pdev`.
     unsafe extern "C" fn remove_callback(pdev: *mut kernel::bindings::pci_dev) {
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements `probe_callback` succeeded for `pdev`, whose removal
+        // does not end before this returns.
         let dev = unsafe { Self::device(pdev) };
 
         if let Some(directory) = T::DEBUGFS {
@@ -169,7 +170,8 @@ impl<T: Operations> Adapter<T> {
     ///
     /// `probe_callback` must have succeeded for `pdev`, which must not have been removed since.
     unsafe extern "C" fn reset_prepare_callback(pdev: *mut kernel::bindings::pci_dev) {
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements `probe_callback` succeeded for `pdev`, which is not
+        // removed during this call.
         let dev = unsafe { Self::device(pdev) };
 
         if let Some(migration) = dev.migration() {
@@ -186,7 +188,8 @@ impl<T: Operations> Adapter<T> {
     ///
     /// `probe_callback` must have succeeded for `pdev`, which must not have been removed since.
     unsafe extern "C" fn reset_done_callback(pdev: *mut kernel::bindings::pci_dev) {
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements `probe_callback` succeeded for `pdev`, which is not
+        // removed during this call.
         let dev = unsafe { Self::device(pdev) };
 
         T::reset_done(dev);

@@ -2,10 +2,10 @@
 
 //! A lock that resets do not wait for.
 //!
-//! A reset is called with the device lock held, and possibly with the core's memory lock, which
-//! page faults on the device's memory wait for. It must therefore not wait for a thread that talks
-//! to the hardware. [`ResetMutex`] is a mutex whose present or next holder applies the reset to the
-//! protected data; the reset itself only ever tries to take the mutex.
+//! A reset runs with the device lock held, and possibly with the core's memory lock, which page
+//! faults on the device's memory wait for. Therefore it must not wait for a thread that accesses
+//! the hardware. [`ResetMutex`] is a mutex whose current or next holder applies the reset to the
+//! protected data; the reset itself only tries to take the mutex.
 
 use crate::bindings;
 use kernel::{
@@ -25,13 +25,13 @@ use kernel::{
     time::Delta, //
 };
 
-/// How often a thread that waits looks.
+/// Interval at which a waiting thread polls.
 const WAIT_INTERVAL: Delta = Delta::from_millis(1);
 
-/// How long a reset waits for a thread that has waited for the reset before.
+/// How long a reset waits for a thread that has waited for the previous reset.
 const TURN: Delta = Delta::from_millis(100);
 
-/// Data that a reset of the function brings back to their initial state.
+/// Data that a reset of the function returns to its initial state.
 pub trait ResetAware: Send {
     /// Called after the function has been reset. Must not sleep for long, and must not access the
     /// function: the next reset may have begun.
@@ -47,9 +47,9 @@ pub struct ResetMutex<T: ResetAware> {
     announced: Atomic<bool>,
     /// The function is being reset.
     running: Atomic<bool>,
-    /// A reset has ended that `data` have not been updated for.
+    /// A reset has ended that has not been applied to `data`.
     apply: Atomic<bool>,
-    /// A thread has waited for a reset, and has not done yet what it waited for.
+    /// A thread has waited for a reset, and has not finished the operation that it waited for.
     turn: Atomic<bool>,
 }
 
@@ -67,22 +67,22 @@ impl<T: ResetAware + Unpin> ResetMutex<T> {
 
     /// Runs `f` with the mutex held.
     ///
-    /// `f` sees the effect of every reset that ended before. A reset that ends while `f` runs is
-    /// applied when `f` returns, or when `f` calls `apply_reset()`.
+    /// `f` sees the effect of every reset that has ended before. A reset that ends while `f` runs
+    /// is applied when `f` returns, or when `f` calls `apply_reset()`.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let mut data = self.data.lock();
         self.apply_reset(&mut data);
         let result = f(&mut data);
         drop(data);
 
-        // Orders the unlocking before the load of `apply`: a reset that failed to get the mutex is
-        // seen here. Pairs with the exchange in `reset_end()`.
+        // Orders the unlock before the load of `apply`, so that a reset that failed to take the
+        // mutex is seen here. Pairs with the exchange in `reset_end()`.
         smp_mb(Full);
         self.try_apply_reset();
         result
     }
 
-    /// Applies a reset that has ended to `data`, which are the protected data. Returns whether
+    /// Applies a reset that has ended to `data`, which must be the protected data. Returns whether
     /// there was one.
     #[inline]
     pub(crate) fn apply_reset(&self, data: &mut T) -> bool {
@@ -99,8 +99,9 @@ impl<T: ResetAware + Unpin> ResetMutex<T> {
         self.announced.load(Acquire) || self.in_reset()
     }
 
-    /// Waits until no reset is expected any more. Must not be called with a lock held that a reset
-    /// needs. The next reset waits for a moment, until [`ResetMutex::end_turn`] is called.
+    /// Waits until no reset is expected any more. It must not be called with a lock held that a
+    /// reset needs. The next reset is delayed for a short time, or until [`ResetMutex::end_turn`]
+    /// is called.
     ///
     /// # Errors
     ///
@@ -109,7 +110,7 @@ impl<T: ResetAware + Unpin> ResetMutex<T> {
         self.turn.store(true, Relaxed);
         read_poll_timeout(
             || {
-                // SAFETY: The function has no requirements; it looks at the current task.
+                // SAFETY: The function has no safety requirements; it reads the current task.
                 if unsafe { bindings::vfio_rust_helper_fatal_signal_pending() } {
                     return Err(EINTR);
                 }
@@ -122,17 +123,17 @@ impl<T: ResetAware + Unpin> ResetMutex<T> {
         .map(drop)
     }
 
-    /// Called when a thread has done, or given up, what it has called [`ResetMutex::wait_for_reset`]
-    /// for.
+    /// Called when a thread has finished or abandoned the operation for which it called
+    /// [`ResetMutex::wait_for_reset`].
     pub fn end_turn(&self) {
         self.turn.store(false, Relaxed);
     }
 
-    /// Called when a reset was requested, before anything waits for it. Sleeps for a moment if a
-    /// thread has waited for the last reset: it would never get its turn if resets followed one
-    /// another without a pause.
+    /// Called when a reset was requested, before anything waits for it. Sleeps for a short time if
+    /// a thread has waited for the previous reset; otherwise that thread would never proceed if
+    /// resets followed one another without a pause.
     pub fn reset_announced(&self) {
-        // What takes longer than that is overtaken, and waits again.
+        // An operation that takes longer than that is interrupted by the reset, and waits again.
         let _ = read_poll_timeout(
             || Ok(self.turn.load(Relaxed)),
             |turn| !turn,
@@ -152,22 +153,23 @@ impl<T: ResetAware + Unpin> ResetMutex<T> {
 
     /// Called when the function has been reset.
     pub fn reset_end(&self) {
-        // Before `running` is cleared: a thread that sees that no reset is running must also see
-        // that one has ended. Fully ordered, and so also before the attempt to get the mutex.
+        // This comes before `running` is cleared: a thread that sees that no reset is running must
+        // also see that one has ended. It is fully ordered, and so also comes before the attempt to
+        // take the mutex.
         self.apply.xchg(true, Full);
         self.running.store(false, Release);
         self.announced.store(false, Release);
         self.try_apply_reset();
     }
 
-    /// Returns whether a reset has ended that the data have not been updated for.
+    /// Returns whether a reset has ended that has not been applied to the data.
     #[inline]
     fn is_pending(&self) -> bool {
         self.apply.load(Relaxed)
     }
 
-    /// Applies a reset, unless another thread holds the mutex: that one looks again when it has
-    /// unlocked it.
+    /// Applies a pending reset, unless another thread holds the mutex. The holder checks again
+    /// after it has unlocked it.
     #[inline]
     fn try_apply_reset(&self) {
         while self.is_pending() {
@@ -180,7 +182,8 @@ impl<T: ResetAware + Unpin> ResetMutex<T> {
         }
     }
 
-    /// Updates the data for a reset, unless another thread was faster. Returns whether it did.
+    /// Applies a pending reset to the data, unless another thread was faster. Returns whether it
+    /// did.
     #[cold]
     fn catch_up(&self, data: &mut T) -> bool {
         let pending = self.apply.xchg(false, Full);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Rules that build the bindings, the crate `vfio` and its C helpers into the
-# folder of the Makefile that includes this file. Every user builds its own
-# copy: folders are visited in parallel, so they must not share targets.
+# directory of the Makefile that includes this file. Every user builds its own
+# copy: directories are visited in parallel, so they must not share targets.
 #
 # A variant driver "foo" does:
 #
@@ -16,12 +16,12 @@
 # rust/bindings.rs as a module of its own, and gives the object the features of
 # $(vfio-rust-features). Before the include it may set
 #
-#	vfio-rust-header         what bindgen reads, if not only rust/bindings_helper.h
+#	vfio-rust-header         the input of bindgen, if not only rust/bindings_helper.h
 #	vfio-rust-bindgen-flags  further arguments for bindgen
-#	vfio-rust-ccflags        further arguments for the compiler behind it
+#	vfio-rust-ccflags        further arguments for the compiler that bindgen uses
 #
-# Where the crate bitflags is: outside of the kernel tree scripts/check-kdir.sh finds it, inside it
-# is with the other crates that Linux takes from outside.
+# The location of the crate bitflags: outside of the kernel tree scripts/check-kdir.sh finds it. In
+# the kernel tree it is next to the other external crates.
 BITFLAGS ?= $(srctree)/rust/bitflags
 
 vfio-rust-dir := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
@@ -34,11 +34,11 @@ vfio-rust-flags := $(vfio-rust-bitflags-flags) --extern vfio
 # Kbuild's list lacks the first, which the bindings use; KUnit's macro needs the other.
 vfio-rust-features := cfi_encoding,used_with_arg
 
-# bindings.rs includes what bindgen made, by this absolute name.
+# bindings.rs includes the output of bindgen by this absolute name.
 export VFIO_RUST_BINDINGS := $(abspath $(vfio-rust-bindings))
 
-# The kernel's own parameters, and only what the kernel crate lacks: types that
-# it has are taken from kernel::bindings, so that they are the same types.
+# The kernel's own parameters, and only items that the kernel crate lacks: types
+# that it has are taken from kernel::bindings, so that they are the same types.
 #
 # enum vfio_device_mig_state is an argument of indirect calls. Its name goes
 # into the call's CFI type, as for the enums in rust/bindgen_parameters.
@@ -60,7 +60,7 @@ vfio-bindgen-flags = $(shell grep -Ev '^$(pound)|^$$' $(srctree)/rust/bindgen_pa
 	$(vfio-rust-bindgen-flags)
 
 ifndef CONFIG_CC_IS_CLANG
-# libclang knows neither all of GCC's flags nor the target they stand for.
+# libclang does not know all of GCC's flags, nor the target that they imply.
 vfio-bindgen-skip := $(shell sed -n '/^bindgen_skip_c_flags := /,/[^\\]$$/p' \
 	$(srctree)/rust/Makefile | sed 's/.*:=//; s/\\$$//')
 vfio-bindgen-target := --target=$(shell sed -n 's/^CLANG_TARGET_FLAGS_$(SRCARCH)[[:space:]]*:= *//p' \
@@ -78,7 +78,7 @@ $(vfio-rust-bindings): $(vfio-rust-header) $(srctree)/rust/bindgen_parameters FO
 
 targets += vfio_bindings_generated.rs
 
-# As rust/Makefile compiles such crates: the checks are those of its authors.
+# As for such crates in rust/Makefile: they are checked by their authors.
 $(obj)/bitflags.o: private skip_clippy = 1
 $(obj)/bitflags.o: private skip_gendwarfksyms = 1
 RUSTFLAGS_bitflags.o := --cap-lints=allow --crate-name bitflags \
@@ -93,8 +93,8 @@ $(BITFLAGS)/src/lib.rs:
 	@false
 
 $(obj)/vfio_crate.o: private rust_allowed_features := $(vfio-rust-features)
-# Several users built in are in one link: the metadata goes into the names of each copy's
-# symbols, and the helpers are weak.
+# Several built-in users are linked together: the metadata becomes part of the symbol names of
+# each copy, and the helpers are weak.
 RUSTFLAGS_vfio_crate.o := --crate-name vfio --emit=metadata=$(obj)/libvfio.rmeta \
 	-C metadata=$(obj) $(vfio-rust-bitflags-flags)
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What bindgen makes of the VFIO core's headers, and the C functions behind it.
+//! The bindings of the VFIO core's headers, and the C functions that they declare.
 
 #![allow(non_camel_case_types)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The part of a device that is the VFIO core's.
+//! The part of a device that belongs to the VFIO core.
 
 use crate::{bindings, migration::Features};
 use kernel::device::{Bound, DeviceContext, Normal};
@@ -18,7 +18,7 @@ unsafe impl<Ctx: DeviceContext> Send for CoreDevice<Ctx> {}
 unsafe impl<Ctx: DeviceContext> Sync for CoreDevice<Ctx> {}
 
 impl CoreDevice<Bound> {
-    /// The part of a device that offers `features`.
+    /// Creates a device that offers `features`.
     pub fn new(features: Features) -> Self {
         let device = bindings::vfio_device {
             migration_flags: features.bits(),
@@ -31,13 +31,13 @@ impl std::ops::Deref for CoreDevice<Bound> {
     type Target = CoreDevice;
 
     fn deref(&self) -> &CoreDevice {
-        // SAFETY: The types are the same but for the context, of which there is no value.
+        // SAFETY: The types differ only in the context, which has no value.
         unsafe { &*std::ptr::from_ref(self).cast() }
     }
 }
 
 impl<Ctx: DeviceContext> CoreDevice<Ctx> {
-    /// Whether the user has asked for the second version of the precopy info.
+    /// Returns whether the user has requested the second version of the precopy info.
     pub fn precopy_info_v2(&self) -> bool {
         false
     }

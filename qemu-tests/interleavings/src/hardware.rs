@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A function that runs or is stopped, its resets, and what a driver does to it.
+//! A function that runs or is stopped, its resets, and accesses of a driver.
 //!
-//! Accesses to the function are in one order. A callback's access orders what comes after it, as
-//! `readl()` does. The reset of the function orders nothing: the driver must.
+//! Accesses to the function have a total order. A callback's access orders later accesses to
+//! memory, as `readl()` does. The reset of the function orders nothing, so the driver must.
 
 use crate::migration::Migration;
 use kernel::trace;
@@ -22,7 +22,7 @@ const STOPPED: u32 = 1;
 /// A step of a reset: the beginning, the end.
 const RESET_STEP: u32 = 2;
 
-/// How many steps resets have had so far: an odd number during a reset.
+/// The number of steps of resets so far: an odd number during a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Steps(u32);
 
@@ -35,7 +35,7 @@ impl Steps {
 /// The function.
 pub struct Hardware {
     register: AtomicU32,
-    /// What each thread saw when it last could look whether there is a reset.
+    /// The steps that each thread saw when it could last check for a reset.
     looked: Mutex<HashMap<ThreadId, Steps>>,
     /// See [`Hardware::is_realistic`].
     unrealistic: AtomicBool,
@@ -46,7 +46,7 @@ thread_local! {
 }
 
 impl Hardware {
-    /// A function that runs. There is one at a time.
+    /// Creates a function that runs. There is one at a time.
     pub fn new() -> Arc<Self> {
         let this = Arc::new(Self {
             register: AtomicU32::new(0),
@@ -61,7 +61,8 @@ impl Hardware {
         PRESENT.with_borrow(Clone::clone)
     }
 
-    /// The current thread can look for a reset from now on: it enters a system call, or waits.
+    /// Called when the current thread can check for a reset: when it enters a system call, or
+    /// waits.
     pub fn can_look(&self) {
         self.looks();
     }
@@ -72,12 +73,12 @@ impl Hardware {
         looked.insert(thread::current().id(), steps);
     }
 
-    /// A callback begins, and accesses the function at once. Returns whether that did something:
-    /// what is written in a reset is lost.
+    /// Accesses the function at the beginning of a callback. Returns whether the access had an
+    /// effect: writes during a reset are lost.
     ///
     /// # Panics
     ///
-    /// If a reset runs that the thread could see when it last could look.
+    /// If a reset runs that the thread could see when it could last check.
     fn access(&self, name: &str, change: impl Fn(u32) -> u32) -> bool {
         let set = |old| {
             let in_reset = Steps(old / RESET_STEP).in_reset();
@@ -104,38 +105,38 @@ impl Hardware {
         !steps.in_reset()
     }
 
-    /// The function stops.
+    /// Stops the function.
     pub fn stop(&self, name: &str) -> bool {
         self.access(name, |old| old | STOPPED)
     }
 
-    /// The function starts.
+    /// Starts the function.
     pub fn start(&self, name: &str) -> bool {
         self.access(name, |old| old & !STOPPED)
     }
 
-    /// A callback accesses the function and changes nothing.
+    /// Accesses the function without a change.
     pub fn touch(&self, name: &str) -> bool {
         self.access(name, |old| old)
     }
 
-    /// A callback returns.
+    /// Called when a callback returns.
     pub fn returns(&self) {
         self.looks();
     }
 
-    /// Whether the function runs, when nothing happens to it any more.
+    /// Returns whether the function runs, when nothing else accesses it.
     pub fn runs(&self) -> bool {
         self.register.load(Ordering::Relaxed) & STOPPED == 0
     }
 
-    /// Whether the execution can happen: a reset takes 100 ms, so that it is not over between the
-    /// look whether there is one and the call of the driver.
+    /// Returns whether the execution can happen in reality: a reset takes 100 ms, so it does not
+    /// begin and end between the check for a reset and the call of the driver.
     pub fn is_realistic(&self) -> bool {
         !self.unrealistic.load(Ordering::Relaxed)
     }
 
-    /// Resets the function, as `pci_reset_function()` does. It runs afterwards.
+    /// Resets the function, as `pci_reset_function()` does. The function runs afterwards.
     pub fn reset(&self, migration: &impl Migration) {
         migration.reset_announced();
         migration.reset_prepare();

@@ -3,12 +3,12 @@
 //! Checks the concurrent parts of the crate `vfio` in every interleaving.
 //!
 //! The source files are those of `drivers/vfio/rust`, unchanged: resets, data files, and the state
-//! machine. They are compiled against [`kernel`], which has the names of the kernel crate and
-//! loom's primitives behind them. `Documentation/interleavings.rst` says what is checked.
+//! machine. They are compiled against [`kernel`], which has the API of the kernel crate and is
+//! implemented with loom's primitives. `Documentation/interleavings.rst` describes the checks.
 
-// The macros of pin-init name their crate by the name that it has outside of the kernel.
+// The macros of pin-init refer to their crate by its name outside of the kernel.
 extern crate pinned_init as pin_init;
-// Watches what the driver's files do with pointers.
+// Checks pointer accesses of the driver's files.
 extern crate watched_core as core;
 
 /// As in the crate's `vfio.rs`.
@@ -25,7 +25,7 @@ pub mod hardware;
 pub mod user;
 pub mod vf;
 
-// Lints of these files are those of the kernel's build.
+// The kernel's build checks these files with its own lints.
 #[allow(
     unknown_lints,
     clippy::all,

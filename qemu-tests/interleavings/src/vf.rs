@@ -27,7 +27,7 @@ use std::{
 /// The state of the function.
 pub const IMAGE: [u8; 2] = [7, 9];
 
-/// Takes one byte or two.
+/// Accepts one byte or two.
 pub struct OneOrTwo;
 
 #[vtable]
@@ -46,26 +46,26 @@ impl StreamFormat for OneOrTwo {
     }
 }
 
-/// What a driver keeps of what it was called with.
+/// The calls that a driver has recorded.
 #[derive(Clone, Default)]
 struct DriverLog {
     loaded: Option<Vec<u8>>,
-    /// Sessions that are over, and their bytes when they ended.
+    /// Sessions that have ended, with their bytes at that time.
     ended: Vec<(Arc<Session<OneOrTwo>>, Vec<u8>)>,
     resets: usize,
 }
 
-/// What can be read of it.
+/// The readable part of a [`DriverLog`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The bytes that were loaded.
     pub loaded: Option<Vec<u8>>,
-    /// The bytes of each session that is over.
+    /// The bytes of each session that has ended.
     pub ended: Vec<Vec<u8>>,
     pub resets: usize,
 }
 
-/// The parts that both drivers have.
+/// The parts that both drivers share.
 pub struct Vf {
     hardware: Arc<Hardware>,
     log: Arc<Mutex<DriverLog>>,
@@ -74,7 +74,7 @@ pub struct Vf {
 }
 
 impl Vf {
-    /// A callback accesses the function at its beginning, and fails if that did nothing.
+    /// Accesses the function at the beginning of a callback. Fails if the access had no effect.
     fn call(&self, access: impl FnOnce(&Hardware) -> bool) -> Result<(), Failure> {
         let done = access(&self.hardware);
         self.hardware.returns();
@@ -156,7 +156,7 @@ macro_rules! driver {
 }
 
 driver! {
-    /// A driver with the callbacks that each must have: four states.
+    /// A driver with only the required callbacks: four states.
     Plain {}
 }
 
@@ -218,7 +218,7 @@ impl<D: Migrate> Vfio<D> {
         result
     }
 
-    /// As [`Vfio::set_state`], for a state that has a file.
+    /// Like [`Vfio::set_state`], for a state that has a file.
     pub fn file(&self, target: State) -> ARef<File> {
         let file = self.set_state(target).expect("nothing is in the way");
         file.expect("the state has a file")
@@ -228,25 +228,25 @@ impl<D: Migrate> Vfio<D> {
         self.machine.state()
     }
 
-    /// The last file of the device is closed.
+    /// Closes the last file of the device.
     pub fn close(&self) {
         self.hardware.can_look();
         trace::note("closes the device");
         self.machine.closed(&self.core);
     }
 
-    /// The function is reset by another user.
+    /// Resets the function, as another user does.
     pub fn reset(&self) {
         self.hardware.reset(&*self.machine);
     }
 
-    /// What the driver has log.
+    /// Returns what the driver has recorded.
     ///
     /// # Panics
     ///
-    /// If the bytes of a session that is over have changed.
+    /// If the bytes of a session that has ended have changed.
     pub fn record(&self) -> Record {
-        // A copy, as the sessions have locks at which other threads run.
+        // This is a copy, because other threads run at the locks of the sessions.
         let log = self.log.lock().expect("no thread panicked").clone();
         let ended = log.ended.iter().map(|(session, then)| {
             let now = session.data().as_slice().to_vec();
@@ -263,11 +263,11 @@ impl<D: Migrate> Vfio<D> {
         }
     }
 
-    /// The state is that of the function, when nothing goes on any more.
+    /// Checks that the state matches the function, when nothing else runs.
     ///
     /// # Panics
     ///
-    /// If it is not.
+    /// If it does not.
     pub fn assert_consistent(&self) {
         if !self.hardware.is_realistic() {
             return;
@@ -289,22 +289,22 @@ impl<D: Migrate> Vfio<D> {
     }
 }
 
-/// An open device of the driver [`Plain`].
+/// Returns an open device of the driver [`Plain`].
 pub fn plain() -> Arc<Vfio<Plain>> {
     Vfio::new(false, Plain)
 }
 
-/// An open device of the driver [`Full`].
+/// Returns an open device of the driver [`Full`].
 pub fn full() -> Arc<Vfio<Full>> {
     Vfio::new(false, Full)
 }
 
-/// An open device of the driver [`Full`], of a function that cannot be stopped.
+/// Returns an open device of the driver [`Full`], with a function that cannot be stopped.
 pub fn never_stops() -> Arc<Vfio<Full>> {
     Vfio::new(true, Full)
 }
 
-/// A device in pre-copy of which everything that is there was read.
+/// Returns a device in pre-copy whose initial data has been read.
 pub fn pre_copy() -> (Arc<Vfio<Full>>, ARef<File>) {
     let vfio = full();
     let file = vfio.file(State::PreCopy);

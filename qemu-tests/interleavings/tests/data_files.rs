@@ -62,7 +62,7 @@ fn poll_against_reset() {
     });
 }
 
-/// S6: of two threads that call `poll()` for the first time, one is told of an error.
+/// S6: of two threads that call `poll()` for the first time, one gets an error.
 #[test]
 fn two_first_polls() {
     every_interleaving(Preemptions::Any, || {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel calls for a data file, and the way of its bytes from and to user memory.
+//! The file operations of a data file, which copy its data from and to user memory.
 //!
-//! C headers: `include/linux/anon_inodes.h`, `include/linux/fs.h`, `include/uapi/linux/vfio.h`
+//! C headers: [`include/linux/anon_inodes.h`](srctree/include/linux/anon_inodes.h),
+//! [`include/linux/fs.h`](srctree/include/linux/fs.h),
+//! [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
 use super::session::{
     Readable,
@@ -33,7 +35,7 @@ use kernel::{
     }, //
 };
 
-/// Bytes that pass from the user to a session in one step.
+/// Number of bytes that are copied from the user to a session in one step.
 const CHUNK: usize = 256;
 
 bitflags! {
@@ -45,7 +47,7 @@ bitflags! {
     }
 }
 
-// SAFETY: The structure consists of integers, for which all bytes are valid.
+// SAFETY: The structure consists of integers, for which all bit patterns are valid.
 unsafe impl transmute::FromBytes for bindings::vfio_precopy_info {}
 // SAFETY: The structure consists of integers and has no padding: two of 4 bytes and two of 8.
 unsafe impl transmute::AsBytes for bindings::vfio_precopy_info {}
@@ -58,45 +60,47 @@ fn open<T: Send + Sync + 'static>(
 ) -> Result<ARef<File>> {
     let private = private.into_foreign();
 
-    // SAFETY: `ops` expect what `private` is, and own it from here on if the call succeeds.
+    // SAFETY: `ops` expect a `private` of this type, and own it from here on if the call succeeds.
     let file = from_err_ptr(unsafe {
-        // CAST: the flags are small.
+        // CAST: The flags are small.
         bindings::anon_inode_getfile(name.as_char_ptr(), ops, private, flags as c_int)
     });
     let file = match file {
         Ok(file) => file,
         Err(e) => {
-            // SAFETY: `private` comes from `into_foreign()` above, and no file has it.
+            // SAFETY: `private` comes from `into_foreign()` above, and no file owns it.
             drop(unsafe { Arc::<T>::from_foreign(private) });
             return Err(e);
         }
     };
 
-    // SAFETY: The file is new and nobody else's; making it a stream always succeeds.
+    // SAFETY: The file is new, and nothing else uses it. `stream_open()` always succeeds.
     unsafe { bindings::stream_open((*file).f_inode, file) };
 
     let file = core::ptr::NonNull::new(file).ok_or(ENOMEM)?;
-    // SAFETY: The file comes with one reference, which passes to the `ARef`. It is in no file
-    // table yet, so nobody uses its position.
+    // SAFETY: `anon_inode_getfile()` returns one reference, which passes to the `ARef`. The file is
+    // not in a file table yet, so its position is not used.
     Ok(unsafe { ARef::from_raw(file.cast()) })
 }
 
 /// # Safety
 ///
-/// `file` must have been made by [`open`] for a `T`, and live for `'a`.
+/// `file` must have been created by [`open`] for a `T`, and live for `'a`.
 unsafe fn private<'a, T: 'static>(file: *mut kernel::bindings::file) -> ArcBorrow<'a, T> {
-    // SAFETY: By the safety requirements; only `release` takes the reference back.
+    // SAFETY: By the safety requirements `private_data` comes from `into_foreign()`; only
+    // `release_callback` takes the reference back.
     unsafe { Arc::<T>::borrow((*file).private_data) }
 }
 
 /// # Safety
 ///
-/// `file` must have been made by [`open`] for a `T`, and be in release.
+/// `file` must have been created by [`open`] for a `T`, and be in release.
 unsafe extern "C" fn release_callback<T: 'static>(
     _inode: *mut kernel::bindings::inode,
     file: *mut kernel::bindings::file,
 ) -> c_int {
-    // SAFETY: By the safety requirements nobody borrows the reference any more.
+    // SAFETY: By the safety requirements the file is being released, so the reference is not
+    // borrowed any more.
     drop(unsafe { Arc::<T>::from_foreign((*file).private_data) });
     0
 }
@@ -107,13 +111,13 @@ fn user_slice(buf: *const c_char, len: usize) -> UserSlice {
 
 fn to_ssize(result: Result<usize>) -> isize {
     match result {
-        // CAST: a count is at most what the user asked for, which fits.
+        // CAST: The count is at most the requested length, which fits.
         Ok(count) => count as isize,
         Err(e) => e.to_errno() as isize,
     }
 }
 
-/// The operations of a file that is read from.
+/// The operations of a file that data is read from.
 pub(super) struct SavingFileOps<S: SavingSession>(PhantomData<S>);
 
 impl<S: SavingSession> SavingFileOps<S> {
@@ -128,21 +132,21 @@ impl<S: SavingSession> SavingFileOps<S> {
         ..pin_init::zeroed()
     };
 
-    /// Makes the file of `session`, named `name`.
+    /// Creates the file of `session`, named `name`.
     pub(super) fn open(name: &CStr, session: Arc<Readable<S>>) -> Result<ARef<File>> {
         open(name, session, &Self::OPS, kernel::bindings::O_RDONLY)
     }
 
     /// # Safety
     ///
-    /// `file` must have been made by [`SavingFileOps::open`] for `S`.
+    /// `file` must have been created by [`SavingFileOps::open`] for `S`.
     unsafe extern "C" fn read_callback(
         file: *mut kernel::bindings::file,
         buf: *mut c_char,
         len: usize,
         _pos: *mut kernel::bindings::loff_t,
     ) -> isize {
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements `file` was created for a `Readable<S>`.
         let readable = unsafe { private::<Readable<S>>(file) };
         to_ssize(Self::copy_out(&readable, user_slice(buf, len)))
     }
@@ -152,7 +156,7 @@ impl<S: SavingSession> SavingFileOps<S> {
         let mut position = readable.position.lock();
 
         let bytes = match readable.ahead(*position) {
-            // Who asks for nothing misses nothing.
+            // A zero-length read must not fail with `ENOMSG`.
             Err(e) if e == ENOMSG && writer.is_empty() => &[],
             ahead => ahead?,
         };
@@ -163,27 +167,28 @@ impl<S: SavingSession> SavingFileOps<S> {
 
     /// # Safety
     ///
-    /// `file` must have been made by [`SavingFileOps::open`] for `S`; `table` must be null or valid.
+    /// `file` must have been created by [`SavingFileOps::open`] for `S`; `table` must be null or
+    /// valid.
     unsafe extern "C" fn poll_callback(
         file: *mut kernel::bindings::file,
         table: *mut kernel::bindings::poll_table_struct,
     ) -> kernel::bindings::__poll_t {
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements `file` was created for a `Readable<S>`.
         let readable = unsafe { private::<Readable<S>>(file) };
-        // SAFETY: The file lives as long as this call. It is a stream, whose position nobody
-        // uses, and the reference does not leave this thread.
+        // SAFETY: The file lives as long as this call. It is a stream, whose position is not used,
+        // and the reference does not leave this thread.
         let file = unsafe { File::from_raw_file(file) };
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements `table` is null or valid.
         let table = unsafe { PollTable::from_raw(table) };
 
-        // In this order, so that a change after the look wakes the thread.
+        // This order is required: a change after the check must wake the thread.
         readable.waiters().register(file, &table);
         readable.readiness().events().bits()
     }
 
     /// # Safety
     ///
-    /// `file` must have been made by [`SavingFileOps::open`] for `S`.
+    /// `file` must have been created by [`SavingFileOps::open`] for `S`.
     unsafe extern "C" fn ioctl_callback(
         file: *mut kernel::bindings::file,
         cmd: c_uint,
@@ -192,7 +197,7 @@ impl<S: SavingSession> SavingFileOps<S> {
         if cmd != bindings::VFIO_RUST_IOCTL_PRECOPY_INFO {
             return ENOTTY.to_errno() as c_long;
         }
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements `file` was created for a `Readable<S>`.
         let readable = unsafe { private::<Readable<S>>(file) };
         match Self::precopy_info(&readable, UserPtr::from_addr(arg)) {
             Ok(()) => 0,
@@ -211,9 +216,10 @@ impl<S: SavingSession> SavingFileOps<S> {
 
         let position = *readable.position.lock();
         let info = readable.session.precopy_info(position)?;
-        // Output in the second version, and reserved in the first, where C drivers leave what the
-        // user has passed. The user may change to the second one while the session goes on, which
-        // a session does not learn, as it has no way to the device. So clear it in both.
+        // `flags` is an output in the second version. In the first it is reserved, and C drivers
+        // keep the user's value. The user may switch to the second version during the session,
+        // which the session cannot notice, as it has no reference to the device. So clear the flags
+        // in both versions.
         let mut flags = PrecopyFlags::empty();
         flags.set(
             PrecopyFlags::REINIT,
@@ -226,7 +232,7 @@ impl<S: SavingSession> SavingFileOps<S> {
     }
 }
 
-/// The operations of a file that is written to.
+/// The operations of a file that data is written to.
 pub(super) struct ResumingFileOps<S: ResumingSession>(PhantomData<S>);
 
 impl<S: ResumingSession> ResumingFileOps<S> {
@@ -237,21 +243,21 @@ impl<S: ResumingSession> ResumingFileOps<S> {
         ..pin_init::zeroed()
     };
 
-    /// Makes the file of `session`, named `name`.
+    /// Creates the file of `session`, named `name`.
     pub(super) fn open(name: &CStr, session: Arc<Writable<S>>) -> Result<ARef<File>> {
         open(name, session, &Self::OPS, kernel::bindings::O_WRONLY)
     }
 
     /// # Safety
     ///
-    /// `file` must have been made by [`ResumingFileOps::open`] for `S`.
+    /// `file` must have been created by [`ResumingFileOps::open`] for `S`.
     unsafe extern "C" fn write_callback(
         file: *mut kernel::bindings::file,
         buf: *const c_char,
         len: usize,
         _pos: *mut kernel::bindings::loff_t,
     ) -> isize {
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements `file` was created for a `Writable<S>`.
         let writable = unsafe { private::<Writable<S>>(file) };
         to_ssize(Self::copy_in(&writable, user_slice(buf, len)))
     }
@@ -262,7 +268,7 @@ impl<S: ResumingSession> ResumingFileOps<S> {
         let mut done = 0;
         let _writing = writable.writing.lock();
 
-        // A write of nothing fails as well if the session takes nothing any more.
+        // A zero-length write fails as well if the session accepts no more data.
         loop {
             let count = reader.len().min(CHUNK);
             let step = reader
@@ -273,7 +279,7 @@ impl<S: ResumingSession> ResumingFileOps<S> {
                 Err(_) if done > 0 => return Ok(done),
                 Err(e) => return Err(e),
             }
-            // SAFETY: The function has no requirements.
+            // SAFETY: The function has no safety requirements.
             let killed = unsafe { bindings::vfio_rust_helper_fatal_signal_pending() };
             if reader.is_empty() || killed {
                 return Ok(done);

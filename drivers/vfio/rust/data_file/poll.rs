@@ -2,7 +2,7 @@
 
 //! The wait queue of a session, and the events that `poll()` reports.
 //!
-//! C header: `include/linux/poll.h`
+//! C header: [`include/linux/poll.h`](srctree/include/linux/poll.h)
 
 use crate::bindings;
 use bitflags::bitflags;
@@ -27,19 +27,19 @@ bitflags! {
     }
 }
 
-/// What a read of a session would find, for `poll()`.
+/// The result that a read of a session would have, for `poll()`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readiness {
-    /// Nothing now, but there may be data later.
+    /// There is no data now, but there may be later.
     Nothing,
-    /// Data, or the end of the stream.
+    /// There is data, or the end of the stream.
     Readable,
-    /// That the session is over.
+    /// The session is over.
     Over,
 }
 
 impl Readiness {
-    /// That of a session whose reader has `ahead` of it.
+    /// Returns the readiness of a session for a reader that gets `ahead`.
     pub(super) fn of(ahead: Result<&[u8]>) -> Self {
         match ahead {
             Ok(_) => Self::Readable,
@@ -58,16 +58,16 @@ impl Readiness {
     }
 }
 
-/// The threads that wait by `poll()` for the data of a session.
+/// The threads that wait in `poll()` for the data of a session.
 ///
-/// It is a box of its own because the memory of a wait queue that `epoll` has seen may be given
-/// back only after an RCU grace period. [`PollCondVarBox`] leaves that to `kfree_rcu()`, where a
-/// [`PollCondVar`](kernel::sync::poll::PollCondVar) within the session would have the last user of
-/// the session wait for it.
+/// It is a separate box, because the memory of a wait queue that `epoll` uses may be freed only
+/// after an RCU grace period. [`PollCondVarBox`] uses `kfree_rcu()`, whereas with a
+/// [`PollCondVar`](kernel::sync::poll::PollCondVar) in the session, the last user of the session
+/// would have to wait for the grace period.
 pub struct Waiters(PollCondVarBox);
 
 impl Waiters {
-    /// Makes an empty queue.
+    /// Creates an empty queue.
     ///
     /// # Errors
     ///
@@ -77,17 +77,17 @@ impl Waiters {
         Ok(Self(queue))
     }
 
-    /// Wakes all threads that wait. Call it after a change of what [`SavingSession::ahead`] returns.
+    /// Wakes all waiting threads. Call it after the result of [`SavingSession::ahead`] has changed.
     ///
-    /// The queue's lock orders the change before the wakeup: a thread that is not in the queue
-    /// yet sees the change when it calls [`SavingSession::ahead`] after it was put into the queue.
+    /// The queue's lock orders the change before the wakeup: a thread that is not in the queue yet
+    /// sees the change when it calls [`SavingSession::ahead`] after it was added to the queue.
     ///
     /// [`SavingSession::ahead`]: super::SavingSession::ahead
     pub fn wake(&self) {
         self.0.notify_all();
     }
 
-    /// Puts the thread that polls `file` into the queue, as `table` says.
+    /// Adds the thread that polls `file` to the queue, as `table` requests.
     pub(super) fn register(&self, file: &File, table: &PollTable<'_>) {
         table.register_wait(file, &self.0);
     }

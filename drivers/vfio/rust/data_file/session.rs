@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a data file needs of a session, and how it holds one.
+//! The interface between a data file and its session.
 
 use super::poll::{
     Readiness,
@@ -16,16 +16,16 @@ use kernel::{
     }, //
 };
 
-/// What `VFIO_MIG_GET_PRECOPY_INFO` reports, `struct vfio_precopy_info`.
+/// The result of `VFIO_MIG_GET_PRECOPY_INFO`, `struct vfio_precopy_info`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrecopyInfo {
-    /// Bytes left of the data that was there when pre-copy began, or when there was new initial
-    /// data last.
+    /// Remaining bytes of the data that existed when pre-copy began, or when new initial data was
+    /// last added.
     pub initial: u64,
-    /// Bytes that have changed since.
+    /// Bytes that have changed since then.
     pub dirty: u64,
-    /// There is new initial data since the user asked last. Needs [`CoreDevice::precopy_info_v2`]; a
-    /// user who did not ask for that is not told.
+    /// There is new initial data since the user's last call. It is reported only if
+    /// [`CoreDevice::precopy_info_v2`] is true.
     ///
     /// C: `VFIO_PRECOPY_INFO_REINIT`
     ///
@@ -33,25 +33,25 @@ pub struct PrecopyInfo {
     pub reinit: bool,
 }
 
-/// A session that migration data are read from. What it has given out once it never changes.
+/// A session that migration data is read from. Bytes already returned never change.
 ///
-/// No method waits for anything that can wait for user memory. The file keeps the module that
-/// implements this.
+/// No method waits for anything that can wait for user memory. The file holds a reference to the
+/// module that implements this.
 #[vtable]
 pub trait SavingSession: Send + Sync + 'static {
-    /// The data from `position` on, or a first part of them, which is what a read gets; nothing at
-    /// their end.
+    /// Returns the data from `position` on, or the first part of it, which is what a read returns.
+    /// At the end of the data it is empty.
     ///
     /// # Errors
     ///
-    /// [`ENOMSG`] if more may come, nothing being there now; [`ENODEV`] after the end of the
+    /// [`ENOMSG`] if there is no data now, but more may be added; [`ENODEV`] after the end of the
     /// session.
     fn ahead(&self, position: usize) -> Result<&[u8]>;
 
-    /// The threads to wake when [`SavingSession::ahead`] returns something else than before.
+    /// Returns the threads to wake when the result of [`SavingSession::ahead`] changes.
     fn waiters(&self) -> &Waiters;
 
-    /// What is left in pre-copy for a reader at `position`.
+    /// Returns what is left in pre-copy for a reader at `position`.
     ///
     /// # Errors
     ///
@@ -59,31 +59,32 @@ pub trait SavingSession: Send + Sync + 'static {
     fn precopy_info(&self, position: usize) -> Result<PrecopyInfo>;
 }
 
-/// A session that migration data are written to. The file keeps the module that implements this.
+/// A session that migration data is written to. The file holds a reference to the module that
+/// implements this.
 #[vtable]
 pub trait ResumingSession: Send + Sync + 'static {
-    /// Appends `chunk`; `rest` bytes of the same `write()` are to follow. Chunks of two `write()`
-    /// calls never alternate.
+    /// Appends `chunk`. `rest` bytes of the same `write()` follow. Chunks of two `write()` calls
+    /// are not interleaved.
     ///
-    /// An error after the first chunk makes the `write()` a short one, and so does a signal that
-    /// kills the writer.
+    /// An error after the first chunk results in a short `write()`, and so does a fatal signal.
     fn append(&self, chunk: &[u8], rest: usize) -> Result;
 }
 
-/// A session together with where in its data its reader is.
+/// A session with the reader's position in its data.
 #[pin_data]
 pub struct Readable<S> {
     pub(super) session: S,
-    /// User memory is touched with this lock held.
+    /// User memory is accessed with this lock held.
     #[pin]
     pub(super) position: Mutex<usize>,
-    /// The user had asked for the second version of the precopy info when the file was made.
+    /// Whether the user had requested the second version of the precopy info when the file was
+    /// created.
     pub(super) info_v2: Atomic<bool>,
 }
 
 impl<S> Readable<S> {
-    /// A reader at the start of `session`. As the user can keep the file, the memory is charged to
-    /// the user's memory cgroup.
+    /// Creates a reader at the start of `session`. The memory is charged to the user's memory
+    /// cgroup, because the user can keep the file.
     ///
     /// # Errors
     ///
@@ -101,7 +102,7 @@ impl<S> Readable<S> {
 }
 
 impl<S: SavingSession> Readable<S> {
-    /// What a read would find now.
+    /// Returns what a read would find now.
     pub(super) fn readiness(&self) -> Readiness {
         Readiness::of(self.session.ahead(*self.position.lock()))
     }
@@ -115,19 +116,19 @@ impl<S> Deref for Readable<S> {
     }
 }
 
-/// A session together with what keeps its writers apart.
+/// A session with a lock that serialises its writers.
 #[pin_data]
 pub struct Writable<S> {
     #[pin]
     session: S,
-    /// Held for all of a `write()`. User memory is touched with this lock held.
+    /// Held during a whole `write()`. User memory is accessed with this lock held.
     #[pin]
     pub(super) writing: Mutex<()>,
 }
 
 impl<S> Writable<S> {
-    /// A writer for `session`. As the user can keep the file, the memory is charged to the user's
-    /// memory cgroup.
+    /// Creates a writer of `session`. The memory is charged to the user's memory cgroup, because
+    /// the user can keep the file.
     ///
     /// # Errors
     ///

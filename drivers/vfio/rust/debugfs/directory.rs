@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The list of the files that a driver wants.
+//! The list of a driver's files in debugfs.
 
 use core::marker::PhantomData;
 use kernel::prelude::*;
@@ -9,7 +9,7 @@ use kernel::prelude::*;
 pub struct Entry<T> {
     pub(super) name: &'static CStr,
     pub(super) mode: u16,
-    /// Operations that expect a `Device<T>` as the file's private data.
+    /// File operations that expect a `Device<T>` as private data.
     pub(super) ops: &'static kernel::bindings::file_operations,
     pub(super) _driver: PhantomData<fn(&T)>,
 }
@@ -21,7 +21,8 @@ pub struct Directory<T: 'static> {
 }
 
 impl<T: 'static> Directory<T> {
-    /// A directory. The core has the names `state` and `features` itself.
+    /// Creates the description of a directory. The names `state` and `features` are used by the
+    /// core.
     pub const fn new(name: &'static CStr, entries: &'static [Entry<T>]) -> Self {
         Self { name, entries }
     }

@@ -83,7 +83,7 @@ impl<T: Operations> VTable<T> {
 
         match dev.migration() {
             Some(migration) => {
-                // SAFETY: By the safety requirements.
+                // SAFETY: By the safety requirements `state` is valid for a write.
                 unsafe { state.write(migration.state().into()) };
                 0
             }
@@ -107,7 +107,7 @@ impl<T: Operations> VTable<T> {
             .and_then(|migration| migration.data_size(dev.core()));
         match size {
             Ok(size) => {
-                // SAFETY: By the safety requirements.
+                // SAFETY: By the safety requirements `len` is valid for a write.
                 unsafe { len.write(size) };
                 0
             }

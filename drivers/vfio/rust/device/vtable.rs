@@ -148,7 +148,7 @@ impl<T: Operations> VTable<T> {
     ///
     /// `this` must point to a [`Device<T>`] whose fields are initialised and not used any more.
     unsafe fn drop_fields(this: *mut Device<T>) {
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements the fields are initialised and not used any more.
         unsafe {
             core::ptr::drop_in_place(&raw mut (*this).data);
             core::ptr::drop_in_place(&raw mut (*this).pdev);
@@ -159,7 +159,7 @@ impl<T: Operations> VTable<T> {
     ///
     /// `vdev` must be embedded in a [`Device<T>`] without references.
     unsafe extern "C" fn release_callback(vdev: *mut bindings::vfio_device) {
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements there are no references to the device.
         unsafe {
             bindings::vfio_pci_core_release_dev(vdev);
             Self::drop_fields(vdev.cast());
@@ -265,7 +265,7 @@ impl<T: Operations> VTable<T> {
         count: usize,
         pos: *const kernel::bindings::loff_t,
     ) -> Result<usize> {
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements `pos` is valid for a read.
         let pos = RegionOffset::from_file(u64::try_from(unsafe { *pos })?);
         match T::user_accessible_len(dev, pos.index) {
             None => Ok(count),

@@ -68,7 +68,7 @@ pub trait StreamFormat: Send + Sync + 'static {
 
 /// A session that the user reads from. Its data is only ever added to.
 pub(super) struct Saving<E: StreamFormat> {
-    /// The state that the session belongs to is left.
+    /// The state that the session belongs to was left.
     over: Atomic<bool>,
     data: AppendOnce<E::Image>,
     waiters: Waiters,
@@ -110,7 +110,7 @@ impl<E: StreamFormat> Saving<E> {
         Ok(())
     }
 
-    /// The state that the session belongs to is left.
+    /// Ends the session, because the state that it belongs to was left.
     pub(super) fn close(&self) {
         self.over.store(true, Relaxed);
         self.waiters.wake();
@@ -164,7 +164,7 @@ enum Progress<R> {
 }
 
 struct Resume<E: StreamFormat> {
-    /// The state that the session belongs to is left.
+    /// The state that the session belongs to was left.
     over: bool,
     progress: Progress<E::Reject>,
     data: Data<E::Image>,
@@ -222,7 +222,7 @@ impl<E: StreamFormat> Resuming<E> {
         self.inner.lock().data
     }
 
-    /// The state that the session belongs to is left.
+    /// Ends the session, because the state that it belongs to was left.
     pub(super) fn close(&self) {
         self.inner.lock().over = true;
     }
