@@ -12,18 +12,19 @@ use std::{
     },
 };
 
-/// How many preemptions an execution may have: how often a thread that could go on does not.
+/// The number of preemptions that an execution may have: how often a thread that could continue is
+/// interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preemptions {
     /// Any number: everything is explored.
     Any,
-    /// So many at most.
+    /// At most this number.
     AtMost(usize),
 }
 
 /// Runs `test` in every interleaving within the bound.
 ///
-/// If one fails, shows one with the fewest preemptions that fails, step by step, and panics.
+/// If one fails, prints a failing one with the fewest preemptions, step by step, and panics.
 pub fn every_interleaving(preemptions: Preemptions, test: impl Fn() + Send + Sync + 'static) {
     let test = Arc::new(test);
     let few = match preemptions {
@@ -69,7 +70,7 @@ fn explore(
     }))
 }
 
-/// A thread of the test, with a name for its steps.
+/// Creates a thread of the test, with a name for its steps.
 pub fn spawn<T: Send + 'static>(
     name: &str,
     run: impl FnOnce() -> T + Send + 'static,

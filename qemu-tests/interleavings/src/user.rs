@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a user does with an open data file: the system calls as far as the file sees them.
+//! System calls of a user on an open data file, limited to the part that the file sees.
 
 use kernel::{
     bindings::file_operations,
@@ -18,7 +18,7 @@ fn count(ret: isize) -> Result<usize> {
     usize::try_from(ret).map_err(|_| Error::from_errno(ret as i32))
 }
 
-/// `read()` of at most `len` bytes.
+/// Calls `read()` for at most `len` bytes.
 pub fn read(file: &File, len: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     let read = operations(file).read.expect("the file can be read");
@@ -31,11 +31,11 @@ pub fn read(file: &File, len: usize) -> Result<Vec<u8>> {
 /// `write()`
 pub fn write(file: &File, bytes: &[u8]) -> Result<usize> {
     let write = operations(file).write.expect("the file can be written");
-    // SAFETY: `file` is valid, and so are `bytes`.
+    // SAFETY: `file` and `bytes` are valid.
     count(unsafe { write(file.as_ptr(), bytes.as_ptr(), bytes.len(), null_mut()) })
 }
 
-/// `poll()` without a time limit: sleeps until there are events, and returns them.
+/// Calls `poll()` without a timeout: sleeps until there are events, and returns them.
 pub fn poll(file: &File) -> u32 {
     let poll = operations(file).poll.expect("the file can be polled");
     let mut wait = Wait::new();
@@ -43,13 +43,13 @@ pub fn poll(file: &File) -> u32 {
     let mut events = unsafe { poll(file.as_ptr(), wait.table()) };
     while events == 0 {
         wait.sleep();
-        // SAFETY: `file` is valid. Without a table the file is asked only for the events.
+        // SAFETY: `file` is valid. Without a table the file only returns the events.
         events = unsafe { poll(file.as_ptr(), null_mut()) };
     }
     events
 }
 
-/// `poll()` that does not wait.
+/// Calls `poll()` without waiting.
 pub fn poll_now(file: &File) -> u32 {
     let poll = operations(file).poll.expect("the file can be polled");
     let mut wait = Wait::new();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The crate `core`, in which accesses to shared memory by pointers are watched.
+//! The crate `core`, with checks of accesses to shared memory through pointers.
 //!
-//! `migration/data.rs` writes with one of these functions what other threads read with the other.
+//! `migration/data.rs` uses one of these functions to write data that other threads read with the
+//! other function.
 
 pub use ::core::*;
 
@@ -15,7 +16,7 @@ pub mod ptr {
     /// As in `core`.
     pub unsafe fn copy_nonoverlapping<T>(from: *const T, to: *mut T, count: usize) {
         watch::write(to.cast(), count * size_of::<T>());
-        // SAFETY: By the safety requirements.
+        // SAFETY: The safety requirements are those of `core`.
         unsafe { ::core::ptr::copy_nonoverlapping(from, to, count) };
     }
 }
@@ -29,7 +30,7 @@ pub mod slice {
     /// As in `core`.
     pub unsafe fn from_raw_parts<'a, T>(data: *const T, len: usize) -> &'a [T] {
         watch::read(data.cast(), len * size_of::<T>());
-        // SAFETY: By the safety requirements.
+        // SAFETY: The safety requirements are those of `core`.
         unsafe { ::core::slice::from_raw_parts(data, len) }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What bindgen makes of the kernel's headers, and the C functions behind it.
+//! The bindings of the kernel's headers, and the C functions that they declare.
 
 #![allow(non_camel_case_types)]
 
@@ -32,16 +32,16 @@ pub struct file_operations {
     pub release: Option<unsafe extern "C" fn(*mut inode, *mut file) -> c_int>,
 }
 
-// SAFETY: `owner` is never followed.
+// SAFETY: `owner` is never dereferenced.
 unsafe impl Sync for file_operations {}
-// SAFETY: Every field is null or `None` then.
+// SAFETY: All fields are null or `None` if they are zeroed.
 unsafe impl pinned_init::Zeroable for file_operations {}
 
-/// Makes a file with one reference.
+/// Creates a file with one reference.
 ///
 /// # Safety
 ///
-/// `private_data` must be what `ops` expect.
+/// `private_data` must have the type that `ops` expect.
 pub unsafe fn anon_inode_getfile(
     _name: *const c_char,
     ops: &'static file_operations,
@@ -58,7 +58,7 @@ pub unsafe fn anon_inode_getfile(
 
 /// # Safety
 ///
-/// None; it has some in the kernel.
+/// None here; there are some in the kernel.
 pub unsafe fn stream_open(_: *mut inode, _: *mut file) -> c_int {
     0
 }

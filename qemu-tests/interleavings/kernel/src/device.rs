@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether a device is known to be bound to its driver.
+//! The context of a device: whether it is known to be bound to its driver.
 
 pub trait DeviceContext {}
 
-/// It is not known.
+/// The device may or may not be bound.
 pub struct Normal;
 
-/// It is bound.
+/// The device is bound.
 pub struct Bound;
 
 impl DeviceContext for Normal {}

@@ -55,7 +55,7 @@ impl Error {
         (self.0 as isize) as *mut T
     }
 
-    /// The error of a negative return value.
+    /// Returns the error for a negative return value.
     pub fn from_errno(errno: c_int) -> Self {
         assert!((-4095..0).contains(&errno), "no errno: {errno}");
         Self(errno)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The types of C, as wide as the kernel has them on 64-bit machines.
+//! The types of C, with the sizes that they have in the kernel on 64-bit machines.
 
 #![allow(non_camel_case_types)]
 

@@ -27,7 +27,7 @@ impl File {
         core::ptr::from_ref(&self.0).cast_mut()
     }
 
-    /// The operations that the file was made with.
+    /// Returns the operations that the file was created with.
     pub fn operations(&self) -> &'static bindings::file_operations {
         self.0.f_op
     }

@@ -7,7 +7,7 @@ use core::{mem::MaybeUninit, pin::Pin};
 use pinned_init::{Init, PinInit};
 
 pub mod flags {
-    /// How memory is allocated, which makes no difference here.
+    /// Allocation flags, which have no effect here.
     #[derive(Clone, Copy)]
     pub struct Flags;
 
@@ -19,7 +19,7 @@ use flags::Flags;
 
 pub type KBox<T> = Box<T>;
 
-/// Makes a pinned box of what `init` initialises.
+/// Creates a pinned box that `init` initialises.
 pub(crate) fn pinned<T, E>(init: impl PinInit<T, E>) -> Result<Pin<Box<T>>, E> {
     let mut memory = Box::new(MaybeUninit::<T>::uninit());
     // SAFETY: The memory is valid for a write and does not move before it is pinned below.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The part of the kernel crate that `drivers/vfio/rust` uses, made of loom's primitives.
+//! The part of the kernel crate that `drivers/vfio/rust` uses, implemented with loom's primitives.
 //!
-//! Names and signatures are those of `rust/kernel/` in Linux. What synchronises threads is made of
-//! loom's atomics, with the orderings of the kernel's source, so that loom explores every order of
-//! the accesses and every value that a load may return: [`sync`]. The rest only compiles.
+//! Names and signatures are those of `rust/kernel/` in Linux. The synchronisation primitives in
+//! [`sync`] are implemented with loom's atomics, with the orderings of the kernel's source, so that
+//! loom explores every order of the accesses and every value that a load may return. Everything
+//! else exists only so that the code compiles.
 //!
 //! Everything must be used within `loom::model::Builder::check()`, after [`sync::prepare`].
 

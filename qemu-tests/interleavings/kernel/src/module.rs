@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Modules, of which there is none.
+//! Modules. There are none here.
 
 use crate::{bindings, ffi::CStr};
 
@@ -20,7 +20,7 @@ impl ThisModule {
     }
 }
 
-/// The module of everything here.
+/// The module that all code here belongs to.
 pub struct NoModule;
 
 impl ModuleMetadata for NoModule {

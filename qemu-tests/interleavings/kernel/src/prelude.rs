@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `kernel::prelude` has.
+//! The items of `kernel::prelude`.
 
 pub use crate::{
     error::{code::*, Error, Result},

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Strings of C.
+//! C strings.
 
 use crate::ffi::c_char;
 pub use crate::ffi::CStr;
 
-/// What the kernel crate adds to [`CStr`].
+/// The methods that the kernel crate adds to [`CStr`].
 pub trait CStrExt {
     fn as_char_ptr(&self) -> *const c_char;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Synchronisation primitives, made of loom's atomics.
+//! Synchronisation primitives, implemented with loom's atomics.
 
 mod arc;
 pub mod aref;
@@ -17,12 +17,12 @@ pub use self::{
     set_once::SetOnce,
 };
 
-/// Must be called at the start of every execution of a test, before it makes threads.
+/// Prepares an execution of a test. Must be called at its start, before it creates threads.
 pub fn prepare() {
     set_once::prepare();
     watch::prepare();
 }
 
-/// A class of locks for lockdep, which there is not.
+/// A lock class for lockdep, which does not exist here.
 #[derive(Clone, Copy)]
 pub struct LockClassKey;

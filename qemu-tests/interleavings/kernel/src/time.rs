@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Spans of time, none of which passes here.
+//! Time spans. No time passes here.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delta {

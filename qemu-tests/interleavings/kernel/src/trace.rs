@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The steps of one execution, to be shown if it fails.
+//! The steps of one execution, which are printed if it fails.
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,18 +14,18 @@ thread_local! {
     static STEPS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Whether steps are recorded from now on.
+/// Sets whether steps are recorded.
 pub fn enable(enabled: bool) {
     ENABLED.set(enabled);
 }
 
-/// An execution begins.
+/// Called when an execution begins.
 pub fn begin() {
     STEPS.take();
     SETUP.set(true);
 }
 
-/// The first thread is about to be made: what was before is of no interest.
+/// Called before the first thread is created. Drops the steps before it, which are of no interest.
 pub fn setup_ends() {
     if SETUP.replace(false) {
         STEPS.take();
@@ -45,7 +45,7 @@ pub fn step(what: impl FnOnce() -> String) {
     }
 }
 
-/// Records what the test does or sees.
+/// Records an action or observation of the test.
 pub fn note(what: impl Display) {
     if ENABLED.get() {
         record(None, what.to_string());

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Types that are their bytes.
+//! Types that can be converted to or from bytes.
 
 /// # Safety
 ///
-/// All bytes must be valid for the type.
+/// All bit patterns must be valid for the type.
 pub unsafe trait FromBytes {}
 
 /// # Safety

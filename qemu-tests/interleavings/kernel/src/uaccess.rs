@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! User memory, which is that of the test.
+//! User memory, which belongs to the test.
 
 use crate::{
     error::{code::EFAULT, Result},
@@ -68,14 +68,15 @@ impl UserSliceReader {
 
     pub fn read_slice(&mut self, out: &mut [u8]) -> Result {
         let from = self.0.take(out.len())?;
-        // SAFETY: The test gives the length of what it owns.
+        // SAFETY: The test passes memory that it owns with its length.
         unsafe { core::ptr::copy_nonoverlapping(from, out.as_mut_ptr(), out.len()) };
         Ok(())
     }
 
     pub fn read<T: FromBytes>(&mut self) -> Result<T> {
         let from = self.0.take(size_of::<T>())?;
-        // SAFETY: The test gives the length of what it owns, and all bytes are valid for `T`.
+        // SAFETY: The test passes memory that it owns with its length, and all bit patterns are
+        // valid for `T`.
         Ok(unsafe { from.cast::<T>().read_unaligned() })
     }
 }
@@ -93,7 +94,7 @@ impl UserSliceWriter {
 
     pub fn write_slice(&mut self, data: &[u8]) -> Result {
         let to = self.0.take(data.len())?;
-        // SAFETY: The test gives the length of what it owns.
+        // SAFETY: The test passes memory that it owns with its length.
         unsafe { core::ptr::copy_nonoverlapping(data.as_ptr(), to, data.len()) };
         Ok(())
     }

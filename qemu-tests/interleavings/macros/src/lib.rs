@@ -64,8 +64,8 @@ pub fn kunit_tests(_suite: TokenStream, _tests: TokenStream) -> TokenStream {
     TokenStream::new()
 }
 
-/// pin-init's attribute, for structures that have a type parameter `E`: as released, it has one of
-/// that name itself.
+/// pin-init's attribute, for structures with a type parameter `E`. The released version uses this
+/// name itself.
 #[proc_macro_attribute]
 pub fn pin_data(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = proc_macro2::TokenStream::from(arguments);

@@ -11,7 +11,7 @@ use crate::{
 use core::{mem::ManuallyDrop, ops::Deref, pin::Pin};
 use pinned_init::{Init, PinInit};
 
-/// loom's `Arc` has no in-place initialisation, so that a box is in it.
+/// loom's `Arc` has no in-place initialisation, so it contains a box.
 pub struct Arc<T>(ManuallyDrop<loom::sync::Arc<Pin<Box<T>>>>);
 
 impl<T> Arc<T> {
@@ -20,7 +20,7 @@ impl<T> Arc<T> {
     }
 }
 
-/// An execution that has failed stops where it is: loom is not asked any more.
+/// An execution that has failed stops immediately, and does not call loom any more.
 impl<T> Drop for Arc<T> {
     #[track_caller]
     fn drop(&mut self) {
@@ -77,7 +77,7 @@ impl<T> Deref for ArcBorrow<'_, T> {
     }
 }
 
-// SAFETY: The pointer is that of `loom::sync::Arc::into_raw()`.
+// SAFETY: The pointer was returned by `loom::sync::Arc::into_raw()`.
 unsafe impl<T: 'static> ForeignOwnable for Arc<T> {
     type Borrowed<'a> = ArcBorrow<'a, T>;
 

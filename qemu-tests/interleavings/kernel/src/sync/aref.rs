@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! References to objects that count them themselves.
+//! References to objects with their own reference count.
 
 use core::{ops::Deref, ptr::NonNull};
 
@@ -12,7 +12,7 @@ pub unsafe trait AlwaysRefCounted {
 
     /// # Safety
     ///
-    /// The caller must own a reference, which is gone afterwards.
+    /// The caller must own a reference, and gives it up.
     unsafe fn dec_ref(obj: NonNull<Self>);
 }
 

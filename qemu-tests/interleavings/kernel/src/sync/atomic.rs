@@ -48,7 +48,7 @@ pub mod ordering {
 
 use ordering::{AcquireOrRelaxed, Any, ReleaseOrRelaxed};
 
-/// A type that loom has an atomic of.
+/// A type for which loom has an atomic.
 pub trait AtomicType: Copy + core::fmt::Debug {
     type Repr;
 

@@ -2,9 +2,9 @@
 
 //! The mutex.
 //!
-//! loom has one, but its unlocking is no step of its own: loom would not try what a `try_lock()`
-//! just before it finds. This one is a lock word, as in the kernel: locking acquires, unlocking
-//! releases, and neither is a full barrier (`Documentation/memory-barriers.txt`).
+//! loom has one, but its unlock is not a separate step: loom would not explore a `try_lock()` just
+//! before it. This mutex is a lock word, as in the kernel: locking acquires, unlocking releases,
+//! and neither is a full barrier (`Documentation/memory-barriers.txt`).
 
 use super::LockClassKey;
 use core::{

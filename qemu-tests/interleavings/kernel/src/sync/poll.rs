@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `poll()`: wait queues, and the table of a thread that waits.
+//! `poll()`: wait queues, and the table of a waiting thread.
 //!
 //! Rust source in the kernel: `rust/kernel/sync/poll.rs`. C: `include/linux/poll.h`,
 //! `fs/select.c`, `kernel/sched/wait.c`
@@ -52,7 +52,7 @@ impl Wait {
         }
     }
 
-    /// The table as a file's `poll` gets it.
+    /// Returns the table that is passed to the `poll` operation of a file.
     pub fn table(&mut self) -> *mut bindings::poll_table_struct {
         core::ptr::from_mut(self).cast()
     }
@@ -71,7 +71,8 @@ impl Drop for Wait {
             return;
         }
         for queue in self.queues.drain(..) {
-            // SAFETY: The caller of `poll()` holds the file, which keeps the queue.
+            // SAFETY: The caller of `poll()` holds a reference to the file, which keeps the queue
+            // alive.
             let queue = unsafe { &*queue };
             queue
                 .lock()
@@ -123,15 +124,15 @@ impl PollCondVar {
         })
     }
 
-    /// Wakes all that wait. Takes the queue's lock, whether or not a thread waits.
+    /// Wakes all waiting threads. Takes the queue's lock even if no thread waits.
     ///
     /// C: `__wake_up()`
     #[track_caller]
     pub fn notify_all(&self) {
         for waiter in self.queue.lock().iter() {
             trace::step(|| "wakes a waiting thread".into());
-            // A store could be taken for older than the last exchange of `sleep()`: loom does not
-            // order the two.
+            // This is not a store, because loom could order a store before the last exchange of
+            // `sleep()`.
             waiter.triggered.swap(true, Ordering::AcqRel);
             waiter.thread.unpark();
         }

@@ -2,7 +2,7 @@
 
 //! A cell that is set once.
 //!
-//! Rust source in the kernel: `rust/kernel/sync/set_once.rs`, of which this has every step.
+//! Rust source in the kernel: `rust/kernel/sync/set_once.rs`. Every step of it is modelled.
 
 use crate::trace;
 use core::{
@@ -15,13 +15,13 @@ thread_local! {
     static SPARE: RefCell<Vec<AtomicU32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Number of [`SetOnce`] that one execution of a test may use.
+/// The number of [`SetOnce`] that one execution of a test may use.
 const SPARES: usize = 8;
 
-/// As [`prepare`](super::prepare), which calls it.
+/// Prepares an execution. Called by [`prepare`](super::prepare).
 ///
-/// [`SetOnce::new`] is a `const fn`, which cannot make a loom atomic. A cell takes one of those that
-/// are made here when it is first used.
+/// [`SetOnce::new`] is a `const fn`, which cannot create a loom atomic. When a cell is first used,
+/// it takes one of the atomics that are created here.
 pub(super) fn prepare() {
     SPARE.set((0..SPARES).map(|_| AtomicU32::new(0)).collect());
 }
@@ -71,7 +71,8 @@ impl<T> SetOnce<T> {
             .is_ok();
         trace::step(|| format!("sets the SetOnce to 1: {won}"));
         if won {
-            // SAFETY: One thread at most has changed `init` from 0 to 1, and none reads before 2.
+            // SAFETY: At most one thread has changed `init` from 0 to 1, and no thread reads the
+            // value before `init` is 2.
             unsafe { (*self.value.get()).write(value) };
             self.init().store(2, Ordering::Release);
             trace::step(|| "sets the SetOnce to 2".into());

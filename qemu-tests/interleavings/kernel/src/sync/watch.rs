@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Watches accesses to memory that is not in a primitive: two of the same byte, one of which is a
-//! write, must be ordered.
+//! Checks accesses to memory that is not in a primitive: two accesses to the same byte, one of
+//! which is a write, must be ordered.
 
 use crate::trace;
 use loom::cell::UnsafeCell;
@@ -12,7 +12,7 @@ use std::{
     rc::Rc,
 };
 
-/// Number of bytes that one execution of a test may watch.
+/// The number of bytes that one execution of a test may check.
 const BYTES: usize = 16;
 
 thread_local! {
@@ -21,7 +21,7 @@ thread_local! {
     static RACED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// As [`prepare`](super::prepare), which calls it.
+/// Prepares an execution. Called by [`prepare`](super::prepare).
 pub(super) fn prepare() {
     SPARE.set((0..BYTES).map(|_| UnsafeCell::new(())).collect());
     WATCHED.take();
