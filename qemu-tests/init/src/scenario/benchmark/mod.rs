@@ -16,7 +16,7 @@ use crate::control::Report;
 use crate::host::{self, Host};
 use crate::qm::Vm;
 use crate::scenario::support::debugfs;
-use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::sysfs;
 use crate::vfio::{DataFile, Device, State};
 use meter::{Accesses, Allocations, Meter, Steps};

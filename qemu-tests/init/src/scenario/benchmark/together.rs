@@ -13,7 +13,7 @@ use super::meter::Steps;
 use crate::control::Report;
 use crate::host::Host;
 use crate::qm::Vm;
-use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::sysfs::Function;
 use crate::vfio::State;
 

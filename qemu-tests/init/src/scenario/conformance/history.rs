@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::observation::{Image, Observation, Value};
 use super::step::{Fault, Step, Which};
 use super::stream::{Bases, Field};
-use crate::scenario::support::transfer::STREAM_SIZE;
+use crate::scenario::support::stream_layout::STREAM_SIZE;
 use crate::vfio::State;
 
 /// More queues than any function has. The C driver rings as many doorbells as a stream says that
@@ -185,7 +185,8 @@ impl History {
                 resuming.refused |= ours.answer == Err(Errno::INVAL);
                 self.refused |= resuming.refused;
                 self.matched |= matches!(c.answer, Ok(Value::Number(_)))
-                    && resuming.written.len() >= crate::scenario::support::transfer::MATCH_SIZE;
+                    && resuming.written.len()
+                        >= crate::scenario::support::stream_layout::MATCH_SIZE;
             }
             _ => {}
         }

@@ -15,7 +15,7 @@ use crate::control;
 use crate::engine::{Accelerator, Engine, HPRE, SEC, SMALL_ZIP, ZIP};
 use crate::expect::equal;
 use crate::host::{self, Driver};
-use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::sysfs;
 use crate::vfio::Kind;
 

@@ -6,7 +6,7 @@
 
 use super::step::{DebugFile, Fault, Step, Which};
 use super::stream::{Base, Field, Stream};
-use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::vfio::State;
 
 /// A VM's driver says that it is there, and has set up nothing.

@@ -2,11 +2,10 @@
 
 //! Streams to be loaded: those that the two drivers make, and what strangers make of them.
 
-use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::stream_layout::{self, MAGIC_V1, MATCH_SIZE, STREAM_SIZE, word};
 
 /// What our private extension ends with.
 const SIGNATURE: u64 = 0x8ac3_55e1;
-const MAGIC_V1: u64 = 0xcdcd_cdcd_feed_aacc;
 
 /// Where a stream comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,35 +94,6 @@ impl Field {
         Field::CqcDma,
     ];
 
-    /// Its offset and its size.
-    fn place(self) -> (usize, usize) {
-        match self {
-            Field::Magic => (0, 8),
-            Field::QueueCount => (8, 4),
-            Field::Device => (12, 4),
-            Field::Isolation => (16, 4),
-            Field::QueueBase => (20, 4),
-            Field::VfState => (24, 4),
-            Field::Major => (28, 2),
-            Field::Minor => (30, 2),
-            Field::Private => (32, 8),
-            Field::AeqIntMask => (40, 4),
-            Field::EqIntMask => (44, 4),
-            Field::IfcIntSource => (48, 4),
-            Field::IfcIntMask => (52, 4),
-            Field::IfcIntSet => (56, 4),
-            Field::PageSize => (60, 4),
-            Field::EqcHead => (64, 4),
-            Field::EqcBase => (68, 4),
-            Field::EqcDepth => (88, 4),
-            Field::AeqcBase => (96, 4),
-            Field::EqeDma => (144, 8),
-            Field::AeqeDma => (152, 8),
-            Field::SqcDma => (160, 8),
-            Field::CqcDma => (168, 8),
-        }
-    }
-
     /// Whether a stream has our private extension, and promises in it that more follows the match
     /// data.
     pub(super) fn promises(stream: &[u8]) -> bool {
@@ -134,8 +104,31 @@ impl Field {
 
     /// The bytes of the stream that it has.
     pub(super) fn bytes(self) -> std::ops::Range<usize> {
-        let (offset, size) = self.place();
-        offset..offset + size
+        match self {
+            Field::Magic => stream_layout::MAGIC,
+            Field::QueueCount => stream_layout::QUEUE_COUNT,
+            Field::Device => stream_layout::DEVICE,
+            Field::Isolation => stream_layout::ISOLATION,
+            Field::QueueBase => stream_layout::QUEUE_BASE,
+            Field::VfState => stream_layout::VF_STATE,
+            Field::Major => stream_layout::MAJOR_VERSION,
+            Field::Minor => stream_layout::MINOR_VERSION,
+            Field::Private => stream_layout::PRIVATE,
+            Field::AeqIntMask => stream_layout::AEQ_INT_MASK,
+            Field::EqIntMask => stream_layout::EQ_INT_MASK,
+            Field::IfcIntSource => stream_layout::IFC_INT_SOURCE,
+            Field::IfcIntMask => stream_layout::IFC_INT_MASK,
+            Field::IfcIntSet => stream_layout::IFC_INT_SET,
+            Field::PageSize => stream_layout::PAGE_SIZE,
+            Field::EqcHead => word(&stream_layout::EQC, 0),
+            Field::EqcBase => word(&stream_layout::EQC, 1),
+            Field::EqcDepth => word(&stream_layout::EQC, 6),
+            Field::AeqcBase => word(&stream_layout::AEQC, 1),
+            Field::EqeDma => stream_layout::EQE_DMA,
+            Field::AeqeDma => stream_layout::AEQE_DMA,
+            Field::SqcDma => stream_layout::SQC_DMA,
+            Field::CqcDma => stream_layout::CQC_DMA,
+        }
     }
 
     /// What it is in a stream, if it is there.

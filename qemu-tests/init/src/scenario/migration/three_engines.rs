@@ -15,7 +15,8 @@ use crate::engine;
 use crate::expect::equal;
 use crate::host::Host;
 use crate::qm::{IOVA, Vm};
-use crate::scenario::support::transfer::{self, FAST, Found, MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::transfer::{self, FAST, Found};
 use crate::sysfs::Function;
 use crate::vfio::{DataFile, Device, State};
 

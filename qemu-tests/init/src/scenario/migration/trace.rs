@@ -14,7 +14,7 @@ use crate::control::{self, Report, ZIP0};
 use crate::expect::{equal, refused};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
-use crate::scenario::support::transfer::STREAM_SIZE;
+use crate::scenario::support::stream_layout::STREAM_SIZE;
 use crate::sysfs::{self, TRACING};
 use crate::vfio::State;
 

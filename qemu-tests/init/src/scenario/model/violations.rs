@@ -17,11 +17,10 @@ use crate::ffi::Mapping;
 use crate::host;
 use crate::qm::registers::{self, Bell, Command};
 use crate::qm::{IOVA, Vm};
+use crate::scenario::support::register_layout::{EQC, PF_BAR2_SIZE, PF_BLOCK, VFT_OPERATION};
 use crate::sysfs::Function;
 use crate::vfio::{BAR2, Kind};
 
-/// The first word of the EQC in the VF's migration block.
-const EQC: usize = 0x8000;
 /// Nothing is there, in the function block and in the migration block.
 const NO_REGISTER: usize = 0xf000;
 /// No mailbox command has this number.
@@ -33,10 +32,6 @@ const BUSY: u32 = 1 << 13;
 const NO_QUEUE: u16 = 1000;
 /// The VM has no memory there.
 const NO_MEMORY: u64 = IOVA + (1 << 40);
-
-/// Operation register of the function table, in the PF's BAR.
-const VFT_OPERATION: usize = 0x10_0058;
-const PF_BAR2_SIZE: usize = 0x40_0000;
 
 const SLOW: Duration = Duration::from_millis(200);
 const FAST: Duration = Duration::from_micros(20);
@@ -190,8 +185,8 @@ fn access_width(fixture: &mut Fixture) -> Result<()> {
 
 fn vft_interleaved(fixture: &mut Fixture) -> Result<()> {
     // Two agents that each begin a transaction.
-    fixture.table.write32(VFT_OPERATION, 1);
-    fixture.table.write32(VFT_OPERATION, 1);
+    fixture.table.write32(PF_BLOCK + VFT_OPERATION, 1);
+    fixture.table.write32(PF_BLOCK + VFT_OPERATION, 1);
     Ok(())
 }
 

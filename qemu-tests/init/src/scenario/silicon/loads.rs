@@ -13,8 +13,9 @@ use crate::expect::{equal, eventually, refused};
 use crate::qm::messages::{self, Way};
 use crate::qm::{IOVA, Vm, registers};
 use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::support::stuck_thread::{Fate, Task};
-use crate::scenario::support::transfer::{self, FAST, MATCH_SIZE, Path, STREAM_SIZE};
+use crate::scenario::support::transfer::{self, FAST, Path};
 use crate::scenario::topology::answer::Answers;
 use crate::vfio::{Device, State};
 

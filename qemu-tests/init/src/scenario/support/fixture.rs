@@ -6,7 +6,7 @@
 use anyhow::Result;
 use protocol::Setup;
 
-use super::transfer::{MATCH_SIZE, STREAM_SIZE};
+use super::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 
 use crate::engine::{Accelerator, ZIP};
 use crate::expect::equal;

@@ -7,6 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 
+use super::stream_layout::{
+    AEQC, AEQE_DMA, EQC, EQE_DMA, MAGIC, MAGIC_V1, MAJOR_VERSION, MATCH_SIZE, PRIVATE, STREAM_SIZE,
+    word,
+};
 use crate::control::Report;
 use crate::expect::equal;
 use crate::qm::Vm;
@@ -20,11 +24,6 @@ pub(crate) enum Path {
     /// Straight to STOP_COPY.
     Straight,
 }
-
-/// Size of the part of the stream that comes in PRE_COPY.
-pub(crate) const MATCH_SIZE: usize = 40;
-/// Size of the whole stream.
-pub(crate) const STREAM_SIZE: usize = 176;
 
 /// The engine takes this long for a request while the VM is not being stopped.
 pub(crate) const FAST: Duration = Duration::from_micros(20);
@@ -146,24 +145,17 @@ impl ChunkSizes {
     }
 }
 
-/// Places in the stream that version 1 has otherwise.
-const VERSION: std::ops::Range<usize> = 28..40;
-const EQC: usize = 64;
-const AEQC: usize = 92;
-const EQ_ADDRESS: usize = 144;
-const AEQ_ADDRESS: usize = 152;
-const MAGIC_V1: u64 = 0xcdcd_cdcd_feed_aacc;
-
 /// A stream as the C driver sent it before Linux 6.16: with another magic, without version, and
 /// with addresses of the event queues made of the wrong words of their contexts.
 fn version_1(stream: &[u8]) -> Vec<u8> {
     let mut old = stream.to_vec();
-    old[..8].copy_from_slice(&MAGIC_V1.to_le_bytes());
-    old[VERSION].fill(0);
+    old[MAGIC].copy_from_slice(&MAGIC_V1.to_le_bytes());
+    old[MAJOR_VERSION.start..PRIVATE.end].fill(0);
     if stream.len() == STREAM_SIZE {
-        for (address, context) in [(EQ_ADDRESS, EQC), (AEQ_ADDRESS, AEQC)] {
+        for (address, context) in [(EQE_DMA, EQC), (AEQE_DMA, AEQC)] {
             // Words 0 and 1 instead of 1 and 2.
-            old[address..address + 8].copy_from_slice(&stream[context..context + 8]);
+            let words = word(&context, 0).start..word(&context, 1).end;
+            old[address].copy_from_slice(&stream[words]);
         }
     }
     old

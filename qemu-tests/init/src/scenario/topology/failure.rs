@@ -20,15 +20,14 @@ use crate::ffi::Mapping;
 use crate::qm::Vm;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::register_layout::{ABNORMAL_INT_SET, PF_BAR2_SIZE, PF_BLOCK};
 use crate::scenario::support::stuck_thread::{Fate, Task};
 use crate::sysfs::Function;
 use crate::vfio::{DataFile, Device, ERROR, Signal, State};
 
 const PATIENCE: Duration = Duration::from_secs(100);
-const PF_BAR2_SIZE: usize = 0x40_0000;
-/// `QM_ABNORMAL_INT_SET` raises an error, of which bit 2, memory that cannot be corrected, asks for
-/// a reset of the device.
-const ABNORMAL_INT_SET: usize = 0x10_000c;
+/// An error that [`ABNORMAL_INT_SET`] raises: memory that cannot be corrected, for which the device
+/// asks for a reset.
 const MEMORY_ERROR: u32 = 1 << 2;
 
 const PCI_COMMAND: u64 = 4;
@@ -158,7 +157,7 @@ fn fail_in(fixture: &mut Fixture, state: State) -> Result<()> {
         .open(fixture.host.pf.path("resource2"))?;
     Mapping::new(&resource, 0, PF_BAR2_SIZE)
         .context("mapping the PF's BAR2")?
-        .write32(ABNORMAL_INT_SET, MEMORY_ERROR);
+        .write32(PF_BLOCK + ABNORMAL_INT_SET, MEMORY_ERROR);
     if state == State::Running {
         // Two resets at a time are more than the hardware can bear, so that of the VF waits.
         eventually("the PF is being reset", PATIENCE, || Ok(answers.asked()))?;

@@ -16,7 +16,8 @@ use crate::expect::{equal, refused};
 use crate::host::Host;
 use crate::qm::Vm;
 use crate::scenario::support::debugfs;
-use crate::scenario::support::transfer::{self, MATCH_SIZE, Path};
+use crate::scenario::support::stream_layout::MATCH_SIZE;
+use crate::scenario::support::transfer::{self, Path};
 use crate::vfio::State;
 
 /// As many as the message registers have bits for.

@@ -14,11 +14,9 @@ use crate::expect::{equal, refused};
 use crate::host::{self, Driver, Host};
 use crate::qm::{Vm, registers};
 use crate::scenario::support::debugfs;
+use crate::scenario::support::register_layout::{PF_BAR2_SIZE, VF_BAR2_SIZE};
 use crate::sysfs::{self, Function};
 use crate::vfio::{BAR2, Device, Kind, REGION_MMAP, State, Token};
-
-const VF_BAR2_SIZE: u64 = 0x1_0000;
-const PF_BAR2_SIZE: u64 = 0x40_0000;
 
 /// A VF of hardware V2, with its PF's driver there.
 pub(super) fn hardware_v2(setup: &Setup, report: &mut Report) -> Result<()> {
@@ -29,7 +27,7 @@ pub(super) fn hardware_v2(setup: &Setup, report: &mut Report) -> Result<()> {
     pf.enable_vfs(2, false)?;
     let vf = pf.virtual_function(1)?;
     let (kind, vm) = (setup.container.unwrap_or_default(), Vm::new(1)?);
-    let fixture = Fixture::new(setup, vf, VF_BAR2_SIZE)?;
+    let fixture = Fixture::new(setup, vf, VF_BAR2_SIZE as u64)?;
     fixture.judge(report, |vf| vm.open(kind, vf))
 }
 
@@ -47,7 +45,7 @@ pub(super) fn foreign_pf(setup: &Setup, report: &mut Report) -> Result<()> {
     let token = Token([0x5a; 16]);
     let opened = owner.open(Kind::Type1, &pf)?;
     opened.set_token(&token).context("setting the VFs' token")?;
-    let fixture = Fixture::new(setup, vf, VF_BAR2_SIZE)?;
+    let fixture = Fixture::new(setup, vf, VF_BAR2_SIZE as u64)?;
     fixture.judge(report, |vf| vm.open_with_token(vf, &token))
 }
 
@@ -57,7 +55,7 @@ pub(super) fn pf_itself(setup: &Setup, report: &mut Report) -> Result<()> {
     let pf = host::load_zip(&modules, "")?;
     host::load_vfio(&modules)?;
     let (kind, vm) = (setup.container.unwrap_or_default(), Vm::new(1)?);
-    let fixture = Fixture::new(setup, pf, PF_BAR2_SIZE)?;
+    let fixture = Fixture::new(setup, pf, PF_BAR2_SIZE as u64)?;
     // The only function of its bus is reset by its bus when it is closed, if in no other way.
     if fixture.driver.is_rust() {
         fixture.judge(report, |pf| vm.open(kind, pf))?;

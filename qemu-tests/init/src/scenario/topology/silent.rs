@@ -23,8 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// For the PF to begin with what it was told to do.
 const HEAD_START: Duration = Duration::from_secs(2);
 
-/// `QM_IFC_INT_SET_V`: rings at the PF.
-const IFC_INT_SET: usize = 0x2c;
 /// `QM_VF_GET_QOS` of hisi_qm, which the PF answers by a message to the VF.
 const GET_QOS: u64 = 9;
 
@@ -67,7 +65,7 @@ pub(super) fn reset_during_pf_reset(setup: &Setup, report: &mut Report) -> Resul
 fn sends_a_question(device: &Device) -> Result<()> {
     let registers = device.registers()?;
     registers::mailbox_write(registers, Command::MessageSend, 0, GET_QOS)?;
-    registers.write32(IFC_INT_SET, 1);
+    registers.write32(registers::IFC_INT_SET, 1);
     Ok(())
 }
 

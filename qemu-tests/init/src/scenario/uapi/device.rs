@@ -10,12 +10,13 @@ use vfio_bindings::bindings::vfio::*;
 
 use super::Fixture;
 use crate::expect::{equal, refused};
-use crate::scenario::support::transfer::STREAM_SIZE;
+use crate::scenario::support::register_layout::VF_BAR2_SIZE;
+use crate::scenario::support::stream_layout::STREAM_SIZE;
 use crate::vfio::ffi;
 use crate::vfio::{BAR2, Device, Features, Kind, MSI, REGION_MMAP};
 
 /// Size of the VF's BAR2.
-const BAR2_SIZE: u64 = 0x1_0000;
+const BAR2_SIZE: u64 = VF_BAR2_SIZE as u64;
 
 pub(super) fn device_info(fixture: &mut Fixture) -> Result<()> {
     let device = fixture.open()?;

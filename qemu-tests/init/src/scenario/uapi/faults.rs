@@ -23,7 +23,7 @@ use crate::host;
 use crate::modules;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
-use crate::scenario::support::transfer::STREAM_SIZE;
+use crate::scenario::support::stream_layout::STREAM_SIZE;
 use crate::sysfs;
 use crate::vfio::{BAR2, DataFile, Device, State};
 

@@ -22,7 +22,8 @@ use crate::ffi::Mapping;
 use crate::host::{self, HUAWEI, Host};
 use crate::qm::{IOVA, Vm, registers};
 use crate::scenario::support::debugfs;
-use crate::scenario::support::transfer::{self, MATCH_SIZE, Path, STREAM_SIZE};
+use crate::scenario::support::stream_layout::{self, MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::transfer::{self, Path};
 use crate::sysfs::Function;
 use crate::vfio::State;
 
@@ -51,22 +52,22 @@ struct Field {
 
 const DEVICE: Option<Field> = Some(Field {
     name: "device",
-    bytes: 12..16,
+    bytes: stream_layout::DEVICE,
     ours_alone: false,
 });
 const QUEUE_COUNT: Option<Field> = Some(Field {
     name: "queue_count",
-    bytes: 8..12,
+    bytes: stream_layout::QUEUE_COUNT,
     ours_alone: false,
 });
 const ISOLATION: Option<Field> = Some(Field {
     name: "isolation",
-    bytes: 16..20,
+    bytes: stream_layout::ISOLATION,
     ours_alone: false,
 });
 const HARDWARE_VERSION: Option<Field> = Some(Field {
     name: "hardware_version",
-    bytes: 34..36,
+    bytes: stream_layout::HARDWARE_VERSION,
     ours_alone: true,
 });
 const FITS: Option<Field> = None;

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::Fixture;
 use crate::expect::{equal, refused};
-use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::vfio::ffi;
 use crate::vfio::{DataFile, Device, State};
 

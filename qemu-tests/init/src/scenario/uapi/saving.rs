@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::{Fixture, go_to};
 use crate::engine::ZIP;
 use crate::expect::{equal, refused};
-use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE, VF_STATE};
 use crate::vfio::ffi;
 use crate::vfio::{DataFile, PrecopyInfo, State};
 
@@ -162,7 +162,7 @@ pub(super) fn read_semantics(fixture: &mut Fixture) -> Result<()> {
         .set_state_with_file(State::StopCopy)?
         .read_available(4096)?;
     // The state of the driver is known only once the device has stopped.
-    let known = |stream: &[u8]| [&stream[..24], &stream[28..]].concat();
+    let known = |stream: &[u8]| [&stream[..VF_STATE.start], &stream[VF_STATE.end..]].concat();
     equal(
         "the two streams of an idle device",
         known(&straight),

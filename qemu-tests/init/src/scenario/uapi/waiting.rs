@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::Fixture;
 use crate::expect::{equal, refused};
-use crate::scenario::support::transfer::MATCH_SIZE;
+use crate::scenario::support::stream_layout::MATCH_SIZE;
 use crate::vfio::{DataFile, Device, State};
 
 const AT_ONCE: Duration = Duration::ZERO;

@@ -17,8 +17,8 @@ use crate::expect::{errno, eventually, refused};
 use crate::qm::registers::{self, Command};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::support::stuck_thread::{Fate, Task};
-use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::sysfs;
 use crate::vfio::State;
 

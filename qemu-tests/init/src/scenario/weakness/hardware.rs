@@ -14,10 +14,8 @@ use crate::control::ZIP0;
 use crate::expect::{equal, errno, eventually, refused};
 use crate::qm::registers;
 use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::register_layout::EQC;
 use crate::vfio::{BAR2, Device, State};
-
-/// The first word of the EQC in the VF's migration block.
-const EQC: u64 = 0x8000;
 
 const OUTSIDE: &str = "outside-window";
 const INTERLEAVED: &str = "vft-interleaved";
@@ -260,7 +258,7 @@ pub(super) fn busy_wait(fixture: &mut Fixture) -> Result<Seen> {
 pub(super) fn ioeventfd(fixture: &mut Fixture) -> Result<Seen> {
     fixture.work()?;
     let before = violations(MIGRATION_WRITE)?;
-    match fixture.vm.device()?.ioeventfd(BAR2, EQC, 0) {
+    match fixture.vm.device()?.ioeventfd(BAR2, EQC as u64, 0) {
         Ok(event) => {
             rustix::io::write(&event, &1_u64.to_ne_bytes())?;
             eventually("the write to the EQC", Duration::from_secs(120), || {

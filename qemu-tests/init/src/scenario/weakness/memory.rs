@@ -15,8 +15,8 @@ use crate::control::ZIP0;
 use crate::expect::{equal, errno};
 use crate::host::{self, Driver, Host};
 use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::support::stuck_thread::{Fate, Task};
-use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
 use crate::sysfs::Function;
 use crate::vfio::{DataFile, State};
 

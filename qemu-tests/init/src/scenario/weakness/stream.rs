@@ -10,22 +10,18 @@ use super::fixture::{all_commands, commands, doorbells, resuming, with};
 use crate::expect::{errno, refused};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
-use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::stream_layout::{
+    DEVICE, EQE_DMA, MAGIC_V1, MATCH_SIZE, QUEUE_COUNT, STREAM_SIZE,
+};
 use crate::vfio::State;
-
-const QUEUE_COUNT: usize = 8;
-const DEVICE: usize = 12;
-const EQE_DMA: usize = 144;
 
 /// The PCI device of a SEC VF.
 const OTHER_DEVICE: [u8; 4] = 0xa256_u32.to_le_bytes();
-/// The magic of a stream of version 1.
-const MAGIC_V1: [u8; 8] = 0xcdcd_cdcd_feed_aacc_u64.to_le_bytes();
 /// More queues than any function has.
 const TOO_MANY: u32 = 4096;
 
 pub(super) fn refused_and_loaded(fixture: &mut Fixture) -> Result<Seen> {
-    let stream = with(&fixture.full_stream()?, DEVICE, &OTHER_DEVICE);
+    let stream = with(&fixture.full_stream()?, DEVICE.start, &OTHER_DEVICE);
     let device = fixture.open()?;
     let file = resuming(&device)?;
     ensure!(
@@ -58,7 +54,7 @@ pub(super) fn second_session(fixture: &mut Fixture) -> Result<Seen> {
     device.set_state(State::Running)?;
     drop(first);
     let second = resuming(&device)?;
-    let result = second.write(&with(&stream, DEVICE, &OTHER_DEVICE));
+    let result = second.write(&with(&stream, DEVICE.start, &OTHER_DEVICE));
     device.reset()?;
     match result {
         Ok(_) => Ok(Seen::Weak(
@@ -80,7 +76,7 @@ pub(super) fn number_of_queues(fixture: &mut Fixture) -> Result<Seen> {
     device.set_state(State::Stop)?;
     device.reset()?;
     let second = resuming(&device)?;
-    let written = second.write(&with(&stream, QUEUE_COUNT, &TOO_MANY.to_le_bytes()));
+    let written = second.write(&with(&stream, QUEUE_COUNT.start, &TOO_MANY.to_le_bytes()));
     let loaded = device.set_state(State::Stop);
     let seen = match (written, loaded) {
         (Ok(_), Ok(_)) => {
@@ -133,8 +129,8 @@ pub(super) fn cut_off(fixture: &mut Fixture) -> Result<Seen> {
 /// again when the match data are there. Here the stream has none, as it can be with addresses
 /// that compose to 0.
 pub(super) fn version_1_in_pieces(fixture: &mut Fixture) -> Result<Seen> {
-    let stream = with(&fixture.full_stream()?, 0, &MAGIC_V1);
-    let stream = with(&stream, EQE_DMA, &[0; 8]);
+    let stream = with(&fixture.full_stream()?, 0, &MAGIC_V1.to_le_bytes());
+    let stream = with(&stream, EQE_DMA.start, &[0; 8]);
     let mut set = Vec::new();
     for chunks in [&[STREAM_SIZE][..], &[MATCH_SIZE, STREAM_SIZE - MATCH_SIZE]] {
         // The check that composes it is made once for each time the device is opened.
@@ -158,7 +154,7 @@ pub(super) fn version_1_in_pieces(fixture: &mut Fixture) -> Result<Seen> {
 }
 
 pub(super) fn errno_of_mismatch(fixture: &mut Fixture) -> Result<Seen> {
-    let stream = with(&fixture.match_stream()?, DEVICE, &OTHER_DEVICE);
+    let stream = with(&fixture.match_stream()?, DEVICE.start, &OTHER_DEVICE);
     let device = fixture.open()?;
     let file = resuming(&device)?;
     let result = file.write(&stream);

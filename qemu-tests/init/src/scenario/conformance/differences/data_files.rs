@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::Case;
 use crate::scenario::conformance::observation::Value;
 use crate::scenario::conformance::step::Step;
-use crate::scenario::support::transfer::MATCH_SIZE;
+use crate::scenario::support::stream_layout::MATCH_SIZE;
 use crate::vfio::State;
 
 /// Of a session that is over ours says that it is not in PRE_COPY, and the C driver, while another

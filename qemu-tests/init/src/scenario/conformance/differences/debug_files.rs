@@ -9,7 +9,7 @@ use super::{Case, is_text};
 use crate::scenario::conformance::observation::Value;
 use crate::scenario::conformance::step::DebugFile;
 use crate::scenario::conformance::stream::Field;
-use crate::scenario::support::transfer::MATCH_SIZE;
+use crate::scenario::support::stream_layout::MATCH_SIZE;
 
 /// D-30: errors of debug files that say nothing.
 pub(super) fn closed_file(case: &Case<'_>) -> bool {

@@ -10,7 +10,7 @@ use crate::scenario::conformance::history::Resuming;
 use crate::scenario::conformance::observation::Aspect;
 use crate::scenario::conformance::step::{DebugFile, Fault, Step, Which};
 use crate::scenario::conformance::stream::{Field, is_version_1};
-use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::vfio::State;
 
 /// D-7: the C driver goes on with a stream that did not fit.

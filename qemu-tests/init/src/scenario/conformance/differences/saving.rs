@@ -10,7 +10,7 @@ use crate::scenario::conformance::history::{History, Promise};
 use crate::scenario::conformance::observation::Value;
 use crate::scenario::conformance::step::{Step, Which};
 use crate::scenario::conformance::stream::Field;
-use crate::scenario::support::transfer::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::vfio::State;
 
 /// Where the streams of the two drivers differ.

@@ -19,7 +19,7 @@ use crate::expect::errno;
 use crate::host::{Driver, Host};
 use crate::qm::{IOVA, Vm};
 use crate::scenario::support::debugfs;
-use crate::scenario::support::transfer::STREAM_SIZE;
+use crate::scenario::support::stream_layout::STREAM_SIZE;
 use crate::sysfs::Function;
 use crate::vfio::{Container, DataFile, Device, Kind, State};
 use registers::Registers;

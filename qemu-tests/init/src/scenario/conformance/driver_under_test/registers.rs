@@ -9,25 +9,18 @@ use anyhow::{Context, Result};
 use crate::ffi::Mapping;
 use crate::qm::registers;
 use crate::scenario::conformance::observation::{Image, REGISTERS};
+use crate::scenario::support::register_layout as layout;
 use crate::sysfs::Function;
 
-/// Size of a VF's BAR 2.
-const BAR2_SIZE: usize = 0x1_0000;
 /// The contexts of the event queues on hardware V3, in the VF's BAR 2.
-const V3_CONTEXTS: [usize; 2] = [0x8000, 0x8020];
+const V3_CONTEXTS: [usize; 2] = [layout::EQC, layout::AEQC];
 /// The part of the PF's BAR 2 with its queue manager and the window of its first VF.
-const PF_BLOCK: usize = 0x10_0000;
 const PF_BLOCK_SIZE: usize = 0x8_4000;
 /// The contexts of the event queues on V4, in that window.
-const V4_CONTEXTS: [usize; 2] = [0x8_2000 + 0x1c00, 0x8_2000 + 0x1c20];
-/// `QM_MIG_REGION_SEL`: whether there are windows.
-const WINDOWS: usize = 0x198;
-/// The PF's table of queues, `QM_VFT_CFG_*`: enable, direction, type, function, ready.
-const TABLE_ENABLE: usize = 0x54;
-const TABLE_READS: usize = 0x58;
-const TABLE_TYPE: usize = 0x5c;
-const TABLE_FUNCTION: usize = 0x60;
-const TABLE_READY: usize = 0x6c;
+const V4_CONTEXTS: [usize; 2] = [
+    layout::FIRST_WINDOW + layout::WINDOW_EQC,
+    layout::FIRST_WINDOW + layout::WINDOW_AEQC,
+];
 
 #[derive(Clone, Copy)]
 enum Contexts {
@@ -56,8 +49,8 @@ impl Registers {
     /// Maps the registers of `vf`, the first one of `pf`.
     pub(super) fn new(pf: &Function, vf: &Function) -> Result<Self> {
         Ok(Registers {
-            block: map_bar2(vf, 0, BAR2_SIZE)?,
-            pf_block: map_bar2(pf, PF_BLOCK as u64, PF_BLOCK_SIZE)?,
+            block: map_bar2(vf, 0, layout::VF_BAR2_SIZE)?,
+            pf_block: map_bar2(pf, layout::PF_BLOCK as u64, PF_BLOCK_SIZE)?,
             contexts: if vf.number("revision")? <= 0x30 {
                 Contexts::InVf(V3_CONTEXTS)
             } else {
@@ -75,19 +68,21 @@ impl Registers {
     /// On V4 hisi_qm opens the windows when it is bound and not after a reset of the PF.
     pub(super) fn open_windows(&self) {
         if let Contexts::InPf(_) = self.contexts {
-            self.pf_block
-                .write32(WINDOWS, self.pf_block.read32(WINDOWS) | 1);
+            self.pf_block.write32(
+                layout::MIG_REGION_SEL,
+                self.pf_block.read32(layout::MIG_REGION_SEL) | 1,
+            );
         }
     }
 
     /// Reads the PF's table of queues, so that a transaction that was cut off is none any more.
     pub(super) fn finish_table(&self) {
         for (register, value) in [
-            (TABLE_READS, 1),
-            (TABLE_TYPE, 0),
-            (TABLE_FUNCTION, 1),
-            (TABLE_READY, 0),
-            (TABLE_ENABLE, 1),
+            (layout::VFT_OPERATION, 1),
+            (layout::VFT_TYPE, 0),
+            (layout::VFT_FUNCTION, 1),
+            (layout::VFT_READY, 0),
+            (layout::VFT_ENABLE, 1),
         ] {
             self.pf_block.write32(register, value);
         }

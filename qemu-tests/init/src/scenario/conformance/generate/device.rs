@@ -5,14 +5,15 @@
 use vfio_bindings::bindings::vfio::*;
 
 use super::Generator;
+use crate::qm::registers;
 use crate::scenario::conformance::step::{DebugFile, OUR_FILES, Step};
 use crate::vfio::State;
 
 /// Registers that a VM may write at any time.
 const WRITABLE: [u64; 6] = [0x04, 0x0c, 0x20, IFC_INT_MASK, IFC_INT_MASK, 0x34];
 /// Whether messages of the PF are heard.
-const IFC_INT_MASK: u64 = 0x24;
-const VF_STATE: u64 = 0x60;
+const IFC_INT_MASK: u64 = registers::IFC_INT_MASK as u64;
+const VF_STATE: u64 = registers::VF_STATE as u64;
 /// Registers that a VM may read, and the end of what it sees of BAR 2 on V3.
 const READABLE: [u64; 12] = [
     0x04, 0x0c, 0x20, 0x24, 0x28, 0x2c, 0x30, 0x34, 0x60, 0x7ff8, 0x7ffc, 0x7ffe,

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::Fixture;
 use crate::control::ZIP0;
 use crate::expect::equal;
-use crate::scenario::support::transfer::STREAM_SIZE;
+use crate::scenario::support::stream_layout::STREAM_SIZE;
 use crate::vfio::State;
 
 /// All commands, by number and by name.

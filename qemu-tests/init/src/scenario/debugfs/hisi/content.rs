@@ -9,11 +9,12 @@ use super::Fixture;
 use super::files::{Files, dump, lines};
 use crate::control::ZIP0;
 use crate::expect::{equal, refused};
-use crate::scenario::support::transfer::{self, Path, STREAM_SIZE};
+use crate::scenario::support::stream_layout::{EQE_DMA, STREAM_SIZE};
+use crate::scenario::support::transfer::{self, Path};
 use crate::vfio::State;
 
 /// Bytes of the state that `dev_data` and `migf_data` show: all before the addresses.
-const SHOWN_SIZE: usize = 144;
+const SHOWN_SIZE: usize = EQE_DMA.start;
 
 /// What the files say of a device at rest is what a migration takes from it.
 pub(super) fn mainline(fixture: &mut Fixture) -> Result<()> {

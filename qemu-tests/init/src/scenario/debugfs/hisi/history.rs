@@ -9,7 +9,7 @@ use super::Fixture;
 use super::files::{Files, word};
 use crate::control::ZIP0;
 use crate::expect::{equal, refused};
-use crate::scenario::support::transfer::STREAM_SIZE;
+use crate::scenario::support::stream_layout::STREAM_SIZE;
 use crate::vfio::State;
 
 /// The arcs in a line of `history` with their errnos, without their durations.

@@ -15,11 +15,12 @@ use super::files;
 use super::reading::{KCSAN, READERS};
 use crate::control;
 use crate::scenario::support::debugfs;
+use crate::scenario::support::stream_layout::QUEUE_BASE;
 use crate::sysfs;
 use crate::vfio::State;
 
 /// Where owners leave a mark in the match data: the first queue, which nobody compares.
-const MARK: usize = 20;
+const MARK: usize = QUEUE_BASE.start;
 /// Owners that come and go under the readers, and how often the device is unbound meanwhile.
 const OWNERS: u32 = 60;
 const REBIND_EVERY: u32 = 10;

@@ -2,29 +2,29 @@
 
 //! `attr`: why a stream was refused.
 
+use std::ops::Range;
+
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 
 use super::Fixture;
 use super::files::word;
 use crate::expect::{equal, refused};
-use crate::scenario::support::transfer::MATCH_SIZE;
+use crate::scenario::support::stream_layout::{self, MATCH_SIZE};
 use crate::vfio::State;
 
 /// A field of the stream: its name, where it is, what it is changed to, and what is expected
 /// there, unless that is what the stream had.
 struct Field {
     name: &'static str,
-    offset: usize,
     got: u64,
-    bytes: usize,
+    bytes: Range<usize>,
     expected: Option<u64>,
 }
 
-const fn field(name: &'static str, offset: usize, bytes: usize, got: u64) -> Field {
+const fn field(name: &'static str, bytes: Range<usize>, got: u64) -> Field {
     Field {
         name,
-        offset,
         got,
         bytes,
         expected: None,
@@ -33,26 +33,26 @@ const fn field(name: &'static str, offset: usize, bytes: usize, got: u64) -> Fie
 
 /// All fields that can be refused, but for the length.
 const FIELDS: [Field; 9] = [
-    field("magic", 0, 8, 0x1234_5678_9abc_def0),
-    field("major_version", 28, 2, 2),
-    field("device", 12, 4, 0xa256),
-    field("queue_count", 8, 4, 0xffff_ffff),
-    field("isolation", 16, 4, 0x1_0000),
-    field("hardware_version", 34, 2, 0x77),
+    field("magic", stream_layout::MAGIC, 0x1234_5678_9abc_def0),
+    field("major_version", stream_layout::MAJOR_VERSION, 2),
+    field("device", stream_layout::DEVICE, 0xa256),
+    field("queue_count", stream_layout::QUEUE_COUNT, 0xffff_ffff),
+    field("isolation", stream_layout::ISOLATION, 0x1_0000),
+    field("hardware_version", stream_layout::HARDWARE_VERSION, 0x77),
     Field {
         expected: Some(1),
-        ..field("vf_state", 24, 4, 7)
+        ..field("vf_state", stream_layout::VF_STATE, 7)
     },
     Field {
         expected: Some(2),
-        ..field("page_size", 60, 4, 3)
+        ..field("page_size", stream_layout::PAGE_SIZE, 3)
     },
-    field("ifc_int_set", 56, 4, 1),
+    field("ifc_int_set", stream_layout::IFC_INT_SET, 1),
 ];
 
 fn number(stream: &[u8], field: &Field) -> u64 {
     let mut word = [0; 8];
-    word[..field.bytes].copy_from_slice(&stream[field.offset..field.offset + field.bytes]);
+    word[..field.bytes.len()].copy_from_slice(&stream[field.bytes.clone()]);
     u64::from_le_bytes(word)
 }
 
@@ -99,8 +99,7 @@ pub(super) fn each_field(fixture: &mut Fixture) -> Result<()> {
     for field in &FIELDS {
         let expected = field.expected.unwrap_or(number(&stream, field));
         let mut wrong = stream.clone();
-        wrong[field.offset..field.offset + field.bytes]
-            .copy_from_slice(&field.got.to_le_bytes()[..field.bytes]);
+        wrong[field.bytes.clone()].copy_from_slice(&field.got.to_le_bytes()[..field.bytes.len()]);
         refuse(fixture, &wrong, field.name, expected, field.got)
             .with_context(|| format!("a wrong {}", field.name))?;
     }
