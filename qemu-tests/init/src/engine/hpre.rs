@@ -11,9 +11,9 @@ use p256::elliptic_curve::ff::PrimeField;
 use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::{ProjectivePoint, Scalar};
 
-use super::{Accelerator, Engine, Work, noise, same};
+use super::{Accelerator, noise, same};
 use crate::crypto_judge::{AKCIPHER, KPP};
-use crate::qm::{Entry, Fields, Slot};
+use crate::qm::{Engine, Entry, Fields, Slot, Work};
 
 /// The HPRE accelerator.
 pub(crate) static HPRE: Accelerator = Accelerator {

@@ -15,7 +15,7 @@ use protocol::{List, Setup};
 
 use crate::control::EmulatedDevice;
 use crate::crypto_judge::Judge;
-use crate::qm::{Entry, Slot};
+use crate::qm::{Engine, IOVA, Vm};
 pub(crate) use hpre::HPRE;
 pub(crate) use sec::SEC;
 pub(crate) use zip::{SMALL_ZIP, ZIP};
@@ -45,6 +45,11 @@ impl Accelerator {
         self.kind.name()
     }
 
+    /// A VM for one of its VFs.
+    pub(crate) fn vm(&self, seed: u64) -> Result<Vm> {
+        Vm::with(self.engine, IOVA, seed)
+    }
+
     /// The emulated device.
     pub(crate) fn emulated(&self) -> EmulatedDevice {
         EmulatedDevice(self.id)
@@ -61,30 +66,6 @@ pub(crate) fn chosen(setup: &Setup) -> Vec<&'static Accelerator> {
     };
     let wanted = |accelerator: &&Accelerator| engines.contains(&accelerator.kind);
     ALL.into_iter().filter(wanted).collect()
-}
-
-/// What the driver of a queue manager needs to know of the engine behind it.
-pub(crate) trait Engine: Sync {
-    /// Bytes of a submission queue entry, a power of two up to 128.
-    fn entry_size(&self) -> usize;
-
-    /// Algorithm type of the queue with this number.
-    fn algorithm(&self, queue: u16) -> u16;
-
-    /// Makes up a request for that queue.
-    fn work(&self, queue: u16, random: &mut Rng) -> Box<dyn Work>;
-
-    /// The tag of a request, from its entry.
-    fn tag(&self, entry: &Entry) -> u64;
-}
-
-/// One request: what goes in, what has to come out.
-pub(crate) trait Work: Send {
-    /// Puts everything that goes in into `slot`; the request's entry.
-    fn submit(&self, slot: &Slot<'_>, tag: u64, random: &mut Rng) -> Vec<u8>;
-
-    /// Whether the outcome in `entry` and what is in `slot` are right, byte for byte.
-    fn check(&self, slot: &Slot<'_>, entry: &Entry) -> Result<()>;
 }
 
 /// `count` bytes that mean nothing.
@@ -110,7 +91,7 @@ fn same(output: &[u8], expected: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qm::Image;
+    use crate::qm::{Entry, Image, Work};
 
     /// Finds `work` right with the outcome and the output that it expects, and nothing else.
     pub(super) fn notices(work: &dyn Work, outcome: (usize, u32), expected: &[u8]) {

@@ -9,9 +9,9 @@ use cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit, StreamCipher};
 use fastrand::Rng;
 use sm4::Sm4;
 
-use super::{Accelerator, Engine, Work, noise, same};
+use super::{Accelerator, noise, same};
 use crate::crypto_judge::SKCIPHER;
-use crate::qm::{Buffer, Entry, Fields, Side, Slot};
+use crate::qm::{Buffer, Engine, Entry, Fields, Side, Slot, Work};
 
 /// The SEC accelerator.
 pub(crate) static SEC: Accelerator = Accelerator {

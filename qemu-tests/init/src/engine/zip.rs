@@ -7,9 +7,9 @@ use fastrand::Rng;
 use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
-use super::{Accelerator, Engine, Work, same};
+use super::{Accelerator, same};
 use crate::crypto_judge::ACOMP;
-use crate::qm::{Buffer, Entry, Fields, SLOT_BUFFER, Side, Slot};
+use crate::qm::{Buffer, Engine, Entry, Fields, SLOT_BUFFER, Side, Slot, Work};
 
 /// The ZIP accelerator.
 pub(crate) static ZIP: Accelerator = Accelerator {

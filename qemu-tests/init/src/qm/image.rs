@@ -7,7 +7,6 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::layout::{CONTEXT_SIZE, CQE_SIZE, EQE_SIZE, LARGEST_SQE, SGL_SIZE};
-use super::slot::Slot;
 use crate::ffi::Mapping;
 use crate::vfio::Memory;
 
@@ -43,12 +42,12 @@ const CQC: usize = SQC + pages(MAX_CONTEXTS * CONTEXT_SIZE);
 const QUEUE: usize = CQC + pages(MAX_CONTEXTS * CONTEXT_SIZE);
 const SQ_SIZE: usize = pages(QUEUE_DEPTH as usize * LARGEST_SQE);
 const CQ_SIZE: usize = pages(QUEUE_DEPTH as usize * CQE_SIZE);
-const SLOT: usize = QUEUE + QUEUES as usize * (SQ_SIZE + CQ_SIZE);
-const SLOT_HEAD: usize = PAGE;
-const SLOT_PARAMETERS: usize = (2 * SGL_SIZE).next_multiple_of(64);
+pub(super) const SLOT: usize = QUEUE + QUEUES as usize * (SQ_SIZE + CQ_SIZE);
+pub(super) const SLOT_HEAD: usize = PAGE;
+pub(super) const SLOT_PARAMETERS: usize = (2 * SGL_SIZE).next_multiple_of(64);
 /// Bytes of keys and the like that a request has room for.
 pub(super) const PARAMETERS_SIZE: usize = SLOT_HEAD - SLOT_PARAMETERS;
-const SLOT_SIZE: usize = SLOT_HEAD + 2 * SLOT_BUFFER;
+pub(super) const SLOT_SIZE: usize = SLOT_HEAD + 2 * SLOT_BUFFER;
 const TOTAL: usize = SLOT + SLOTS * SLOT_SIZE;
 
 /// The memory and what lies where. All results are offsets; [`Image::address`] makes an offset
@@ -79,18 +78,6 @@ impl Image {
         Memory {
             mapping: self.memory.clone(),
             iova: self.iova,
-        }
-    }
-
-    /// What belongs to the request in this slot.
-    pub(crate) fn slot(&self, slot: usize) -> Slot<'_> {
-        let start = SLOT + slot * SLOT_SIZE;
-        Slot {
-            image: self,
-            lists: [start, start + SGL_SIZE],
-            parameters: start + SLOT_PARAMETERS,
-            source: start + SLOT_HEAD,
-            destination: start + SLOT_HEAD + SLOT_BUFFER,
         }
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod registers;
 mod requests;
 mod slot;
 mod start;
+mod work;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +21,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use fastrand::Rng;
 
-use crate::engine::{Engine, Work, ZIP};
 use crate::ffi::Mapping;
 use crate::sysfs::Function;
 use crate::vfio::{Container, Device, Kind, Memory, Token};
@@ -29,6 +29,7 @@ pub(crate) use image::{IOVA, Image, SLOT_BUFFER};
 pub(crate) use layout::{Buffer, Entry, Fields};
 use layout::{CQE_SIZE, Cqe};
 pub(crate) use slot::{Side, Slot};
+pub(crate) use work::{Engine, Work};
 
 /// The vector of the event queue.
 const EQ_VECTOR: usize = 0;
@@ -120,11 +121,6 @@ pub(crate) struct Vm {
 }
 
 impl Vm {
-    /// A VM for a ZIP accelerator.
-    pub(crate) fn new(seed: u64) -> Result<Self> {
-        Self::with(ZIP.engine, IOVA, seed)
-    }
-
     /// A VM for an accelerator with `engine`, whose memory begins at `iova` for the device.
     pub(crate) fn with(engine: &'static dyn Engine, iova: u64, seed: u64) -> Result<Self> {
         Ok(Vm {

@@ -4,8 +4,10 @@
 
 use fastrand::Rng;
 
-use super::image::{Image, PARAMETERS_SIZE, SLOT_BUFFER};
-use super::layout::{self, Buffer, SGL_ENTRIES};
+use super::image::{
+    Image, PARAMETERS_SIZE, SLOT, SLOT_BUFFER, SLOT_HEAD, SLOT_PARAMETERS, SLOT_SIZE,
+};
+use super::layout::{self, Buffer, SGL_ENTRIES, SGL_SIZE};
 use crate::ffi;
 
 /// One of a request's two buffers.
@@ -23,6 +25,20 @@ pub(crate) struct Slot<'vm> {
     pub(super) parameters: usize,
     pub(super) source: usize,
     pub(super) destination: usize,
+}
+
+impl Image {
+    /// What belongs to the request in this slot.
+    pub(crate) fn slot(&self, slot: usize) -> Slot<'_> {
+        let start = SLOT + slot * SLOT_SIZE;
+        Slot {
+            image: self,
+            lists: [start, start + SGL_SIZE],
+            parameters: start + SLOT_PARAMETERS,
+            source: start + SLOT_HEAD,
+            destination: start + SLOT_HEAD + SLOT_BUFFER,
+        }
+    }
 }
 
 impl Slot<'_> {

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use protocol::{Measure, Setup};
 
 use crate::control::Report;
+use crate::engine::ZIP;
 use crate::host::{self, Host};
 use crate::qm::Vm;
 use crate::scenario::support::debugfs;
@@ -46,7 +47,7 @@ pub(super) fn run(setup: &Setup, measure: Measure, report: &mut Report) -> Resul
 }
 
 fn rounds<M: Meter>(host: &Host, steps: &mut Steps) -> Result<()> {
-    let mut vm = Vm::new(1)?;
+    let mut vm = ZIP.vm(1)?;
     let device = vm.open(host.kind, &host.vfs[0])?;
     vm.attach(device);
     vm.bring_up()?;

@@ -11,6 +11,7 @@ use protocol::{Rush, Setup};
 
 use super::meter::Steps;
 use crate::control::Report;
+use crate::engine::ZIP;
 use crate::host::Host;
 use crate::qm::Vm;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
@@ -102,7 +103,7 @@ impl<'b> Lane<'b> {
     /// failure ends them all.
     fn run(mut self, host: &Host, vf: &Function) -> Vec<(&'static str, Span)> {
         let mut rounds = || -> Result<()> {
-            let mut vm = Vm::new(1)?;
+            let mut vm = ZIP.vm(1)?;
             vm.attach(vm.open(host.kind, vf)?);
             vm.bring_up()?;
             if self.rush {

@@ -31,7 +31,6 @@ use crate::control::{self, Report, ZIP0};
 use crate::engine::ZIP;
 use crate::expect;
 use crate::host::Host;
-use crate::qm::Vm;
 use crate::scenario::topology::OtherVf;
 use crate::sysfs::Function;
 use crate::vfio::Kind;
@@ -120,7 +119,7 @@ fn only_doorbells() -> Result<()> {
 }
 
 fn is_refused_hot_reset(host: &Host) -> Result<()> {
-    let device = Vm::new(1)?.open(Kind::Iommufd, &host.vfs[0])?;
+    let device = ZIP.vm(1)?.open(Kind::Iommufd, &host.vfs[0])?;
     expect::refused("hot reset", device.hot_reset(), Errno::INVAL)
 }
 

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 
 use crate::control::{self, Report, ZIP0};
+use crate::engine::ZIP;
 use crate::expect::equal;
 use crate::host::{self, Driver, Host};
 use crate::modules::is_loaded;
@@ -62,7 +63,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         return Ok(());
     };
     let mut demo = Demo {
-        vm: Vm::new(1)?,
+        vm: ZIP.vm(1)?,
         fixture,
     };
     type Step = fn(&mut Demo) -> Result<()>;

@@ -13,7 +13,6 @@ use crate::engine::ZIP;
 use crate::expect::equal;
 use crate::host::{self, Driver, Host};
 use crate::modules::{is_loaded, out_of_tree};
-use crate::qm::Vm;
 use crate::scenario::support::debugfs;
 use crate::sysfs::{self, Function};
 use crate::vfio::Kind;
@@ -50,7 +49,7 @@ fn vfio_alias(vf: &Function) -> Result<String> {
 /// The VF goes to `driver`, a VM works with it, and its debug files are that driver's.
 fn switch(vf: &Function, driver: Driver, kind: Kind) -> Result<()> {
     vf.bind(&Host::name_of(driver)?)?;
-    let mut vm = Vm::new(1)?;
+    let mut vm = ZIP.vm(1)?;
     let device = vm.open(kind, vf)?;
     vm.attach(device);
     vm.bring_up()?;

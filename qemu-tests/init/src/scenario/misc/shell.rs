@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 
 use crate::control;
+use crate::engine::ZIP;
 use crate::host::Host;
-use crate::qm::Vm;
 
 pub(crate) fn run(setup: &Setup) -> Result<()> {
     let host = Host::prepare(setup, 2)?;
@@ -18,7 +18,7 @@ pub(crate) fn run(setup: &Setup) -> Result<()> {
         println!("VF {vf}, bound to {}", host.driver_name()?);
     }
     // Without an open device there is nothing to step through `debug`.
-    let mut vm = Vm::new(1)?;
+    let mut vm = ZIP.vm(1)?;
     let device = vm.open(host.kind, &host.vfs[0])?;
     vm.attach(device);
     vm.bring_up()?;

@@ -13,6 +13,7 @@ use protocol::Setup;
 use serde_json::Value;
 
 use crate::control::{Report, ZIP0};
+use crate::engine::ZIP;
 use crate::ffi::Mapping;
 use crate::host;
 use crate::qm::registers::{self, Bell, Command};
@@ -80,7 +81,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         .write(true)
         .open(pf.path("resource2"))?;
     let mut fixture = Fixture {
-        vm: Vm::new(1)?,
+        vm: ZIP.vm(1)?,
         table: Mapping::new(&table, 0, PF_BAR2_SIZE).context("mapping the PF's BAR2")?,
     };
 

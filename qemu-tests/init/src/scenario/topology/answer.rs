@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::engine::ZIP;
 use crate::ffi::Mapping;
 use crate::qm::Vm;
 use crate::qm::messages::{self, Way};
@@ -94,7 +95,7 @@ pub(in crate::scenario) struct OtherVf {
 
 impl OtherVf {
     pub(in crate::scenario) fn new(kind: Kind, vf: &Function) -> Result<Self> {
-        let vm = Vm::new(2)?;
+        let vm = ZIP.vm(2)?;
         let mut device = vm.open(kind, vf)?;
         device.enable()?;
         Ok(OtherVf {

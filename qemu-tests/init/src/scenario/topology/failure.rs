@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use super::answer::{Answers, OtherVf};
 use crate::control::{Report, ZIP0};
+use crate::engine::ZIP;
 use crate::expect::{equal, eventually, refused};
 use crate::ffi::Mapping;
 use crate::qm::Vm;
@@ -236,7 +237,7 @@ struct RemovedVf {
 impl RemovedVf {
     /// A VM at work on `vf`, which is then brought to `state`.
     fn new(fixture: &Fixture, vf: &Function, state: State, stream: &[u8]) -> Result<Self> {
-        let mut vm = Vm::new(1)?;
+        let mut vm = ZIP.vm(1)?;
         let device = vm.open(fixture.host.kind, vf)?;
         vm.attach(device);
         vm.bring_up()?;

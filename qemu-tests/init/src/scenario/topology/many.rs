@@ -12,6 +12,7 @@ use protocol::Setup;
 use rustix::io::Errno;
 
 use crate::control::{Report, ZIP0};
+use crate::engine::ZIP;
 use crate::expect::{equal, refused};
 use crate::host::Host;
 use crate::qm::Vm;
@@ -55,7 +56,7 @@ fn share(index: usize, vfs: usize, last: u64) -> (u64, u64) {
 
 pub(super) fn many(setup: &Setup, report: &mut Report) -> Result<()> {
     let host = Host::prepare(setup, VFS)?;
-    let mut vm = Vm::new(1)?;
+    let mut vm = ZIP.vm(1)?;
     report.point("each of 63 VFs has an IOMMU group of its own", || {
         let groups: HashSet<String> = host
             .vfs
@@ -166,7 +167,7 @@ pub(super) fn together(setup: &Setup, report: &mut Report) -> Result<()> {
     let host = Host::prepare(setup, vfs)?;
     let mut migrating_vms = (0..TOGETHER)
         .map(|at| {
-            let mut vm = Vm::new(at as u64 + 1)?;
+            let mut vm = ZIP.vm(at as u64 + 1)?;
             let device = vm.open(host.kind, &host.vfs[at])?;
             vm.attach(device);
             vm.bring_up()?;

@@ -10,9 +10,10 @@ use rustix::io::Errno;
 use vfio_bindings::bindings::vfio::VFIO_DEVICE_FLAGS_RESET;
 
 use crate::control::{Report, ZIP0};
+use crate::engine::ZIP;
 use crate::expect::{equal, refused};
 use crate::host::{self, Driver, Host};
-use crate::qm::{Vm, registers};
+use crate::qm::registers;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::register_layout::{PF_BAR2_SIZE, VF_BAR2_SIZE};
 use crate::sysfs::{self, Function};
@@ -26,7 +27,7 @@ pub(super) fn hardware_v2(setup: &Setup, report: &mut Report) -> Result<()> {
     host::load_vfio(&modules)?;
     pf.enable_vfs(2, false)?;
     let vf = pf.virtual_function(1)?;
-    let (kind, vm) = (setup.container.unwrap_or_default(), Vm::new(1)?);
+    let (kind, vm) = (setup.container.unwrap_or_default(), ZIP.vm(1)?);
     let fixture = Fixture::new(setup, vf, VF_BAR2_SIZE as u64)?;
     fixture.judge(report, |vf| vm.open(kind, vf))
 }
@@ -41,7 +42,7 @@ pub(super) fn foreign_pf(setup: &Setup, report: &mut Report) -> Result<()> {
     pf.bind("vfio-pci")?;
     pf.enable_vfs(2, false)?;
     let vf = pf.virtual_function(1)?;
-    let (owner, vm) = (Vm::new(1)?, Vm::new(2)?);
+    let (owner, vm) = (ZIP.vm(1)?, ZIP.vm(2)?);
     let token = Token([0x5a; 16]);
     let opened = owner.open(Kind::Type1, &pf)?;
     opened.set_token(&token).context("setting the VFs' token")?;
@@ -54,7 +55,7 @@ pub(super) fn pf_itself(setup: &Setup, report: &mut Report) -> Result<()> {
     let modules = host::modules(setup)?;
     let pf = host::load_zip(&modules, "")?;
     host::load_vfio(&modules)?;
-    let (kind, vm) = (setup.container.unwrap_or_default(), Vm::new(1)?);
+    let (kind, vm) = (setup.container.unwrap_or_default(), ZIP.vm(1)?);
     let fixture = Fixture::new(setup, pf, PF_BAR2_SIZE as u64)?;
     // The only function of its bus is reset by its bus when it is closed, if in no other way.
     if fixture.driver.is_rust() {

@@ -11,8 +11,8 @@ use rustix::io::Errno;
 
 use super::failure::done;
 use crate::control::{self, Report, ZIP0};
+use crate::engine::ZIP;
 use crate::expect::{equal, errno};
-use crate::qm::Vm;
 use crate::qm::registers::{self, Command};
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stuck_thread::Task;
@@ -77,7 +77,7 @@ pub(super) fn message_not_taken(setup: &Setup, report: &mut Report) -> Result<()
         "a VM whose message the PF does not take yet keeps its VF",
         || {
             fixture.work()?;
-            let other = Vm::new(2)?;
+            let other = ZIP.vm(2)?;
             let mut silent = other.open(fixture.host.kind, &fixture.host.vfs[1])?;
             silent.enable()?;
             // Lets the PF's answer through, which nobody acknowledges.
