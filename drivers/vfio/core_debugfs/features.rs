@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0
 
 //! The file `migration/features`: which parts of the migration protocol a device supports.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0
 /*
  * Compression: each buffer is compressed by the device and restored by software,
  * then compressed by software and restored by the device, and must come back.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0
 /*
  * RSA: each message is encrypted by the device and by software, to the same, and
  * decrypted by the device again.

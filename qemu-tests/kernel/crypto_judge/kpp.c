@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0
 /*
  * Key agreement on the curve P-256: from each private key device and software make
  * the same public key, and the same secret with that public key.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0 */
 /*
  * An RSA key for tests, as a RSAPrivateKey of RFC 8017, A.1.2.
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0
 /*
  * Ciphers: each buffer is encrypted by the device and by software, to the same,
  * and decrypted by the device again.

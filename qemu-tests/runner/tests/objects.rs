@@ -31,7 +31,7 @@ fn kcsan_watches_the_c_of_our_modules() -> Result<()> {
     for (object, in_c) in [
         ("core_debugfs/vfio.ko", true),
         ("pci/hisi_acc_rs/vfio_helpers.o", true),
-        ("pci/hisi_acc_rs/hisi_acc_events.o", true),
+        ("pci/hisi_acc_rs/hisi_acc_rs_events.o", true),
         ("pci/hisi_acc_rs/hisi_acc_vfio_pci_rs.o", false),
     ] {
         let needed = Symbols::of(&built.join(object))?.needed;

@@ -6,5 +6,5 @@
 
 #include <linux/hisi_acc_qm.h>
 
-#include "hisi_acc_events_helpers.h"
-#include "hisi_acc_helpers.h"
+#include "hisi_acc_rs_events_helpers.h"
+#include "hisi_acc_rs_helpers.h"

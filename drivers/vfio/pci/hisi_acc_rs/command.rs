@@ -84,7 +84,7 @@ pub(crate) struct Outcome {
     pub(crate) duration: i64,
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_command)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_command)]
 mod tests {
     use super::*;
 

@@ -9,7 +9,7 @@ pub(crate) fn micros(duration: Delta) -> u32 {
     u32::try_from(duration.as_micros_ceil()).unwrap_or(u32::MAX)
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_duration)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_duration)]
 mod tests {
     use super::*;
 

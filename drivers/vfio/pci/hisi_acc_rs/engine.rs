@@ -42,7 +42,7 @@ impl Engine {
     }
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_engine)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_engine)]
 mod tests {
     use super::*;
 

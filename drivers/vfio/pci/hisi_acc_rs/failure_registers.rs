@@ -123,7 +123,7 @@ impl fmt::Display for FailureRegisters {
     }
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_failure_registers)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_failure_registers)]
 mod tests {
     use super::*;
     use kernel::str::CString;

@@ -40,7 +40,7 @@ impl<T: Copy, const N: usize> RecentRing<T, N> {
     }
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_recent_ring)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_recent_ring)]
 mod tests {
     use super::*;
 

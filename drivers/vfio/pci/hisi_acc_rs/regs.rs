@@ -193,7 +193,7 @@ pub(crate) mod pf {
     }
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_regs)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_regs)]
 mod tests {
     use super::*;
 

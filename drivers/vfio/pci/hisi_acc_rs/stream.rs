@@ -173,7 +173,7 @@ pub(crate) fn queue_address(context: &[u32; 7]) -> u64 {
     u64::from(context[2]) << 32 | u64::from(context[1])
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_stream)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_stream)]
 mod tests {
     use super::*;
     use zerocopy::FromZeros;

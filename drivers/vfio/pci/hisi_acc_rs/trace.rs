@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Trace events. `hisi_acc_events.h` describes their fields.
+//! Trace events. `hisi_acc_rs_events.h` describes their fields.
 
 mod ffi;
 
@@ -58,7 +58,7 @@ pub(crate) fn reset_done(pdev: &pci::Device) {
     ffi::reset(pdev, true);
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_trace)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_trace)]
 mod tests {
     use super::*;
 

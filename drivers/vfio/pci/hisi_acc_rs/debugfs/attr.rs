@@ -172,7 +172,7 @@ impl File for Attr {
     }
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_attr)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_attr)]
 mod tests {
     use super::*;
     use kernel::str::CString;

@@ -109,7 +109,7 @@ impl fmt::Display for FailedArc {
     }
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_sessions)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_sessions)]
 mod tests {
     use super::*;
     use kernel::str::CString;

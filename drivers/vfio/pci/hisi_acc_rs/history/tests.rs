@@ -2,7 +2,7 @@
 
 //! Unit tests: which session an arc belongs to, and what the next user of the device can see.
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_history)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_history)]
 mod suite {
     use super::super::*;
 

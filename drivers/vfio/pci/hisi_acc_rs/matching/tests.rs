@@ -2,7 +2,7 @@
 
 //! Unit tests: which streams are accepted, and which are refused.
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_matching)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_matching)]
 mod suite {
     use super::super::*;
     use crate::stream::Promise;

@@ -326,7 +326,7 @@ fn mailbox_result(mailbox: MAILBOX) -> Result {
     }
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_qm)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_qm)]
 mod tests {
     use super::*;
 

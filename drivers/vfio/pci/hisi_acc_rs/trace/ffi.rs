@@ -3,7 +3,7 @@
 //! Wrappers of the C functions that emit the trace events.
 //!
 //! C header:
-//! [`hisi_acc_events_helpers.h`](srctree/drivers/vfio/pci/hisi_acc_rs/hisi_acc_events_helpers.h)
+//! [`hisi_acc_rs_events_helpers.h`](srctree/drivers/vfio/pci/hisi_acc_rs/hisi_acc_rs_events_helpers.h)
 
 use kernel::{
     device,

@@ -218,7 +218,7 @@ impl Drop for PfResetGuard {
     }
 }
 
-#[kernel::prelude::kunit_tests(rust_hisi_acc_pf)]
+#[kernel::prelude::kunit_tests(hisi_acc_rs_pf)]
 mod tests {
     use super::*;
     use kernel::types::Opaque;

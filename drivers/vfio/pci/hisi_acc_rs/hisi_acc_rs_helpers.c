@@ -3,7 +3,7 @@
 #include <linux/atomic.h>
 #include <linux/bitops.h>
 
-#include "hisi_acc_helpers.h"
+#include "hisi_acc_rs_helpers.h"
 
 struct pci_dev *hisi_acc_rs_pci_physfn(struct pci_dev *pdev)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-#include "hisi_acc_events_helpers.h"
+#include "hisi_acc_rs_events_helpers.h"
 
 #define CREATE_TRACE_POINTS
-#include "hisi_acc_events.h"
+#include "hisi_acc_rs_events.h"
 
 void hisi_acc_rs_trace_arc(struct device *dev, u32 from, u32 to, u32 duration,
 			   int ret)

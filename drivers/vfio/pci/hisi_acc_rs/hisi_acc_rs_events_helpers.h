@@ -2,8 +2,8 @@
 /*
  * Functions that emit the trace events, for Rust.
  */
-#ifndef HISI_ACC_EVENTS_HELPERS_H
-#define HISI_ACC_EVENTS_HELPERS_H
+#ifndef HISI_ACC_RS_EVENTS_HELPERS_H
+#define HISI_ACC_RS_EVENTS_HELPERS_H
 
 #include <linux/device.h>
 #include <linux/types.h>

@@ -2,8 +2,8 @@
 /*
  * Wrappers of inline functions of the kernel, for Rust.
  */
-#ifndef HISI_ACC_HELPERS_H
-#define HISI_ACC_HELPERS_H
+#ifndef HISI_ACC_RS_HELPERS_H
+#define HISI_ACC_RS_HELPERS_H
 
 #include <linux/pci.h>
 #include <linux/types.h>

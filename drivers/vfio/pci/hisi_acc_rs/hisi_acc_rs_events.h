@@ -22,8 +22,8 @@
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM hisi_acc_vfio
 
-#if !defined(_HISI_ACC_EVENTS_H) || defined(TRACE_HEADER_MULTI_READ)
-#define _HISI_ACC_EVENTS_H
+#if !defined(_HISI_ACC_RS_EVENTS_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _HISI_ACC_RS_EVENTS_H
 
 #include <linux/device.h>
 #include <linux/tracepoint.h>
@@ -120,5 +120,5 @@ TRACE_EVENT(hisi_acc_vfio_reset,
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH .
 #undef TRACE_INCLUDE_FILE
-#define TRACE_INCLUDE_FILE hisi_acc_events
+#define TRACE_INCLUDE_FILE hisi_acc_rs_events
 #include <trace/define_trace.h>
