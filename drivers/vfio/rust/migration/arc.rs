@@ -6,7 +6,7 @@
 //! the P2P states walks fifteen kinds of arcs. A device that does not offer them has three other
 //! arcs that bypass these states.
 
-use super::state::State;
+use super::State;
 use crate::{
     bindings,
     device::CoreDevice, //
