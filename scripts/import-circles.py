@@ -14,11 +14,21 @@ import re
 import sys
 from pathlib import Path
 
-NOISE = re.compile(r"""#\[path\s*=\s*"[^"]+"\]|//[^\n]*|/\*.*?\*/|\br(#*)".*?"\1|"(?:\\.|[^"\\])*"|'(?:\\.[^']*|[^\\'])'""", re.S)
-TEST = re.compile(r"#\[(?:cfg\(test\)|[\w:]*kunit_tests\([^\]]*)\][^;{]*|\bmod\s+tests\b\s*(?=[;{])")
+NOISE = re.compile(  # #[path = ..] is kept
+    r"""#\[path\s*=\s*"[^"]+"\]|//[^\n]*|/\*.*?\*/"""
+    r"""|\br(#*)".*?"\1|"(?:\\.|[^"\\])*"|'(?:\\.[^']*|[^\\'])'""",
+    re.S,
+)
+TEST = re.compile(
+    r"#\[(?:cfg\(test\)|[\w:]*kunit_tests\([^\]]*)\][^;{]*|\bmod\s+tests\b\s*(?=[;{])"
+)
 USE = re.compile(r"(pub(?:\s*\([^)]*\))?\s+)?\buse\s+([^;]+);")
-MOD = re.compile(r'(?:#\[path\s*=\s*"([^"]+)"\]\s*)?(?:\bpub(?:\s*\([^)]*\))?\s+)?\bmod\s+(\w+)\s*([;{])')
-ITEM = re.compile(r"\b(?:fn|struct|enum|union|trait|type|const|static|mod|macro_rules!)\s+(?:mut\s+)?(\w+)")
+MOD = re.compile(
+    r'(?:#\[path\s*=\s*"([^"]+)"\]\s*)?(?:\bpub(?:\s*\([^)]*\))?\s+)?\bmod\s+(\w+)\s*([;{])'
+)
+ITEM = re.compile(
+    r"\b(?:fn|struct|enum|union|trait|type|const|static|mod|macro_rules!)\s+(?:mut\s+)?(\w+)"
+)
 INLINE = re.compile(r"(?<![\w:.])\$?((?:\w+::)+\w+)")
 
 
@@ -94,7 +104,9 @@ def resolve(modules, here, path, seen=()):
             at, rest = at[: len(at) - (rest[0] == "super")], rest[1:]
     elif at + (rest[0],) not in modules and rest[0] not in here.items:
         target = here.names.get(rest[0])
-        return resolve(modules, here, target + path[1:], seen) if target and target[0] != path[0] else []
+        if not target or target[0] == path[0]:
+            return []  # Another crate.
+        return resolve(modules, here, target + path[1:], seen)
     while rest and at + (rest[0],) in modules:
         at, rest = at + (rest[0],), rest[1:]
     if not rest:
