@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readiness_is_what_a_read_would_find() {
+    fn readiness_matches_the_result_of_a_read() {
         assert_eq!(Readiness::of(Ok(&[1])), Readiness::Readable);
         assert_eq!(Readiness::of(Ok(&[])), Readiness::Readable);
         assert_eq!(Readiness::of(Err(ENOMSG)), Readiness::Nothing);

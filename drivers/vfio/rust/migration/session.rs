@@ -59,7 +59,7 @@ pub trait StreamFormat: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Parses the data that was written. [`Data::complete`] returns whether it is a whole image.
+    /// Parses the data that was written. [`Data::complete`] returns the image if it is whole.
     ///
     /// Data of [`StreamFormat::HEAD`] bytes or more has passed [`StreamFormat::check`]. Shorter
     /// data is unchecked.

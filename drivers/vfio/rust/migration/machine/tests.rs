@@ -234,7 +234,7 @@ mod suite {
     }
 
     #[test]
-    fn callbacks_say_what_is_offered() -> Result {
+    fn callbacks_determine_the_features() -> Result {
         let fixture = Fixture::new(never)?;
         let all = Features::all();
         assert_eq!(fixture.machine.features(), all);
