@@ -2,13 +2,15 @@
 //! `make bench`: what a migration costs with the C driver and with ours, in one run, on the same
 //! machine and model.
 
+mod pace;
 mod table;
 
 use anyhow::{Context, Result, ensure};
 use protocol::{Driver, Measure, Rush, Scenario};
 
 use crate::{Artifacts, Machine, Outcome};
-use table::{Rows, parse};
+use pace::{BOARD, PROMPT, Pace};
+use table::{Both, Rows, parse};
 
 pub use table::Report;
 
@@ -18,36 +20,6 @@ const DRIVERS: [Driver; 2] = [Driver::C, Driver::Rust];
 const TOGETHER: [u32; 3] = [1, 8, MOST];
 /// As many as a PF can have.
 const MOST: u32 = 63;
-
-/// How long the device takes, in ns.
-struct Pace {
-    name: &'static str,
-    register_ns: u64,
-    mailbox_ns: u64,
-}
-
-/// Nothing is waited for, so that time is instructions.
-const PROMPT: Pace = Pace {
-    name: "prompt",
-    register_ns: 0,
-    mailbox_ns: 0,
-};
-
-/// As a board may be: a read goes to the device and back, a mailbox command makes the device read or
-/// write a context in memory.
-const BOARD: Pace = Pace {
-    name: "board",
-    register_ns: 1_000,
-    mailbox_ns: 20_000,
-};
-
-impl Pace {
-    fn of(&self, machine: Machine) -> Machine {
-        machine
-            .property("register-ns", &self.register_ns.to_string())
-            .property("mailbox-ns", &self.mailbox_ns.to_string())
-    }
-}
 
 /// Measures both drivers.
 pub fn run(artifacts: &Artifacts) -> Result<Report> {
@@ -72,9 +44,6 @@ pub fn run(artifacts: &Artifacts) -> Result<Report> {
         })?,
     })
 }
-
-/// The C driver's and ours.
-type Both<T> = [T; DRIVERS.len()];
 
 fn both<T>(measure: impl Fn(Driver) -> Result<T>) -> Result<Both<T>> {
     Ok([measure(DRIVERS[0])?, measure(DRIVERS[1])?])

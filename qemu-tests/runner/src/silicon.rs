@@ -15,10 +15,7 @@ use kunpeng_accel::Silicon;
 use protocol::{Driver, Engine, List, Scenario};
 
 use crate::{Artifacts, Machine, Outcome};
-pub use table::{Comparison, Table, Verdict, Verdicts};
-
-/// The model's default.
-pub const DEFAULT: &str = "default";
+pub use table::{Comparison, DEFAULT, Table, Verdict, Verdicts};
 
 /// PCI revisions of hardware V3, V4 and V5.
 const V3: u8 = 0x30;

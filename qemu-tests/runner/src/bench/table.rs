@@ -4,7 +4,10 @@
 use std::collections::HashMap;
 use std::fmt::{self, Display};
 
-use super::{BOARD, Both};
+use super::pace::BOARD;
+
+/// The C driver's and ours.
+pub(super) type Both<T> = [T; 2];
 
 /// What was measured at each step, in the order of the steps.
 pub(super) type Rows = Vec<(String, Costs)>;

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 
-use super::DEFAULT;
+/// The model's default.
+pub const DEFAULT: &str = "default";
 
 /// What came of a load: nothing if it passed, else the reason.
 pub type Verdict = Option<String>;

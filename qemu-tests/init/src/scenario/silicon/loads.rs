@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use rustix::io::Errno;
 
-use super::{at_most, hardware_errors};
 use crate::control::EmulatedDevice;
 use crate::expect::{equal, eventually, refused};
 use crate::qm::messages::{self, Way};
@@ -17,6 +16,7 @@ use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::support::stuck_thread::{Fate, Task};
 use crate::scenario::support::transfer::{self, FAST, Path};
 use crate::scenario::topology::answer::Answers;
+use crate::timeouts;
 use crate::vfio::{Device, State};
 
 /// Revisions of hardware V4 and V5.
@@ -85,6 +85,20 @@ pub(super) const LOADS: [Load; 16] = [
 const IN_FLIGHT: usize = 32;
 /// Requests that show that a VF works.
 const WORK: usize = 8;
+
+/// A limit, on this machine.
+fn at_most(limit: Duration) -> Duration {
+    limit * timeouts::slowness()
+}
+
+/// How often a VF has caused an error of the hardware.
+pub(super) fn hardware_errors(fixture: &Fixture) -> Result<u64> {
+    fixture
+        .host
+        .accelerator
+        .emulated()
+        .counter("hardware_errors")
+}
 /// What the engine takes for a request that is to be in flight when a VM is stopped. A stop waits a
 /// second for it.
 const SLOW: Duration = Duration::from_millis(20);

@@ -24,9 +24,8 @@ use crate::host::Host;
 use crate::scenario::l2::GuestFixture;
 use crate::scenario::l2::migrate_under_load::{LATENCY, WORK};
 use crate::scenario::support::fixture::Fixture;
-use crate::timeouts;
 use crate::vmm::{self, Guest};
-use loads::LOADS;
+use loads::{LOADS, hardware_errors};
 
 /// How the model's default is called, which has no points.
 const DEFAULT: &str = "default";
@@ -63,20 +62,6 @@ impl Silicon<'_> {
         };
         control::line(&format!("@dump silicon {} {load} {told}", self.name));
     }
-}
-
-/// A limit, on this machine.
-fn at_most(limit: Duration) -> Duration {
-    limit * timeouts::slowness()
-}
-
-/// How often a VF has caused an error of the hardware.
-fn hardware_errors(fixture: &Fixture) -> Result<u64> {
-    fixture
-        .host
-        .accelerator
-        .emulated()
-        .counter("hardware_errors")
 }
 
 fn forget_violations(fixture: &Fixture) -> Result<()> {
