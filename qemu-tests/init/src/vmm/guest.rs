@@ -2,19 +2,18 @@
 
 //! The guest, as one sees it from outside: its two serial ports.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use protocol::{Begin, Driver, Engine, List, Load, Loads, Scenario, Task, What};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde::{Deserialize, Serialize};
 
-use super::port::Port;
-use super::{POLL, Vmm, tell};
+use super::Vmm;
+use super::orders::Order;
+use super::port::{POLL, Port};
+use super::report::tell;
 use crate::control;
 use crate::engine::Accelerator;
 use crate::timeouts::{Deadline, slowness};
@@ -50,53 +49,6 @@ pub(crate) struct TransferredState {
     heard: Heard,
     /// What it has begun to write to its console and to its control port.
     begun: [String; 2],
-}
-
-/// What can be ordered of a guest, by its name on the control port.
-#[derive(Clone, Copy)]
-pub(crate) enum Order {
-    /// Load the VF's driver, and work.
-    Work,
-    /// End the work, and unload the driver.
-    Rest,
-    /// Reset the VF.
-    Reset,
-    /// Reset the VF over and over from now on.
-    KeepResetting,
-    /// Do not reset the VF any more. Fails if it was not reset once.
-    EndResetting,
-}
-
-impl Order {
-    fn name(self) -> &'static str {
-        match self {
-            Order::Work => "work",
-            Order::Rest => "rest",
-            Order::Reset => "reset",
-            Order::KeepResetting => "keep-resetting",
-            Order::EndResetting => "end-resetting",
-        }
-    }
-}
-
-/// The pipe to the control port of a monitor's guest. Each monitor has its own: one that waits for
-/// a guest would take away what is meant for another's.
-pub(super) struct Orders(File);
-
-impl Orders {
-    pub(super) fn new(path: &Path) -> Result<Self> {
-        let _ = fs::remove_file(path);
-        mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
-            .with_context(|| format!("cannot create {}", path.display()))?;
-        // For both, so that it opens without a reader.
-        Ok(Orders(
-            OpenOptions::new().read(true).write(true).open(path)?,
-        ))
-    }
-
-    fn send(&mut self, line: &str) -> Result<()> {
-        Ok(self.0.write_all(format!("{line}\n").as_bytes())?)
-    }
 }
 
 /// A guest, wherever it is.

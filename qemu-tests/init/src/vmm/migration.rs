@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use protocol::MigrationRecord;
 use serde_json::{Value, json};
 
-use super::{POLL, Vmm};
+use super::Vmm;
+use super::port::POLL;
 use crate::expect;
 use crate::timeouts::Deadline;
 use crate::vfio::Kind;

@@ -4,7 +4,9 @@
 
 mod guest;
 mod migration;
+mod orders;
 mod port;
+mod report;
 mod watch;
 
 use std::error::Error;
@@ -14,23 +16,26 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use protocol::{Event, What};
+use protocol::What;
 use qmp::Qmp;
 use serde_json::{Value, json};
 
-pub(crate) use guest::{Guest, Order, TransferredState};
+pub(crate) use guest::{Guest, TransferredState};
 pub(crate) use migration::{
     Ended, Limits, begin, cancel, cancel_cut_off, completes, end, fails, go_on, is_cancelled,
     listen, migrate, migrate_late, restore, save, send,
 };
+pub(crate) use orders::Order;
+pub(crate) use report::tell;
 pub(crate) use watch::{Watch, driver_ready, failures, features, refusal, sessions, state};
 
-use guest::Orders;
+use orders::Orders;
+use port::POLL;
+use report::tell_of;
 
-use crate::control;
 use crate::sysfs::{self, Function};
 use crate::timeouts::Deadline;
 use crate::vfio::Kind;
@@ -38,20 +43,6 @@ use crate::vfio::Kind;
 const PROGRAM: &str = "/usr/bin/qemu-system-aarch64";
 /// From the start of the program to its first word, and from its last one to its end.
 const PATIENCE: Duration = Duration::from_secs(300);
-const POLL: Duration = Duration::from_millis(10);
-
-/// Tells the test host what happens now.
-pub(crate) fn tell(what: What) {
-    // QEMU counts its events' time in the same way.
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    tell_of(since.map_or(0, |since| since.as_micros() as u64), what);
-}
-
-/// Tells the test host what has happened, in microseconds since 1970.
-fn tell_of(at: u64, what: What) {
-    let line = serde_json::to_string(&Event { at, what }).expect("an event is plain data");
-    control::line(&format!("@dump {line}"));
-}
 
 /// Whether a VM monitor has the guest or waits for it.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,12 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::POLL;
+/// How often something that is to come is looked for.
+pub(super) const POLL: Duration = Duration::from_millis(10);
 
 struct Lines {
     file: File,

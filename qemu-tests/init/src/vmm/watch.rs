@@ -10,7 +10,8 @@ use std::sync::mpsc;
 use anyhow::{Context, Result, bail};
 use protocol::What;
 
-use super::{POLL, tell};
+use super::port::POLL;
+use super::report::tell;
 use crate::control;
 use crate::sysfs::{self, Function};
 
