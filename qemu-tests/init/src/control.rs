@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The line to the test host: KTAP out, requests to the emulated device out, answers in.
+//! The line to the runner: KTAP out, requests to the emulated device out, answers in.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -52,7 +52,7 @@ fn port() -> Option<MutexGuard<'static, Port>> {
 
 /// Waits for one line that was not asked for, such as an order to end.
 ///
-/// Nothing may be asked while somebody waits here: the answer could come to the wrong one.
+/// Nothing may be asked while a thread waits here: the answer could come to the wrong one.
 pub(crate) fn await_line() -> Result<String> {
     let mut line = String::new();
     BufReader::new(File::open(PORT)?).read_line(&mut line)?;
@@ -66,12 +66,13 @@ pub(crate) fn line(text: &str) {
     }
 }
 
-/// Tells the test host that the scenario fails because the one on the other host has failed.
+/// Reports to the runner that the scenario fails because the one on the other host has failed.
 pub(crate) fn peer_failed() {
     line("@consequence");
 }
 
-/// Tells the test host what the scenario begins now: it names that if the scenario gets no further.
+/// Reports to the runner what the scenario begins now: the runner names it if the scenario gets no
+/// further.
 pub(crate) fn doing(what: &str) {
     line(&format!("@doing {what}"));
 }
@@ -225,7 +226,7 @@ impl Report {
         Report { points: 0 }
     }
 
-    /// Runs one test point. Whatever goes wrong in it makes it `not ok` and is told in full.
+    /// Runs one test point. Any error makes it `not ok` and is reported in full.
     pub(crate) fn point(&mut self, name: &str, test: impl FnOnce() -> Result<()>) -> bool {
         let result = test();
         self.points += 1;

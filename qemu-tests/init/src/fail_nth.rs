@@ -31,7 +31,7 @@ const NOBODY: Range<u64> = 0..0;
 pub(crate) struct Faults(File);
 
 impl Faults {
-    /// Allocations of the slab allocator fail, whoever makes them.
+    /// Allocations of the slab allocator fail, whatever code makes them.
     pub(crate) fn of_allocations() -> Result<Self> {
         Self::prepare([(SLAB, ANYBODY), (PAGES, NOBODY), (USER_MEMORY, NOBODY)])
     }

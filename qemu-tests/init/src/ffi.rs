@@ -201,7 +201,7 @@ pub(crate) fn read_into(
     );
     // SAFETY: The range was just found to be in the mapping.
     let buffer = unsafe { memory.pointer.as_ptr().add(offset) };
-    // SAFETY: The kernel writes at most `length` bytes there, and whoever reads the mapping
+    // SAFETY: The kernel writes at most `length` bytes there, and code that reads the mapping
     // reckons with changes.
     let done = unsafe { libc::read(fd.as_fd().as_raw_fd(), buffer.cast(), length) };
     usize::try_from(done).map_err(|_| io::Error::last_os_error())

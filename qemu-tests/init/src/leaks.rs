@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that nobody can free any more, by the kernel's kmemleak.
+//! Memory that can no longer be freed, as found by the kernel's kmemleak.
 //!
 //! It records every allocation and is slow, so that only machines with `kmemleak=on` on their
 //! command line have it. The kernel reads that word itself.
@@ -16,14 +16,14 @@ use crate::control::Report;
 
 const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
 
-/// What is younger is not told: its pointer can still be in a register.
+/// Younger allocations are not reported: their pointer can still be in a register.
 const MIN_AGE: Duration = Duration::from_secs(5);
 
 /// Modules whose allocations are judged: VFIO's with ours, as an object of the core that we should
 /// have put is not allocated by us.
 const JUDGED: [&str; 2] = ["[vfio", "[hisi_acc_vfio_pci"];
 
-/// Reports whether everything that was allocated can still be freed, if the machine can tell.
+/// Reports whether everything that was allocated can still be freed, if the machine has kmemleak on.
 pub(crate) fn judge(setup: &Setup, report: &mut Report) {
     if setup.kmemleak == Some(Kmemleak::On) {
         report.point("nothing that VFIO has allocated is lost", || {
@@ -47,7 +47,7 @@ fn judged(found: &str) -> Vec<&str> {
 /// The reports of all that has no pointer to it.
 fn scan() -> Result<String> {
     thread::sleep(MIN_AGE);
-    // What has changed since the last look is not told; after the second one nothing changes.
+    // Changes since the last scan are not reported; after the second one nothing changes.
     for _ in 0..2 {
         fs::write(KMEMLEAK, "scan").with_context(|| format!("{KMEMLEAK} does not scan"))?;
     }

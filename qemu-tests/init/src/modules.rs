@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kernel modules: a flat folder of the kernel's own and one of ours.
+//! Kernel modules: a flat folder of the kernel's own and one of this project's.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -49,14 +49,14 @@ pub(crate) fn is_loaded(name: &str) -> bool {
         .exists()
 }
 
-/// Whether a module that is loaded was built outside of the kernel's tree, as all of ours are.
+/// Whether a module that is loaded was built outside of the kernel's tree, as all of this project's are.
 pub(crate) fn out_of_tree(module: &str) -> Result<bool> {
     Ok(sysfs::read(format!("/sys/module/{module}/taint"))?.contains('O'))
 }
 
 impl Modules {
     /// Looks at both folders. There is a `vfio` in each, and only the one that is asked for will
-    /// do; everything else of ours has a name of its own.
+    /// do; every other module of this project has a name of its own.
     pub(crate) fn find(our_vfio: bool) -> Result<Self> {
         let mut files = BTreeMap::new();
         for (folder, ours) in [("/modules/kernel", false), ("/modules/ours", true)] {

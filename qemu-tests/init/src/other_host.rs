@@ -107,12 +107,12 @@ impl OtherHost {
         said.context("the other host does not listen")
     }
 
-    /// Tells the other host something.
+    /// Sends something to the other host.
     pub(crate) fn say(&mut self, word: &impl Serialize) -> Result<()> {
         self.send(&Word::Says(word))
     }
 
-    /// Waits for what the other host tells. It fails at once if the other host has failed.
+    /// Waits for a word of the other host. It fails at once if the other host has failed.
     pub(crate) fn hear<T: DeserializeOwned>(&mut self, within: Duration) -> Result<T> {
         let limit = within * slowness();
         self.reader.get_ref().set_read_timeout(Some(limit))?;
@@ -138,7 +138,7 @@ impl OtherHost {
         // What it says besides does not matter any more.
         while !self.has_failed && self.hear::<IgnoredAny>(SOON).is_ok() {}
         if !self.has_failed {
-            // If that fails, the test host tells.
+            // If that fails, the runner reports it.
             let _ = self.send(&Word::<()>::Fails(reason.to_owned()));
         }
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 static SLOWNESS: OnceLock<u32> = OnceLock::new();
 
-/// Takes over `slowness=` from the command line: the test host knows the kernel.
+/// Takes over `slowness=` from the command line: the runner knows the kernel.
 pub(crate) fn take_over(line: &str) -> Result<()> {
     let mut words = line.split_whitespace();
     let times = words.find_map(|word| word.strip_prefix("slowness="));

@@ -51,13 +51,13 @@ impl Event {
 pub enum What {
     /// A VF was seen in another state than before (`migration/state` in VFIO's debugfs).
     State { vf: String, state: String },
-    /// A VM monitor said something unasked (QMP event).
+    /// A VM monitor sent a QMP event.
     Monitor { vmm: String, event: String },
-    /// The guest told how far its work is.
+    /// The guest reported how far its work is.
     Load { engines: Loads },
     /// A VF's sessions after a leg (`history` lines of the driver's `attr`).
     History { vf: String, sessions: Vec<String> },
-    /// A leg is done; the host that the guest has left tells it.
+    /// A leg is done; reported by the host that the guest has left.
     #[serde(rename = "leg")]
     Migration(MigrationRecord),
 }

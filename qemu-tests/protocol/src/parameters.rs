@@ -245,7 +245,7 @@ words! {
 }
 
 words! {
-    /// What QEMU is told while a VF is reset.
+    /// A command to QEMU while a VF is reset.
     AgainstReset {
         /// `stop` and `cont`.
         Pause = "pause",

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Holds what was seen of the debug files and of the trace events against what `Documentation/`
 //! promises of them, both ways: what was seen must be documented, and what is documented must have
 //! been seen.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! What `make` has built and where: read from the file that `scripts/prepare.sh` writes.
 
 use std::collections::HashMap;
@@ -55,7 +56,7 @@ pub struct Artifacts {
     pub kernel: PathBuf,
     /// The arm64 kernel image.
     pub image: PathBuf,
-    /// The initramfs: guest program, shell and modules.
+    /// The initramfs: init, shell and modules.
     pub initrd: PathBuf,
     /// As `initrd`, with a VM monitor and what its guests boot: of Debian 13.
     pub initrd_trixie: PathBuf,

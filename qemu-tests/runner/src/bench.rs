@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! `make bench`: what a migration costs with the C driver and with ours, in one run, on the same
 //! machine and model.
 
@@ -35,7 +36,7 @@ pub fn run(artifacts: &Artifacts) -> Result<Report> {
         together: (TOGETHER.into_iter())
             .map(|vfs| Ok((vfs, at_once(vfs)?)))
             .collect::<Result<_>>()?,
-        // Who gets into whose way is decided where there is more than one CPU.
+        // Threads get into each other's way where there is more than one CPU.
         violations: both(|driver| {
             let machine = together(driver, MOST, Some(Rush::Yes));
             let outcome = machine.run(artifacts, show)?;

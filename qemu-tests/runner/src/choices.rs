@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! What a guest migrates with, as `make migrate` and `make soak` are told it.
 
 use std::fmt::Display;

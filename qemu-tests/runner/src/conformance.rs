@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! `make conformance`: random sequences of what userspace can do, on the C driver and on ours.
 //!
 //! Sequences with an even number run on hardware V3, the others on V4. A machine runs so many and
@@ -45,7 +46,7 @@ pub struct Agreement {
 }
 
 impl Sequences {
-    /// Runs all. An error tells what differs, or what does not end, and how to see it again.
+    /// Runs all. An error shows what differs, or what does not end, and how to see it again.
     pub fn run(&self, artifacts: &Artifacts) -> Result<Agreement> {
         self.run_on(artifacts, |machine| machine)
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Reads what KCSAN, the kernel's detector of data races, has to say in a kernel log.
 //!
 //! Two parts of the kernel's core race here and there, others in each run. Such a race is ignored;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Finds what must not be in a kernel log.
 
 use std::ops::RangeInclusive;
@@ -40,7 +41,7 @@ const HARMLESS: &[&str] = &[
     "kmemleak: Kernel memory leak detector initialized",
     "kmemleak: Automatic memory scanning thread",
     "kmemleak: Kernel memory leak detector disabled",
-    // The guest program reads them and judges by whom they are.
+    // Init reads them and judges by their module.
     "new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
     // The scenario of faults fails its own allocations, too, for which it has a reserve.
     "kmemleak: Cannot allocate a scan area",
@@ -76,7 +77,7 @@ const KNOWN: &[Known] = &[
     },
 ];
 
-/// How functions of ours are to be known in a stack: by their module, or as Rust.
+/// What marks this project's functions in a stack: their module, or that they are Rust.
 const OURS: [&str; 3] = ["[hisi_acc_vfio_pci_rs]", "[vfio_edu]", " _R"];
 
 impl Known {

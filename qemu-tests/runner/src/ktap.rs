@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Reads KTAP 1 (`Documentation/dev-tools/ktap.rst` of the kernel), line by line.
 
 /// One result line.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Runs machines with emulated Kunpeng accelerators and collects what they report.
 //!
-//! A machine is QEMU with our kernel, our guest program as its init, and one
+//! A machine is QEMU with our kernel, the crate `init` as its /init, and one
 //! scenario. The scenario's results come as KTAP over the machine's second
 //! serial port, the kernel's log over the first; see [`machine`] for both.
 

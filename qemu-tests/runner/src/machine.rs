@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! One machine, one scenario.
 //!
 //! The machine has two serial ports. The first is the kernel's console and goes to a
-//! file. The second is the control channel: the guest program sends lines of
+//! file. The second is the control channel: init sends lines of
 //!
 //! - KTAP, the results;
-//! - `@show <text>`, for the person who watches;
+//! - `@show <text>`, for the terminal;
 //! - `@guest <text>`, the kernel log of a guest of the machine;
 //! - `@dump <text>`, for the test to compare;
 //! - `@doing <text>`, what the scenario begins now, by which one knows that it makes progress;
@@ -45,9 +46,9 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 /// What a machine that runs has to react to.
 #[derive(Debug)]
 pub(crate) enum Input {
-    /// The guest program says something.
+    /// Init sends a line.
     Line(String),
-    /// The guest program is gone.
+    /// The control channel is closed.
     Closed,
     /// Another machine, without which this one is of no use, has failed, by name and with what.
     OtherFailed(String),
@@ -353,7 +354,7 @@ fn read_lines(stream: UnixStream, sender: Sender<Input>) {
             }
             bytes.clear();
         }
-        // Nobody needs it when the test has ended before.
+        // It is not needed if the test has ended before.
         let _ = sender.send(Input::Closed);
     });
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! `runner`: boots a machine with emulated Kunpeng accelerators and runs one scenario in it.
 
 #![forbid(unsafe_code)]

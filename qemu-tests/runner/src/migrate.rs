@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! `make migrate`: a guest at work moves from one QEMU to another and back, on the emulated host or
 //! between two of them.
 
@@ -55,7 +56,7 @@ pub fn judge(outcomes: &[Outcome], summary: &Summary, choices: &Choices) -> Resu
     summary.judge(choices.drivers())
 }
 
-/// The events of a run, as the machine told them, or the two.
+/// The events of a run, as the machine or the two reported them.
 pub fn events(outcomes: &[Outcome]) -> Result<Vec<Event>> {
     let mut events = Vec::new();
     for (n, outcome) in outcomes.iter().enumerate() {
@@ -68,7 +69,7 @@ pub fn events(outcomes: &[Outcome]) -> Result<Vec<Event>> {
             });
         }
     }
-    // Each is told as soon as it is seen, by several threads.
+    // Each is reported as soon as it is seen, by several threads.
     events.sort_by_key(|event| event.at);
     Ok(events)
 }

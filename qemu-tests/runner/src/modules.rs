@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Our kernel modules, built with other options than those that `make prepare` builds.
 
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub fn build(artifacts: &Artifacts, folder: &Path, options: &[&str]) -> Result<P
     Ok(folder.to_owned())
 }
 
-/// Writes an initramfs to `into` that has `module` in place of ours of that name.
+/// Writes an initramfs to `into` that has `module` in place of this project's of that name.
 pub fn replace(artifacts: &Artifacts, module: &Path, into: &Path) -> Result<()> {
     let name = module.file_name().context("a module without a name")?;
     let name = name.to_string_lossy();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! `make silicon`: migrations on hardware that differs from the model's default
 //! (`Documentation/accel-model.rst`), with the C driver and with ours.
 //!
-//! Each point in which hardware may differ is tried by itself. Those points with which the C driver does
+//! Each point in which hardware may differ is tried alone. Those points with which the C driver does
 //! what it does without are admissible, and are tried together, each two of them, in few sets.
 
 mod covering;
@@ -30,7 +31,7 @@ const LATER: [(&str, u8); 4] = [
     ("flr-keeps-db-drop", V5),
 ];
 
-/// Points that show something only together: an event is told by the doorbell at the end of a save, or never.
+/// Points that show something only together: an event is signalled by the doorbell at the end of a save, or never.
 const TOGETHER: &str =
     "pause-suppresses-events+paused-doorbell-interrupts+restore-tells-only-later-events";
 
@@ -38,7 +39,7 @@ const TOGETHER: &str =
 /// compares it with what the C driver fails at.
 ///
 /// A VF that was only paused is started without the doorbells of its event queues, so that an event which PAUSE
-/// has suppressed is not told. The C driver does not start it at all.
+/// has suppressed is not signalled. The C driver does not start it at all.
 pub const BOTH_FAIL: [(&str, &str); 6] = [
     ("pause-outlasts-driver-start", "without-driver"),
     ("pause-outlasts-driver-start", "new-owner"),
@@ -114,7 +115,7 @@ impl Trial {
         })
     }
 
-    /// Hardware without any point, with each point by itself, and with those that need one another.
+    /// Hardware without any point, with each point alone, and with those that need one another.
     pub fn hardware(self) -> Vec<String> {
         std::iter::once(DEFAULT.to_owned())
             .chain(self.points())
@@ -264,7 +265,7 @@ fn compare(
 pub struct Wanted {
     /// Also guests under QEMU, which takes hours.
     pub guests: bool,
-    /// Each point by itself, and none together.
+    /// Each point alone, and none together.
     pub singles: bool,
     /// The name of the only trial, such as `zip V3`.
     pub on: Option<String>,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! `make soak`: a guest at work migrates for hours, with whatever is drawn.
 //!
 //! Machines run one after the other. What each of them does is drawn from the seed and the
@@ -108,7 +109,7 @@ impl Display for MachineOptions {
 }
 
 impl Soak {
-    /// Runs them. The first that goes wrong ends it, and the error tells how to see it again.
+    /// Runs them. The first that goes wrong ends it, and the error says how to see it again.
     pub fn run(&self, artifacts: &Artifacts) -> Result<SoakTotals> {
         let begin = Instant::now();
         let bar = match self.count {

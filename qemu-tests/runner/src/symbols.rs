@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What an object file defines and what it needs, as llvm-nm tells it.
+
+//! What an object file defines and what it needs, as llvm-nm lists it.
 
 use std::collections::BTreeSet;
 use std::path::Path;

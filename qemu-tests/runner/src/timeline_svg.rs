@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Draws what happened while a guest migrated: a lane for each VF's states and VM monitor's
 //! events, one for the guest's throughput with each engine, and below them the arcs with their times.
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Two machines with a network between them, each with a scenario of its own.
 //!
-//! The programs in the machines agree by that network on what they do when, and tell each other when
-//! they fail. The test host starts both, collects what both report, and ends a machine without which
-//! the other one has no more to do, for those that fail without being able to tell.
+//! The programs in the machines agree over that network on what they do when, and notify each other of
+//! failures. The runner starts both and collects what both report. A machine may fail without being
+//! able to notify the other one: then the runner ends that one, which has no more to do.
 
 use std::sync::mpsc::{self, Sender};
 use std::thread;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Random sequences of what userspace can do: the C driver and ours differ in what is listed and in
 //! nothing else. `make conformance N=<number>` runs more of them, `SEED=` others.
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! The debug files are what `Documentation/ABI/testing/` says, and the trace events what
 //! `Documentation/trace/` says: no line, errno, mode or field that is not documented, and none
 //! documented that does not come.

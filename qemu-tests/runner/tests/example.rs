@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! The example of a variant driver, `samples/vfio-rust/`, on two of QEMU's own devices.
 
 #![forbid(unsafe_code)]

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Each allocation fails that is made for what userspace asks of the driver, and each access to user
 //! memory, one at a time. The C driver's result is printed beside ours.
 
@@ -13,7 +14,7 @@ use runner::{Artifacts, Machine, Outcome};
 fn sweep(artifacts: &Artifacts, driver: Driver) -> Result<Outcome> {
     let machine = Machine::new(Scenario::Faults).driver(driver);
     let machine = match driver {
-        // What is not freed after a fault is a fault of ours.
+        // Memory that is not freed after a fault is our driver's mistake.
         Driver::Rust => machine.kmemleak(),
         Driver::C => machine,
     };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Guests at work migrate: on the emulated Kunpeng host everything is real, QEMU and KVM
 //! included, but for the accelerators and the CPU.
 
@@ -112,7 +113,7 @@ fn works_on_after_its_vf_failed() -> Result<()> {
     run_clean(Machine::new(Scenario::GuestFails).hypervisor().within(1800))
 }
 
-/// A VF is reset by whoever can while QEMU pauses its guest, migrates it, cancels that, and quits.
+/// A VF is reset in every possible way while QEMU pauses its guest, migrates it, cancels that, and quits.
 /// `Documentation/errnos.rst` has how to run all of it.
 fn withstands_resets(driver: Driver) -> Result<()> {
     let scenario = Scenario::GuestResets {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Our modules as a distribution's user gets them: built against a kit of headers,
 //! installed beside the kernel's own, found by modprobe.
 

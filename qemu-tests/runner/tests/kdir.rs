@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! `scripts/check-kdir.sh`: gives our options the values that Kconfig would give them, and refuses
 //! a kernel against which modules cannot be built, in one line that says what it lacks.
 
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 
 const RUSTC: &str = "rustc 1.85.0 (4d91de4e4 2025-02-17)";
 
-/// Options that a kernel needs for all of ours.
+/// Options that a kernel needs for all modules of this project.
 const NEEDED: [&str; 11] = [
     "64BIT",
     "ARM64",

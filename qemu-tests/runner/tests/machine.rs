@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! What `make test` proves on the emulated Kunpeng host. Each test boots a machine of its own.
 //!
 //! The order of the sections is the order of trust: the C drivers of Linux judge the
-//! model, then the C VFIO driver judges the guest program that acts as the VM, then
+//! model, then the C VFIO driver judges init, which acts as the VM, then
 //! our driver is judged by both.
 
 #![forbid(unsafe_code)]
@@ -63,7 +64,7 @@ mod judge {
         run(Machine::new(Scenario::JudgeProbe))?.expect_clean()
     }
 
-    /// hisi_zip maps segments of any length, though it has told the DMA API of no more than 64 KiB,
+    /// hisi_zip maps segments of any length, though it has declared no more than 64 KiB to the DMA API,
     /// which a kernel that checks the use of that API remarks once.
     fn expect_clean_but_for_long_segments(outcome: &Outcome, artifacts: &Artifacts) -> Result<()> {
         if !artifacts.kasan() {
@@ -117,7 +118,7 @@ mod judge {
     }
 }
 
-/// The unmodified C VFIO driver: the oracle for the guest program.
+/// The unmodified C VFIO driver: the oracle for init.
 mod oracle {
     use super::*;
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! What is in drivers/vfio of a kernel tree that carries our files, in each of the
 //! configurations in which `kernel/matrix.sh` has compiled it: what is configured
 //! is there, and of what is not there is nothing.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! What is in the modules that are built outside of the kernel tree: nothing more is
 //! exported than the kernel's own exports, and KCSAN sees what it can see.
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! What reviewers have asked for, by the numbers of `Documentation/review-requirements.rst`: that
 //! each has its test, and those tests that need no machine. The others are where their subject is.
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Bad surroundings get one clear line: the recipes run with stand-ins for the
 //! programs by which they see the machine.
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Our driver on hardware that differs from the model's default, in one point at a time. `make silicon`
 //! compares it with the C driver, and tries points together.
 

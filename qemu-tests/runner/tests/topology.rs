@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What hosts there are beside the one with V3, two VFs and nobody who leaves: other hardware
+
+//! Hosts other than the usual one with V3 and two VFs that stay: other hardware
 //! generations, VFs that cannot migrate, many VFs, and devices that go away while they are used.
 //! The C driver goes through the same steps first.
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Guests at work migrate between two emulated Kunpeng hosts with a network between them.
 
 #![forbid(unsafe_code)]
@@ -46,8 +47,8 @@ fn migrates_from_the_c_driver_and_back() -> Result<()> {
     round_trip([Driver::C, Driver::Rust], [Driver::C, Driver::Rust])
 }
 
-/// What is told of two hosts of which some fail on purpose: of the first machine that is named, and
-/// of `second`.
+/// What is reported of two hosts of which some fail on purpose: of the first machine that is named,
+/// and of `second`.
 fn told([a, b]: [Failure; 2], second: &str) -> Result<(String, String)> {
     let pair = Pair::new(|host| Scenario::HostFails {
         host,

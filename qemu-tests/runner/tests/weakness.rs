@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! The weaknesses of the C driver, by their numbers in `Documentation/weaknesses.rst`. Each test
 //! expects the C driver to show them and ours not to, by the same steps.
 

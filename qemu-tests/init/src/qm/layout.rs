@@ -107,7 +107,7 @@ pub(crate) struct Buffer {
     pub(crate) length: u32,
 }
 
-/// Most entries a scatter-gather list of ours has.
+/// Most entries of a scatter-gather list that this program writes.
 pub(super) const SGL_ENTRIES: usize = 10;
 /// Size of `struct hisi_acc_hw_sgl` with that many `struct acc_hw_sge`.
 pub(super) const SGL_SIZE: usize = 64 + 32 * SGL_ENTRIES;

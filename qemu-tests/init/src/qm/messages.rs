@@ -39,7 +39,7 @@ pub(crate) fn fetch(bar: &Mapping, way: Way) -> Result<u64> {
     }
 }
 
-/// Tells the PF that its message was read.
+/// Acknowledges the PF's message.
 pub(crate) fn acknowledge(bar: &Mapping) {
     bar.write32(registers::IFC_INT_SOURCE, 1);
 }

@@ -4,7 +4,7 @@
 //!
 //! All state of that driver lies in [`Vm`]; the device it works on can be taken away and another
 //! one put in its place, as live migration does to a VM. Nothing here knows one engine from
-//! another.
+//! another: see [`Engine`].
 
 mod image;
 mod layout;

@@ -85,7 +85,7 @@ impl Container {
         }
     }
 
-    /// Opens a function by its group. `name` is the function's, and what has to be told with it.
+    /// Opens a function by its group. `name` is the function's, with what has to be passed along.
     pub(super) fn device_by_name(&self, function: &Function, name: &str) -> Result<OwnedFd> {
         let Way::Groups { groups, .. } = &self.way else {
             bail!("{name} is not opened by its group");

@@ -30,7 +30,7 @@ pub(crate) const REGION_MMAP: u32 = VFIO_REGION_INFO_FLAG_MMAP;
 
 /// The interrupt index by which the kernel asks for the device back.
 pub(crate) const REQUEST: u32 = VFIO_PCI_REQ_IRQ_INDEX;
-/// The interrupt index by which the kernel tells of an error on the bus.
+/// The interrupt index by which the kernel reports an error on the bus.
 pub(crate) const ERROR: u32 = VFIO_PCI_ERR_IRQ_INDEX;
 
 /// Vectors of a function: event queue, abnormal event queue, message of the PF, one reserved.

@@ -3,7 +3,7 @@
 //! The ioctls of VFIO and iommufd.
 //!
 //! What is exported is safe to call: a request is a constant that carries the type the
-//! kernel's header gives it, and whoever starts DMA into a mapping has to hand over a reference
+//! kernel's header gives it, and code that starts DMA into a mapping has to hand over a reference
 //! count of it.
 
 use std::ffi::c_void;

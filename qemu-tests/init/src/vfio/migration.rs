@@ -171,7 +171,7 @@ impl DataFile {
         Ok(())
     }
 
-    /// What `poll()` tells within `timeout`.
+    /// What `poll()` reports within `timeout`.
     pub(crate) fn poll(&self, timeout: Duration) -> io::Result<PollFlags> {
         let wanted = PollFlags::IN | PollFlags::OUT | PollFlags::RDHUP;
         let mut files = [PollFd::new(self, wanted)];

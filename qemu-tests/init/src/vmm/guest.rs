@@ -28,7 +28,7 @@ const RCU_STALL_S: u32 = 21;
 /// The first line of a guest's program.
 const BOOTED: &str = "KTAP version 1";
 
-/// What the guest has told since it was started or reset last.
+/// What the guest has reported since it was started or reset last.
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Heard {
     /// How often it was started or reset.
@@ -78,7 +78,7 @@ impl Guest {
         })
     }
 
-    /// The guest will have no driver for its VF until it is told to work.
+    /// The guest will have no driver for its VF until it is ordered to work.
     pub(crate) fn resting(mut self) -> Self {
         self.begins = Begin::Rest;
         self
@@ -120,7 +120,7 @@ impl Guest {
         words.into_iter().chain(more).map(str::to_owned).collect()
     }
 
-    /// The guest has gone to another host, or to a file. Nothing of what it has told is left here.
+    /// The guest has gone to another host, or to a file. None of its reports are left here.
     pub(crate) fn leaves(&self) -> Result<TransferredState> {
         let begun = [self.console.begun()?, self.control.begun()?];
         let heard = std::mem::take(&mut *lock(&self.heard));
@@ -228,7 +228,7 @@ impl Guest {
     }
 }
 
-/// The results must be good, and all of them there, as they were written: whoever had the guest then.
+/// The results must be good, and all of them there, as they were written, by whichever monitor had the guest then.
 fn judge(results: &[String]) -> Result<()> {
     let (mut good, mut planned) = (0, None);
     for line in results {

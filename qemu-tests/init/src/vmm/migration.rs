@@ -112,7 +112,7 @@ fn set_answers(vmm: &mut Vmm, answers: bool) -> Result<()> {
     vmm.set_capabilities(&["return-path", "switchover-ack"], answers)
 }
 
-/// How a migration ended, as the source tells it.
+/// How a migration ended, as the source reports it.
 pub(crate) enum Ended {
     Completed(Figures),
     /// QEMU's reason, if it gives one.
@@ -146,7 +146,7 @@ fn stop_what_is_not_tracked(source: &mut Vmm) -> Result<()> {
     }
 }
 
-/// Begins to move the guest to whoever waits for it there. It is stopped by iommufd.
+/// Begins to move the guest to the monitor that waits for it there. It is stopped by iommufd.
 pub(crate) fn send(source: &mut Vmm, uri: &str, limits: Limits) -> Result<()> {
     limits.prepare(source)?;
     stop_what_is_not_tracked(source)?;
@@ -225,7 +225,7 @@ pub(crate) fn cancel_cut_off(source: &mut Vmm, within: Duration) -> Result<&'sta
     }
 }
 
-/// Waits until a migration is cancelled, which it was told to be.
+/// Waits until a migration is cancelled, after it was ordered.
 pub(crate) fn is_cancelled(source: &mut Vmm, within: Duration) -> Result<()> {
     match end(source, within)? {
         Ended::Cancelled => Ok(()),

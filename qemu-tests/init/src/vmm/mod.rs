@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A real VM monitor: Debian's QEMU with KVM, as a child process, told by QMP what to do.
+//! A real VM monitor: Debian's QEMU with KVM, as a child process that is controlled by QMP.
 
 mod guest;
 mod migration;
@@ -74,7 +74,7 @@ pub(crate) struct Vmm {
     child: Child,
     qmp: Qmp,
     orders: Orders,
-    /// The names of the events that it has told.
+    /// The names of the events that it has sent.
     events: Vec<String>,
     /// Its own messages.
     log: PathBuf,
@@ -172,7 +172,7 @@ impl Vmm {
         }
     }
 
-    /// Runs a QMP command. What QEMU told meanwhile goes to the test host.
+    /// Runs a QMP command. Events that QEMU sends meanwhile go to the runner.
     pub(crate) fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let result = self.qmp.execute(command, arguments);
         for event in self.qmp.take_events() {
@@ -241,7 +241,7 @@ impl Vmm {
         }
     }
 
-    /// How often QEMU has told this event.
+    /// How often QEMU has sent this event.
     pub(crate) fn told(&self, event: &str) -> usize {
         self.events.iter().filter(|told| *told == event).count()
     }
@@ -272,7 +272,7 @@ impl Vmm {
         self.wait(PATIENCE)
     }
 
-    /// Waits until QEMU has ended by itself, without an error.
+    /// Waits until QEMU has ended without being killed, and without an error.
     pub(crate) fn wait(&mut self, timeout: Duration) -> Result<()> {
         let status = self.ends(timeout)?;
         let messages = || format!("{}: {status}: {}", self.name, last_words(&self.log));
@@ -280,7 +280,7 @@ impl Vmm {
         Ok(())
     }
 
-    /// Waits until QEMU has ended by itself.
+    /// Waits until QEMU has ended without being killed.
     pub(crate) fn ends(&mut self, timeout: Duration) -> Result<ExitStatus> {
         let deadline = Deadline::after(timeout);
         loop {

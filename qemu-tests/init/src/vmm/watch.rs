@@ -53,7 +53,7 @@ pub(crate) fn driver_ready(vf: &Function) -> Result<bool> {
     }
 }
 
-/// The state of a VF; `closed` if it can be told that nobody has it.
+/// The state of a VF; `closed` if it is known that no user has it open.
 pub(crate) fn state(vf: &Function) -> Result<String> {
     let state = sysfs::read(folder(vf).join("state"))?;
     // VFIO's core gives the state that a VF would be opened in.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! The notation that `debugfs-hisi-acc-vfio-rs` explains: rules of what a file can say, and what of
 //! them a text uses.
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! How long the device takes for what the driver waits for.
 
 use crate::Machine;

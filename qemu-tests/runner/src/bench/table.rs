@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! The measurements as text.
 
 use std::collections::HashMap;
@@ -28,7 +29,7 @@ pub struct Report {
     pub(super) violations: Both<Vec<String>>,
 }
 
-/// What a step needs to do to the device, whoever does it: reads and writes. A mailbox command is six
+/// What a step needs to do to the device with any driver: reads and writes. A mailbox command is six
 /// reads and two writes, one that asks four reads and two writes; hisi_qm does these for both drivers.
 ///
 /// - To stop: a command, four states that must be quiet, and a write-back that is started and waited for.

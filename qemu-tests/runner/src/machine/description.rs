@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! What a machine has, and what it is to do.
 
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub struct Machine {
     functions: Vec<String>,
     /// What comes after `-netdev`.
     network: Option<String>,
-    /// A module that takes the place of ours of its name.
+    /// A module that replaces this project's of the same name.
     pub(super) module: Option<PathBuf>,
     /// As QEMU takes it, if it is not what the machine needs in any case.
     memory: Option<&'static str>,
@@ -181,7 +182,7 @@ impl Machine {
         self.property("revision", &revision.to_string())
     }
 
-    /// A module of ours is this one, with the same name.
+    /// Replaces this project's module of the same name.
     pub fn module(mut self, module: &Path) -> Self {
         self.module = Some(module.to_owned());
         self

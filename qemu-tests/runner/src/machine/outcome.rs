@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! What has come of a scenario, and what of it is wrong.
 
 use std::path::{Path, PathBuf};

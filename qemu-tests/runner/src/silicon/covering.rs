@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! Few sets in which each two things are together, and each is without the other.
 
 /// Sets of `count` things (32 at most), as bits of a word: for each two things there is a set with both, and

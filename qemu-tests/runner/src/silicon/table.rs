@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+
 //! What came of both drivers on all hardware.
 
 use std::collections::{BTreeMap, BTreeSet};

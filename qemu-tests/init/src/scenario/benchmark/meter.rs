@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::control::{self, ZIP0};
 use crate::sysfs::{self, TRACING};
 
-/// A measurement under way. The quantities are told by name; medians are taken of each by itself.
+/// A measurement under way. The quantities are reported by name, each with a median of its own.
 pub(super) trait Meter: Sized {
     fn begin() -> Result<Self>;
     fn end(self) -> Result<Vec<(&'static str, u64)>>;
@@ -180,7 +180,7 @@ impl Steps {
         }
     }
 
-    /// Tells the median of each, as `@dump <step> <quantity>=<number>..`.
+    /// Reports the median of each, as `@dump <step> <quantity>=<number>..`.
     pub(super) fn tell(self) {
         let Self { order, mut costs } = self;
         for name in order {

@@ -2,7 +2,7 @@
 
 //! What each step of a migration and each debug file costs, for the C and for our driver.
 //!
-//! Every step is taken several times and the median of each quantity told.
+//! Every step is run several times; the median of each quantity is reported.
 
 mod meter;
 mod together;

@@ -160,7 +160,7 @@ impl Display for Sequence {
     }
 }
 
-/// As a driver that loops does, for the test of what the test host makes of it.
+/// As a driver that loops does, for the test of what the runner makes of it.
 fn stand_still() -> ! {
     loop {
         std::thread::park();

@@ -45,7 +45,7 @@ impl Unlisted {
 pub(super) type DifferenceCounts = [u64; DIFFERENCES.len()];
 
 pub(super) struct Pair {
-    /// The two accelerators, as the test host calls them.
+    /// The two accelerators, as the runner calls them.
     ids: [&'static str; 2],
     c: DriverUnderTest,
     ours: DriverUnderTest,
@@ -76,7 +76,7 @@ struct Accelerators {
     accelerator: &'static Accelerator,
     /// What the VMs have it do.
     engine: &'static dyn Engine,
-    /// As the test host calls them.
+    /// As the runner calls them.
     ids: [&'static str; 2],
 }
 

@@ -185,7 +185,7 @@ pub(super) enum Step {
     },
     SeekDevice,
     Reset(Reset),
-    /// The PF is reset. It tells its VFs before and after.
+    /// The PF is reset. It notifies its VFs before and after.
     ResetPf,
     Fault(Fault),
     Debug(DebugFile),

@@ -20,7 +20,7 @@ pub(crate) type Test = (&'static str, fn(&mut GuestFixture) -> Result<()>);
 pub(crate) struct GuestFixture {
     pub(crate) host: Host,
     pub(crate) guest: Guest,
-    /// Who has the guest.
+    /// The monitor that has the guest.
     pub(crate) vmm: Vmm,
     /// Index of the VF that the guest has.
     pub(crate) place: usize,
@@ -72,7 +72,7 @@ impl GuestFixture {
         &self.host.vfs[self.place]
     }
 
-    /// What all VFs have to tell.
+    /// The sessions of all VFs, for an error message.
     pub(crate) fn sessions(&self) -> String {
         let sessions = self.host.vfs.iter().map(|vf| {
             let sessions = vmm::sessions(vf).unwrap_or_default();
@@ -163,7 +163,7 @@ impl GuestFixture {
         self.vf_reaches("PRE_COPY")
     }
 
-    /// Ends the migration that does not end by itself; the guest is at the destination then.
+    /// Ends the migration, which does not end without help; the guest is at the destination then.
     pub(crate) fn moves(&mut self, mut destination: Vmm, place: usize) -> Result<()> {
         Limits::GENEROUS.set(&mut self.vmm)?;
         vmm::completes(&mut self.vmm, WITHIN)?;

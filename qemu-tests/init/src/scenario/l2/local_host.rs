@@ -16,19 +16,19 @@ use crate::host::Host;
 use crate::other_host::OtherHost;
 use crate::vmm::{self, Guest, Limits, Role, TransferredState, Vmm, Watch};
 
-/// The host that the guest is to come to tells that it can come.
+/// The destination host says that the guest can come.
 #[derive(Serialize, Deserialize)]
 struct Ready {
     vfs: String,
 }
 
-/// The host that the guest has left tells that all of it is sent.
+/// The source host says that all of the guest is sent.
 #[derive(Serialize, Deserialize)]
 struct Sent {
     transferred: TransferredState,
 }
 
-/// The host that the guest has come to tells that the guest works there.
+/// The destination host says that the guest works there.
 #[derive(Serialize, Deserialize)]
 struct Arrived {
     load: Load,
@@ -50,7 +50,7 @@ pub(crate) struct LocalHost {
     pub(crate) guest: Guest,
     watch: Watch,
     pub(crate) other: OtherHost,
-    /// Who has the guest or waits for it. When something fails it lives until the other host knows.
+    /// The monitor that has the guest or waits for it. When something fails it lives until the other host knows.
     vmm: Option<Vmm>,
     /// How many monitors there were.
     monitors: u32,
@@ -58,7 +58,7 @@ pub(crate) struct LocalHost {
 
 impl LocalHost {
     pub(crate) fn prepare(setup: &Setup, host: HostName) -> Result<Self> {
-        // First of all: it sets the clock, and is told of all that fails.
+        // First of all: it sets the clock, and has to hear of every failure.
         let mut other = OtherHost::meet(host)?;
         let (hosts, guest) =
             prepare(setup).inspect_err(|error| other.fail(&format!("{error:#}")))?;
@@ -125,7 +125,7 @@ impl LocalHost {
         self.place.vfs.iter().try_for_each(reached)
     }
 
-    /// Has a monitor wait for the guest, and tells the other host.
+    /// Starts a monitor that waits for the guest, and informs the other host.
     pub(crate) fn wait_for_guest(&mut self) -> Result<()> {
         let mut vmm = self.start(Role::Waits)?;
         vmm::listen(&mut vmm, &self.other.here(), Limits::GENEROUS)?;
@@ -144,7 +144,7 @@ impl LocalHost {
         Ok(Move { to: vfs, before })
     }
 
-    /// Waits until the guest works on the other host, and tells the leg of this number.
+    /// Waits until the guest works on the other host, and reports the leg of this number.
     pub(crate) fn complete(&mut self, number: u32, begun: Move) -> Result<()> {
         let figures = vmm::completes(self.vmm()?, WITHIN)?;
         let transferred = self.guest.leaves()?;

@@ -49,7 +49,7 @@ impl Place {
         names.join(" ")
     }
 
-    /// Tells of the VFs' last sessions, by our driver.
+    /// Reports the VFs' last sessions, as our driver has them.
     pub(crate) fn tell_sessions(&self) -> Result<()> {
         for vf in &self.vfs {
             if !self.driver.is_rust() {
@@ -147,7 +147,7 @@ pub(crate) fn show(text: &str) {
     control::line(&format!("@show {text}"));
 }
 
-/// Tells a leg's figures.
+/// Reports a leg's figures.
 pub(crate) fn tell_leg(leg: MigrationRecord) {
     show(&format!(
         "  stood still for {} ms; {} KiB sent, {} bytes of them the VFs'; {} requests meanwhile",
@@ -172,7 +172,7 @@ pub(crate) fn were_seen(watch: &Watch, vfs: &[Function], states: &[&str]) -> Res
     Ok(())
 }
 
-/// Nothing was lost or spoilt so far; tells how far the guest's work is.
+/// Nothing was lost or corrupted so far; shows how far the guest's work is.
 pub(crate) fn works_flawlessly(guest: &Guest) -> Result<()> {
     let loads = guest.loads();
     for (engine, load) in &loads {
@@ -203,7 +203,7 @@ fn cancelled(
     works_flawlessly(guest)
 }
 
-/// Moves the guest; returns who has it then.
+/// Moves the guest; returns the monitor that has it then.
 fn leg(
     kind: Kind,
     guest: &Guest,

@@ -91,7 +91,7 @@ fn is_cut_off(local: &mut LocalHost, cut: &Cut) -> Result<()> {
     local.other.say(&"it is over")
 }
 
-/// The destination's part: nothing tells it that there is no source any more.
+/// The destination's part: it does not learn that there is no source any more.
 fn waits_in_vain(local: &mut LocalHost) -> Result<()> {
     local.wait_for_guest()?;
     let _: String = local.other.hear(WITHIN)?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What a guest of the emulated host does: it has a VF of one accelerator or of several, loads
-//! their drivers, and keeps all of them at work until it is told otherwise. It knows nothing of
+//! their drivers, and keeps all of them at work until it gets another order. It knows nothing of
 //! migration.
 //!
 //! Orders are lines on the control port. Each is answered when it is carried out, by `@did`, or by
@@ -13,7 +13,7 @@
 //! - `keep-resetting`: the same over and over from now on, in a thread of its own;
 //! - `end-resetting`: end that, which fails if no reset has succeeded;
 //! - `reboot`: begin anew, which is not answered;
-//! - `end`: end the work, and tell how it was.
+//! - `end`: end the work, and report the results.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

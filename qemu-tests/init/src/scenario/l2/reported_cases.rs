@@ -63,8 +63,8 @@ impl GuestFixture {
     }
 }
 
-/// QEMU tells of the stop only when the VF's state has changed, or has failed to, so the VF's
-/// command tells when the driver is about to look at the error.
+/// QEMU reports the stop only when the VF's state has changed, or has failed to, so the VF's
+/// command shows when the driver is about to look at the error.
 fn others_error(fixture: &mut GuestFixture) -> Result<()> {
     let (place, mut other) = fixture.other_place("error")?;
     fixture.begins_to_move(&mut other)?;

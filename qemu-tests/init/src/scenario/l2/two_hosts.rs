@@ -46,10 +46,10 @@ pub(crate) fn one_fails(
 ) -> Result<()> {
     let mut local = LocalHost::prepare(setup, host)?;
     let is_first = local.other.is_first();
-    // Nobody comes as far as to need a guest.
+    // Neither host gets as far as to need a guest.
     local.part(report, "the guest moves", |local| match fails {
         Failure::Tells => bail!("on purpose"),
-        // An emergency restart: the kernel says nothing to anybody any more.
+        // An emergency restart: the kernel says nothing any more.
         Failure::Dies => Ok(sysfs::write("/proc/sysrq-trigger", "b")?),
         Failure::No if is_first => local.give(1),
         Failure::No => local.take(),

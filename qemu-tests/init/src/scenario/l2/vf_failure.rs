@@ -2,7 +2,7 @@
 
 //! VFs that fail while their guest, which is at work, is stopped or is to go on at the destination.
 //!
-//! A VF that does not do as it is told is reset by QEMU, behind the back of the guest's driver. The
+//! A VF that fails to change its state is reset by QEMU, behind the back of the guest's driver. The
 //! requests that it had are gone then, and the guest waits for them until it resets the VF as well.
 
 use anyhow::{Context, Result, ensure};
@@ -68,7 +68,7 @@ impl GuestFixture {
         ZIP0.set("fault", "")
     }
 
-    /// What the guest's VF has to tell of the last arc that failed.
+    /// What the guest's VF reports of the last arc that failed.
     fn tells(&self, arc: &str, errno: u32) -> Result<()> {
         let failures = vmm::failures(self.vf())?;
         let last = failures.last().context("attr tells of no failure")?;

@@ -58,7 +58,7 @@ const HEAD: usize = 4;
 /// Where the factorial is in the stream.
 const FACTORIAL_AT: usize = 8;
 
-/// Nobody who is woken waits so long.
+/// Longer than any waiter waits that is woken.
 const LONG: Duration = Duration::from_secs(60);
 
 struct Fixture {
@@ -77,7 +77,7 @@ struct Registers {
     dma: [u64; 3],
 }
 
-/// What no device has by itself.
+/// A value that no device has unless it is written.
 const WORKED: Registers = Registers {
     liveness: 0x1234_5678,
     factorial: 3_628_800,
@@ -264,7 +264,7 @@ fn by_pre_copy(fixture: &Fixture) -> Result<()> {
     migrate(fixture, Path::PreCopy, 1)
 }
 
-/// Who has read all there is in PRE_COPY waits for what comes in STOP_COPY.
+/// A reader that has read all data of PRE_COPY waits for those of STOP_COPY.
 fn waiting(fixture: &Fixture) -> Result<()> {
     let device = fixture.open(0)?;
     let file = device.set_state_with_file(State::PreCopy)?;

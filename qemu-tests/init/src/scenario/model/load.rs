@@ -18,7 +18,8 @@ use crate::sysfs::{self, Function};
 const BUFFERS: u64 = 1000;
 /// Of a request while a reset comes: far longer than it takes to begin the reset.
 const LATENCY: Duration = Duration::from_secs(1);
-/// Requests that fail because of a reset are expected, and so are the lines about them.
+/// Whether a warning is about a reset, of which there must be none. Requests that fail because of a
+/// reset are expected, and so are other warnings, such as those about these requests.
 fn complains_about_reset(line: &str) -> bool {
     [
         "FLR",

@@ -3,8 +3,8 @@
 //! Migration on hardware that differs from the model's default, in the points that the property
 //! `silicon` of the model names (`Documentation/accel-model.rst`).
 //!
-//! The test host compares what comes of it with both drivers, so that a load that fails does not fail
-//! the scenario. It is told by a line for each load:
+//! The runner compares what comes of it with both drivers, so that a load that fails does not fail
+//! the scenario. It is reported by a line for each load:
 //!
 //! ```text
 //! @dump silicon <points> <load> ok

@@ -21,7 +21,7 @@ const BUFFERS: u64 = 40;
 /// For what the workers have begun. A request that is not back by then is lost.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What came out so far, of an accelerator's workers who have ended and who have not.
+/// Results so far, of an accelerator's workers that have ended and of those that have not.
 fn load(accelerator: &Accelerator) -> Result<Load> {
     let judges = accelerator.judges.iter();
     let results: Result<Vec<Results>> = judges.map(|judge| judge.results()).collect();
@@ -34,7 +34,7 @@ fn load(accelerator: &Accelerator) -> Result<Load> {
     })
 }
 
-/// How far the work of accelerators is, whoever does it.
+/// How far the work of accelerators is, of all workers.
 pub(crate) fn loads(accelerators: &[&Accelerator]) -> Result<Loads> {
     let of = |one: &&Accelerator| Ok((one.name().to_owned(), load(one)?));
     accelerators.iter().map(of).collect()
@@ -81,12 +81,12 @@ impl Workers {
         }
     }
 
-    /// Has them end what they have begun. In what comes out, those who have not ended have lost
-    /// a request.
+    /// Lets the workers end what they have begun. In the results, each worker that has not ended
+    /// has lost a request.
     pub(crate) fn end(self) -> Result<Loads> {
         self.told_to_end.store(true, Ordering::Relaxed);
         let at_work = || self.crews.iter().map(Crew::at_work).sum::<usize>();
-        // Who does not end is counted.
+        // Workers that do not end are counted.
         let _ = expect::eventually("the last requests", PATIENCE, || Ok(at_work() == 0));
         let of_crew = |crew: &Crew| {
             let lost = crew.at_work() as u64;

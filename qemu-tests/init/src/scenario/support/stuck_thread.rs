@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 /// How often one looks.
 const INTERVAL: Duration = Duration::from_millis(2);
 
-/// A thread; nobody waits for it when this is dropped.
+/// A thread, which is not joined when this is dropped.
 pub(crate) struct Task<T> {
     id: String,
     result: Receiver<T>,
@@ -32,7 +32,7 @@ impl<T: Send + 'static> Task<T> {
         let (tell, result) = mpsc::channel();
         std::thread::spawn(move || {
             let _ = tell_id.send(fs::read_link("/proc/thread-self"));
-            // Nobody may be there any more to hear it.
+            // The receiver may be gone.
             let _ = tell.send(work());
         });
         let link = id.recv().context("a thread did not start")??;
@@ -77,7 +77,7 @@ impl<T: Send + 'static> Task<T> {
             let gone = self
                 .field(3)
                 .is_none_or(|state| state == "Z" || state == "X");
-            // A thread that has ended has told its result before.
+            // A thread that has ended has sent its result before.
             if let Ok(result) = self.result.recv_timeout(INTERVAL) {
                 return Fate::Done(result);
             }

@@ -2,7 +2,7 @@
 
 //! A device that has to go while somebody has it open, in every state of a migration.
 //!
-//! Whoever takes it away waits. The user is told, can still use the device, and takes the time he
+//! The thread that takes it away waits. The user is notified, can still use the device, and takes the time he
 //! needs; when he has closed it, all goes on. What he still holds of it is a data file without a
 //! device.
 
@@ -31,7 +31,7 @@ const PART: usize = 39;
 enum Way {
     /// The VF is unbound from its driver.
     Unbind,
-    /// The PF is told to have no VFs.
+    /// The PF's VFs are disabled.
     NoVfs,
     /// The PF is unbound from its driver, which takes its VFs with it.
     UnbindPf,
@@ -179,7 +179,7 @@ fn debug_files_go(fixture: &Fixture) -> Result<()> {
     )
 }
 
-/// Who takes the device away waits for the user.
+/// The thread that takes the device away waits for the user.
 fn waits(task: &Task<Result<()>>) -> Result<()> {
     match task.wait(Duration::ZERO, |_| false) {
         Fate::Done(result) => bail!("the user was not waited for: {result:?}"),
@@ -188,7 +188,7 @@ fn waits(task: &Task<Result<()>>) -> Result<()> {
     }
 }
 
-/// Who takes the device away has it now.
+/// The thread that takes the device away has done so.
 fn ends(task: &Task<Result<()>>) -> Result<()> {
     match task.wait(PATIENCE, |_| false) {
         Fate::Done(result) => result.context("taking the device away"),

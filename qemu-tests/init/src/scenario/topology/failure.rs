@@ -178,7 +178,7 @@ fn fail_in(fixture: &mut Fixture, state: State) -> Result<()> {
 
     let device = fixture.vm.device()?;
     equal("state after the failure", device.state()?, state)?;
-    // Nothing can be done to the hardware, and that is what the user is told.
+    // Nothing can be done to the hardware, and that is what the user gets to know.
     if state == State::Running {
         refused("STOP", device.set_state(State::Stop), Errno::IO)?;
         if fixture.host.driver.is_rust() {

@@ -233,7 +233,7 @@ impl MigratingVm {
     fn travel(&mut self, host: &Host, path: Path, start: &Barrier) -> Result<()> {
         let submitted = self.vm.submit_at_once(REQUESTS);
         start.wait();
-        // Whoever fails must not let the others wait.
+        // A thread that fails must not let the others wait.
         let stopped = submitted.and_then(|()| transfer::stop(&mut self.vm, path, 4096, |_| Ok(())));
         start.wait();
         let stopped = stopped?;

@@ -20,7 +20,7 @@ use crate::vfio::{Device, State};
 
 /// Longer than a reset of the PF with a silent VF takes, which are four waits of 21 s.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// For the PF to begin with what it was told to do.
+/// For the PF to begin with what it was ordered to do.
 const HEAD_START: Duration = Duration::from_secs(2);
 
 /// `QM_VF_GET_QOS` of hisi_qm, which the PF answers by a message to the VF.

@@ -4,7 +4,7 @@
 //! time another allocation fails that is made for it, or another access to user memory, until none is
 //! left that could. It must fail by an errno or succeed all the same, and nothing may come of it later.
 //!
-//! The C driver goes through it for comparison: what it gets wrong is told, and is no failure here.
+//! The C driver goes through it for comparison: what it gets wrong is reported, and is no failure here.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,7 +27,7 @@ use crate::scenario::support::stream_layout::STREAM_SIZE;
 use crate::sysfs;
 use crate::vfio::{BAR2, DataFile, Device, State};
 
-/// A function of the kernel's own that goes wrong by itself, whatever driver is bound: where it fails
+/// A function of the kernel that goes wrong whatever driver is bound: where it fails
 /// after its allocation, it puts a group that still has its IOMMU group, and vfio_group_release() warns
 /// of that; where devtmpfs fails, the group has no file (drivers/vfio/group.c).
 const FAULTY: (&str, &str) = ("vfio", "vfio_create_group");

@@ -115,7 +115,7 @@ fn without_v2(fixture: &Fixture) -> u32 {
     if fixture.is_rust() { 0 } else { 0xdead }
 }
 
-/// The end of the data there are in PRE_COPY, as the driver tells it.
+/// The end of the data there are in PRE_COPY, as the driver reports it.
 fn end_for_now(fixture: &Fixture, file: &DataFile) -> Result<()> {
     let end = file.read(&mut [0; 16]);
     if fixture.is_rust() {

@@ -16,12 +16,12 @@ use crate::scenario::support::stream_layout::MATCH_SIZE;
 use crate::vfio::{DataFile, Device, State};
 
 const AT_ONCE: Duration = Duration::ZERO;
-/// Nobody who is woken waits half as long. Who is not woken looks for himself when it is over.
+/// A waiter that is woken waits for less than half of this. One that is not woken looks when it is over.
 const LONG: Duration = Duration::from_secs(60);
 /// For a thread to begin to wait. One that comes too late sees the change without being woken.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// What there is to read, as `poll()` tells it, and whether the session is over.
+/// What there is to read, as `poll()` reports it, and whether the session is over.
 fn readable(file: &DataFile, timeout: Duration) -> Result<(bool, bool)> {
     let events = file.poll(timeout).context("poll")?;
     ensure!(

@@ -19,7 +19,7 @@ use crate::vfio::State;
 /// Has a match check take a second, if it asks the VF.
 const SLOW_CHECK: &str = "fn1:mailbox-timeout@sqc-vft";
 
-/// Who is to come in time may come too late on a busy machine.
+/// A thread that is to come in time may come too late on a busy machine.
 const ATTEMPTS: usize = 5;
 
 /// Each of these steps takes a second at most.
@@ -79,7 +79,7 @@ pub(super) fn read_against_reset(fixture: &mut Fixture) -> Result<Seen> {
         match (reset_fate, read.wait(patience, |_| false)) {
             (Fate::Done(reset), Fate::Done(read)) => {
                 reset?;
-                // What it reads, or that the session is over, depends on who was first.
+                // What it reads, or that the session is over, depends on which of the two was first.
                 drop(read?);
             }
             (Fate::StuckInKernel, Fate::StuckInKernel) if reset.sleeps() && read.sleeps() => {

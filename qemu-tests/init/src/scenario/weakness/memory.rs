@@ -22,7 +22,7 @@ use crate::vfio::{DataFile, State};
 
 /// Has a match check take a second, if it asks the VF.
 const SLOW_CHECK: &str = "fn1:mailbox-timeout@sqc-vft";
-/// Who is to wait may come too late on a busy machine.
+/// A thread that is to wait may come too late on a busy machine.
 const ATTEMPTS: usize = 5;
 const LONG: Duration = Duration::from_secs(20);
 

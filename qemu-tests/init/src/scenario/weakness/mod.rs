@@ -33,7 +33,7 @@ enum Seen {
 enum Steps {
     /// On VFs that are bound to the driver.
     Bound(fn(&mut Fixture) -> Result<Seen>),
-    /// On a machine that they make ready by themselves.
+    /// On a machine that the steps make ready.
     Bare(fn(&Setup) -> Result<Seen>),
 }
 

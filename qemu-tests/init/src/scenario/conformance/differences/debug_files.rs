@@ -22,7 +22,7 @@ pub(super) fn closed_file(case: &Case<'_>) -> bool {
     }
 }
 
-/// D-30: without a driver in the VM there is nothing that the C driver tells.
+/// D-30: without a driver in the VM the C driver shows nothing.
 pub(super) fn not_ready(case: &Case<'_>) -> bool {
     matches!(
         case.debug_file(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One of the pair: a VF with one of the two drivers, a VM on it, and who does the steps.
+//! One of the pair: a VF with one of the two drivers, a VM on it, and the code that does the steps.
 
 mod device;
 mod files;

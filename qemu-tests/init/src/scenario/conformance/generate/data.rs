@@ -79,7 +79,7 @@ impl Generator {
         };
         let reads = matches!(step, Step::Read(..));
         self.steps.push(step);
-        // Who has read what is sent ahead waits for more.
+        // A reader that has read what is sent ahead waits for more.
         if reads && self.guess.state == State::PreCopy && self.once_in(2) {
             self.steps.push(Step::Poll(which));
         }

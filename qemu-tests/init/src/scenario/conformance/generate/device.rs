@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device and who works with it: its VM, its registers, questions to it, its debug files.
+//! The device and what works with it: its VM, its registers, questions to it, its debug files.
 
 use vfio_bindings::bindings::vfio::*;
 

@@ -140,7 +140,7 @@ impl Generator {
             _ if self.fault => Step::Reset(Reset::Ioctl),
             _ => Step::ResetPf,
         };
-        // The VF is reset with its PF, and the driver is told nothing.
+        // The VF is reset with its PF, and the driver is not notified.
         if step == Step::ResetPf {
             self.guess.up = false;
         } else {

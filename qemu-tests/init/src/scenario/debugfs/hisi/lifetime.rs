@@ -25,7 +25,7 @@ use crate::sysfs::{self, Function};
 const MTTY: &str = "/sys/devices/virtual/mtty/mtty";
 const UUID: &str = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
 
-/// Whoever is not root.
+/// A user that is not root.
 const NOBODY: u32 = 65534;
 
 pub(super) fn modes(fixture: &mut Fixture) -> Result<()> {

@@ -142,7 +142,7 @@ pub(super) fn in_any_state(fixture: &mut Fixture) -> Result<()> {
     read_all(fixture, "of a closed device")
 }
 
-/// What a user can bring about at will is told to him and not to the log.
+/// Conditions that a user can cause at will are reported to the user and not logged.
 pub(super) fn nothing_in_the_log(fixture: &mut Fixture) -> Result<()> {
     let stream = fixture.full_stream()?;
     let mut log = OpenOptions::new()
