@@ -97,7 +97,7 @@ pub(crate) trait SeqFileOps {
 ///
 /// Must only be called by seq_file, for a file created by [`create_file`].
 unsafe extern "C" fn show_callback<T: SeqFileOps>(seq: *mut seq_file, _: *mut c_void) -> c_int {
-    // SAFETY: seq_file calls this with a valid `seq` and holds its lock during the call.
+    // SAFETY: The seq_file code calls this with a valid `seq` and holds its lock during the call.
     let private = unsafe { (*seq).private };
     // SAFETY: `private` is the device that `create_file` passed, which is the member `device` of a
     // `struct vfio_device`.

@@ -191,7 +191,7 @@ impl<F: File> FileOps<F> {
         m: *mut kernel::bindings::seq_file,
         _: *mut c_void,
     ) -> c_int {
-        // SAFETY: debugfs keeps the file during the call, and the file is removed before the device
+        // SAFETY: Debugfs keeps the file during the call, and the file is removed before the device
         // is unregistered. So the device exists, and its function is bound.
         let dev = unsafe { Device::<F::Ops, Bound>::from_raw((*m).private.cast()) };
         // SAFETY: By the safety requirements `m` is valid and used by this thread only.

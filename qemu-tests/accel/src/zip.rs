@@ -155,7 +155,7 @@ fn run(bus: &mut Bus<'_>, sqe: &Sqe, algorithm: u8) -> Result<(Status, u32, u32)
     } else {
         Status::Success
     };
-    // CAST: both are at most MAX_BYTES.
+    // CAST: Both are at most MAX_BYTES.
     Ok((status, consumed as u32, data.len() as u32))
 }
 

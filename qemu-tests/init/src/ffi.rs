@@ -41,7 +41,7 @@ impl Mapping {
             )
         }?;
         let pointer = NonNull::new(pointer.cast()).ok_or(io::ErrorKind::AddrNotAvailable)?;
-        // INVARIANT: that is what the kernel just mapped.
+        // INVARIANT: That is what the kernel just mapped.
         Ok(Mapping { pointer, length })
     }
 

@@ -87,7 +87,7 @@ pub(crate) struct BoundVfQm<'a> {
 // SAFETY: `raw` is only passed to hisi_qm's mailbox functions, which can be called from any thread.
 // All other fields are `Send`.
 unsafe impl Send for VfQm {}
-// SAFETY: hisi_qm's mailbox functions take the lock in `raw`, so concurrent calls are allowed. All
+// SAFETY: The mailbox functions of hisi_qm take the lock in `raw`, so concurrent calls are allowed. All
 // other fields are `Sync`.
 unsafe impl Sync for VfQm {}
 
