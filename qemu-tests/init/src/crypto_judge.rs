@@ -25,7 +25,7 @@ pub(crate) const AKCIPHER: Judge = Judge("akcipher");
 pub(crate) const KPP: Judge = Judge("kpp");
 
 impl Judge {
-    /// Has that many buffers done, drawn from `seed`; returns when they are.
+    /// Processes that many buffers, drawn from `seed`; returns when they are done.
     pub(crate) fn run(self, buffers: u64, seed: u64) -> Result<()> {
         let file = format!("{FOLDER}/{}/run", self.0);
         sysfs::write(file, &format!("{buffers} {seed}"))

@@ -49,7 +49,8 @@ pub(crate) fn is_loaded(name: &str) -> bool {
         .exists()
 }
 
-/// Whether a module that is loaded was built outside of the kernel's tree, as all of this project's are.
+/// Whether a module that is loaded was built outside of the kernel's tree, as all of this
+/// project's are.
 pub(crate) fn out_of_tree(module: &str) -> Result<bool> {
     Ok(sysfs::read(format!("/sys/module/{module}/taint"))?.contains('O'))
 }

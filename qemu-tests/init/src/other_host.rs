@@ -20,7 +20,7 @@ use crate::timeouts::{Deadline, slowness};
 const INTERFACE: &str = "eth0";
 /// Of QEMU's network card.
 const CARD: &str = "nic";
-/// Kept free for documentation, so it is nobody's.
+/// Reserved for documentation, so not in use.
 const ADDRESSES: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)];
 const WORDS: u16 = 4000;
 const MIGRATION: u16 = 4001;

@@ -68,7 +68,7 @@ impl Vm {
     pub(crate) fn notice_by(&mut self, notice: Notice) -> Result<()> {
         self.notice = notice;
         if notice == Notice::Interrupt {
-            // While polling nobody armed the completion queues, or looked at the event queue.
+            // While polling, the completion queues were not armed and the event queue not read.
             for queue in 0..QUEUES {
                 self.reap(queue)?;
             }
@@ -115,7 +115,7 @@ impl Vm {
         self.run_until(0, Duration::from_secs(60))
     }
 
-    /// Has the device do `count` requests. Then all so far are right, as [`Vm::verify`] has it.
+    /// Lets the device do `count` requests, and checks all so far with [`Vm::verify`].
     pub(crate) fn work(&mut self, count: usize) -> Result<()> {
         self.submit(count)?;
         self.finish()?;

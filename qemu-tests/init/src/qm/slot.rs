@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What of the VM's memory belongs to one request.
+//! The part of the VM's memory that belongs to one request.
 
 use fastrand::Rng;
 
@@ -59,7 +59,7 @@ impl Slot<'_> {
         }
     }
 
-    /// Makes room for an output of `length` bytes. A result that nobody wrote does not look like
+    /// Makes room for an output of `length` bytes. Memory without a result does not look like
     /// one.
     pub(crate) fn destination(&self, length: usize) -> Buffer {
         assert!(length <= SLOT_BUFFER, "{length} bytes");

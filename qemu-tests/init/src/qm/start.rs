@@ -96,7 +96,7 @@ impl Vm {
         Ok(())
     }
 
-    /// Has the device read a context.
+    /// Makes the device read a context.
     fn hand_over(&self, command: Command, queue: u16, context: &[u8]) -> Result<()> {
         self.image.memory.write(Image::scratch(), context);
         let address = self.image.address(Image::scratch());

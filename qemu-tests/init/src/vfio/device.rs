@@ -168,7 +168,7 @@ impl Device {
         Mapping::new(self, self.region(index)?.offset + offset, length)
     }
 
-    /// Has the kernel write `data` at `offset` of a region whenever an eventfd is signalled.
+    /// Makes the kernel write `data` at `offset` of a region whenever an eventfd is signalled.
     pub(crate) fn ioeventfd(&self, index: u32, offset: u64, data: u32) -> io::Result<OwnedFd> {
         let event = eventfd(0, EventfdFlags::CLOEXEC)?;
         let mut request = vfio_device_ioeventfd {

@@ -194,7 +194,7 @@ pub(crate) fn hot_reset(device: impl AsFd) -> io::Result<()> {
 pub(crate) fn group_device(group: impl AsFd, name: &std::ffi::CStr) -> io::Result<OwnedFd> {
     // SAFETY: The argument is a zero-terminated string that outlives the call.
     let fd = unsafe { raw(group, GROUP_GET_DEVICE_FD, name.as_ptr() as usize) }?;
-    // SAFETY: The kernel just installed this descriptor and nobody else knows it.
+    // SAFETY: The kernel just installed this descriptor and nothing else uses it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -240,7 +240,7 @@ pub(crate) fn set_mig_state(device: impl AsFd, state: u32) -> io::Result<Option<
     };
     let flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
     device_feature(device, flags, None, &mut data)?;
-    // SAFETY: The kernel just installed this descriptor and nobody else knows it.
+    // SAFETY: The kernel just installed this descriptor and nothing else uses it.
     Ok((data.data_fd >= 0).then(|| unsafe { File::from_raw_fd(data.data_fd) }))
 }
 

@@ -195,7 +195,7 @@ impl Guest {
         }
     }
 
-    /// Has the guest, which `vmm` has, carry out an order.
+    /// Lets the guest, which `vmm` has, carry out an order.
     pub(crate) fn obeys(&self, vmm: &mut Vmm, order: Order, timeout: Duration) -> Result<()> {
         let name = order.name();
         let answered = self.heard(|heard| heard.answers.len());
@@ -208,14 +208,14 @@ impl Guest {
         }
     }
 
-    /// Has the guest, which `vmm` has, reset its machine. Returns when it has begun anew.
+    /// Lets the guest, which `vmm` has, reset its machine. Returns when it has begun anew.
     pub(crate) fn reboots(&self, vmm: &mut Vmm, timeout: Duration) -> Result<()> {
         let boots = self.boots();
         vmm.orders().send("reboot")?;
         self.boots_again(boots, timeout)
     }
 
-    /// Has the guest, which `vmm` has, end its work and shut down. Fails if the guest finds anything
+    /// Lets the guest, which `vmm` has, end its work and shut down. Fails if the guest finds anything
     /// wrong.
     pub(crate) fn end(&self, vmm: &mut Vmm, timeout: Duration) -> Result<Load> {
         vmm.orders().send("end")?;
@@ -228,7 +228,8 @@ impl Guest {
     }
 }
 
-/// The results must be good, and all of them there, as they were written, by whichever monitor had the guest then.
+/// The results must be good, and all of them there, as they were written, by whichever monitor had
+/// the guest then.
 fn judge(results: &[String]) -> Result<()> {
     let (mut good, mut planned) = (0, None);
     for line in results {

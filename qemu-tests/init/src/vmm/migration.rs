@@ -127,7 +127,7 @@ pub(crate) fn begin(source: &mut Vmm, destination: &mut Vmm, limits: Limits) -> 
     send(source, &uri, limits)
 }
 
-/// Has a monitor wait for a guest there.
+/// Lets a monitor wait for a guest there.
 pub(crate) fn listen(destination: &mut Vmm, uri: &str, limits: Limits) -> Result<()> {
     limits.prepare(destination)?;
     let address = json!({ "uri": uri });
@@ -162,7 +162,7 @@ pub(crate) fn save(source: &mut Vmm, file: &str, within: Duration) -> Result<Fig
     completes(source, within)
 }
 
-/// Has the guest go on from a file.
+/// Restores the guest from a file.
 pub(crate) fn restore(destination: &mut Vmm, file: &str, within: Duration) -> Result<()> {
     set_answers(destination, false)?;
     destination.execute("migrate-incoming", json!({ "uri": format!("file:{file}") }))?;
@@ -234,7 +234,7 @@ pub(crate) fn is_cancelled(source: &mut Vmm, within: Duration) -> Result<()> {
     }
 }
 
-/// Has the guest go on where it has come to. Only when all is sent is it certain that the source
+/// Lets the guest go on at its destination. Only when all is sent is it certain that the source
 /// will not let it go on as well.
 pub(crate) fn go_on(destination: &mut Vmm, within: Duration) -> Result<()> {
     destination.reaches("paused", within)?;

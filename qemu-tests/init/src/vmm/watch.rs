@@ -113,7 +113,7 @@ fn follow(vf: &Function, over: &AtomicBool, states: &mpsc::Sender<String>) {
                 state: state.clone(),
             });
             control::line(&format!("@show     {vf}: {state}"));
-            // Nobody needs it when the watch is over.
+            // It is not needed when the watch is over.
             let _ = states.send(state.clone());
             last = state;
         }

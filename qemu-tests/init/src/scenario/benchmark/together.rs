@@ -99,7 +99,7 @@ impl<'b> Lane<'b> {
         Ok(result)
     }
 
-    /// Saves and loads `vf` several times. Without one thread the others would wait for ever, so a
+    /// Saves and loads `vf` several times. Without one thread the others would wait forever, so a
     /// failure ends them all.
     fn run(mut self, host: &Host, vf: &Function) -> Vec<(&'static str, Span)> {
         let mut rounds = || -> Result<()> {

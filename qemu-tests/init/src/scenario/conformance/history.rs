@@ -45,7 +45,7 @@ pub(super) struct History {
     /// Bytes that were read of the newest session, of the C driver and of ours.
     pub(super) position: usize,
     pub(super) our_position: usize,
-    /// The device was stopped since it was opened or reset, or somebody has tried to.
+    /// The device was stopped since it was opened or reset, or that was tried.
     pub(super) stopped: bool,
     /// A state was saved or loaded since the device was opened or reset, or somebody has tried to
     /// save one.
@@ -60,7 +60,7 @@ pub(super) struct History {
     /// A session has ended, or some of it was refused, since the device was opened.
     pub(super) sessions: u32,
     pub(super) refused: bool,
-    /// Nobody has opened the device in this sequence.
+    /// The device was not opened in this sequence.
     pub(super) untouched: bool,
     /// A transaction on the PF's table was cut off, and the table waits for it.
     pub(super) table_stuck: bool,

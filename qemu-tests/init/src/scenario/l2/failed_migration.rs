@@ -95,7 +95,7 @@ fn other_engine(fixture: &mut GuestFixture) -> Result<()> {
     refuses(fixture, &vf, "device expected 0xa256 got 0xa251")
 }
 
-/// An address where somebody listens and nobody answers: the only place in the queue is taken.
+/// An address of a listener that does not answer: the only place in the queue is taken.
 struct Deaf {
     address: String,
     _listener: rustix::fd::OwnedFd,

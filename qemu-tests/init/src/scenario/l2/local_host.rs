@@ -50,7 +50,8 @@ pub(crate) struct LocalHost {
     pub(crate) guest: Guest,
     watch: Watch,
     pub(crate) other: OtherHost,
-    /// The monitor that has the guest or waits for it. When something fails it lives until the other host knows.
+    /// The monitor that has the guest or waits for it. When something fails it lives until the
+    /// other host knows.
     vmm: Option<Vmm>,
     /// How many monitors there were.
     monitors: u32,
@@ -190,7 +191,7 @@ impl LocalHost {
         works_flawlessly(&self.guest)
     }
 
-    /// Has the guest end where it is, and looks at what the accelerators saw.
+    /// Ends the guest where it is, and checks what the accelerators saw.
     pub(crate) fn end(mut self, report: &mut Report) -> Result<()> {
         if let Some(mut vmm) = self.vmm.take() {
             report.point("every request came back once, byte for byte", || {

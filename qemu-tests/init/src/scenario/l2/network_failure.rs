@@ -17,7 +17,7 @@ use crate::other_host::plug;
 use crate::sysfs;
 use crate::vmm::{self, Limits, Vmm};
 
-/// How often TCP repeats what nobody acknowledges.
+/// How often TCP repeats what is not acknowledged.
 const RETRIES: &str = "/proc/sys/net/ipv4/tcp_retries2";
 /// With these it gives up after half a minute.
 const FEW: &str = "6";
@@ -142,7 +142,7 @@ fn times_out(local: &mut LocalHost) -> Result<()> {
     Ok(())
 }
 
-/// How many connections of this host TCP has given up, as nobody acknowledged what was sent.
+/// How many connections of this host TCP has given up, as what was sent was not acknowledged.
 fn given_up() -> Result<u64> {
     let text = sysfs::read("/proc/net/netstat")?;
     let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));

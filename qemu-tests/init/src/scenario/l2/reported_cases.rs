@@ -19,7 +19,7 @@ use crate::vmm::{self, Ended, Guest, Limits};
 /// For requests of a guest that may hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `QM_ABNORMAL_INT_STATUS`: somebody has rung a doorbell of a queue that there is not. It is one
+/// `QM_ABNORMAL_INT_STATUS`: a doorbell was rung of a queue that does not exist. It is one
 /// register for all VFs.
 const RANDOM_DOORBELL: u32 = 1 << 12;
 /// hisi_qm clears it about as soon as it gets the interrupt. What comes on top here is the way to

@@ -107,7 +107,7 @@ pub(crate) fn run(
 }
 
 /// The kernel switches bus mastering off before it resets a VF. A guest that rings a doorbell in that
-/// moment makes the VF read a context in vain, which is nobody's fault.
+/// moment makes the VF read a context in vain, which is no fault.
 fn only_doorbells() -> Result<()> {
     let found = ZIP0.violations()?;
     control::line(&format!("@show violations: {found:?}"));

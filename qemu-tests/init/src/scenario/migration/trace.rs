@@ -68,7 +68,7 @@ fn events() -> Result<Vec<Event>> {
 }
 
 impl Fixture {
-    /// Has a VM's driver work on VF1, and forgets what was traced of it.
+    /// Lets a VM's driver work on VF1, and discards what was traced of it.
     fn work_untraced(&mut self) -> Result<()> {
         self.work()?;
         events().map(drop)

@@ -124,7 +124,7 @@ impl Registers {
     }
 }
 
-/// Has a device do what leaves it with [`WORKED`].
+/// Makes a device work, which leaves it with [`WORKED`].
 fn work(device: &Device) -> Result<()> {
     write32(device, LIVENESS, !WORKED.liveness)?;
     write32(device, FACTORIAL, 10)?;

@@ -46,7 +46,7 @@ impl Load {
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
             let result = ACOMP.run(buffers, seed);
-            // Nobody listens any more if the load took too long.
+            // The receiver is gone if the load took too long.
             let _ = sender.send(result);
         });
         Ok(Load {
@@ -95,8 +95,8 @@ fn sent(function: &Function) -> Result<u64> {
 
 /// Resets a function when the device has a request, not when one is just being sent.
 /// `hisi_qp_send()` counts a request only after its doorbell, and without a lock that
-/// `hisi_qm_stop()` takes, which calls back what is counted: of one in between nobody hears again,
-/// and who sent it waits forever (weaknesses.rst).
+/// `hisi_qm_stop()` takes, which calls back what is counted: one in between never completes, and
+/// its sender waits forever (weaknesses.rst).
 fn reset_with_a_request_in_flight(function: &Function) -> Result<()> {
     let usual = ZIP0.get("latency-ns")?;
     ZIP0.set_latency(LATENCY)?;
@@ -111,8 +111,8 @@ fn reset_with_a_request_in_flight(function: &Function) -> Result<()> {
 
 pub(crate) fn run(setup: &Setup, buffers: Option<u64>, report: &mut Report) -> Result<()> {
     let modules = host::modules(setup)?;
-    // With two queues the PF is full as soon as somebody holds one context. The load generator is
-    // told to hold one idle, so that the one it works with is on the VF.
+    // With two queues the PF is full as soon as one context is held. The load generator holds one
+    // idle, so that the one it works with is on the VF.
     let pf = host::load_zip(&modules, "pf_q_num=2")?;
     report.point("the self-test passes", self_test_passed);
     pf.enable_vfs(1, true)?;

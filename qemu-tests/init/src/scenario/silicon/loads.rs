@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is done to VFs to tell whether a driver is right for the hardware that they have.
+//! What is done to VFs to find out whether a driver is right for the hardware that they have.
 
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ fn works(fixture: &mut Fixture) -> Result<()> {
     finish(fixture)
 }
 
-/// Has VF1 work, and all that it has to tell seen.
+/// Puts VF1 to work, and waits until all its events are seen.
 fn start(fixture: &mut Fixture) -> Result<()> {
     set_latency(fixture, FAST)?;
     fixture.work()?;
@@ -283,7 +283,7 @@ fn new_owner(fixture: &mut Fixture) -> Result<()> {
     starts_over(fixture)
 }
 
-/// Has VF1 work and resets it, as when a VM reboots.
+/// Puts VF1 to work and resets it, as when a VM reboots.
 fn reset(fixture: &mut Fixture) -> Result<()> {
     start(fixture)?;
     fixture.vm.device()?.reset()?;

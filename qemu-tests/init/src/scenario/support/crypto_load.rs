@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Keeps a guest's accelerators at work: the kernel makes requests of each without pause, and
-//! compares what comes out with what software makes of the same.
+//! Keeps a guest's accelerators at work: the kernel sends requests to each without pause, and
+//! compares the results with those of software.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that runs out in the kernel at a chosen moment.
+//! Allocations of the kernel that fail at a chosen moment.
 
 use anyhow::{Result, ensure};
 
@@ -22,7 +22,7 @@ pub(crate) trait Creatable {
     fn remove(&self) -> Result<()>;
 }
 
-/// Has each allocation fail that is made for the files. Something without files is all that may
+/// Makes each allocation fail that is made for the files. Something without files is all that may
 /// come of it, and it goes without a trace.
 ///
 /// The files come late, so this goes from the last allocation backwards until it is not made any

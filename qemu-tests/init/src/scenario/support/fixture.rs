@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What most scenarios begin with: a host with VFs, and a VM for VF1. What a scenario wants of it
-//! besides is in an `impl` of its own.
+//! The fixture that most scenarios begin with: a host with VFs, and a VM for VF1. Methods for one
+//! topic alone are in an `impl` in that topic's files (`mod.rs`, `fixture.rs` or the scenario).
 
 use anyhow::Result;
 use protocol::Setup;
@@ -54,7 +54,7 @@ impl Fixture {
         Ok(())
     }
 
-    /// Takes back what a check may have left, which must not fail the next one.
+    /// Cleans up after a check, so that it cannot fail the next one.
     pub(crate) fn tidy(&mut self) -> Result<()> {
         self.host.accelerator.emulated().set("fault", "")?;
         if self.vm.device().is_ok() {
@@ -64,7 +64,7 @@ impl Fixture {
         Ok(())
     }
 
-    /// Makes VF1 a device that nobody has opened yet.
+    /// Makes VF1 a device that was not opened yet.
     pub(crate) fn rebind(&self) -> Result<()> {
         self.host.vfs[0].unbind()?;
         self.host.vfs[0].bind(&self.host.driver_name()?)

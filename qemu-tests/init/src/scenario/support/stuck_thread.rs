@@ -74,9 +74,7 @@ impl<T: Send + 'static> Task<T> {
     pub(crate) fn wait(&self, timeout: Duration, enough: impl Fn(&Self) -> bool) -> Fate<T> {
         let deadline = Instant::now() + timeout;
         loop {
-            let gone = self
-                .field(3)
-                .is_none_or(|state| state == "Z" || state == "X");
+            let gone = self.gone();
             // A thread that has ended has sent its result before.
             if let Ok(result) = self.result.recv_timeout(INTERVAL) {
                 return Fate::Done(result);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A device that has to go while somebody has it open, in every state of a migration.
+//! A device that has to go while a user has it open, in every state of a migration.
 //!
 //! The thread that takes it away waits. The user is notified, can still use the device, and takes the time he
 //! needs; when he has closed it, all goes on. What he still holds of it is a data file without a
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// As much of a stream as is read or written before the device has to go.
 const PART: usize = 39;
 
-/// How the device is taken away. Linux lets nobody remove a VF alone from the bus.
+/// How the device is taken away. Linux does not allow removing a VF alone from the bus.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// The VF is unbound from its driver.

@@ -262,7 +262,7 @@ impl RemovedVf {
         match self.state {
             State::PreCopy => refused("STOP_COPY", device.set_state(State::StopCopy), Errno::IO),
             State::StopCopy => Ok(()),
-            // The C driver waits for the mailbox first, which reads as busy for ever.
+            // The C driver waits for the mailbox first, which reads as busy forever.
             State::Resuming if !is_rust => {
                 refused("STOP", device.set_state(State::Stop), Errno::TIMEDOUT)
             }

@@ -229,7 +229,7 @@ pub(super) fn together(setup: &Setup, report: &mut Report) -> Result<()> {
 }
 
 impl MigratingVm {
-    /// Moves to the VF that nobody else goes to. All are saved between the two barriers.
+    /// Moves to the VF that no other VM goes to. All are saved between the two barriers.
     fn travel(&mut self, host: &Host, path: Path, start: &Barrier) -> Result<()> {
         let submitted = self.vm.submit_at_once(REQUESTS);
         start.wait();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Hosts unlike the usual one with two VFs that stay: VFs that cannot migrate, many VFs, and
-//! devices that go away while somebody uses them.
+//! devices that go away while they are used.
 //!
 //! Both drivers go through the same steps, and the C driver is the oracle. Where ours differs on
 //! purpose, the expectation is made by driver and says why.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! VFs that do not answer the PF. Each of the PF's waits for one takes some 20 s: the usual case on a
-//! host with VFs that nobody uses, or whose guests are paused.
+//! host with VFs that have no user, or whose guests are paused.
 
 use std::time::{Duration, Instant};
 
@@ -80,7 +80,7 @@ pub(super) fn message_not_taken(setup: &Setup, report: &mut Report) -> Result<()
             let other = ZIP.vm(2)?;
             let mut silent = other.open(fixture.host.kind, &fixture.host.vfs[1])?;
             silent.enable()?;
-            // Lets the PF's answer through, which nobody acknowledges.
+            // Lets the PF's answer through, which is not acknowledged.
             silent.registers()?.write32(registers::IFC_INT_MASK, 0);
             sends_a_question(&silent)?;
             std::thread::sleep(Duration::from_secs(1));

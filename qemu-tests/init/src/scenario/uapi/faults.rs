@@ -401,7 +401,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// Nobody has the device open: nothing keeps the module, and a VM that gets the device works on it
+    /// The device is not open: nothing keeps the module, and a VM that gets the device works on it
     /// and can be saved.
     fn is_sound(&mut self) -> Result<()> {
         let users = users(host::module_of(self.fixture.host.driver))?;

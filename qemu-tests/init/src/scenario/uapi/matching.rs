@@ -170,7 +170,7 @@ fn places(setup: &Setup) -> Result<Vec<Place>> {
     Ok(places)
 }
 
-/// Has the PF say that its doorbells are isolated, as its firmware would.
+/// Makes the PF report that its doorbells are isolated, as its firmware would.
 fn isolate(pf: &Function) -> Result<()> {
     let file = File::options()
         .read(true)

@@ -16,7 +16,8 @@ use crate::scenario::support::stream_layout::MATCH_SIZE;
 use crate::vfio::{DataFile, Device, State};
 
 const AT_ONCE: Duration = Duration::ZERO;
-/// A waiter that is woken waits for less than half of this. One that is not woken looks when it is over.
+/// A waiter that is woken waits for less than half of this. One that is not woken looks when it is
+/// over.
 const LONG: Duration = Duration::from_secs(60);
 /// For a thread to begin to wait. One that comes too late sees the change without being woken.
 const SETTLE: Duration = Duration::from_millis(100);

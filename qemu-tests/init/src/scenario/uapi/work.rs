@@ -17,7 +17,7 @@ const SLOW: Duration = Duration::from_millis(400);
 
 const FAST: Duration = Duration::from_micros(20);
 
-/// Has requests in flight while `stop` does something to the device, and sees all complete.
+/// Keeps requests in flight while `stop` does something to the device, and sees all complete.
 fn under_work(fixture: &mut Fixture, stop: impl FnOnce(&mut Fixture) -> Result<()>) -> Result<()> {
     let device = fixture.open()?;
     fixture.vm.attach(device);

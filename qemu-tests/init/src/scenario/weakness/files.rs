@@ -165,7 +165,7 @@ fn dump(text: &str) -> Result<(bool, usize)> {
     Ok((full, length.parse().context("the length is no number")?))
 }
 
-/// Sessions of 40 and of 176 bytes end in turn while somebody reads the dump.
+/// Sessions of 40 and of 176 bytes end in turn while a thread reads the dump.
 pub(super) fn torn_dump(fixture: &mut Fixture) -> Result<Seen> {
     fixture.work()?;
     let device = fixture.vm.device()?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What weaknesses are shown with, and seen by.
+//! The fixture's methods by which weaknesses are provoked and seen.
 
 use std::io;
 use std::path::PathBuf;

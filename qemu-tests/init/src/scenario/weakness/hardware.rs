@@ -22,7 +22,7 @@ const INTERLEAVED: &str = "vft-interleaved";
 const PAUSED: &str = "dma-after-pause";
 const MIGRATION_WRITE: &str = "migration-write-while-running";
 
-/// Accesses to the table by each VF before somebody looks.
+/// Accesses to the table by each VF before the violations are looked at.
 const ROUNDS: usize = 100;
 /// How often one looks. That accesses meet is rare, and waited for where it has to happen.
 const LOOKS_C: usize = 500;

@@ -16,7 +16,7 @@ use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stuck_thread::{Fate, Task};
 use crate::vfio::State;
 
-/// Has a match check take a second, if it asks the VF.
+/// Makes a match check take a second, if it asks the VF.
 const SLOW_CHECK: &str = "fn1:mailbox-timeout@sqc-vft";
 
 /// A thread that is to come in time may come too late on a busy machine.

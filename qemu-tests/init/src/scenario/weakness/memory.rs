@@ -20,7 +20,7 @@ use crate::scenario::support::stuck_thread::{Fate, Task};
 use crate::sysfs::Function;
 use crate::vfio::{DataFile, State};
 
-/// Has a match check take a second, if it asks the VF.
+/// Makes a match check take a second, if it asks the VF.
 const SLOW_CHECK: &str = "fn1:mailbox-timeout@sqc-vft";
 /// A thread that is to wait may come too late on a busy machine.
 const ATTEMPTS: usize = 5;
@@ -146,7 +146,7 @@ pub(super) fn file_without_device(fixture: &mut Fixture) -> Result<Seen> {
                         .into(),
                 ));
             }
-            // With the C driver the memory is free, or somebody else's.
+            // With the C driver the memory is free, or in other use.
             (Some(Errno::INVAL), Some(Errno::INVAL)) => {
                 if fixture.host.driver.is_rust() {
                     return Ok(Seen::Sound(

@@ -19,7 +19,7 @@ use crate::scenario::support::stream_layout::QUEUE_BASE;
 use crate::sysfs;
 use crate::vfio::State;
 
-/// Where owners leave a mark in the match data: the first queue, which nobody compares.
+/// Where owners leave a mark in the match data: the first queue, which no driver compares.
 const MARK: usize = QUEUE_BASE.start;
 /// Owners that come and go under the readers, and how often the device is unbound meanwhile.
 const OWNERS: u32 = 60;

@@ -56,7 +56,7 @@ fn read_anywhere(paths: &[PathBuf], random: &mut Rng) -> Result<()> {
             let mut bytes = vec![0; random.usize(1..=64)];
             let offset = random.u64(..600);
             // What a file has nothing to say of is checked elsewhere; an EAGAIN would be an answer
-            // that seq_file used to repeat for ever.
+            // that seq_file used to repeat forever.
             if let Err(error) = file.read_at(&mut bytes, offset) {
                 ensure!(
                     error.raw_os_error() != Some(libc::EAGAIN),
@@ -172,7 +172,7 @@ pub(super) fn nothing_in_the_log(fixture: &mut Fixture) -> Result<()> {
         wrong[offset] ^= 0x55;
         let file = device.set_state_with_file(State::Resuming)?;
         fixture.files().refuses("save", Errno::BUSY)?;
-        // Some bytes are nobody's, and the stream fits all the same.
+        // Some bytes belong to no field, and the stream fits all the same.
         if file.write(&wrong).is_err() {
             ensure!(device.set_state(State::Stop).is_err(), "it was loaded");
         }
