@@ -84,3 +84,35 @@ fn trace_events_are_what_is_documented() -> Result<()> {
     ensure!(missing.is_empty(), "documented and not seen: {missing:?}");
     Ok(())
 }
+
+/// VFIO core's debugfs, C and Rust, under the same sequence of operations.
+mod core_debugfs {
+    use super::*;
+
+    #[test]
+    fn the_rust_tree_equals_the_c_tree() -> Result<()> {
+        let dump = |vfio: Driver| -> Result<Vec<String>> {
+            let outcome = Machine::new(Scenario::DebugfsTree)
+                .vfio(vfio)
+                .run(&Artifacts::load()?, |line| println!("{line}"))?;
+            outcome.expect_clean()?;
+            ensure!(
+                outcome.dump.len() > 20,
+                "only {} lines were dumped with vfio={vfio}",
+                outcome.dump.len()
+            );
+            Ok(outcome.dump)
+        };
+        let (c, rust) = (dump(Driver::C)?, dump(Driver::Rust)?);
+        for (n, (c, rust)) in c.iter().zip(&rust).enumerate() {
+            ensure!(c == rust, "line {}: C has `{c}`, Rust has `{rust}`", n + 1);
+        }
+        ensure!(
+            c.len() == rust.len(),
+            "C has {} lines, Rust {}",
+            c.len(),
+            rust.len()
+        );
+        Ok(())
+    }
+}
