@@ -31,14 +31,14 @@ impl Judge {
         sysfs::write(file, &format!("{buffers} {seed}"))
     }
 
-    /// What came out so far.
+    /// The results so far.
     pub(crate) fn results(self) -> Result<Results> {
         let text = sysfs::read(format!("{FOLDER}/{}/result", self.0))?;
         Results::parse(&text)
     }
 }
 
-/// What came out, of all runs.
+/// The results of all runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Results {
     pub(crate) buffers: u64,
@@ -73,7 +73,7 @@ impl Results {
 impl Sub for Results {
     type Output = Self;
 
-    /// What came out since `before`.
+    /// The results since `before`.
     fn sub(self, before: Self) -> Self {
         Results {
             buffers: self.buffers - before.buffers,

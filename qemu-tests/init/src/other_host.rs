@@ -32,10 +32,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// For a word that is on its way.
 const SOON: Duration = Duration::from_secs(1);
 
-/// What the programs pass each other.
+/// A message between the two programs.
 #[derive(Serialize, Deserialize)]
 enum Word<T> {
-    /// What the scenario has to say.
+    /// A message of the scenario.
     Says(T),
     /// The scenario ends for this reason.
     Fails(String),

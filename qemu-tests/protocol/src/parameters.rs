@@ -203,7 +203,7 @@ words! {
 }
 
 words! {
-    /// What fails on purpose.
+    /// A failure on purpose.
     #[derive(Default)]
     Failure {
         #[default]
@@ -259,7 +259,7 @@ words! {
 }
 
 words! {
-    /// What a guest does first.
+    /// A guest's first activity.
     #[derive(Default)]
     Begin {
         /// It loads the VF's driver, and works.
@@ -293,7 +293,7 @@ words! {
 }
 
 words! {
-    /// What is counted at each step of a migration.
+    /// The quantity that is counted at each step of a migration.
     #[derive(Default)]
     Measure {
         #[default]

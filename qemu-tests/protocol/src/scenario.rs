@@ -161,7 +161,7 @@ scenarios! {
     "install" => Install
     /// The example of a variant driver.
     "example" => Example
-    /// What runs in a guest.
+    /// The program of a guest: it keeps accelerators at work.
     "at-work" => AtWork {
         begin: Option<Begin>,
     }
@@ -209,7 +209,7 @@ scenarios! {
     }
 }
 
-/// What all parameters are called that do not belong to a scenario.
+/// Defines [`Setup`]: the parameters that do not belong to a scenario.
 macro_rules! setup {
     ($($(#[$attribute:meta])* $key:ident: $type:ty,)*) => {
         /// How a host is made ready, whatever the scenario.

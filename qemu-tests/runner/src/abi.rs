@@ -60,7 +60,7 @@ pub fn parse_events(text: &str) -> Result<BTreeMap<String, Rules>> {
         .collect()
 }
 
-/// What was seen of files that have rules.
+/// The documented forms, modes and errnos that were seen.
 #[derive(Debug, Default)]
 pub struct Seen {
     modes: BTreeSet<String>,
@@ -120,7 +120,7 @@ impl Seen {
         Ok(())
     }
 
-    /// What is documented and was not seen: `<file> <form>` or `<file> <errno>`.
+    /// Returns what is documented and was not seen: `<file> <form>` or `<file> <errno>`.
     pub fn missing(&self, files: &BTreeMap<String, Rules>) -> Vec<String> {
         let mut missing = Vec::new();
         for (name, rules) in files {

@@ -14,7 +14,7 @@ use anyhow::{Context, Error, Result, bail};
 pub enum Suite {
     /// Debian 13.
     Trixie,
-    /// What is newer than Debian 13 and was built for it.
+    /// Packages that are newer than those of Debian 13 and were built for it.
     TrixieBackports,
 }
 

@@ -37,7 +37,7 @@ pub struct Sequences {
     pub count: u64,
 }
 
-/// What came of them, if nothing differed but what is listed.
+/// The result, if nothing differed but what is listed.
 #[derive(Debug)]
 pub struct Agreement {
     count: u64,

@@ -51,9 +51,9 @@ const HARMLESS: &[&str] = &[
 
 /// A complaint about code that is not ours.
 struct Known {
-    /// What its first line says.
+    /// The text of its first line.
     title: &'static str,
-    /// What it names besides.
+    /// Other names in it.
     names: &'static [&'static str],
 }
 

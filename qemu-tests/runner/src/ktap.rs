@@ -75,7 +75,7 @@ impl Report {
         &self.points
     }
 
-    /// What is wrong with the report: failures, a broken plan, nothing tested at all.
+    /// The problems of the report: failures, a broken plan, nothing tested at all.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if let Some(reason) = &self.bail_out {

@@ -43,7 +43,7 @@ pub use outcome::Outcome;
 /// of it, and more of the cause.
 const LAST_WORDS: Duration = Duration::from_secs(30);
 
-/// What a machine that runs has to react to.
+/// An event that a running machine has to handle.
 #[derive(Debug)]
 pub(crate) enum Input {
     /// Init sends a line.
@@ -262,7 +262,7 @@ struct Session<S> {
     writer: UnixStream,
     qmp: Qmp,
     log: File,
-    /// What the scenario has begun last, by its own account, and when.
+    /// The scenario's last `@doing`, and when it came.
     doing: Option<(String, Instant)>,
     /// The console's input, if it is not a terminal and nothing has been read from it yet.
     typing: Option<Typing>,

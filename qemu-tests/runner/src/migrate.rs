@@ -12,7 +12,7 @@ use protocol::{Driver, Event, Loads, MigrationRecord, What};
 use crate::choices::Choices;
 use crate::{Artifacts, Outcome, timeline_svg, two_hosts};
 
-/// What came out.
+/// The results of a run.
 pub struct Summary {
     /// The guest's migrations.
     pub legs: Vec<MigrationRecord>,

@@ -260,7 +260,7 @@ fn compare(
     Ok(comparisons)
 }
 
-/// What of all that is wanted.
+/// The wanted part of all trials.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Also guests under QEMU, which takes hours.
@@ -269,7 +269,7 @@ pub struct Wanted {
     pub singles: bool,
     /// The name of the only trial, such as `zip V3`.
     pub on: Option<String>,
-    /// What hardware is wanted besides the default; all if there is none here.
+    /// The wanted hardware besides the default; all if there is none here.
     pub hardware: Vec<String>,
 }
 

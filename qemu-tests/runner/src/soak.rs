@@ -30,7 +30,7 @@ pub struct Soak {
     pub count: Option<u64>,
 }
 
-/// What came of them, if nothing went wrong.
+/// The totals, if nothing went wrong.
 #[derive(Debug, Default)]
 pub struct SoakTotals {
     machines: u64,
@@ -38,7 +38,7 @@ pub struct SoakTotals {
     loads: Loads,
 }
 
-/// What a machine does.
+/// The options of a machine.
 #[derive(Debug, PartialEq, Eq)]
 struct MachineOptions(Vec<(String, String)>);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an object file defines and what it needs, as llvm-nm lists it.
+//! The symbols that an object file defines and needs, as llvm-nm lists them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -51,7 +51,7 @@ impl Symbols {
         Ok(symbols)
     }
 
-    /// What the object exports to modules: before modpost has seen it, or in a module.
+    /// The symbols that the object exports to modules: before modpost has seen it, or in a module.
     pub fn exports(&self) -> BTreeSet<&str> {
         let exported = |name: &'_ String| -> Option<usize> {
             ["__export_symbol_", "__ksymtab_"]

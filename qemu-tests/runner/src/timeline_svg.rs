@@ -89,7 +89,7 @@ fn states(scale: &Scale, name: &str, changes: &[(u64, &str)], y: f64) -> Group {
     lane
 }
 
-/// What the monitors said, a tick each.
+/// The monitors' events, a tick each.
 fn ticks(scale: &Scale, said: &[(u64, String)], y: f64) -> Group {
     let mut lane = Group::new().add(label("QEMU", 4.0, y + 16.0));
     for (at, text) in said {

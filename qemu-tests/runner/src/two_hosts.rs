@@ -20,7 +20,7 @@ const HOSTS: [HostName; 2] = [HostName::A, HostName::B];
 /// The machines' names.
 pub const NAMES: [&str; 2] = [HOSTS[0].name(), HOSTS[1].name()];
 
-/// What is to be run.
+/// Two machines that are to be run.
 #[derive(Clone, Debug)]
 pub struct Pair([Machine; 2]);
 
@@ -96,7 +96,7 @@ impl Pair {
     }
 }
 
-/// What is wrong with a machine, and its name.
+/// A machine's name and its failure, if any.
 fn how_failed(name: &str, outcome: &Result<Outcome>) -> Option<String> {
     let failure = match outcome {
         Ok(outcome) => outcome.expect_passed().err()?,

@@ -17,7 +17,7 @@ const DRIVER: &str = include_str!("../../../Documentation/ABI/testing/debugfs-hi
 const CORE: &str = include_str!("../../../Documentation/ABI/testing/debugfs-vfio");
 const EVENTS: &str = include_str!("../../../Documentation/trace/events-hisi-acc-vfio.rst");
 
-/// What is documented and does not come here, and why.
+/// Documented forms that do not come here, and why.
 const UNSEEN: [(&str, &str); 4] = [
     // KUnit: versions_have_their_names_and_others_their_number
     ("attr hardware version: <hex>", "not modelled"),

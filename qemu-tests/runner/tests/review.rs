@@ -72,7 +72,7 @@ fn every_requirement_has_a_test_that_is_there() -> Result<()> {
     Ok(())
 }
 
-/// What carries a number of the table is in the table.
+/// Each test with a number of the table is in the table.
 #[test]
 fn every_test_with_a_number_is_in_the_table() -> Result<()> {
     let named: BTreeSet<&str> = rows().into_iter().flat_map(|(_, names)| names).collect();

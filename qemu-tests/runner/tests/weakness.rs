@@ -14,9 +14,9 @@ use runner::{Artifacts, Machine, Outcome};
 struct Comparison {
     items: &'static [Weakness],
     revision: Option<u8>,
-    /// What the kernel log has to say with the C driver; nothing if it is not to complain.
+    /// Texts that the kernel log must have with the C driver; none if it must not complain.
     splat: &'static [&'static str],
-    /// What the checkers of the debug kernel have to say of the C driver.
+    /// Texts that the checkers of the debug kernel must report of the C driver.
     checkers: &'static [&'static str],
 }
 

@@ -21,7 +21,7 @@ pub(crate) use hpre::HPRE;
 pub(crate) use sec::SEC;
 pub(crate) use zip::{SMALL_ZIP, ZIP};
 
-/// What a host knows an accelerator by.
+/// An accelerator, as a host knows it.
 pub(crate) struct Accelerator {
     pub(crate) kind: protocol::Engine,
     /// Id of the emulated device.
@@ -35,7 +35,7 @@ pub(crate) struct Accelerator {
     /// Algorithms in software that the driver's self-tests need: fallbacks, without which they
     /// pass without the device, and references.
     pub(crate) software: &'static [&'static str],
-    /// What keeps the driver at work, and judges it.
+    /// The loads that keep the driver at work, and judge it.
     pub(crate) judges: &'static [Judge],
     pub(crate) engine: &'static dyn Engine,
 }

@@ -80,7 +80,7 @@ pub(crate) enum Notice {
     Polling,
 }
 
-/// What became of the requests.
+/// Counts of requests by their result.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Counts {
     pub(crate) submitted: u64,
@@ -116,7 +116,7 @@ pub(crate) struct Vm {
     counts: Counts,
     /// The interrupt was raised on a device that has been taken away since.
     pending: bool,
-    /// What the first wrong result was.
+    /// The first wrong result.
     complaint: Option<String>,
 }
 

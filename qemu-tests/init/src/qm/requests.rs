@@ -142,7 +142,7 @@ impl Vm {
         Ok(true)
     }
 
-    /// What the handler of the event queue's interrupt does.
+    /// Handles the event queue's interrupt.
     fn handle_events(&mut self) -> Result<()> {
         loop {
             let offset = Image::eq() + usize::from(self.events.head) * EQE_SIZE;

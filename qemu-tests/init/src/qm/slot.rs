@@ -28,7 +28,7 @@ pub(crate) struct Slot<'vm> {
 }
 
 impl Image {
-    /// What belongs to the request in this slot.
+    /// The memory of the request in this slot.
     pub(crate) fn slot(&self, slot: usize) -> Slot<'_> {
         let start = SLOT + slot * SLOT_SIZE;
         Slot {

@@ -23,7 +23,7 @@ pub(crate) struct Memory {
     pub(crate) iova: u64,
 }
 
-/// What functions are reached through while their devices come and go.
+/// How functions are reached while their devices come and go.
 enum Way {
     Groups {
         _container: File,

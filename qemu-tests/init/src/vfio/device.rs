@@ -46,7 +46,7 @@ const PCI_EXPRESS: u8 = 0x10;
 const PCI_EXPRESS_CONTROL: u64 = 8;
 const PCI_EXPRESS_CONTROL_FLR: u16 = 1 << 15;
 
-/// What the users of a PF and of its VFs share, a UUID.
+/// The UUID that the users of a PF and of its VFs share.
 #[derive(Clone)]
 pub(crate) struct Token(pub(crate) [u8; 16]);
 
@@ -240,7 +240,7 @@ impl Device {
         take(self.vector(index)?)
     }
 
-    /// What an interrupt index with one vector signals from now on.
+    /// Sets the eventfd that an interrupt index with one vector signals from now on.
     pub(crate) fn signal_of(&self, index: u32) -> Result<Signal> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         ffi::set_irqs(&self.file, index, std::slice::from_ref(&event))
@@ -292,7 +292,7 @@ fn take(event: &OwnedFd) -> Result<bool> {
     }
 }
 
-/// What the kernel signals apart from the device's vectors.
+/// Events that the kernel signals apart from the device's vectors.
 pub(crate) struct Signal(OwnedFd);
 
 impl Signal {

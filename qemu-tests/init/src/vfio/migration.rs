@@ -106,7 +106,7 @@ impl Features {
     }
 }
 
-/// What `VFIO_MIG_GET_PRECOPY_INFO` answers.
+/// The answer of `VFIO_MIG_GET_PRECOPY_INFO`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct PrecopyInfo {
     pub(crate) flags: u32,
@@ -171,7 +171,7 @@ impl DataFile {
         Ok(())
     }
 
-    /// What `poll()` reports within `timeout`.
+    /// The events that `poll()` reports within `timeout`.
     pub(crate) fn poll(&self, timeout: Duration) -> io::Result<PollFlags> {
         let wanted = PollFlags::IN | PollFlags::OUT | PollFlags::RDHUP;
         let mut files = [PollFd::new(self, wanted)];

@@ -43,11 +43,11 @@ struct Heard {
     ended: bool,
 }
 
-/// What goes from host to host with a guest, or stays with its file.
+/// State that moves with a guest between hosts, or is stored with its saved file.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct TransferredState {
     heard: Heard,
-    /// What it has begun to write to its console and to its control port.
+    /// Incomplete lines of its console and of its control port.
     begun: [String; 2],
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Guest {
     control: Port,
     /// The accelerators that it has a VF of.
     engines: Vec<Engine>,
-    /// What it does when it has booted.
+    /// Its first activity after booting.
     begins: Begin,
 }
 
@@ -140,12 +140,12 @@ impl Guest {
         look(&lock(&self.heard))
     }
 
-    /// What the guest has done, by engine.
+    /// The guest's work so far, by engine.
     pub(crate) fn loads(&self) -> Loads {
         self.heard(|heard| heard.loads.clone())
     }
 
-    /// What the guest has done in all.
+    /// The guest's work so far, of all engines.
     pub(crate) fn load(&self) -> Load {
         self.heard(|heard| heard.loads.values().copied().sum())
     }

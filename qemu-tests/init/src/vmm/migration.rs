@@ -14,7 +14,7 @@ use crate::expect;
 use crate::timeouts::Deadline;
 use crate::vfio::Kind;
 
-/// What QEMU says of a migration when it is over (`MigrationInfo` of its schema).
+/// QEMU's figures of a migration that is over (`MigrationInfo` of its schema).
 pub(crate) struct Figures {
     /// Milliseconds that the guest stood still.
     downtime: u64,

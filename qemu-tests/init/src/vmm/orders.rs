@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-/// What can be ordered of a guest, by its name on the control port.
+/// An order to a guest, by its name on the control port.
 #[derive(Clone, Copy)]
 pub(crate) enum Order {
     /// Load the VF's driver, and work.

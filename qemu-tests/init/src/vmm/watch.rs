@@ -61,7 +61,7 @@ pub(crate) fn state(vf: &Function) -> Result<String> {
     Ok(if open { state.trim_end() } else { "closed" }.to_owned())
 }
 
-/// What of migration a VF can do, by the names of VFIO's core.
+/// The migration features of a VF, by the names of VFIO's core.
 pub(crate) fn features(vf: &Function) -> Result<Vec<String>> {
     let text = sysfs::read(folder(vf).join("features"))?;
     Ok(text.lines().map(str::to_owned).collect())

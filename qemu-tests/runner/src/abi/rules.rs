@@ -27,7 +27,7 @@ struct Line {
 pub struct Rules {
     pub(super) mode: Option<u64>,
     lines: Vec<Line>,
-    /// What stands for a word in `<>`: its forms.
+    /// The forms that a word in `<>` stands for.
     words: BTreeMap<String, Vec<String>>,
     pub(super) errors: BTreeSet<String>,
     /// The fields of a trace event, as it declares them.
@@ -133,7 +133,7 @@ impl Rules {
         }
     }
 
-    /// What of `line` is used by `text`, if it fits.
+    /// The part of `line` that `text` matches, if it fits.
     fn line(&self, number: usize, line: &Line, text: &str) -> Option<Vec<Used>> {
         line.forms.iter().find_map(|form| {
             let ways = self.fits(form, text).into_iter();

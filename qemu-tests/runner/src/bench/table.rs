@@ -10,7 +10,7 @@ use super::pace::BOARD;
 /// The C driver's and ours.
 pub(super) type Both<T> = [T; 2];
 
-/// What was measured at each step, in the order of the steps.
+/// The measurements of each step, in the order of the steps.
 pub(super) type Rows = Vec<(String, Costs)>;
 /// Quantities by name.
 pub(super) type Costs = HashMap<String, u64>;
@@ -25,7 +25,7 @@ pub struct Report {
     pub(super) allocations: Both<Rows>,
     /// For a number of VFs that are saved at once.
     pub(super) together: Vec<(u32, Both<Rows>)>,
-    /// What the device counted when most of them were, with two CPUs.
+    /// The device's counts with the most VFs and two CPUs.
     pub(super) violations: Both<Vec<String>>,
 }
 

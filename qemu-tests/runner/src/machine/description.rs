@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a machine has, and what it is to do.
+//! The description of a machine: its hardware, and the scenario that it is to run.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,9 +23,9 @@ pub struct Machine {
     revision: Option<u8>,
     /// Id, and what comes after `-device`.
     pub(super) accelerators: Vec<(&'static str, String)>,
-    /// What comes after `-device`.
+    /// Arguments of `-device`.
     functions: Vec<String>,
-    /// What comes after `-netdev`.
+    /// The argument of `-netdev`.
     network: Option<String>,
     /// A module that replaces this project's of the same name.
     pub(super) module: Option<PathBuf>,
@@ -100,7 +100,7 @@ impl Machine {
         self
     }
 
-    /// What the logs are named by: the scenario, the machine and the parameters.
+    /// The base of the logs' names: the scenario, the machine and the parameters.
     pub(super) fn label(&self) -> String {
         let suite = self.monitor.filter(|suite| *suite != Suite::Trixie);
         let revision = self.revision.map(|revision| format!("rev{revision:x}"));

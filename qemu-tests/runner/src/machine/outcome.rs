@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What has come of a scenario, and what of it is wrong.
+//! The outcome of a scenario, and its problems.
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What came of both drivers on all hardware.
+//! The results of both drivers on all hardware.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
@@ -8,13 +8,13 @@ use std::fmt::{self, Display};
 /// The model's default.
 pub const DEFAULT: &str = "default";
 
-/// What came of a load: nothing if it passed, else the reason.
+/// The result of a load: nothing if it passed, else the reason.
 pub type Verdict = Option<String>;
 
-/// What came of loads on hardware, by the names of both.
+/// The results of loads on hardware, by the names of both.
 pub type Verdicts = BTreeMap<(String, String), Verdict>;
 
-/// What came of the same loads with both drivers.
+/// The results of the same loads with both drivers.
 #[derive(Debug)]
 pub struct Comparison {
     /// On what the loads ran.

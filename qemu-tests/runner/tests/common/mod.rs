@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What several of the test programs use.
+//! Helpers of several test programs.
 
 // Each test program uses a part of it.
 #![allow(dead_code)]

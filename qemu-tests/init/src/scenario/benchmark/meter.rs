@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a step can be measured by.
+//! Meters: quantities by which a step can be measured.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -24,7 +24,7 @@ pub(super) struct Accesses {
     start: Instant,
 }
 
-/// What the device has seen so far.
+/// The device's counters so far.
 struct Counts {
     reads: u64,
     writes: u64,
@@ -77,7 +77,7 @@ impl Meter for Accesses {
     }
 }
 
-/// What this process makes the kernel allocate, by its trace events.
+/// The kernel's allocations for this process, by trace events.
 pub(super) struct Allocations;
 
 impl Allocations {

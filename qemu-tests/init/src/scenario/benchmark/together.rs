@@ -74,7 +74,7 @@ fn nanos(from: Instant, to: Instant) -> u64 {
     u64::try_from(to.duration_since(from).as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What one thread does.
+/// The work of one thread.
 struct Lane<'b> {
     barrier: &'b Barrier,
     rush: bool,

@@ -17,7 +17,7 @@ pub(super) const TOO_MANY_QUEUES: u64 = 2048;
 /// A session in RESUMING.
 #[derive(Default)]
 pub(super) struct Resuming {
-    /// What the C driver has of the stream.
+    /// The C driver's copy of the stream.
     pub(super) written: Vec<u8>,
     /// Our driver has refused some of it, and loads nothing.
     pub(super) refused: bool,
@@ -33,7 +33,7 @@ pub(super) enum Promise {
     Kept,
 }
 
-/// What both devices have been through.
+/// The history of both devices.
 pub(super) struct History {
     pub(super) fault: Fault,
     /// The state that both devices were in after the last step; RUNNING if they are closed.
@@ -50,7 +50,7 @@ pub(super) struct History {
     /// A state was saved or loaded since the device was opened or reset, or somebody has tried to
     /// save one.
     pub(super) transferred: bool,
-    /// What our device had in its registers after the last step.
+    /// The registers of our device after the last step.
     pub(super) ours: Option<Image>,
     /// A stream was loaded since the device was opened or reset.
     pub(super) loaded: bool,

@@ -5,8 +5,7 @@
 //!
 //! Answers, states and registers have to agree after each step, but for the differences that are
 //! listed. A sequence with one that is not listed is cut down to the steps that it needs, and
-//! told with what reproduces it. Some sequences are run each time. Parameters: `seed`, `first`, `count`,
-//! `stride` between the numbers of two sequences, and `stall`, the number of a sequence that never ends.
+//! reported with the command that reproduces it. Some sequences are run each time.
 
 mod differences;
 mod driver_under_test;
@@ -36,7 +35,7 @@ const PROGRESS: u64 = 250;
 const ENOUGH: usize = 8;
 const TOO_MANY: u64 = 100;
 
-/// What is asked for.
+/// The sequences that are asked for.
 pub(super) struct Sequences {
     pub(super) seed: u64,
     /// Number of the first.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What one can see of a device after a step.
+//! Everything that can be observed of a device after a step.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use crate::expect::errno;
 use crate::vfio::State;
 
-/// What a step has given.
+/// The result of a step.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Value {
     /// It could not be tried.
@@ -67,7 +67,7 @@ pub(super) use crate::qm::registers::VF_STATE;
 /// Words of the context of an event queue.
 pub(super) const CONTEXT: usize = 7;
 
-/// What the function block and the contexts of the event queues say.
+/// The values of the function block and of the contexts of the event queues.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Image {
     pub(super) registers: [u32; REGISTERS.len()],
@@ -83,7 +83,7 @@ impl Image {
     }
 }
 
-/// What one can see of a device after a step.
+/// Everything that can be observed of a device after a step.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Observation {
     pub(super) answer: Answer,
@@ -106,7 +106,7 @@ pub(super) enum Aspect {
 }
 
 impl Observation {
-    /// What is not the same in the two.
+    /// Returns the aspects in which the two differ.
     pub(super) fn differs(&self, other: &Self) -> Vec<Aspect> {
         let mut found = Vec::new();
         if self.answer != other.answer {

@@ -74,7 +74,7 @@ static ACCELERATORS: [Accelerators; 3] = [
 
 struct Accelerators {
     accelerator: &'static Accelerator,
-    /// What the VMs have it do.
+    /// The engine that the VMs use.
     engine: &'static dyn Engine,
     /// As the runner calls them.
     ids: [&'static str; 2],

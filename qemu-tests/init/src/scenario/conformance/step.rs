@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What userspace can do, one thing at a time.
+//! Everything that userspace can do, one step at a time.
 
 use super::observation::Observation;
 use super::stream::Stream;

@@ -4,7 +4,7 @@
 
 use crate::scenario::support::stream_layout::{self, MAGIC_V1, MATCH_SIZE, STREAM_SIZE, word};
 
-/// What our private extension ends with.
+/// The last word of our private extension.
 const SIGNATURE: u64 = 0x8ac3_55e1;
 
 /// Where a stream comes from.
@@ -131,7 +131,7 @@ impl Field {
         }
     }
 
-    /// What it is in a stream, if it is there.
+    /// The field's value in a stream, if it is there.
     pub(super) fn of(self, stream: &[u8]) -> Option<u64> {
         let bytes = stream.get(self.bytes())?;
         let number = bytes.iter().rev();

@@ -175,7 +175,7 @@ impl GuestFixture {
         vmm::fails(&mut self.vmm, WITHIN).map(drop)
     }
 
-    /// What phase QEMU's migration is in, by its name for it (`MigrationStatus` of its schema).
+    /// The phase of QEMU's migration, by its name for it (`MigrationStatus` of its schema).
     fn phase(&mut self) -> Result<String> {
         let info = self.vmm.execute("query-migrate", json!({}))?;
         let phase = info["status"].as_str().context("a migration in no phase")?;

@@ -38,7 +38,7 @@ struct Arrived {
 pub(crate) struct Move {
     /// The VFs that the guest is to have.
     to: String,
-    /// What it had done when the move began.
+    /// The guest's work when the move began.
     before: Load,
 }
 

@@ -25,13 +25,13 @@ const FEW: &str = "6";
 /// this takes, however slow the machine is.
 const MANY: &str = "15";
 
-/// What happens while the network is away.
+/// A migration during which the network is cut.
 struct Cut {
     name: &'static str,
     limits: Limits,
     /// State of the VF when the network fails.
     state: &'static str,
-    /// What comes of the migration.
+    /// Checks the result of the migration.
     outcome: fn(&mut LocalHost) -> Result<()>,
 }
 

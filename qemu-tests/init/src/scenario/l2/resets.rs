@@ -51,7 +51,7 @@ const QUIT_AFTER_MS: u64 = 300;
 /// How long each pair of a reset and a command takes if nothing else is asked for, in seconds.
 const SECONDS: u64 = 20;
 
-/// What a list names, or all that there is.
+/// The values that a list names, or all.
 fn all_or<T: Copy>(list: Option<&List<T>>, all: &[T]) -> Vec<T> {
     list.map_or(all, |List(chosen)| chosen).to_vec()
 }

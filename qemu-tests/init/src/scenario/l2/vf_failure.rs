@@ -68,7 +68,7 @@ impl GuestFixture {
         ZIP0.set("fault", "")
     }
 
-    /// What the guest's VF reports of the last arc that failed.
+    /// The last failed arc, as the guest's VF reports it.
     fn tells(&self, arc: &str, errno: u32) -> Result<()> {
         let failures = vmm::failures(self.vf())?;
         let last = failures.last().context("attr tells of no failure")?;

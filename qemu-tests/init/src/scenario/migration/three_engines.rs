@@ -26,7 +26,7 @@ const DONE: usize = 64;
 /// Requests of each engine that are submitted just before a stop.
 const IN_FLIGHT: usize = 192;
 
-/// What belongs to one of the VM's accelerators.
+/// The part of the VM that belongs to one of its accelerators.
 struct Part {
     host: Host,
     vm: Vm,

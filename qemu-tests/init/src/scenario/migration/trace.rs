@@ -309,7 +309,7 @@ fn p2p(fixture: &mut Fixture) -> Result<()> {
     fixture.close()
 }
 
-/// What is not enabled is not traced, and a filter holds.
+/// Events that are not enabled are not traced, and a filter holds.
 fn disabled(fixture: &mut Fixture) -> Result<()> {
     sysfs::write(format!("{EVENTS}/enable"), "0")?;
     fixture.work_untraced()?;

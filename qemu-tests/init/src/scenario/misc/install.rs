@@ -33,12 +33,12 @@ fn modprobe(what: &str) -> Result<()> {
     Ok(())
 }
 
-/// What a function is called in an alias.
+/// The alias of a PCI function.
 fn alias(function: &Function) -> Result<String> {
     Ok(sysfs::read(function.path("modalias"))?.trim().to_owned())
 }
 
-/// What a VF is called in the alias of a VFIO driver for it.
+/// The alias by which a VFIO driver matches a VF.
 fn vfio_alias(vf: &Function) -> Result<String> {
     let alias = alias(vf)?;
     let rest = alias.strip_prefix("pci:");

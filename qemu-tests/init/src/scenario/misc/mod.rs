@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is about no other topic.
+//! Scenarios of no other topic.
 
 pub(super) mod demo;
 pub(super) mod example;

@@ -55,7 +55,7 @@ impl Load {
         })
     }
 
-    /// What came out so far.
+    /// The results so far.
     fn results(&self) -> Result<Results> {
         Ok(ACOMP.results()? - self.before)
     }

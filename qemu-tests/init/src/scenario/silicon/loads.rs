@@ -297,7 +297,7 @@ fn paused_after_reset(fixture: &mut Fixture) -> Result<()> {
     starts_over(fixture)
 }
 
-/// What is saved of a VF that was reset is loaded by another.
+/// The state of a VF that was reset is loaded by another.
 fn saved_after_reset(fixture: &mut Fixture) -> Result<()> {
     reset(fixture)?;
     move_idle(fixture)?;

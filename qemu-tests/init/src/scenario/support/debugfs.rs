@@ -35,7 +35,7 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What a read of the whole file gives.
+/// Returns the content of the whole file.
 pub(crate) fn content(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     File::open(path)?.read_to_end(&mut bytes)?;

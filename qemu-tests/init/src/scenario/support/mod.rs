@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What scenarios of several topics use. There is no scenario here.
+//! Fixtures and helpers of scenarios of several topics. There is no scenario here.
 
 pub(super) mod crypto_load;
 pub(super) mod debugfs;

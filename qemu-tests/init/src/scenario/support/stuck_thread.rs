@@ -17,7 +17,7 @@ pub(crate) struct Task<T> {
     result: Receiver<T>,
 }
 
-/// What has become of a thread.
+/// The fate of a thread.
 pub(crate) enum Fate<T> {
     Done(T),
     /// The kernel has killed it.

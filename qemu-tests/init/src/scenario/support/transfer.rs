@@ -33,7 +33,7 @@ const SLOW: Duration = Duration::from_millis(50);
 /// And no longer than this, as a stop waits for what is in flight, for a second.
 const SLOWEST: Duration = Duration::from_millis(400);
 
-/// What the stops of a VM left behind.
+/// Requests that the stops of a VM left behind.
 pub(crate) struct Found {
     outstanding: usize,
     waiting: usize,
@@ -135,7 +135,7 @@ impl ChunkSizes {
         }
     }
 
-    /// What of `stream` arrives.
+    /// Returns the stream that arrives.
     pub(crate) fn pass(&self, stream: &[u8]) -> Vec<u8> {
         if self.version_1 {
             version_1(stream)

@@ -169,7 +169,7 @@ fn leave(fixture: &mut Fixture, way: Way, state: State) -> Result<()> {
     }
 }
 
-/// What is under debugfs goes first, and does not wait for the user.
+/// The debugfs files go first, and do not wait for the user.
 fn debug_files_go(fixture: &Fixture) -> Result<()> {
     let folder = debugfs::device(fixture.host.vfs[0].name());
     eventually(

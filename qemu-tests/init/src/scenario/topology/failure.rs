@@ -226,7 +226,7 @@ pub(super) fn bus_error(setup: &Setup, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// What a VF of a PF that is lost was doing.
+/// A VF whose PF is lost, by its state at that time.
 struct RemovedVf {
     vm: Vm,
     state: State,

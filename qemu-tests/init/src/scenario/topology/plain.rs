@@ -120,7 +120,7 @@ impl Fixture {
         Ok(())
     }
 
-    /// What can be seen without opening the device.
+    /// Checks that need no open device.
     fn judge_closed(&self, report: &mut Report) -> Result<()> {
         self.bind(report)?;
         self.rebind(report);

@@ -35,7 +35,7 @@ const FAULTY: (&str, &str) = ("vfio", "vfio_create_group");
 /// More faults than any of this can meet.
 const TOO_MANY: u64 = 2000;
 
-/// What is asked of the driver.
+/// An operation of the driver.
 #[derive(Clone, Copy)]
 enum Act {
     Bind,
@@ -144,7 +144,7 @@ fn name_of((way, act): Operation) -> String {
     }
 }
 
-/// What a fault has led to, or nothing that could be seen.
+/// The visible effect of a fault, if any.
 fn outcome(result: &Result<()>) -> String {
     let Err(error) = result else {
         return "success".to_owned();
@@ -219,7 +219,7 @@ fn users(module: &str) -> Result<u64> {
     count.trim().parse().context("refcnt is no number")
 }
 
-/// What came of the faults of an operation.
+/// The effects of the faults of an operation.
 #[derive(Default)]
 struct Found {
     /// How often it ended in which way.

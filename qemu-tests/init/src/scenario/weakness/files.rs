@@ -101,7 +101,7 @@ pub(super) fn dev_data_uses_mailbox(fixture: &mut Fixture) -> Result<Seen> {
     })
 }
 
-/// What dev_data says of the guest's driver.
+/// The state of the guest's driver in dev_data.
 fn driver_load(fixture: &Fixture) -> Result<u32> {
     let text = fixture.debug("dev_data").context("reading dev_data")?;
     let mut lines = text.lines();

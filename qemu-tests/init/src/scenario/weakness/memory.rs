@@ -26,7 +26,7 @@ const SLOW_CHECK: &str = "fn1:mailbox-timeout@sqc-vft";
 const ATTEMPTS: usize = 5;
 const LONG: Duration = Duration::from_secs(20);
 
-/// What is written past the end.
+/// The bytes that are written past the end.
 const PAST: [u8; 8] = 0x5745_414b_u64.to_le_bytes();
 
 fn written(write: &Task<std::io::Result<usize>>) -> Result<Option<usize>> {
@@ -118,7 +118,7 @@ fn reset(pf: &Function, driver: Driver) -> Result<Seen> {
     }
 }
 
-/// What the file of a device that is gone answers.
+/// The answer of a file whose device is gone.
 fn answer(file: &DataFile) -> Result<Option<Errno>> {
     match file.precopy_info() {
         Ok(info) => bail!("the file of a device that is gone answers {info:?}"),

@@ -20,13 +20,13 @@ use crate::control::{self, Report, ZIP0};
 use crate::scenario::support::fixture::Fixture;
 use crate::sysfs;
 
-/// What came of the steps.
+/// The result of the steps.
 enum Seen {
     /// The weakness.
     Weak(String),
     /// The weakness, and a kernel that cannot be used any more.
     Broken(String),
-    /// What is right.
+    /// The right behaviour.
     Sound(String),
 }
 

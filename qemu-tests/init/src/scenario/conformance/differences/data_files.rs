@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is asked of a data file, whatever is in it.
+//! Operations on a data file, whatever is in it.
 
 use rustix::io::Errno;
 

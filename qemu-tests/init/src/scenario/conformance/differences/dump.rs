@@ -22,7 +22,7 @@ pub(super) fn dump<'t>(answer: &'t Answer, prefix: &str) -> Option<Dump<'t>> {
     Some((bytes.collect(), rest))
 }
 
-/// What the C driver and ours have dumped of the last session.
+/// The dumps of the last session, by the C driver and ours.
 pub(super) fn dumps_of_session<'a>(case: &Case<'a>) -> Option<(Dump<'a>, Dump<'a>)> {
     if case.debug_file() != Some(DebugFile::MigfData) {
         return None;

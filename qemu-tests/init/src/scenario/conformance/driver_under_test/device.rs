@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is asked of the device itself.
+//! Operations on the device itself.
 
 use std::io;
 use std::os::fd::AsFd;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is asked of the data files.
+//! Operations on the data files.
 
 use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::FileExt;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the VM does with its function.
+//! The VM's work on its function.
 
 use std::time::Duration;
 

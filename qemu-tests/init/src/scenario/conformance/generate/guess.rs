@@ -5,7 +5,7 @@
 use crate::scenario::conformance::stream::Stream;
 use crate::vfio::State;
 
-/// What the generator thinks of the device.
+/// The device's state as the generator guesses it.
 pub(super) struct Guess {
     pub(super) open: bool,
     pub(super) state: State,

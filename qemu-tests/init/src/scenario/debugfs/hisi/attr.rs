@@ -69,7 +69,7 @@ pub(super) fn of_the_device(fixture: &mut Fixture) -> Result<()> {
     Ok(())
 }
 
-/// What sleeps is neither woken up nor asked.
+/// A device that sleeps is neither woken up nor accessed.
 pub(super) fn asleep(fixture: &mut Fixture) -> Result<()> {
     let device = fixture.open()?;
     device.allow_low_power()?;

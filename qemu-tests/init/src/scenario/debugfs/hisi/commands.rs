@@ -22,7 +22,7 @@ const UNKNOWN: [&str; 6] = ["3", "-1", "save1", "Save", "io test", "\u{0}"];
 const SLOW: Duration = Duration::from_millis(50);
 const FAST: Duration = Duration::from_micros(20);
 
-/// What the last command and its result were, by what `debug` says.
+/// The last command and its result, as `debug` shows them.
 fn told(fixture: &Fixture, command: &str, result: &str) -> Result<()> {
     let answer = fixture.files().read("debug")?;
     let start = format!("command: {command}\nresult: {result}\nduration_us: ");

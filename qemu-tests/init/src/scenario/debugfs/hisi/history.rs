@@ -136,7 +136,7 @@ struct Fault {
     text: &'static str,
     errno: Errno,
     ends_in: State,
-    /// What a register must show: its name and some bits of it.
+    /// A register's name and some bits that it must show.
     shows: (&'static str, u32, u32),
     /// The errors of the queue manager by name.
     qm_errors: &'static str,

@@ -25,7 +25,7 @@ const MARK: usize = QUEUE_BASE.start;
 const OWNERS: u32 = 60;
 const REBIND_EVERY: u32 = 10;
 
-/// What the readers may see from now on.
+/// The content that readers may see from now on.
 #[derive(Default)]
 struct Watch {
     over: AtomicBool,
