@@ -14,6 +14,8 @@ use vfio_bindings::bindings::vfio::*;
 use super::ffi;
 use crate::ffi::Mapping;
 use crate::sysfs::Function;
+
+// [`Container`] is the container itself here.
 pub(crate) use protocol::Container as Kind;
 
 /// Memory that devices reach by DMA.

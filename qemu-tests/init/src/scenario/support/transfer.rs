@@ -103,7 +103,7 @@ pub(crate) struct ChunkSizes {
 }
 
 impl ChunkSizes {
-    /// Passages whose pieces begin and end where a driver may go wrong.
+    /// Sizes with which pieces begin and end where a driver may go wrong.
     pub(crate) const EDGES: [(usize, &[usize]); 4] = [
         (4096, &[MATCH_SIZE, STREAM_SIZE - MATCH_SIZE]),
         (STREAM_SIZE, &[STREAM_SIZE]),
