@@ -167,8 +167,8 @@ impl EmulatedDevice {
         Ok(text.to_owned())
     }
 
-    /// Reports what the device counted as violations. If it is to be `clean`, there must be none; of
-    /// the C migration driver, which touches what it must not, the counts are only reported.
+    /// Reports what the device counted as violations. If it is to be `clean`, there must be none;
+    /// of the C migration driver, which touches what it must not, the counts are only reported.
     pub(crate) fn report_violations(self, report: &mut Report, clean: bool) {
         report.point(&format!("violations of {}", self.0), || {
             let found = self.violations()?;

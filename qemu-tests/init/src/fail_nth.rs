@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Faults that the kernel makes on demand in one thread: allocations that fail, and accesses to user
-//! memory that do (Documentation/fault-injection/fault-injection.rst of the kernel).
+//! Faults that the kernel makes on demand in one thread: allocations that fail, and accesses to
+//! user memory that do (Documentation/fault-injection/fault-injection.rst of the kernel).
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -36,9 +36,9 @@ impl Faults {
         Self::prepare([(SLAB, ANYBODY), (PAGES, NOBODY), (USER_MEMORY, NOBODY)])
     }
 
-    /// Allocations and accesses to user memory fail that a function of this module makes, or one that
-    /// it has called. The kernel looks at the stack for that, where what has ended in a call of another
-    /// function is no more.
+    /// Allocations and accesses to user memory fail that a function of this module makes, or one
+    /// that it has called. The kernel looks at the stack for that, where what has ended in a call
+    /// of another function is no more.
     pub(crate) fn below(module: &str) -> Result<Self> {
         let callers = addresses(&sysfs::read("/proc/modules")?, module)?;
         Self::prepare([SLAB, PAGES, USER_MEMORY].map(|kind| (kind, callers.clone())))
@@ -79,8 +79,8 @@ impl Faults {
         ))
     }
 
-    /// Runs `act` with the fault of this number, from 1. What it returned, and how many faults there
-    /// would have to be more until that one; 0 if it was made.
+    /// Runs `act` with the fault of this number, from 1. What it returned, and how many faults
+    /// there would have to be more until that one; 0 if it was made.
     pub(crate) fn nth<T>(&mut self, nth: u64, act: impl FnOnce() -> T) -> Result<(T, u64)> {
         self.0.write_all(nth.to_string().as_bytes())?;
         let result = act();
@@ -99,8 +99,8 @@ impl Faults {
     }
 }
 
-/// Where the code of a module is, by what /proc/modules says: the name, the size of all of it, users,
-/// who they are, its state, and where the code begins.
+/// Where the code of a module is, by what /proc/modules says: the name, the size of all of it,
+/// users, who they are, its state, and where the code begins.
 fn addresses(modules: &str, name: &str) -> Result<Range<u64>> {
     let parse = |line: &str| {
         let mut words = line.split_whitespace();
@@ -119,8 +119,8 @@ fn addresses(modules: &str, name: &str) -> Result<Range<u64>> {
     Ok(*start..next.min(start + size))
 }
 
-/// Where a function of a module is, by what /proc/kallsyms says: an address, the kind, the name and the
-/// module of each symbol.
+/// Where a function of a module is, by what /proc/kallsyms says: an address, the kind, the name and
+/// the module of each symbol.
 fn symbol(symbols: &str, module: &str, name: &str) -> Result<Range<u64>> {
     let of_module = format!("[{module}]");
     let parse = |line: &str| {

@@ -23,7 +23,8 @@ const MIN_AGE: Duration = Duration::from_secs(5);
 /// have put is not allocated by us.
 const JUDGED: [&str; 2] = ["[vfio", "[hisi_acc_vfio_pci"];
 
-/// Reports whether everything that was allocated can still be freed, if the machine has kmemleak on.
+/// Reports whether everything that was allocated can still be freed, if the machine has kmemleak
+/// on.
 pub(crate) fn judge(setup: &Setup, report: &mut Report) {
     if setup.kmemleak == Some(Kmemleak::On) {
         report.point("nothing that VFIO has allocated is lost", || {

@@ -147,7 +147,8 @@ scenarios! {
         /// The number of a sequence that is to stand still.
         stall: Option<u64>,
     }
-    /// Hardware that differs from the model's default: each is a list of points with `+` between them.
+    /// Hardware that differs from the model's default: each is a list of points with `+` between
+    /// them.
     "silicon" => Silicon {
         silicon: List<String>,
     }

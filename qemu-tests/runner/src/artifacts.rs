@@ -86,8 +86,8 @@ impl Artifacts {
         if self.debug { 8 } else { 1 }
     }
 
-    /// Whether the kernel is that of `debug.config`: KASAN, and other checks that the one with KCSAN
-    /// does without.
+    /// Whether the kernel is that of `debug.config`: KASAN, and other checks that the one with
+    /// KCSAN does without.
     pub fn kasan(&self) -> bool {
         self.debug && !self.kcsan
     }

@@ -19,8 +19,8 @@ const AT_ONCE: u64 = 2500;
 /// In so many sequences each listed difference has to be met.
 const LARGE: u64 = 2000;
 
-/// Seconds that a sequence may take. Most take less than a tenth of one; a machine in which one of the
-/// drivers loops would stand until its own limit, which is that of all its sequences.
+/// Seconds that a sequence may take. Most take less than a tenth of one; a machine in which one of
+/// the drivers loops would stand until its own limit, which is that of all its sequences.
 const PATIENCE: u64 = 180;
 
 /// Revisions of the accelerators, by the last bit of a sequence's number.

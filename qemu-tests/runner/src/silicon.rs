@@ -3,8 +3,8 @@
 //! `make silicon`: migrations on hardware that differs from the model's default
 //! (`Documentation/accel-model.rst`), with the C driver and with ours.
 //!
-//! Each point in which hardware may differ is tried alone. Those points with which the C driver does
-//! what it does without are admissible, and are tried together, each two of them, in few sets.
+//! Each point in which hardware may differ is tried alone. Those points with which the C driver
+//! does what it does without are admissible, and are tried together, each two of them, in few sets.
 
 mod covering;
 mod table;
@@ -31,15 +31,16 @@ const LATER: [(&str, u8); 4] = [
     ("flr-keeps-db-drop", V5),
 ];
 
-/// Points that show something only together: an event is signalled by the doorbell at the end of a save, or never.
+/// Points that show something only together: an event is signalled by the doorbell at the end of a
+/// save, or never.
 const TOGETHER: &str =
     "pause-suppresses-events+paused-doorbell-interrupts+restore-tells-only-later-events";
 
-/// What both drivers fail at, by hardware and load. `make test` lets ours fail at nothing else, and `make silicon`
-/// compares it with what the C driver fails at.
+/// What both drivers fail at, by hardware and load. `make test` lets ours fail at nothing else, and
+/// `make silicon` compares it with what the C driver fails at.
 ///
-/// A VF that was only paused is started without the doorbells of its event queues, so that an event which PAUSE
-/// has suppressed is not signalled. The C driver does not start it at all.
+/// A VF that was only paused is started without the doorbells of its event queues, so that an event
+/// which PAUSE has suppressed is not signalled. The C driver does not start it at all.
 pub const BOTH_FAIL: [(&str, &str); 6] = [
     ("pause-outlasts-driver-start", "without-driver"),
     ("pause-outlasts-driver-start", "new-owner"),
@@ -123,8 +124,8 @@ impl Trial {
             .collect()
     }
 
-    /// What comes of all loads with a driver on that hardware. A load may end a machine; then another one
-    /// goes on with the hardware after it.
+    /// What comes of all loads with a driver on that hardware. A load may end a machine; then
+    /// another one goes on with the hardware after it.
     pub fn run(
         self,
         artifacts: &Artifacts,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Draws what happened while a guest migrated: a lane for each VF's states and VM monitor's
-//! events, one for the guest's throughput with each engine, and below them the arcs with their times.
+//! Draws what happened while a guest migrated: a lane for each VF's states and VM monitor's events,
+//! one for the guest's throughput with each engine, and below them the arcs with their times.
 
 use std::collections::BTreeMap;
 

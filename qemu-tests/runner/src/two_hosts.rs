@@ -2,9 +2,9 @@
 
 //! Two machines with a network between them, each with a scenario of its own.
 //!
-//! The programs in the machines agree over that network on what they do when, and notify each other of
-//! failures. The runner starts both and collects what both report. A machine may fail without being
-//! able to notify the other one: then the runner ends that one, which has no more to do.
+//! The programs in the machines agree over that network on what they do when, and notify each other
+//! of failures. The runner starts both and collects what both report. A machine may fail without
+//! being able to notify the other one: then the runner ends that one, which has no more to do.
 
 use std::sync::mpsc::{self, Sender};
 use std::thread;

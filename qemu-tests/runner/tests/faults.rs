@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Each allocation fails that is made for what userspace asks of the driver, and each access to user
-//! memory, one at a time. The C driver's result is printed beside ours.
+//! Each allocation fails that is made for what userspace asks of the driver, and each access to
+//! user memory, one at a time. The C driver's result is printed beside ours.
 
 #![forbid(unsafe_code)]
 

@@ -113,8 +113,8 @@ fn works_on_after_its_vf_failed() -> Result<()> {
     run_clean(Machine::new(Scenario::GuestFails).hypervisor().within(1800))
 }
 
-/// A VF is reset in every possible way while QEMU pauses its guest, migrates it, cancels that, and quits.
-/// `Documentation/errnos.rst` has how to run all of it.
+/// A VF is reset in every possible way while QEMU pauses its guest, migrates it, cancels that, and
+/// quits. `Documentation/errnos.rst` has how to run all of it.
 fn withstands_resets(driver: Driver) -> Result<()> {
     let scenario = Scenario::GuestResets {
         reset: Some([ResetBy::Hot, ResetBy::Sysfs, ResetBy::Guest].into()),
@@ -139,7 +139,8 @@ fn qemu_withstands_resets_of_its_vf() -> Result<()> {
     withstands_resets(Driver::Rust)
 }
 
-/// What was reported of other devices, tried with guests; `Documentation/errnos.rst` has the reports.
+/// What was reported of other devices, tried with guests; `Documentation/errnos.rst` has the
+/// reports.
 #[test]
 fn works_on_in_cases_that_were_reported() -> Result<()> {
     run_clean(
@@ -194,8 +195,8 @@ mod two_hosts {
         round_trip([Driver::C, Driver::Rust], [Driver::C, Driver::Rust])
     }
 
-    /// What is reported of two hosts of which some fail on purpose: of the first machine that is named,
-    /// and of `second`.
+    /// What is reported of two hosts of which some fail on purpose: of the first machine that is
+    /// named, and of `second`.
     fn told([a, b]: [Failure; 2], second: &str) -> Result<(String, String)> {
         let pair = Pair::new(|host| Scenario::HostFails {
             host,

@@ -3,7 +3,8 @@
 //! The unmodified crypto drivers on the model. Each test boots a machine of its own.
 //!
 //! This is where the tests begin: the C drivers of Linux judge the model, then the C VFIO driver
-//! judges init, which acts as the VM (`uapi.rs`, `migration.rs`), then our driver is judged by both.
+//! judges init, which acts as the VM (`uapi.rs`, `migration.rs`), then our driver is judged by
+//! both.
 
 #![forbid(unsafe_code)]
 
@@ -34,8 +35,8 @@ mod judge {
         run(Machine::new(Scenario::JudgeProbe))?.expect_clean()
     }
 
-    /// hisi_zip maps segments of any length, though it has declared no more than 64 KiB to the DMA API,
-    /// which a kernel that checks the use of that API remarks once.
+    /// hisi_zip maps segments of any length, though it has declared no more than 64 KiB to the DMA
+    /// API, which a kernel that checks the use of that API remarks once.
     fn expect_clean_but_for_long_segments(outcome: &Outcome, artifacts: &Artifacts) -> Result<()> {
         if !artifacts.kasan() {
             return outcome.expect_clean();

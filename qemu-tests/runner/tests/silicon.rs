@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Our driver on hardware that differs from the model's default, in one point at a time. `make silicon`
-//! compares it with the C driver, and tries points together.
+//! Our driver on hardware that differs from the model's default, in one point at a time. `make
+//! silicon` compares it with the C driver, and tries points together.
 
 #![forbid(unsafe_code)]
 

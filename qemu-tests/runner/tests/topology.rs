@@ -174,7 +174,8 @@ mod departure {
     }
 }
 
-/// What was reported of other devices, tried with these; `Documentation/errnos.rst` has the reports.
+/// What was reported of other devices, tried with these; `Documentation/errnos.rst` has the
+/// reports.
 mod reported {
     use super::*;
 

@@ -3,8 +3,8 @@
 //! The accelerators, one file each: their ids, their drivers, and work for their engines.
 //!
 //! What comes out of an engine is compared byte for byte with what this program has computed
-//! itself. Outside of these files the engine of an accelerator is known only as [`Engine`]; scenarios
-//! about one accelerator choose it by name.
+//! itself. Outside of these files the engine of an accelerator is known only as [`Engine`];
+//! scenarios about one accelerator choose it by name.
 
 mod hpre;
 mod sec;

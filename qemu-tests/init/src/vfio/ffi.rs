@@ -128,8 +128,8 @@ pub(crate) fn device_info(device: impl AsFd, argsz: Option<u32>) -> io::Result<v
     Ok(info)
 }
 
-/// `VFIO_DEVICE_GET_REGION_INFO`, without capabilities. `argsz` stands in for the right size, if it is
-/// smaller.
+/// `VFIO_DEVICE_GET_REGION_INFO`, without capabilities. `argsz` stands in for the right size, if it
+/// is smaller.
 pub(crate) fn region_info(
     device: impl AsFd,
     index: u32,

@@ -63,7 +63,8 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// Makes the ports ready and listens to them from now on. The guest will work as soon as it can.
+    /// Makes the ports ready and listens to them from now on. The guest will work as soon as it
+    /// can.
     pub(crate) fn new(accelerators: &[&Accelerator]) -> Result<Self> {
         let heard = Arc::new(Mutex::new(Heard::default()));
         let console = Port::listen(CONSOLE, |line| control::line(&format!("@guest {line}")))?;
@@ -215,8 +216,8 @@ impl Guest {
         self.boots_again(boots, timeout)
     }
 
-    /// Lets the guest, which `vmm` has, end its work and shut down. Fails if the guest finds anything
-    /// wrong.
+    /// Lets the guest, which `vmm` has, end its work and shut down. Fails if the guest finds
+    /// anything wrong.
     pub(crate) fn end(&self, vmm: &mut Vmm, timeout: Duration) -> Result<Load> {
         vmm.orders().send("end")?;
         self.until(timeout, |heard| heard.ended)?;

@@ -81,8 +81,8 @@ pub(crate) struct Vmm {
 }
 
 impl Vmm {
-    /// Starts QEMU for the guest, with VFs for it that can migrate. Fails with [`NotStarted`] if QEMU
-    /// refuses to.
+    /// Starts QEMU for the guest, with VFs for it that can migrate. Fails with [`NotStarted`] if
+    /// QEMU refuses to.
     pub(crate) fn start(
         name: &str,
         role: Role,

@@ -18,8 +18,8 @@ pub(super) const PROMPT: Pace = Pace {
     mailbox_ns: 0,
 };
 
-/// As a board may be: a read goes to the device and back, a mailbox command makes the device read or
-/// write a context in memory.
+/// As a board may be: a read goes to the device and back, a mailbox command makes the device read
+/// or write a context in memory.
 pub(super) const BOARD: Pace = Pace {
     name: "board",
     register_ns: 1_000,

@@ -29,16 +29,18 @@ pub struct Report {
     pub(super) violations: Both<Vec<String>>,
 }
 
-/// What a step needs to do to the device with any driver: reads and writes. A mailbox command is six
-/// reads and two writes, one that asks four reads and two writes; hisi_qm does these for both drivers.
+/// What a step needs to do to the device with any driver: reads and writes. A mailbox command is
+/// six reads and two writes, one that asks four reads and two writes; hisi_qm does these for both
+/// drivers.
 ///
 /// - To stop: a command, four states that must be quiet, and a write-back that is started and waited for.
 /// - To save: whether there is a driver, five registers, two contexts of seven, and two commands that ask.
 /// - To load: four registers, two contexts, two commands, messages let through, and the driver's readiness.
 /// - To start: a doorbell for each of 32 queues.
 ///
-/// The stop of a VF without save or load leaves open whether there is a driver, which the start after
-/// it must ask. What a VF is, it is asked once, when it is bound: a command, and the PF's isolation.
+/// The stop of a VF without save or load leaves open whether there is a driver, which the start
+/// after it must ask. What a VF is, it is asked once, when it is bound: a command, and the PF's
+/// isolation.
 const FLOOR: [(&str, [u64; 2]); 8] = [
     ("RUNNING to STOP", [11, 3]),
     ("STOP to RUNNING", [1, 32]),

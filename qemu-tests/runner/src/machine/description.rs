@@ -194,8 +194,8 @@ impl Machine {
         self
     }
 
-    /// The machine's time is a nanosecond for each instruction, and what it waits for comes at once:
-    /// times measured in it do not depend on this machine. One CPU, and slower.
+    /// The machine's time is a nanosecond for each instruction, and what it waits for comes at
+    /// once: times measured in it do not depend on this machine. One CPU, and slower.
     pub fn counted(mut self) -> Self {
         self.counted = true;
         self
@@ -212,8 +212,8 @@ impl Machine {
         self
     }
 
-    /// How long the machine may take with the normal kernel, in seconds (900 if not said: it is there to end one that
-    /// hangs, and has to be enough for one that is busy).
+    /// How long the machine may take with the normal kernel, in seconds (900 if not said: it is
+    /// there to end one that hangs, and has to be enough for one that is busy).
     pub fn within(mut self, seconds: u64) -> Self {
         self.deadline = Duration::from_secs(seconds);
         self

@@ -2,8 +2,8 @@
 
 //! Few sets in which each two things are together, and each is without the other.
 
-/// Sets of `count` things (32 at most), as bits of a word: for each two things there is a set with both, and
-/// one with each of them alone.
+/// Sets of `count` things (32 at most), as bits of a word: for each two things there is a set with
+/// both, and one with each of them alone.
 ///
 /// A thing is in more than half of the sets, so that any two meet, and no two are in the same ones.
 pub(super) fn pairs(count: usize) -> Vec<u32> {

@@ -34,8 +34,8 @@ fn failed(verdicts: &Verdicts, hardware: &str, load: &str) -> bool {
     matches!(verdicts.get(&key), Some(Some(_)))
 }
 
-/// Loads that fail on that hardware and not on the model's default, and those that are the other way
-/// round.
+/// Loads that fail on that hardware and not on the model's default, and those that are the other
+/// way round.
 fn differences<'v>(
     verdicts: &'v Verdicts,
     hardware: &str,

@@ -129,8 +129,8 @@ fn times_out_at_work(local: &mut LocalHost) -> Result<()> {
     times_out(local)
 }
 
-/// The migration fails since TCP gives its connection up. QEMU has several sentences for that, which
-/// it also has for other failures; the kernel counts this one.
+/// The migration fails since TCP gives its connection up. QEMU has several sentences for that,
+/// which it also has for other failures; the kernel counts this one.
 fn times_out(local: &mut LocalHost) -> Result<()> {
     let before = given_up()?;
     // It counts from the next repetition on.

@@ -40,8 +40,8 @@ use crate::vmm::{self, Ended, Guest, Limits, Order, Role, Vmm};
 /// migration would get past its beginning.
 const GAP_MS: u64 = 400;
 /// The longest time between two resets of the PF, in milliseconds. Without any, QEMU's own reset of
-/// the VF, which waits for the end of the PF's, could wait for more than the five minutes in which QMP
-/// must answer.
+/// the VF, which waits for the end of the PF's, could wait for more than the five minutes in which
+/// QMP must answer.
 const PF_GAP_MS: u64 = 20_000;
 /// The longest time from the beginning of a migration to `migrate_cancel`, in milliseconds.
 const CANCEL_AFTER_MS: u64 = 1500;
@@ -106,8 +106,8 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// The kernel switches bus mastering off before it resets a VF. A guest that rings a doorbell in that
-/// moment makes the VF read a context in vain, which is no fault.
+/// The kernel switches bus mastering off before it resets a VF. A guest that rings a doorbell in
+/// that moment makes the VF read a context in vain, which is no fault.
 fn only_doorbells() -> Result<()> {
     let found = ZIP0.violations()?;
     control::line(&format!("@show violations: {found:?}"));
@@ -173,8 +173,8 @@ impl GuestFixture {
         self.goes_on()
     }
 
-    /// Resets the guest's VF while QEMU gets one command after the other, for `duration`. QEMU lives
-    /// afterwards, and the guest works on.
+    /// Resets the guest's VF while QEMU gets one command after the other, for `duration`. QEMU
+    /// lives afterwards, and the guest works on.
     fn withstands(
         &mut self,
         reset: ResetBy,
@@ -232,7 +232,8 @@ impl GuestFixture {
         }
     }
 
-    /// Pauses and continues the guest until `end`. Returns how often, and how many resets there were.
+    /// Pauses and continues the guest until `end`. Returns how often, and how many resets there
+    /// were.
     fn pauses(&mut self, reset: ResetBy, end: Instant) -> Result<(u32, u32)> {
         // The other VF would keep the PF waiting.
         let other = &self.host.vfs[1 - self.place];

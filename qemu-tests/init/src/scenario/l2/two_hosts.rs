@@ -37,7 +37,8 @@ pub(crate) fn run(
     local.end(report)
 }
 
-/// One of two hosts fails on purpose: the other one, which waits for its part, must not wait in vain.
+/// One of two hosts fails on purpose: the other one, which waits for its part, must not wait in
+/// vain.
 pub(crate) fn one_fails(
     setup: &Setup,
     host: HostName,

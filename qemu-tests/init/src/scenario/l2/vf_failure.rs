@@ -88,8 +88,8 @@ impl GuestFixture {
             vmm::state(self.vf())?.as_str(),
             "RUNNING",
         )?;
-        // Nothing but a reset does that, and the guest did not ask for one. By that one also knows a
-        // guest that waits in vain.
+        // Nothing but a reset does that, and the guest did not ask for one. By that one also knows
+        // a guest that waits in vain.
         self.has_driver(false)?;
         let corrupted = self.works_after_reset()?;
         ensure!(corrupted <= IN_FLIGHT, "{corrupted} buffers are corrupted");

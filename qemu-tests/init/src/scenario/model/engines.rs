@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's self-tests of all algorithms that the three accelerators' drivers register, and some
-//! work that is compared with software's.
+//! The kernel's self-tests of all algorithms that the three accelerators' drivers register, and
+//! some work that is compared with software's.
 
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's own driver probes the emulated device and its VFs, and has nothing to complain about.
+//! The kernel's own driver probes the emulated device and its VFs, and has nothing to complain
+//! about.
 
 use std::collections::HashSet;
 

@@ -372,7 +372,8 @@ fn neighbour(fixture: &mut Fixture) -> Result<()> {
     equal("the next VF's registers", masks(), before)
 }
 
-/// The last driver of a VF has told it to drop doorbells (V5), and the next VM comes from elsewhere.
+/// The last driver of a VF has told it to drop doorbells (V5), and the next VM comes from
+/// elsewhere.
 fn stopped_owner(fixture: &mut Fixture) -> Result<()> {
     let mut last = neighbour_vm(fixture)?;
     last.bring_up()?;

@@ -82,8 +82,8 @@ fn without_violations(fixture: &Fixture) -> Result<()> {
     Ok(())
 }
 
-/// Goes through all loads on each hardware. The scenario ends with a load after which PF and VFs are of
-/// no use any more.
+/// Goes through all loads on each hardware. The scenario ends with a load after which PF and VFs
+/// are of no use any more.
 pub(super) fn run(setup: &Setup, names: &[String], report: &mut Report) -> Result<()> {
     let accelerators = engine::chosen(setup);
     let accelerator = accelerators.first().context("no accelerator is chosen")?;
@@ -124,8 +124,8 @@ pub(super) fn run(setup: &Setup, names: &[String], report: &mut Report) -> Resul
     Ok(())
 }
 
-/// Moves a guest at work under QEMU to the other VF, on each hardware in turn. The scenario ends with a
-/// guest that does not go on there.
+/// Moves a guest at work under QEMU to the other VF, on each hardware in turn. The scenario ends
+/// with a guest that does not go on there.
 pub(super) fn guest(setup: &Setup, names: &[String], report: &mut Report) -> Result<()> {
     let accelerators = engine::chosen(setup);
     let accelerator = accelerators.first().context("no accelerator is chosen")?;

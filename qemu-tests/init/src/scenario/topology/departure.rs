@@ -2,9 +2,9 @@
 
 //! A device that has to go while a user has it open, in every state of a migration.
 //!
-//! The thread that takes it away waits. The user is notified, can still use the device, and takes the time he
-//! needs; when he has closed it, all goes on. What he still holds of it is a data file without a
-//! device.
+//! The thread that takes it away waits. The user is notified, can still use the device, and takes
+//! the time he needs; when he has closed it, all goes on. What he still holds of it is a data file
+//! without a device.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! VFs that do not answer the PF. Each of the PF's waits for one takes some 20 s: the usual case on a
-//! host with VFs that have no user, or whose guests are paused.
+//! VFs that do not answer the PF. Each of the PF's waits for one takes some 20 s: the usual case on
+//! a host with VFs that have no user, or whose guests are paused.
 
 use std::time::{Duration, Instant};
 
@@ -69,8 +69,8 @@ fn sends_a_question(device: &Device) -> Result<()> {
     Ok(())
 }
 
-/// The PF waits for an answer of one VF, and does not take the message of another one meanwhile. The
-/// migration of that one must wait, or be refused while its VM still runs.
+/// The PF waits for an answer of one VF, and does not take the message of another one meanwhile.
+/// The migration of that one must wait, or be refused while its VM still runs.
 pub(super) fn message_not_taken(setup: &Setup, report: &mut Report) -> Result<()> {
     let mut fixture = Fixture::new(setup, 2)?;
     report.point(

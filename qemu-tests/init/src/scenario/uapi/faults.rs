@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A sweep: each thing that userspace asks of a migration driver is done again and again, and each
-//! time another allocation fails that is made for it, or another access to user memory, until none is
-//! left that could. It must fail by an errno or succeed all the same, and nothing may come of it later.
+//! time another allocation fails that is made for it, or another access to user memory, until none
+//! is left that could. It must fail by an errno or succeed all the same, and nothing may come of it
+//! later.
 //!
-//! The C driver goes through it for comparison: what it gets wrong is reported, and is no failure here.
+//! The C driver goes through it for comparison: what it gets wrong is reported, and is no failure
+//! here.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,9 +29,9 @@ use crate::scenario::support::stream_layout::STREAM_SIZE;
 use crate::sysfs;
 use crate::vfio::{BAR2, DataFile, Device, State};
 
-/// A function of the kernel that goes wrong whatever driver is bound: where it fails
-/// after its allocation, it puts a group that still has its IOMMU group, and vfio_group_release() warns
-/// of that; where devtmpfs fails, the group has no file (drivers/vfio/group.c).
+/// A function of the kernel that goes wrong whatever driver is bound: where it fails after its
+/// allocation, it puts a group that still has its IOMMU group, and vfio_group_release() warns of
+/// that; where devtmpfs fails, the group has no file (drivers/vfio/group.c).
 const FAULTY: (&str, &str) = ("vfio", "vfio_create_group");
 
 /// More faults than any of this can meet.
@@ -55,8 +57,8 @@ enum Act {
     Command(&'static str),
 }
 
-/// What is asked, after the device was brought to these states one after the other. Its VM works at the
-/// beginning. In RESUMING a stream is written, unless that is what is asked.
+/// What is asked, after the device was brought to these states one after the other. Its VM works at
+/// the beginning. In RESUMING a stream is written, unless that is what is asked.
 type Operation = (&'static [State], Act);
 
 use State::{PreCopy, PreCopyP2p, Resuming, Running, RunningP2p, Stop, StopCopy};
@@ -284,8 +286,8 @@ impl Sweep {
         bail!("there is no end of faults")
     }
 
-    /// Does it with that fault, if there are so many. What came of it, whether the fault was made, and
-    /// whether the device is in a state that fits.
+    /// Does it with that fault, if there are so many. What came of it, whether the fault was made,
+    /// and whether the device is in a state that fits.
     fn with_fault(
         &mut self,
         (way, act): Operation,

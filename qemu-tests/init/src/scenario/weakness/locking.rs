@@ -79,7 +79,8 @@ pub(super) fn read_against_reset(fixture: &mut Fixture) -> Result<Seen> {
         match (reset_fate, read.wait(patience, |_| false)) {
             (Fate::Done(reset), Fate::Done(read)) => {
                 reset?;
-                // What it reads, or that the session is over, depends on which of the two was first.
+                // What it reads, or that the session is over, depends on which of the two was
+                // first.
                 drop(read?);
             }
             (Fate::StuckInKernel, Fate::StuckInKernel) if reset.sleeps() && read.sleeps() => {

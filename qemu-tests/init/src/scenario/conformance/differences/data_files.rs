@@ -40,8 +40,8 @@ pub(super) fn order_of_checks(case: &Case<'_>) -> bool {
 }
 
 /// The C driver has no poll, so that its files can always be read and written. Ours says what the
-/// uAPI has: nothing to read at the end of what there is in PRE_COPY; something to read at all other
-/// times, also the end; and of a session that is over that no more will come.
+/// uAPI has: nothing to read at the end of what there is in PRE_COPY; something to read at all
+/// other times, also the end; and of a session that is over that no more will come.
 pub(super) fn poll(case: &Case<'_>) -> bool {
     const OVER: u64 = Errno::NODEV.raw_os_error() as u64;
     let (Step::Poll(_), Ok(Value::Numbers(c)), Ok(Value::Numbers(ours))) =
