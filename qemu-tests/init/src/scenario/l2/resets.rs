@@ -10,8 +10,8 @@
 //!
 //! Parameters of the scenario:
 //!
-//! - `reset=`: names of [`RESETS`], separated by commas;
-//! - `against=`: names of [`COMMANDS`], separated by commas;
+//! - `reset=`: names of [`ResetBy`], separated by commas;
+//! - `against=`: names of [`AgainstReset`], separated by commas;
 //! - `seconds=`: how long each pair of the two takes.
 
 use std::sync::Arc;
