@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an access to a BAR reaches.
+//! Decodes the target of an access to a BAR.
 
 use crate::revision::Revision;
 use std::collections::BTreeMap;
@@ -9,30 +9,30 @@ use crate::host::FunctionId;
 use crate::regs::function as fb;
 use crate::regs::pf;
 
-/// Ends of 64 bit registers.
+/// Ends of 64-bit registers.
 const IFC_END: u64 = pf::IFC_INT_SOURCE_P + 8;
 const DEV_DB_DROP_END: u64 = pf::DEV_DB_DROP + 8;
 const FUNC_AXI_END: u64 = pf::FUNC_AXI_ERR_ST0 + 8;
 
-/// What a 32 bit access reaches.
+/// Target of a 32-bit access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AddressTarget {
-    /// Function block of a function.
+    /// A register in the function block of a function.
     Function(FunctionId, u64),
-    /// Word of EQC.
+    /// A word of EQC.
     Eqc(FunctionId, usize),
-    /// Word of AEQC.
+    /// A word of AEQC.
     Aeqc(FunctionId, usize),
-    /// The PF's own registers.
+    /// One of the PF's own registers.
     Pf(u64),
-    /// A register of a later generation. Dumps of the PF's driver read whole ranges, so it can be read; it is 0.
+    /// A register of a later generation. Dumps of the PF's driver read whole ranges, so it can be read; its value is 0.
     Later,
     /// No register.
     Outside,
 }
 
 impl AddressTarget {
-    /// A 64 bit write belongs here.
+    /// Returns whether the target is part of a register that is written with 64 bits.
     pub(crate) fn is_wide(self) -> bool {
         match self {
             AddressTarget::Function(_, offset) => matches!(
@@ -45,14 +45,14 @@ impl AddressTarget {
                 pf::IFC_INT_SOURCE_P | pf::PF2VF_PF_W | pf::DEV_DB_DROP | pf::FUNC_AXI_ERR_ST0
             ),
             AddressTarget::Eqc(..) | AddressTarget::Aeqc(..) => false,
-            // Counted as such, once for each half.
+            // Counted as an access outside of the registers, once for each half.
             AddressTarget::Later | AddressTarget::Outside => true,
         }
     }
 }
 
-/// The generation that brought the registers at `offset`, as far as a driver of an older one shows that it does
-/// without them.
+/// Returns the generation that introduced the registers at `offset`, as far as a driver for an older one shows that it
+/// works without them.
 pub(crate) fn since(offset: u64) -> Revision {
     match offset {
         fb::IFC_INT_SOURCE_V..fb::PAGE_SIZE
@@ -67,5 +67,5 @@ pub(crate) fn since(offset: u64) -> Revision {
     }
 }
 
-/// Registers that are stuck, which is a fault, and at what.
+/// Registers that are stuck because of a fault, and their values.
 pub(crate) type Stuck = BTreeMap<AddressTarget, u32>;

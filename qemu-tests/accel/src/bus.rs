@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The machine as one function sees it, with everything it does counted.
+//! The machine as seen by one function; counts everything that the function does.
 
 use crate::counters::Counters;
 use crate::host::DmaFault;
@@ -9,13 +9,13 @@ use crate::host::Host;
 use crate::violation::Violation;
 use crate::violation::Violations;
 
-/// One function's way to memory, interrupts, time and the books.
+/// One function's access to memory, interrupts, time and the counters.
 pub(crate) struct Bus<'a> {
     pub(crate) host: &'a mut dyn Host,
     pub(crate) violations: &'a mut Violations,
     pub(crate) counters: &'a mut Counters,
     pub(crate) function: FunctionId,
-    /// Hardware errors that the function has caused: bits of `QM_ABNORMAL_INT_STATUS`.
+    /// Hardware errors caused by the function: bits of `QM_ABNORMAL_INT_STATUS`.
     pub(crate) errors: u32,
 }
 

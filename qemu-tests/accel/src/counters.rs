@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the functions were asked to do, for tests that compare what two drivers cost.
+//! Counts the operations of the functions, for tests that compare the cost of two drivers.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::host::FunctionId;
 use crate::mailbox::Opcode;
 
-/// Counts of one function.
+/// Counters of one function.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct FunctionCounters {
     pub(crate) reads: u64,
@@ -20,21 +20,21 @@ pub(crate) struct FunctionCounters {
     pub(crate) mailbox: BTreeMap<Opcode, u64>,
 }
 
-/// Counts since the device was made.
+/// Counters since the device was created.
 #[derive(Debug, Default)]
 pub struct Counters {
     pub(crate) functions: Vec<FunctionCounters>,
     /// Requests completed.
     pub requests_done: u64,
-    /// Requests fetched and not completed.
+    /// Requests fetched but not completed.
     pub requests_in_flight: u64,
-    /// Reads of memory.
+    /// Memory reads.
     pub dma_reads: u64,
-    /// Writes of memory.
+    /// Memory writes.
     pub dma_writes: u64,
-    /// Doorbells for queues that had no context, and those that V5 was told to drop.
+    /// Doorbells for queues that had no context, and on V5 those that it was configured to drop.
     pub doorbells_dropped: u64,
-    /// Times that a function caused a hardware error, which the PF is told of.
+    /// Hardware errors caused by functions, which are reported to the PF.
     pub hardware_errors: u64,
 }
 
@@ -50,8 +50,8 @@ impl Counters {
         self.functions.get_mut(usize::from(function))
     }
 
-    /// JSON object: one object per function (`fn0`, `fn1`, ..) with register reads and writes, doorbells and mailbox
-    /// commands by name; the sum of mailbox commands; the device-wide counts.
+    /// Returns a JSON object: one object per function (`fn0`, `fn1`, ..) with register reads and writes, doorbells and
+    /// mailbox commands by name; the sum of mailbox commands; the device-wide counters.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut sums = BTreeMap::<Opcode, u64>::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device: all functions, and where in the BARs their registers are.
+//! The device: all functions, and the locations of their registers in the BARs.
 
 mod commands;
 mod decode;
@@ -29,13 +29,13 @@ use crate::violation::Violations;
 
 /// A PF with its VFs.
 ///
-/// All methods that can lead to memory accesses, interrupts or waiting take the [`Host`]. Nothing a driver writes can
-/// make them panic.
+/// All methods that can cause memory accesses, interrupts or waiting take the [`Host`]. Nothing that a driver writes
+/// can make them panic.
 #[derive(Debug)]
 pub struct Device {
     config: Config,
     functions: Vec<Function>,
-    /// VFs enabled by the SR-IOV capability; function numbers 1..=vfs.
+    /// Number of VFs enabled by the SR-IOV capability; function numbers 1..=vfs.
     vfs: u16,
     vft: Vft,
     messages: Messages,
@@ -45,12 +45,12 @@ pub struct Device {
     silicon: Silicon,
     violations: Violations,
     counters: Counters,
-    /// What the host was last asked for.
+    /// The deadline last requested from the host.
     deadline_ns: Option<u64>,
 }
 
 impl Device {
-    /// Makes a device as after power-on, without VFs enabled.
+    /// Creates a device in its power-on state, without VFs enabled.
     ///
     /// # Errors
     ///
@@ -76,24 +76,24 @@ impl Device {
         })
     }
 
-    /// What drivers did wrong.
+    /// Returns the violations by drivers.
     #[must_use]
     pub fn violations(&self) -> &Violations {
         &self.violations
     }
 
-    /// Zeroes the violations.
+    /// Resets the violations.
     pub fn reset_violations(&mut self) {
         self.violations.reset();
     }
 
-    /// What the device was asked to do.
+    /// Returns the counters.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Nanoseconds from the fetch of a request to its completion, without the time for its bytes.
+    /// Returns the time from the fetch of a request to its completion in nanoseconds, without the time for its bytes.
     #[must_use]
     pub fn latency_ns(&self) -> u64 {
         self.config.latency_ns
@@ -104,11 +104,12 @@ impl Device {
         self.config.latency_ns = latency_ns;
     }
 
-    /// Puts faults into the device; the empty text takes them out. See `Documentation/accel-model.rst` for the text.
+    /// Injects faults into the device; the empty text removes them. See `Documentation/accel-model.rst` for the
+    /// grammar.
     ///
     /// # Errors
     ///
-    /// [`FaultError`] if the text is no list of faults; the faults in force stay.
+    /// [`FaultError`] if the text is not a list of faults; the faults in effect do not change.
     pub fn set_fault(&mut self, host: &mut dyn Host, text: &str) -> Result<(), FaultError> {
         let faults = Faults::parse(text)?;
         self.stuck = self.stuck_by(host, &faults);
@@ -118,23 +119,23 @@ impl Device {
         Ok(())
     }
 
-    /// The points in which the device differs from the default.
+    /// Returns the points in which the device differs from the default.
     #[must_use]
     pub fn silicon(&self) -> Silicon {
         self.silicon
     }
 
-    /// Chooses the points in which the device differs from the default, in place of those chosen before.
+    /// Selects the points in which the device differs from the default, instead of those selected before.
     ///
     /// # Errors
     ///
-    /// [`SiliconError`] if the text names something else; nothing changes then.
+    /// [`SiliconError`] if the text contains an unknown name; nothing changes in that case.
     pub fn set_silicon(&mut self, text: &str) -> Result<(), SiliconError> {
         self.silicon = Silicon::parse(text)?;
         Ok(())
     }
 
-    /// The SR-IOV capability enables VFs 1..=`vfs`. A VF that appears or disappears is reset.
+    /// Sets the number of VFs enabled by the SR-IOV capability, 1..=`vfs`. A VF that appears or disappears is reset.
     pub fn set_vfs(&mut self, host: &mut dyn Host, vfs: u16) {
         let vfs = vfs.min(self.config.total_vfs);
         let changed = self.vfs.min(vfs) + 1..=self.vfs.max(vfs);
@@ -147,7 +148,7 @@ impl Device {
         self.rearm(host);
     }
 
-    /// Function level reset. That of the PF takes the whole device down, with its VFs.
+    /// Performs a function level reset. That of the PF resets the whole device, including its VFs.
     pub fn flr(&mut self, host: &mut dyn Host, function: FunctionId) {
         if function == 0 {
             let silicon = self.silicon & Silicon::OF_ANY_RESET;
@@ -166,7 +167,7 @@ impl Device {
         self.rearm(host);
     }
 
-    /// The time asked for with [`Host::set_timer`] has come.
+    /// Called when the time requested with [`Host::set_timer`] has been reached.
     pub fn timer(&mut self, host: &mut dyn Host) {
         self.deadline_ns = None;
         self.advance(host);
@@ -244,7 +245,7 @@ impl Device {
             .violation(kind, &format!("access of {offset:#x}"));
     }
 
-    /// Runs `work` on a function, with its way to the machine and its share of the device.
+    /// Calls `work` for a function with its access to the machine and its share of the device.
     fn with<R>(
         &mut self,
         host: &mut dyn Host,
@@ -282,7 +283,7 @@ impl Device {
         }
     }
 
-    /// Resets a function to what it is after power-on, but for what `silicon` keeps.
+    /// Resets a function to its power-on state, except for what `silicon` preserves.
     fn reset_function(&mut self, host: &mut dyn Host, function: FunctionId, silicon: Silicon) {
         self.with(host, function, |function, bus, _| {
             function.reset(bus, silicon);
@@ -290,7 +291,7 @@ impl Device {
         self.messages.reset(function, silicon);
     }
 
-    /// Does everything that is due.
+    /// Performs everything that is due.
     fn advance(&mut self, host: &mut dyn Host) {
         for number in 0..=self.config.total_vfs {
             self.with(host, number, |function, bus, share| {
@@ -303,7 +304,7 @@ impl Device {
         self.rearm(host);
     }
 
-    /// Asks for the next call of [`Device::timer`].
+    /// Requests the next call of [`Device::timer`].
     fn rearm(&mut self, host: &mut dyn Host) {
         let now_ns = host.now_ns();
         let next = self

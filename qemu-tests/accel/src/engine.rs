@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What stands between a queue and the work.
+//! The interface between a queue and its engine.
 
 use crate::bus::Bus;
 
-/// Bytes of the longest submission queue entry.
+/// Size of the largest submission queue entry in bytes.
 pub(crate) const MAX_SQE_BYTES: usize = 128;
 
-/// A submission queue entry, as it lies in memory; an engine with shorter ones uses the start of it.
+/// A submission queue entry as stored in memory; an engine with smaller entries uses the start of it.
 pub(crate) type Sqe = [u8; MAX_SQE_BYTES];
 
-/// Does what a request says.
+/// Executes requests.
 pub(crate) trait Engine: Send + Sync + std::fmt::Debug {
-    /// Bytes of a submission queue entry; at most [`MAX_SQE_BYTES`].
+    /// Returns the size of a submission queue entry in bytes; at most [`MAX_SQE_BYTES`].
     fn entry_bytes(&self) -> usize;
 
-    /// Bytes the request will go through, for the time it takes; bounded by the engine.
+    /// Returns the number of bytes that the request will process, from which its duration is computed; limited by the
+    /// engine.
     fn payload_bytes(&self, sqe: &Sqe) -> u32;
 
-    /// Carries the request out and writes its outcome into the entry. `algorithm` is that of the queue.
+    /// Executes the request and writes its result into the entry. `algorithm` is the algorithm of the queue.
     fn process(&self, bus: &mut Bus<'_>, sqe: &mut Sqe, algorithm: u8);
 }
 
-/// 32 bit word `index` of an entry.
+/// Returns 32-bit word `index` of an entry.
 pub(crate) fn word(sqe: &Sqe, index: usize) -> u32 {
     sqe.chunks_exact(4).nth(index).map_or(0, |bytes| {
         bytes
@@ -32,19 +33,19 @@ pub(crate) fn word(sqe: &Sqe, index: usize) -> u32 {
     })
 }
 
-/// Replaces 32 bit word `index` of an entry.
+/// Replaces 32-bit word `index` of an entry.
 pub(crate) fn set_word(sqe: &mut Sqe, index: usize, value: u32) {
     if let Some(bytes) = sqe.chunks_exact_mut(4).nth(index) {
         bytes.copy_from_slice(&value.to_le_bytes());
     }
 }
 
-/// 64 bit number whose low half is word `index`.
+/// Returns the 64-bit number whose lower half is word `index`.
 pub(crate) fn double_word(sqe: &Sqe, index: usize) -> u64 {
     u64::from(word(sqe, index)) | u64::from(word(sqe, index + 1)) << 32
 }
 
-/// Bits `low..low + width` of a word.
+/// Returns bits `low..low + width` of a word.
 pub(crate) const fn field(word: u32, low: u32, width: u32) -> u32 {
     word >> low & ((1 << width) - 1)
 }

@@ -9,7 +9,7 @@ use crate::context::next_index;
 use crate::host::DmaFault;
 use crate::silicon::Silicon;
 
-/// 32 bit words of EQC or AEQC; the last one is reserved and not among the migration registers.
+/// Number of 32-bit words of EQC or AEQC; the last one is reserved and is not a migration register.
 pub(crate) const WORDS: usize = CONTEXT_BYTES / 4;
 
 const PHASE: u32 = 1 << 16;
@@ -17,31 +17,31 @@ const PHASE: u32 = 1 << 16;
 /// Why an event could not be reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EventError {
-    /// No context was given.
+    /// No context was set.
     Absent,
-    /// The driver has left no room in the ring.
+    /// The ring is full.
     Full,
-    /// The ring's memory was refused.
+    /// An access to the ring's memory was rejected.
     Fault,
 }
 
-/// A ring of 32 bit events, which the device fills.
+/// A ring of 32-bit events, which the device fills.
 ///
-/// Source: `struct qm_eqc`, `struct qm_aeqc` in `qm_common.h`. `dw0` is head and tail, `dw1` and `dw2` the ring's
+/// Source: `struct qm_eqc`, `struct qm_aeqc` in `qm_common.h`. `dw0` holds head and tail, `dw1` and `dw2` the ring's
 /// address, `dw6` depth - 1 in bits 15:0 and the phase of the next event in bit 16.
 #[derive(Debug, Default)]
 pub(crate) struct EventQueue {
     words: [u32; WORDS],
-    /// The driver wants an interrupt for the next event.
+    /// Whether the driver requested an interrupt for the next event.
     armed: bool,
-    /// `*_INT_MASK`: the interrupt is held back.
+    /// `*_INT_MASK`: whether the interrupt is masked.
     masked: bool,
-    /// No interrupt is sent while the tail is here: the events before it raise none any more.
+    /// No interrupt is sent while the tail has this value, because the events before it no longer raise one.
     silent_tail: Option<u16>,
 }
 
 impl EventQueue {
-    /// As after a reset.
+    /// Returns a ring as it is after a reset.
     pub(crate) fn new() -> Self {
         Self {
             words: [0; WORDS],
@@ -63,7 +63,7 @@ impl EventQueue {
         u64::from(self.words[1]) | u64::from(self.words[2]) << 32
     }
 
-    /// The field can say 65536; a driver's ring never has more than 65535 entries.
+    /// Returns the depth of the ring. The field can encode 65536; a driver's ring never has more than 65535 entries.
     fn depth(&self) -> u16 {
         (self.words[6] as u16).saturating_add(1)
     }
@@ -84,7 +84,7 @@ impl EventQueue {
         self.words.get(index).copied().unwrap_or(0)
     }
 
-    /// Writes one word through the migration registers. Unless `silicon` says otherwise this arms the interrupt.
+    /// Writes one word through the migration registers. This arms the interrupt unless `silicon` says otherwise.
     pub(crate) fn restore_word(&mut self, index: usize, value: u32, silicon: Silicon) {
         let Some(word) = self.words.get_mut(index) else {
             return;
@@ -98,12 +98,12 @@ impl EventQueue {
         }
     }
 
-    /// Sends no interrupt for the events that are in the ring now, unless a doorbell asks for it.
+    /// Suppresses interrupts for the events that are in the ring now, unless a doorbell requests one.
     pub(crate) fn silence(&mut self) {
         self.silent_tail = Some(self.tail());
     }
 
-    /// Takes a context from memory (mailbox).
+    /// Sets a context read from memory (mailbox).
     pub(crate) fn load(&mut self, bytes: &[u8; CONTEXT_BYTES]) {
         for (word, bytes) in self.words.iter_mut().zip(bytes.chunks_exact(4)) {
             *word = bytes
@@ -123,8 +123,8 @@ impl EventQueue {
         bytes
     }
 
-    /// The driver has taken the events before `head` and wants an interrupt for the next one. False if there is no
-    /// such entry.
+    /// Called when the driver has taken the events before `head` and requests an interrupt for the next one. Returns
+    /// false if there is no such entry.
     pub(crate) fn acknowledge(&mut self, head: u16) -> bool {
         if self.base() != 0 && head >= self.depth() {
             return false;
@@ -156,7 +156,7 @@ impl EventQueue {
         Ok(())
     }
 
-    /// Sends the interrupt, once, if there is an event to tell of and somebody waits for it.
+    /// Sends the interrupt, once, if there is an event to report and the driver waits for it.
     pub(crate) fn notify(&mut self, bus: &mut Bus<'_>, vector: u8) {
         let waiting = self.head() != self.tail() && self.silent_tail != Some(self.tail());
         if self.armed && !self.masked && self.is_present() && waiting {

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Faults put into the device on purpose.
+//! Faults that are injected into the device.
 //!
-//! Grammar of the `fault` property: faults separated by `;`, each `[fnN:]NAME[=VALUE][@WHICH]`. Without `fnN:` it
-//! applies to all functions; `@WHICH` restricts a mailbox fault to one command by its name in the counters, and names
-//! the register that is stuck. A new text replaces the old one; the empty text clears.
+//! Grammar of the `fault` property: faults separated by `;`, each `[fnN:]NAME[=VALUE][@WHICH]`. Without `fnN:` a fault
+//! applies to all functions; `@WHICH` restricts a mailbox fault to one command, by its name in the counters, or names
+//! the register that is stuck. A new text replaces the old one; the empty text removes all faults.
 
 use crate::host::FunctionId;
 use crate::mailbox::Opcode;
 use crate::register::Register;
 
-/// What goes wrong.
+/// The effect of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FaultKind {
-    /// The mailbox stays busy; the command is carried out when the fault is cleared.
+    /// The mailbox stays busy; the command is executed when the fault is removed.
     MailboxTimeout,
-    /// The mailbox reports this status (1..=15) and the command is not carried out.
+    /// The mailbox reports this status (1..=15) and the command is not executed.
     MailboxStatus(u8),
-    /// A cache write-back does not happen and is never reported done.
+    /// A cache write-back is not performed and never reported as completed.
     WritebackNever,
-    /// The VF always has a message waiting, so it cannot be stopped.
+    /// The VF always has a message pending, so it cannot be stopped.
     VfBusy,
-    /// A VFT transaction does not happen and is never reported done.
+    /// A VFT transaction is not performed and never reported as completed.
     VftNever,
     /// `QM_ABNORMAL_INT_STATUS` shows these bits.
     Abnormal(u32),
-    /// The register keeps this value, or the one it has.
+    /// The register keeps this value, or its current one.
     Stuck(Register, Option<u32>),
 }
 
@@ -36,15 +36,15 @@ struct Fault {
     kind: FaultKind,
 }
 
-/// A text that is no fault.
+/// A text that does not describe a fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' is no fault; write [fnN:]NAME[=VALUE][@WHICH] with one of the names mailbox-timeout[@COMMAND], \
-     mailbox-status=1..15[@COMMAND], wb-never, vf-busy, vft-never, abnormal=BITS, stuck[=VALUE]@REGISTER"
+    "'{0}' is not a fault; the syntax is [fnN:]NAME[=VALUE][@WHICH] where NAME is mailbox-timeout[@COMMAND], \
+     mailbox-status=1..15[@COMMAND], wb-never, vf-busy, vft-never, abnormal=BITS or stuck[=VALUE]@REGISTER"
 )]
 pub struct FaultError(String);
 
-/// The faults in force.
+/// The faults in effect.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<Fault>);
 
@@ -109,7 +109,7 @@ impl Faults {
         })
     }
 
-    /// Registers that are stuck: of which function, and at what if that is said.
+    /// Returns the registers that are stuck, with their function and, if given, their value.
     pub(crate) fn stuck(
         &self,
     ) -> impl Iterator<Item = (Option<FunctionId>, Register, Option<u32>)> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A function: what PF and VF have alike.
+//! A function: the part that is the same for PF and VF.
 
 mod command;
 mod doorbell;
@@ -31,24 +31,24 @@ const AEQE_CQE_ERROR: u32 = 2 << 17;
 /// Whether requests are fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Run {
-    /// They are.
+    /// Requests are fetched.
     Running,
-    /// No more, but some are in flight.
+    /// No more requests are fetched, but some are in flight.
     Pausing,
-    /// No more, and none is in flight.
+    /// No more requests are fetched, and none is in flight.
     Paused,
 }
 
-/// Time of a write-back where it takes time: a part of the millisecond that drivers wait for it.
+/// Duration of a write-back that takes time: a fraction of the millisecond that drivers wait for it.
 const WRITE_BACK_NS: u64 = 200_000;
 
-/// How far a write-back of the cached contexts is; `QM_CACHE_WB_DONE`.
+/// Progress of a write-back of the cached contexts; `QM_CACHE_WB_DONE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriteBack {
     Done,
-    /// It is done at this time.
+    /// It completes at this time.
     Due(u64),
-    /// A fault keeps it from being done.
+    /// A fault keeps it from completing.
     Never,
 }
 
@@ -65,10 +65,10 @@ impl WriteBack {
     }
 }
 
-/// What a function needs to know of the device to work.
+/// Properties of the device that a function needs to work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Share<'a> {
-    /// Queues of the function.
+    /// Number of queues of the function.
     pub(crate) queues: u16,
     pub(crate) engine: &'a dyn Engine,
     pub(crate) latency_ns: u64,
@@ -79,7 +79,7 @@ pub(crate) struct Share<'a> {
 #[derive(Debug)]
 pub(crate) struct Function {
     run: Run,
-    /// A context or a table was given since the last reset.
+    /// Whether a context or a table was set since the last reset.
     configured: bool,
     pub(crate) eq: EventQueue,
     pub(crate) aeq: EventQueue,
@@ -90,9 +90,9 @@ pub(crate) struct Function {
     pub(crate) writeback: WriteBack,
     /// `QM_VF_STATE`.
     pub(crate) vf_state: u32,
-    /// Lower half of a doorbell that comes in two writes.
+    /// Lower half of a doorbell that is written in two halves.
     pub(crate) half_doorbell: u32,
-    /// Registers that only keep what was written.
+    /// Registers that only store the value written.
     pub(crate) plain: BTreeMap<u64, u32>,
 }
 
@@ -114,7 +114,8 @@ impl Function {
         }
     }
 
-    /// Function level reset: all is gone but what `silicon` keeps, nothing is written to memory.
+    /// Performs a function level reset: all state is lost except for what `silicon` preserves, and nothing is written
+    /// to memory.
     pub(crate) fn reset(&mut self, bus: &mut Bus<'_>, silicon: Silicon) {
         let lost: usize = self.queues.iter().map(Queue::in_flight).sum();
         bus.counters.requests_in_flight =
@@ -132,17 +133,17 @@ impl Function {
         }
     }
 
-    /// EQC and AEQC may be restored: nothing can be reported through them.
+    /// Returns whether EQC and AEQC may be restored, i.e. no event can be reported through them.
     pub(crate) fn may_restore(&self) -> bool {
         self.run == Run::Paused || !self.configured
     }
 
-    /// `QM_VF_STATE` says that the driver of the function is ready.
+    /// Returns whether `QM_VF_STATE` shows that the driver of the function is ready.
     pub(crate) fn is_ready(&self) -> bool {
         self.vf_state & 1 == 0
     }
 
-    /// V5: its doorbells have no effect.
+    /// V5: returns whether the function's doorbells have no effect.
     pub(crate) fn drops_doorbells(&self) -> bool {
         self.plain
             .get(&fb::FUN_DB_DROP)
@@ -153,13 +154,13 @@ impl Function {
         self.queues.iter().map(Queue::in_flight).sum()
     }
 
-    /// When the next request in flight or the write-back is done.
+    /// Returns when the next request in flight or the write-back completes.
     pub(crate) fn due_ns(&self) -> Option<u64> {
         let requests = self.queues.iter().filter_map(Queue::due_ns);
         requests.chain(self.writeback.due_ns()).min()
     }
 
-    /// Sends the interrupts that are due by now, unless the function is paused.
+    /// Sends the interrupts that are due, unless the function is paused.
     pub(crate) fn notify(&mut self, bus: &mut Bus<'_>, silicon: Silicon) {
         let suppressed = match self.run {
             Run::Running => false,
@@ -172,7 +173,7 @@ impl Function {
         }
     }
 
-    /// Finishes what is due and fetches what there is room for.
+    /// Finishes the requests that are due and fetches as many as there is room for.
     pub(crate) fn work(&mut self, bus: &mut Bus<'_>, share: Share<'_>) {
         let now_ns = bus.now_ns();
         for number in 0..self.queues.len() as u16 {
@@ -236,7 +237,7 @@ impl Function {
         self.asynchronous_event(bus, share, AEQE_CQE_ERROR | u32::from(number));
     }
 
-    /// An asynchronous event that cannot be reported is lost; there is nothing left to report it by.
+    /// Reports an asynchronous event. If that fails, the event is lost, because there is no other way to report it.
     fn asynchronous_event(&mut self, bus: &mut Bus<'_>, share: Share<'_>, event: u32) {
         if self.aeq.push(bus, event).is_ok() {
             self.notify(bus, share.silicon);
@@ -266,7 +267,7 @@ impl Function {
         }
     }
 
-    /// Stops fetching. What is in flight goes on.
+    /// Stops fetching. Requests in flight continue.
     pub(crate) fn begin_pause(&mut self) {
         if self.run == Run::Running {
             self.run = Run::Pausing;

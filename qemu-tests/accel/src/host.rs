@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the model needs from the machine around it.
+//! The interface that the model needs from the surrounding machine.
 
 /// Number of a function inside the device: 0 is the physical function, `n` is virtual function `n`.
 ///
@@ -8,24 +8,24 @@
 /// PF as 0 and the first VF as 1 (source: `vf_id` in `hisi_acc_vfio_pci.c`).
 pub type FunctionId = u16;
 
-/// The IOMMU or the memory system refused an access of the device.
+/// The IOMMU or the memory system rejected an access by the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("DMA at {address:#x} refused")]
+#[error("DMA at {address:#x} was rejected")]
 pub struct DmaFault {
-    /// Address as the function put it on the bus.
+    /// Address as seen on the bus.
     pub address: u64,
 }
 
 /// Memory, interrupts and time, as one function of the device sees them.
 ///
-/// Every access carries the function that makes it, because each function has a requester id of its own and an
-/// IOMMU keeps them apart.
+/// Every access names the function that performs it, because each function has its own requester id and an IOMMU
+/// isolates them from each other.
 pub trait Host {
     /// Reads `data.len()` bytes of memory at `address` as `function`.
     ///
     /// # Errors
     ///
-    /// [`DmaFault`] if any byte is refused; `data` is unspecified then.
+    /// [`DmaFault`] if an access to any byte is rejected; `data` is then unspecified.
     fn dma_read(
         &mut self,
         function: FunctionId,
@@ -37,7 +37,7 @@ pub trait Host {
     ///
     /// # Errors
     ///
-    /// [`DmaFault`] if any byte is refused; the bytes before it may have been written.
+    /// [`DmaFault`] if an access to any byte is rejected; the bytes before it may have been written.
     fn dma_write(
         &mut self,
         function: FunctionId,
@@ -48,10 +48,10 @@ pub trait Host {
     /// Sends MSI `vector` (0..=3) of `function`.
     fn msi(&mut self, function: FunctionId, vector: u8);
 
-    /// Time in nanoseconds; never goes back while the machine runs.
+    /// Returns the time in nanoseconds; it never goes back while the machine runs.
     fn now_ns(&self) -> u64;
 
-    /// Asks for a call of [`Device::timer`](crate::Device::timer) at `deadline_ns`, in place of any earlier wish;
-    /// `None` withdraws it.
+    /// Requests a call of [`Device::timer`](crate::Device::timer) at `deadline_ns`, which replaces any earlier request;
+    /// `None` cancels it.
     fn set_timer(&mut self, deadline_ns: Option<u64>);
 }

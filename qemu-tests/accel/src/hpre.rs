@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The HPRE engine: arithmetic with large numbers for RSA, Diffie-Hellman and elliptic curves.
+//! The HPRE engine: arithmetic on large numbers for RSA, Diffie-Hellman and elliptic curves.
 //!
-//! Source: `struct hpre_sqe` in `hpre/hpre.h`, its use in `hpre/hpre_crypto.c`. All numbers are big endian and as long
-//! as the task length says. The driver takes a request for done if its error type is 0 and the two "done" bits are set;
-//! the error types are the model's own.
+//! Source: `struct hpre_sqe` in `hpre/hpre.h`, its use in `hpre/hpre_crypto.c`. All numbers are big endian and have the
+//! length given as the task length. The driver considers a request successful if its error type is 0 and the two "done"
+//! bits are set; the error types are defined by the model.
 
 mod curve;
 mod modular;
@@ -22,7 +22,7 @@ use crate::host::DmaFault;
 
 /// Word with the algorithm in bits 4:0, the error type in bits 15:5 and "done" in bits 31:30.
 const HEAD: usize = 0;
-/// Word with `task_len1`, the length in units of 8 bytes less one, in bits 7:0.
+/// Word with `task_len1`, the length in units of 8 bytes minus one, in bits 7:0.
 const LENGTH: usize = 1;
 const KEY: usize = 2;
 const INPUT: usize = 4;
@@ -33,26 +33,26 @@ const ERROR_MASK: u32 = 0x7ff << ERROR_SHIFT;
 /// `HPRE_HW_TASK_DONE`.
 const DONE: u32 = 3 << 30;
 
-/// Longest number of RSA and Diffie-Hellman in bytes, `HPRE_DH_MAX_P_SZ`.
+/// Maximum length of RSA and Diffie-Hellman numbers in bytes, `HPRE_DH_MAX_P_SZ`.
 const MAX_BYTES: usize = 512;
-/// Lengths for curves: up to 256, 384 and 576 bits.
+/// Lengths for curves of up to 256, 384 and 576 bits.
 const CURVE_BYTES: [usize; 3] = [32, 48, 72];
 
 /// Types of queue: `HPRE_V2_ALG_TYPE`, `HPRE_V3_ECC_ALG_TYPE`.
 const QUEUE_MODULAR: u8 = 0;
 const QUEUE_CURVES: u8 = 1;
 
-/// Error type of a request that was not carried out.
+/// Error type of a request that was not executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Error {
-    /// The engine does not do this, or not in this queue.
+    /// The engine does not support this operation, or not in this queue.
     Algorithm = 0x01,
-    /// Not with numbers of this length.
+    /// The operation does not support numbers of this length.
     Length = 0x02,
-    /// Memory was refused.
+    /// A memory access was rejected.
     Memory = 0x03,
-    /// The numbers are not those of a key or a curve, or the point is not on the curve.
+    /// The numbers do not form a key or a curve, or the point is not on the curve.
     Number = 0x04,
 }
 
@@ -67,13 +67,13 @@ impl From<DmaFault> for Error {
 enum Algorithm {
     /// RSA with exponent and modulus.
     Rsa,
-    /// RSA by the Chinese remainder theorem.
+    /// RSA using the Chinese remainder theorem.
     RsaCrt,
-    /// Diffie-Hellman with 2 as the base.
+    /// Diffie-Hellman with base 2.
     DhBase2,
     /// Diffie-Hellman.
     Dh,
-    /// Multiplication of a point.
+    /// Multiplication of a point by a scalar.
     Curve,
 }
 
@@ -90,7 +90,7 @@ impl Algorithm {
     }
 }
 
-/// The engine; it keeps nothing between requests.
+/// The engine; it keeps no state between requests.
 #[derive(Debug)]
 pub(crate) struct Hpre;
 
@@ -113,12 +113,12 @@ impl Engine for Hpre {
     }
 }
 
-/// Bytes of a number.
+/// Returns the length of a number in bytes.
 fn length(sqe: &Sqe) -> usize {
     (field(word(sqe, LENGTH), 0, 8) as usize + 1) * 8
 }
 
-/// `N` numbers of `bytes` bytes each, one after the other.
+/// Reads `N` consecutive numbers of `bytes` bytes each.
 fn read<const N: usize>(
     bus: &mut Bus<'_>,
     address: u64,
@@ -130,7 +130,7 @@ fn read<const N: usize>(
     Ok([(); N].map(|()| numbers.next().unwrap_or_default()))
 }
 
-/// `number` with zeroes before it.
+/// Returns `number`, padded with leading zeroes.
 fn to_bytes(number: &BigUint, bytes: usize) -> Vec<u8> {
     let digits = number.to_bytes_be();
     let mut data = vec![0; bytes.saturating_sub(digits.len())];

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A model of the HiSilicon Kunpeng accelerators ZIP, SEC and HPRE, as far as their drivers can see them.
+//! A model of the HiSilicon Kunpeng accelerators ZIP, SEC and HPRE, as far as it is visible to their drivers.
 //!
-//! The crate holds a physical function and its virtual functions: registers, mailbox, doorbells, queue
-//! assignment, interrupts, messages between the functions, context caches and the engine that does the work.
-//! It knows nothing of QEMU. Whatever it needs from the machine around it (memory, interrupts, time) comes
-//! through [`Host`]; whatever the machine does to it comes in through the methods of [`Device`].
+//! The crate implements a physical function and its virtual functions: registers, mailbox, doorbells, queue assignment,
+//! interrupts, messages between the functions, context caches and the engine that executes requests. It does not depend
+//! on QEMU. [`Host`] provides everything that the model needs from the surrounding machine (memory, interrupts, time);
+//! the machine acts on the model through the methods of [`Device`].
 //!
-//! Three properties make it a judge of drivers and not only a device that answers:
+//! Three properties make it a test for drivers and not only a working device:
 //!
-//! * Queue contexts live in the device. Memory sees them only when a driver asks for it, by a cache write-back
-//!   or by a mailbox command, so a driver that forgets to ask migrates stale queues.
+//! * Queue contexts live in the device. They reach memory only when a driver requests it with a cache write-back or a
+//!   mailbox command, so a driver that forgets the request migrates stale queues.
 //! * Requests take time. Some are in flight when a driver pauses the function.
-//! * What a driver must not do is counted, by [`Violation`] kind. Nothing is counted that a driver cannot avoid.
+//! * Forbidden driver actions are counted, by kind of [`Violation`]. Nothing that a driver cannot avoid is counted.
 //!
-//! The word "source" in the documentation of a register names the Linux header or file that uses it, since no
-//! public data sheet exists. `Documentation/accel-model.rst` tells what is known of silicon and what is assumed.
+//! The word "source" in the documentation of a register refers to the Linux header or file that uses it, since no
+//! public data sheet exists. `Documentation/accel-model.rst` describes which behavior of the hardware is known and
+//! which is assumed.
 
 #![forbid(unsafe_code)]
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The mailbox: a 128 bit register through which a driver gives the queue manager commands.
+//! The mailbox: a 128-bit register through which a driver sends commands to the queue manager.
 //!
 //! Word 0 holds the command in bits 7:0, the status in bits 12:9, busy in bit 13, the direction in bit 14 and the
 //! queue number in bits 31:16; words 1 and 2 hold an address or data (source: `struct qm_mailbox` in `hisi_acc_qm.h`).
-//! Processors write it in one go; a bus may split that, so the write of the last byte sends the command.
+//! Processors write it with one access; a bus may split that access, so the write of the last byte sends the command.
 
 use crate::regs::MAILBOX_STATUS_SHIFT;
 use crate::regs::MailboxFlags;
@@ -21,7 +21,7 @@ macro_rules! opcodes {
         }
 
         impl Opcode {
-            /// The command with this number.
+            /// Returns the command with this number.
             #[must_use]
             pub const fn from_code(code: u8) -> Option<Self> {
                 match code {
@@ -30,7 +30,7 @@ macro_rules! opcodes {
                 }
             }
 
-            /// The command with this name.
+            /// Returns the command with this name.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 match name {
@@ -39,7 +39,7 @@ macro_rules! opcodes {
                 }
             }
 
-            /// Name in counters and faults.
+            /// Returns the name used in counters and faults.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -47,7 +47,7 @@ macro_rules! opcodes {
                 }
             }
 
-            /// Number in bits 7:0.
+            /// Returns the number in bits 7:0.
             #[must_use]
             pub const fn code(self) -> u8 {
                 match self {
@@ -59,34 +59,35 @@ macro_rules! opcodes {
 }
 
 opcodes! {
-    /// Give or read a submission queue's context.
+    /// Set or read a submission queue's context.
     Sqc = 0x0, "sqc";
-    /// Give or read a completion queue's context.
+    /// Set or read a completion queue's context.
     Cqc = 0x1, "cqc";
-    /// Give or read the event queue's context.
+    /// Set or read the event queue's context.
     Eqc = 0x2, "eqc";
-    /// Give or read the asynchronous event queue's context.
+    /// Set or read the asynchronous event queue's context.
     Aeqc = 0x3, "aeqc";
     /// Set or read the address of the table of SQCs.
     SqcTable = 0x4, "sqc-bt";
     /// Set or read the address of the table of CQCs.
     CqcTable = 0x5, "cqc-bt";
-    /// Read this function's share of the queues.
+    /// Read the range of queues assigned to this function.
     Vft = 0x6, "sqc-vft";
-    /// Finish a queue's requests and forget the queue.
+    /// Finish a queue's requests and drop the queue.
     StopQueue = 0x8, "stop-qp";
     /// Finish all requests of the function.
     Flush = 0x9, "flush-qm";
-    /// Leave a message for another function.
+    /// Send a message to another function.
     MessageSend = 0xc, "src";
-    /// Fetch another function's message.
+    /// Receive another function's message.
     MessageFetch = 0xd, "dst";
-    /// Stop taking requests.
+    /// Stop accepting requests.
     Pause = 0xe, "pause-qm";
 }
 
 impl Opcode {
-    /// The generation that brought the command, as far as a driver of an older one shows that it does without it.
+    /// Returns the generation that introduced the command, as far as a driver for an older generation shows that it
+    /// works without the command.
     pub(crate) const fn since(self) -> Revision {
         match self {
             Self::StopQueue
@@ -99,63 +100,63 @@ impl Opcode {
     }
 }
 
-/// Why a command failed; value of the status field. The drivers only tell 0 from the rest.
+/// Why a command failed; value of the status field. The drivers only distinguish 0 from other values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Status {
     /// No such command.
     Command = 1,
-    /// No such queue or function, or it has no context.
+    /// No such queue or function, or the queue has no context.
     Number = 2,
-    /// Memory was refused.
+    /// A memory access was rejected.
     Dma = 3,
 }
 
-/// A command as it was written.
+/// A command as written by a driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Command {
-    /// `None`: there is no such command.
+    /// `None` if there is no such command.
     pub(crate) opcode: Option<Opcode>,
-    /// Direction: true reads.
+    /// Direction: true if the command reads.
     pub(crate) read: bool,
-    /// Queue, or function for messages.
+    /// Queue number, or function number for messages.
     pub(crate) queue: u16,
     /// Address or data.
     pub(crate) data: u64,
 }
 
-/// What a write did.
+/// Result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
     /// The command is not complete yet.
     Partly,
-    /// It was dropped, since it collides with another one.
+    /// The command was dropped, because it collides with another one.
     Collision,
-    /// The command is to be carried out.
+    /// The command is to be executed.
     Sent(Command),
 }
 
-/// The register and the command in it.
+/// The register and the command that it holds.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     words: [u32; WORDS],
-    /// Words written since the last command was sent, by bit.
+    /// Bit mask of the words written since the last command was sent.
     fresh: u8,
     current: Option<(Command, u64)>,
 }
 
 impl Mailbox {
-    /// Word `index` as a driver reads it.
+    /// Returns word `index` as read by a driver.
     pub(crate) fn word(&self, index: usize) -> u32 {
         self.words.get(index).copied().unwrap_or(0)
     }
 
-    /// The command being carried out, and the earliest time of its end.
+    /// Returns the command being executed, and the earliest time at which it can end.
     pub(crate) fn current(&self) -> Option<(Command, u64)> {
         self.current
     }
 
-    /// Writes word `index`; the last one sends a command, which will not end before `due_ns`.
+    /// Writes word `index`; the last word sends a command, which will not end before `due_ns`.
     pub(crate) fn write(&mut self, index: usize, value: u32, due_ns: u64) -> Written {
         if self.current.is_some() || self.fresh & 1 << index != 0 {
             return Written::Collision;
@@ -181,7 +182,7 @@ impl Mailbox {
         Written::Sent(command)
     }
 
-    /// Ends the command: `data` replaces words 1 and 2; `status` is 0 after success.
+    /// Ends the command: `data` replaces words 1 and 2; `status` is 0 on success.
     pub(crate) fn finish(&mut self, status: u8, data: Option<u64>) {
         let status_field = 0xf << MAILBOX_STATUS_SHIFT;
         self.words[0] &= !(u32::from(MailboxFlags::BUSY.bits()) | status_field);

@@ -2,18 +2,19 @@
 
 //! Messages between the PF and its VFs.
 //!
-//! A message has two halves: 64 bits of content, left by mailbox (V3) or register (V4), and a bell, rung and
-//! acknowledged by registers (source: `qm_ping_single_vf()`, `qm_ping_pf()` and `qm_handle_cmd_msg()` in `qm.c`).
+//! A message consists of 64 bits of content, passed by mailbox (V3) or register (V4), and a notification, which is
+//! raised and acknowledged with registers (source: `qm_ping_single_vf()`, `qm_ping_pf()` and `qm_handle_cmd_msg()` in
+//! `qm.c`).
 
 use crate::host::FunctionId;
 use crate::silicon::Silicon;
 
-/// Number that stands for all VFs in `QM_IFC_INT_CFG`.
+/// Number that denotes all VFs in `QM_IFC_INT_CFG`.
 const ALL_IN_REGISTER: u32 = 0x7f;
-/// Number that stands for all VFs in the mailbox.
+/// Number that denotes all VFs in the mailbox.
 pub(crate) const ALL_IN_MAILBOX: u16 = 0xffff;
 
-/// The way on which content is left and fetched.
+/// How content is sent and received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     /// Mailbox commands `SRC` and `DST`, which drivers use on V3.
@@ -22,7 +23,7 @@ pub(crate) enum Way {
     Registers,
 }
 
-/// Content of a message, as each way shows it.
+/// Content of a message, as seen through the mailbox and through the registers.
 #[derive(Debug, Clone, Copy)]
 struct Content {
     by_mailbox: u64,
@@ -53,12 +54,12 @@ impl Content {
     }
 }
 
-/// A VF's or the PF's end of the line.
+/// A function's endpoint for messages.
 #[derive(Debug, Clone, Copy)]
 struct Line {
-    /// Content left for this function; of the PF's end unused.
+    /// Content sent to this function; unused for the PF.
     from_pf: Content,
-    /// Content left by this function.
+    /// Content sent by this function.
     to_pf: Content,
     /// `QM_IFC_INT_SOURCE_V`.
     source: bool,
@@ -78,7 +79,7 @@ impl Line {
     };
 }
 
-/// All lines; functions are bits of a 64 bit word, the PF bit 0.
+/// All endpoints; functions are bits of a 64-bit word, and the PF is bit 0.
 #[derive(Debug)]
 pub(crate) struct Messages {
     lines: Vec<Line>,
@@ -88,7 +89,7 @@ pub(crate) struct Messages {
     pf_source: u64,
     /// `QM_IFC_INT_CFG`.
     target: u32,
-    /// V4: content for the next bell of the PF.
+    /// V4: content for the PF's next notification.
     staged: u64,
 }
 
@@ -111,8 +112,9 @@ impl Messages {
         self.lines.get_mut(usize::from(function))
     }
 
-    /// A function's reset takes its end down, unless `silicon` says otherwise except for the mask: the driver of a VF
-    /// unmasks its line once, when it is loaded, and hears the PF after resets of the VF as well.
+    /// Resets the endpoint of a function, except for the mask and for what `silicon` preserves: the driver of a VF
+    /// unmasks its interrupt only once, when it is loaded, and must receive messages of the PF after resets of the VF
+    /// as well.
     pub(crate) fn reset(&mut self, function: FunctionId, silicon: Silicon) {
         if let Some(line) = self.line(function) {
             let masked = line.masked || silicon.contains(Silicon::FLR_MASKS_MESSAGES);
@@ -125,7 +127,8 @@ impl Messages {
         self.pf_source &= !bit(function);
     }
 
-    /// Leaves `content` from `function` by mailbox; `target` counts on the PF only. False if there is no such function.
+    /// Sends `content` from `function` by mailbox; `target` is used for the PF only. Returns false if there is no such
+    /// function.
     pub(crate) fn send(
         &mut self,
         function: FunctionId,
@@ -154,7 +157,7 @@ impl Messages {
         }
     }
 
-    /// What was left for `function`; on the PF by VF `source`.
+    /// Returns the content sent to `function`; for the PF, the content sent by VF `source`.
     pub(crate) fn fetch(&self, way: Way, function: FunctionId, source: u16) -> Option<u64> {
         if function != 0 {
             return self
@@ -166,28 +169,28 @@ impl Messages {
         (source != 0).then_some(line.to_pf.get(way))
     }
 
-    /// `QM_IFC_INT_SOURCE_V`.
+    /// Reads `QM_IFC_INT_SOURCE_V`.
     pub(crate) fn source(&self, function: FunctionId) -> bool {
         self.lines
             .get(usize::from(function))
             .is_some_and(|line| line.source)
     }
 
-    /// `QM_IFC_INT_MASK`.
+    /// Reads `QM_IFC_INT_MASK`.
     pub(crate) fn masked(&self, function: FunctionId) -> bool {
         self.lines
             .get(usize::from(function))
             .is_some_and(|line| line.masked)
     }
 
-    /// `QM_IFC_INT_SET_V`.
+    /// Reads `QM_IFC_INT_SET_V`.
     pub(crate) fn set(&self, function: FunctionId) -> bool {
         self.lines
             .get(usize::from(function))
             .is_some_and(|line| line.set)
     }
 
-    /// `QM_IFC_INT_STATUS`: the function is to be interrupted.
+    /// Reads `QM_IFC_INT_STATUS`: whether the function is to be interrupted.
     pub(crate) fn status(&self, function: FunctionId) -> bool {
         let waiting = if function == 0 {
             self.pf_source != 0
@@ -197,17 +200,17 @@ impl Messages {
         waiting && !self.masked(function)
     }
 
-    /// `QM_IFC_READY_STATUS`.
+    /// Reads `QM_IFC_READY_STATUS`.
     pub(crate) fn unacknowledged(&self) -> u64 {
         self.unacknowledged
     }
 
-    /// `QM_IFC_INT_SOURCE_P`.
+    /// Reads `QM_IFC_INT_SOURCE_P`.
     pub(crate) fn pf_source(&self) -> u64 {
         self.pf_source
     }
 
-    /// `QM_IFC_INT_CFG`.
+    /// Reads `QM_IFC_INT_CFG`.
     pub(crate) fn target(&self) -> u32 {
         self.target
     }
@@ -239,7 +242,8 @@ impl Messages {
         }
     }
 
-    /// Writes `QM_IFC_INT_SET_P`: rings at the target among the enabled VFs. Functions to interrupt, by bit.
+    /// Writes `QM_IFC_INT_SET_P`: notifies those targets that are enabled VFs. Returns the functions to interrupt as a
+    /// bit mask.
     pub(crate) fn ring_vfs(&mut self, vfs: u16, staged: bool, silicon: Silicon) -> u64 {
         let target = self.target & ALL_IN_REGISTER;
         let content = self.staged;
@@ -271,7 +275,7 @@ impl Messages {
         self.unacknowledged &= !bit(function);
     }
 
-    /// Writes `QM_IFC_INT_MASK`. True if the function is to be interrupted now.
+    /// Writes `QM_IFC_INT_MASK`. Returns true if the function is to be interrupted now.
     pub(crate) fn set_masked(&mut self, function: FunctionId, masked: bool) -> bool {
         let was = self.status(function);
         if let Some(line) = self.line(function) {
@@ -280,7 +284,7 @@ impl Messages {
         !was && self.status(function)
     }
 
-    /// Writes `QM_IFC_INT_SET_V`: VF `function` rings at the PF. True if the PF is to be interrupted.
+    /// Writes `QM_IFC_INT_SET_V`: VF `function` notifies the PF. Returns true if the PF is to be interrupted.
     pub(crate) fn ring_pf(&mut self, function: FunctionId) -> bool {
         if function == 0 {
             return false;
@@ -292,7 +296,7 @@ impl Messages {
         self.status(0)
     }
 
-    /// Writes half of `QM_IFC_INT_SOURCE_P`: the PF acknowledges the messages of these functions.
+    /// Writes one half of `QM_IFC_INT_SOURCE_P`: the PF acknowledges the messages of these functions.
     pub(crate) fn acknowledge_vfs(&mut self, functions: u64) {
         self.pf_source &= !functions;
         for (function, line) in self.lines.iter_mut().enumerate() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registers that only the PF has and that concern no other part: errors, and what is just kept.
+//! Registers that only the PF has and that do not affect any other part: errors, and registers that only store a value.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::regs::engine;
 use crate::regs::pf;
 use crate::silicon::Silicon;
 
-/// Upper half of a 64 bit register.
+/// Offset of the upper half of a 64-bit register.
 const FUNC_AXI_ERR_ST0_HIGH: u64 = pf::FUNC_AXI_ERR_ST0 + 4;
 
 /// An error register group: source, mask, set and status.
@@ -21,7 +21,7 @@ struct Errors {
 }
 
 impl Errors {
-    /// True if the PF is to be interrupted.
+    /// Returns true if the PF is to be interrupted.
     fn set(&mut self, bits: u32) -> bool {
         self.status |= bits;
         self.status & !self.mask != 0
@@ -49,7 +49,7 @@ impl PfBlock {
         }
     }
 
-    /// As after a reset, but for what `silicon` keeps.
+    /// Returns the registers as they are after a reset, except for what `silicon` preserves.
     pub(crate) fn reset(&mut self, silicon: Silicon) {
         let kept = self.plain.get(&pf::MIG_REGION_SEL).copied();
         *self = Self::new(self.profile, self.total_qps);
@@ -61,26 +61,26 @@ impl PfBlock {
         }
     }
 
-    /// Raises errors of the queue manager. True if the PF is to be interrupted.
+    /// Raises errors of the queue manager. Returns true if the PF is to be interrupted.
     pub(crate) fn raise(&mut self, bits: u32) -> bool {
         self.abnormal.set(bits)
     }
 
-    /// There are registers at `offset`.
+    /// Returns whether there are registers at `offset`.
     pub(crate) fn covers(&self, offset: u64) -> bool {
         (pf::START..pf::END).contains(&offset)
             || (engine::START..engine::END).contains(&offset)
             || (self.profile.has_dae && (engine::DAE_START..engine::DAE_END).contains(&offset))
     }
 
-    /// V4: the migration windows are open.
+    /// V4: returns whether the migration windows are open.
     pub(crate) fn windows_open(&self) -> bool {
         self.plain
             .get(&pf::MIG_REGION_SEL)
             .is_some_and(|value| value & 1 != 0)
     }
 
-    /// V5: doorbells of `function` have no effect.
+    /// V5: returns whether doorbells of `function` have no effect.
     pub(crate) fn drops_doorbells(&self, function: FunctionId) -> bool {
         let register = pf::DEV_DB_DROP + 4 * u64::from(function / 32);
         self.plain
@@ -88,7 +88,7 @@ impl PfBlock {
             .is_some_and(|value| value >> (function % 32) & 1 != 0)
     }
 
-    /// Reads a register; `idle` says that nothing is in flight.
+    /// Reads a register; `idle` means that nothing is in flight.
     pub(crate) fn read(&self, offset: u64, idle: bool) -> u32 {
         let errors = &self.profile.errors;
         match offset {
@@ -108,7 +108,7 @@ impl PfBlock {
         }
     }
 
-    /// Writes a register; true if the PF is to be told of an error.
+    /// Writes a register; returns true if the PF is to be notified of an error.
     pub(crate) fn write(&mut self, offset: u64, value: u32) -> bool {
         let errors = &self.profile.errors;
         match offset {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What tells one accelerator from another: ids, capability registers, the PF's own registers, the engine behind the
-//! queues.
+//! Properties that differ between accelerators: ids, capability registers, the PF's own registers, the engine behind
+//! the queues.
 
 mod hpre;
 mod sec;
@@ -16,7 +16,7 @@ use crate::regs::FunctionCaps;
 use crate::regs::function::CAPS;
 use crate::regs::function::CAPS_END;
 
-/// Capability registers from `QM_FUNC_CAPS_REG` on.
+/// Capability registers, starting at `QM_FUNC_CAPS_REG`.
 const CAPS_WORDS: usize = ((CAPS_END - CAPS) / 4) as usize;
 
 /// One kind of accelerator.
@@ -30,9 +30,9 @@ pub struct Profile {
     pub(crate) caps: [u32; CAPS_WORDS],
     /// Where the engine reports errors.
     pub(crate) errors: ErrorRegisters,
-    /// Engine registers whose value no driver changes.
+    /// Engine registers whose value is not changed by any driver.
     pub(crate) fixed: &'static [(u64, u32)],
-    /// The PF's BAR has the block of the data analytics engine.
+    /// Whether the PF's BAR has the register block of the data analytics engine.
     pub(crate) has_dae: bool,
     pub(crate) engine: &'static dyn Engine,
 }
@@ -43,20 +43,20 @@ pub(crate) struct ErrorRegisters {
     /// Write 1 to clear an error.
     pub(crate) source: u64,
     pub(crate) mask: u64,
-    /// Raises an error, which the mask may hold back. No driver says where SEC has it.
+    /// Raises an error, which the mask may suppress. No driver shows where SEC has this register.
     pub(crate) set: Option<u64>,
-    /// Must be 0 for a function to be stopped.
+    /// Must be 0 before a function can be stopped.
     pub(crate) status: u64,
 }
 
-/// What the capability registers say of an engine; the queue manager's are the same for all.
+/// Engine-specific contents of the capability registers; those of the queue manager are the same for all engines.
 struct EngineCaps<'a> {
-    /// Errors of the queue manager that are not fatal, and those of them that need a reset.
+    /// Nonfatal errors of the queue manager, and those of them that require a reset.
     qm_errors: [u32; 2],
-    /// Errors of the engine: not fatal, of them those that need a reset, corrected.
+    /// Errors of the engine: nonfatal ones, those of them that require a reset, and corrected ones.
     errors: [u32; 3],
-    /// Clusters in bits 23:20, types of cores in bits 19:16, cores in bits 15:8, cores of a cluster in bits 7:0; then
-    /// the cores that are on.
+    /// Clusters in bits 23:20, types of cores in bits 19:16, cores in bits 15:8, cores per cluster in bits 7:0; then
+    /// the cores that are enabled.
     cores: [u32; 2],
     /// Algorithms: first those for the kernel's drivers, then those of the device, then those of each core.
     algorithms: &'a [u32],
@@ -64,7 +64,7 @@ struct EngineCaps<'a> {
 
 const fn caps(engine: &EngineCaps<'_>) -> [u32; CAPS_WORDS] {
     let mut caps = [0; CAPS_WORDS];
-    // No runtime power management: it needs firmware tables that the machine does not have.
+    // No runtime power management: it needs firmware tables that the machine does not provide.
     caps[0] = FunctionCaps::VERSION_1
         .union(FunctionCaps::FUNC_QOS)
         .union(FunctionCaps::STOP_QP)
@@ -75,7 +75,7 @@ const fn caps(engine: &EngineCaps<'_>) -> [u32; CAPS_WORDS] {
     // Depths: AEQ 1024 and EQ 2048, CQ 1024 and SQ 1024.
     caps[1] = 0x0400_0800;
     caps[2] = 0x0400_0400;
-    // Interrupts: type 1, vector 0..3; four for the PF, three for a VF; then the index of the BARs.
+    // Interrupts: type 1, vectors 0 to 3; four for the PF, three for a VF; then the index of the BARs.
     caps[3] = 0x1_0000;
     caps[4] = 0x1_0001;
     caps[5] = 0x1_0003;
@@ -99,7 +99,7 @@ const fn caps(engine: &EngineCaps<'_>) -> [u32; CAPS_WORDS] {
 }
 
 impl Profile {
-    /// Capability register at `offset` from `QM_FUNC_CAPS_REG`.
+    /// Returns the capability register at `offset` from `QM_FUNC_CAPS_REG`.
     pub(crate) fn cap(&self, offset: u64) -> u32 {
         usize::try_from(offset / 4)
             .ok()
@@ -108,7 +108,7 @@ impl Profile {
             .unwrap_or(0)
     }
 
-    /// Value of the engine register at `offset`, if it never changes.
+    /// Returns the value of the engine register at `offset` if the value never changes.
     pub(crate) fn fixed_register(&self, offset: u64) -> Option<u32> {
         self.fixed
             .iter()

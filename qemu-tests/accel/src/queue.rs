@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A queue pair: contexts in the cache, requests in flight.
+//! A queue pair: its cached contexts and its requests in flight.
 
 use std::collections::VecDeque;
 
@@ -14,28 +14,28 @@ use crate::engine::MAX_SQE_BYTES;
 use crate::engine::Sqe;
 use crate::host::DmaFault;
 
-/// Requests of a queue that are fetched before the first of them is done.
+/// Maximum number of requests that a queue fetches before the first of them has completed.
 const FETCH_DEPTH: usize = 8;
-/// Bytes the engine goes through in a nanosecond.
+/// Number of bytes that the engine processes per nanosecond.
 const BYTES_PER_NS: u64 = 4;
-/// Bytes of a completion queue entry.
+/// Size of a completion queue entry in bytes.
 const CQE_BYTES: u64 = 16;
 
-/// A request that was fetched and is not done.
+/// A request that has been fetched but not completed.
 #[derive(Debug)]
 struct Request {
-    /// Its place in the submission queue.
+    /// Its index in the submission queue.
     index: u16,
     entry: Sqe,
     due_ns: u64,
 }
 
-/// What the completion of a request left behind.
+/// Notification that follows the completion of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Completion {
-    /// The driver looks for itself.
+    /// The driver polls.
     Silent,
-    /// The driver wants an event.
+    /// The driver requested an event.
     Event,
 }
 
@@ -44,9 +44,9 @@ pub(crate) enum Completion {
 pub(crate) struct Queue {
     sqc: Option<Sqc>,
     cqc: Option<Cqc>,
-    /// Paused and not restarted.
+    /// Whether the queue is paused and not restarted yet.
     held: bool,
-    /// Memory of the rings was refused; nothing more is fetched.
+    /// Whether an access to the memory of the rings was rejected; nothing more is fetched.
     failed: bool,
     in_flight: VecDeque<Request>,
 }
@@ -76,31 +76,31 @@ impl Queue {
         self.in_flight.len()
     }
 
-    /// When the oldest request in flight is done.
+    /// Returns when the oldest request in flight completes.
     pub(crate) fn due_ns(&self) -> Option<u64> {
         self.in_flight.front().map(|request| request.due_ns)
     }
 
-    /// Everything the driver has submitted is done, or will not be done.
+    /// Returns whether everything that the driver has submitted has completed, or will never complete.
     pub(crate) fn is_drained(&self) -> bool {
         let waiting = self.sqc.is_some_and(|sqc| sqc.used() != 0);
         let works = self.cqc.is_some() && !self.held && !self.failed;
         self.in_flight.is_empty() && !(waiting && works)
     }
 
-    /// Forgets the submission queue and what was fetched from it.
+    /// Drops the submission queue and the requests fetched from it.
     pub(crate) fn drop_sqc(&mut self) {
         self.sqc = None;
         self.failed = false;
         self.in_flight.clear();
     }
 
-    /// Forgets the completion queue.
+    /// Drops the completion queue.
     pub(crate) fn drop_cqc(&mut self) {
         self.cqc = None;
     }
 
-    /// Takes a submission queue's context; false if it makes no sense for queue `number` or for `engine`.
+    /// Sets the submission queue's context; returns false if the context is invalid for queue `number` or for `engine`.
     pub(crate) fn give_sqc(
         &mut self,
         engine: &dyn Engine,
@@ -118,7 +118,7 @@ impl Queue {
         usable
     }
 
-    /// Takes a completion queue's context; false if it makes no sense.
+    /// Sets the completion queue's context; returns false if the context is invalid.
     pub(crate) fn give_cqc(&mut self, bytes: &[u8; CONTEXT_BYTES]) -> bool {
         let cqc = Cqc::from_bytes(bytes);
         let usable = cqc.base() != 0 && cqc.in_range();
@@ -126,8 +126,8 @@ impl Queue {
         usable
     }
 
-    /// The driver has filled the entries before `tail`. `None` without a context, `Some(false)` if the ring has no
-    /// such entry.
+    /// Called when the driver has filled the entries before `tail`. Returns `None` without a context, `Some(false)` if
+    /// the ring has no such entry.
     pub(crate) fn submit(&mut self, tail: u16) -> Option<bool> {
         let sqc = self.sqc.as_mut()?;
         if tail >= sqc.depth() {
@@ -138,7 +138,7 @@ impl Queue {
         Some(true)
     }
 
-    /// Fetches what there is room for. An error means that the queue has failed.
+    /// Fetches as many requests as there is room for. An error means that the queue has failed.
     pub(crate) fn fetch(
         &mut self,
         bus: &mut Bus<'_>,

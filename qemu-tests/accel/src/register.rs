@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registers that a fault can name.
+//! Registers that a fault can refer to by name.
 //!
-//! Those of the mailbox and of the function table are not among them: their transactions have faults of their own.
+//! The registers of the mailbox and of the function table are not included: their transactions have their own faults.
 
 use crate::regs::function as fb;
 use crate::regs::pf;
 
-/// A register by its name, of whichever function.
+/// A register by its name, independent of the function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Register {
-    /// Of the function block, by its offset.
+    /// A register of the function block, by its offset.
     Function(u64),
     /// Word of EQC.
     Eqc(usize),
     /// Word of AEQC.
     Aeqc(usize),
-    /// Of the PF's queue manager, by its offset.
+    /// A register of the PF's queue manager, by its offset.
     Pf(u64),
-    /// The engine's errors; each engine has them elsewhere.
+    /// The engine's error register, whose offset depends on the engine.
     CoreStatus,
 }
 
@@ -42,11 +42,11 @@ const PF: [(&str, u64); 4] = [
     ("in-idle-st", pf::IN_IDLE_ST),
 ];
 
-/// Words of EQC and AEQC that have registers.
+/// Number of words of EQC and AEQC that have registers.
 const CONTEXT_WORDS: usize = 7;
 
 impl Register {
-    /// `None` if no register is called so.
+    /// Returns the register with this name, or `None` if there is none.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         let offset = |all: &[(&str, u64)]| {
             let (_, offset) = all.iter().find(|(known, _)| *known == name)?;
@@ -66,7 +66,7 @@ impl Register {
             .or_else(|| word("aeqc-dw").map(Self::Aeqc))
     }
 
-    /// Only the PF has it.
+    /// Returns whether only the PF has this register.
     pub(crate) fn is_of_pf(self) -> bool {
         matches!(self, Self::Pf(_) | Self::CoreStatus)
     }

@@ -2,8 +2,8 @@
 
 //! The SEC engine: ciphers, and ciphers with authentication.
 //!
-//! Source: `sec2/sec_crypto.c`. The driver takes a request for done if its error type is 0, `done` is 1 and the flag
-//! is the one of its kind; an `icv` of 2 tells it that the tag is wrong. The error types are the model's own.
+//! Source: `sec2/sec_crypto.c`. The driver considers a request successful if its error type is 0, `done` is 1 and the
+//! flag matches the kind of request; an `icv` of 2 indicates a wrong tag. The error types are defined by the model.
 
 mod aead;
 mod bd;
@@ -34,7 +34,7 @@ const FLAG_CIPHER: u32 = 2 << 7;
 /// `SEC_SQE_AEAD_FLAG` in the flag field.
 const FLAG_AEAD: u32 = 3 << 7;
 
-/// The engine; it keeps nothing between requests.
+/// The engine; it keeps no state between requests.
 #[derive(Debug)]
 pub(crate) struct Sec;
 
@@ -79,8 +79,8 @@ fn read_flat(bus: &mut Bus<'_>, address: u64, length: usize) -> Result<Vec<u8>, 
     Ok(data)
 }
 
-/// Carries out a request; its flags. What was deciphered is written even if its tag is wrong: a stream cannot be taken
-/// back.
+/// Executes a request and returns its flags. The decrypted text is written even if its tag is wrong, because a stream
+/// cannot be undone.
 fn run(bus: &mut Bus<'_>, bd: &Bd) -> Result<u32, Error> {
     let mut data = pieces(bus, bd.source, 0, bd.span())?.read(bus)?;
     let key = read_flat(bus, bd.key, bd.cipher.key_bytes(bd.mode))?;

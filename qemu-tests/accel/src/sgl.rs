@@ -13,27 +13,27 @@ const HEAD_BYTES: usize = 64;
 const ENTRY_BYTES: usize = 32;
 /// `HISI_ACC_SGL_SGE_NR_MAX`.
 const MAX_ENTRIES: u16 = 255;
-/// Lists of a chain that are followed; a chain may be a ring.
+/// Longest chain of lists that is followed; a chain may be a ring.
 const MAX_LISTS: usize = 32;
 
-/// A piece of memory.
+/// A contiguous piece of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Piece {
     address: u64,
     length: u32,
 }
 
-/// Memory in pieces, in order.
+/// Memory made of pieces, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Pieces(Vec<Piece>);
 
 impl Pieces {
-    /// One piece.
+    /// Returns memory made of a single piece.
     pub(crate) fn flat(address: u64, length: u32) -> Self {
         Self(vec![Piece { address, length }])
     }
 
-    /// Follows the chain at `address` until `wanted` bytes after the first `skip` bytes are covered, or it ends.
+    /// Follows the chain at `address` until `wanted` bytes after the first `skip` bytes are covered, or the chain ends.
     pub(crate) fn gather(
         bus: &mut Bus<'_>,
         mut address: u64,
@@ -73,12 +73,12 @@ impl Pieces {
         Ok(pieces)
     }
 
-    /// Bytes of all pieces.
+    /// Returns the total number of bytes of all pieces.
     pub(crate) fn length(&self) -> u64 {
         self.0.iter().map(|piece| u64::from(piece.length)).sum()
     }
 
-    /// Reads all of it.
+    /// Reads all pieces.
     pub(crate) fn read(&self, bus: &mut Bus<'_>) -> Result<Vec<u8>, DmaFault> {
         let mut data = vec![0; usize::try_from(self.length()).unwrap_or(0)];
         let mut rest = data.as_mut_slice();
@@ -90,7 +90,7 @@ impl Pieces {
         Ok(data)
     }
 
-    /// Writes `data` to the start of it; what does not fit is left out.
+    /// Writes `data` to the start of this memory and drops the bytes that do not fit.
     pub(crate) fn write(&self, bus: &mut Bus<'_>, mut data: &[u8]) -> Result<(), DmaFault> {
         for piece in &self.0 {
             let (part, after) = data.split_at((piece.length as usize).min(data.len()));

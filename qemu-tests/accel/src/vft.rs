@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The virtual function table: which queues and what rate each function has.
+//! The virtual function table: the queues and the rate assigned to each function.
 //!
-//! Drivers reach it through a window of seven registers on the PF. Nothing in the hardware keeps two drivers apart
-//! there, so the model watches for overlapping transactions. It does not ask for an order of the registers.
+//! Drivers access it through a window of seven registers on the PF. Nothing in the hardware serializes two drivers
+//! there, so the model detects overlapping transactions. It does not require the registers to be written in a
+//! particular order.
 
 use crate::host::FunctionId;
 use crate::regs::pf;
@@ -19,13 +20,13 @@ const DATA_HIGH: u8 = 1 << 4;
 
 /// A function's share of the device's queue pairs.
 ///
-/// An SQC entry holds the first queue in bits 43:28, valid in bit 44 and the number of queues less one in bits 54:45
+/// An SQC entry holds the first queue in bits 43:28, valid in bit 44 and the number of queues minus one in bits 54:45
 /// (source: `QM_SQC_VFT_*` in `qm.c`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Share {
-    /// First queue in the device.
+    /// Number of the first queue in the device.
     pub(crate) first: u16,
-    /// Queues; 0 if the entry is not valid.
+    /// Number of queues; 0 if the entry is not valid.
     pub(crate) number: u16,
 }
 
@@ -44,12 +45,12 @@ impl Share {
     }
 }
 
-/// What the transaction registers found wrong.
+/// An error detected by the transaction registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum VftFault {
     /// Two transactions overlap.
     Interleaved,
-    /// No such function, no such type, or more queues than there are.
+    /// No such function, no such type, or more queues than the device has.
     Number,
 }
 
@@ -65,7 +66,7 @@ pub(crate) struct Vft {
     ready: bool,
     /// Registers written since the last transaction was started.
     written: u8,
-    /// Halves of an answer not yet read.
+    /// Halves of a result that have not been read yet.
     unread: u8,
 }
 
@@ -84,14 +85,14 @@ impl Vft {
         }
     }
 
-    /// The SQC entry of `function` as it was written.
+    /// Returns the SQC entry of `function` as it was written.
     pub(crate) fn queue_entry(&self, function: FunctionId) -> u64 {
         self.entries
             .get(usize::from(function))
             .map_or(0, |entries| entries[0])
     }
 
-    /// The queues of `function`.
+    /// Returns the queues of `function`.
     pub(crate) fn share(&self, function: FunctionId) -> Share {
         let share = Share::decode(self.queue_entry(function));
         Share {
@@ -119,7 +120,8 @@ impl Vft {
         })
     }
 
-    /// Writes a register; `None` if it is none of the window. `stuck` keeps a started transaction from ending.
+    /// Writes a register and returns `None` if it does not belong to the window. `stuck` keeps a started transaction
+    /// from completing.
     pub(crate) fn write(
         &mut self,
         offset: u64,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver must not do, and how often it was done.
+//! Counts the things that a driver must not do.
 
 use std::collections::VecDeque;
 
@@ -9,56 +9,56 @@ use serde_json::Value;
 
 use crate::host::FunctionId;
 
-/// How many violations are told in words; all are counted.
+/// How many violations are described in the log; all of them are counted.
 const LOG_LENGTH: usize = 32;
 
-/// A thing no correct driver does.
+/// Something that no correct driver does.
 ///
-/// The device sees register accesses and does not see who makes them: a guest and its host reach the same VF
-/// through the same BAR. So every kind is a statement about the order and the values of accesses, and holds no
-/// matter who is to blame.
+/// The device sees register accesses but not their origin: a guest and its host reach the same VF through the same BAR.
+/// So every kind is a statement about the order and the values of accesses, and is valid no matter which side is to
+/// blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Violation {
-    /// EQC or AEQC was written in a function that runs.
+    /// EQC or AEQC was written while the function was running.
     ///
-    /// Restoring them moves the rings on which the device is reporting events. It is right only where nothing can
-    /// be reported: between PAUSE and restart, or after a reset as long as no context has been given. A paused
-    /// function whose last requests are still in flight counts as running.
+    /// Restoring them moves the rings in which the device reports events. That is correct only while no event can be
+    /// reported: between PAUSE and restart, or after a reset until the first context is set. A paused function whose
+    /// last requests are still in flight counts as running.
     MigrationWriteWhileRunning,
-    /// A mailbox was written while its last command was being carried out, or half of a command was overwritten by
-    /// another one's.
+    /// A mailbox was written while its last command was being executed, or half of a command was overwritten by another
+    /// command.
     ///
-    /// The answer of the first command is lost or taken for the second one's. The new command is not carried out.
+    /// The result of the first command is lost or mistaken for that of the second one. The new command is not executed.
     MailboxWhileBusy,
-    /// A mailbox command that does not exist, or not for this kind of function, or not in this direction.
+    /// A mailbox command that does not exist, or is not valid for this kind of function or in this direction.
     MailboxCommand,
-    /// A queue number beyond the function's share, a function number beyond the device's, a ring index beyond the
-    /// ring's depth, an assignment of queues beyond the total, a context that makes no sense, or a doorbell command that
-    /// does not exist.
+    /// A queue number outside of the function's range, a function number outside of the device's range, a ring index
+    /// that exceeds the ring's depth, an assignment of more queues than the device has, an invalid context, or a
+    /// doorbell command that does not exist.
     Number,
-    /// A doorbell asked a paused queue to fetch a request or to report an event.
+    /// A doorbell requested that a paused queue fetch a request or report an event.
     ///
-    /// The memory behind its addresses may be on its way to another machine. The device does nothing until the
-    /// restart doorbell; then it catches up.
+    /// The memory behind its addresses may be in the middle of a transfer to another machine. The device does nothing
+    /// until the restart doorbell, and then catches up.
     DmaAfterPause,
-    /// An access of a part of the BAR that has no registers, or a write across the start of a V4 migration window,
-    /// where the doorbell of the window before does not exist.
+    /// An access to a part of the BAR that has no registers, or a write across the start of a V4 migration window,
+    /// where the doorbell of the previous window does not exist.
     OutsideWindow,
-    /// A write of 1, 2 or 8 bytes to registers that are 32 bit wide. The narrow ones are dropped.
+    /// A write of 1, 2 or 8 bytes to 32-bit registers. Writes of 1 and 2 bytes are dropped.
     AccessWidth,
     /// Two transactions on the function table overlapped.
     ///
-    /// Operation, type, function and data are registers shared by all drivers of the device. A register written
-    /// twice before the transaction is started, a transaction started with registers missing, and one prepared
-    /// before the last one's answer was taken, each belong to two agents or to a broken one.
+    /// The registers for operation, type, function and data are shared by all drivers of the device. A register that is
+    /// written twice before the transaction is started, a transaction that is started with registers missing, and one
+    /// that is prepared before the result of the last one has been read, each indicate two agents or a broken one.
     VftInterleaved,
-    /// The IOMMU or the memory system refused an address that a driver had given.
+    /// The IOMMU or the memory system rejected an address that a driver had supplied.
     DmaFault,
 }
 
 impl Violation {
-    /// All kinds, in the order of their numbers.
+    /// All kinds, in numerical order.
     pub const ALL: [Self; 9] = [
         Self::MigrationWriteWhileRunning,
         Self::MailboxWhileBusy,
@@ -71,7 +71,7 @@ impl Violation {
         Self::DmaFault,
     ];
 
-    /// Name in the `violations` property.
+    /// Returns the name of this kind in the `violations` property.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -88,7 +88,7 @@ impl Violation {
     }
 }
 
-/// Counts of all kinds, and the last few in words.
+/// Counters of all kinds, and descriptions of the most recent violations.
 #[derive(Debug, Default)]
 pub struct Violations {
     counts: [u64; Violation::ALL.len()],
@@ -96,19 +96,19 @@ pub struct Violations {
 }
 
 impl Violations {
-    /// Times `kind` was seen.
+    /// Returns how often `kind` occurred.
     #[must_use]
     pub fn count(&self, kind: Violation) -> u64 {
         self.counts[kind as usize]
     }
 
-    /// Times any kind was seen.
+    /// Returns how often any kind occurred.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// JSON object from the name of every kind to its count.
+    /// Returns a JSON object that maps the name of every kind to its count.
     #[must_use]
     pub fn to_json(&self) -> String {
         let object: Map<String, Value> = Violation::ALL
@@ -118,7 +118,7 @@ impl Violations {
         Value::Object(object).to_string()
     }
 
-    /// The last 32 in words, one per line, oldest first.
+    /// Returns descriptions of the last 32 violations, one per line, oldest first.
     #[must_use]
     pub fn log(&self) -> String {
         let mut text = String::new();
@@ -129,7 +129,7 @@ impl Violations {
         text
     }
 
-    /// Zeroes the counts and forgets the words.
+    /// Resets the counters and clears the log.
     pub fn reset(&mut self) {
         *self = Self::default();
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ZIP engine: raw deflate, both ways, and blocks of LZ4, one way.
+//! The ZIP engine: raw deflate in both directions, and LZ4 blocks in one direction.
 //!
-//! Source: `struct hisi_zip_sqe` in `zip/zip.h`, its fields in `zip/zip_crypto.c`. The driver takes the statuses 0 and
-//! 0x0d for success and any other one for failure; user space also knows 0x01. The rest of the statuses are the
-//! model's own.
+//! Source: `struct hisi_zip_sqe` in `zip/zip.h`, its fields in `zip/zip_crypto.c`. The driver considers a request with
+//! status 0 or 0x0d successful and one with any other status failed; user space also knows 0x01. The other statuses are
+//! defined by the model.
 
 use flate2::Compress;
 use flate2::Compression;
@@ -22,7 +22,7 @@ use crate::engine::word;
 use crate::host::DmaFault;
 use crate::sgl::Pieces;
 
-/// Bytes a request may have on either side; more is refused or cut off.
+/// Maximum number of bytes of a request on either side; more is rejected or cut off.
 const MAX_BYTES: u32 = 8 << 20;
 
 const CONSUMED: usize = 0;
@@ -46,21 +46,21 @@ const BUFFER_SGL: u32 = 1;
 const COMPRESS: u8 = 0;
 const DECOMPRESS: u8 = 1;
 
-/// Outcome of a request; bits 7:0 of word 3.
+/// Result of a request; bits 7:0 of word 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Status {
-    /// Done.
+    /// Success.
     Success = 0,
     /// The output does not fit the destination.
     NoSpace = 0x01,
-    /// The input is no deflate stream, or its end is missing.
+    /// The input is not a deflate stream, or its end is missing.
     BadStream = 0x03,
-    /// Done; the output is larger than the input. `HZIP_NC_ERR`.
+    /// Success; the output is larger than the input. `HZIP_NC_ERR`.
     Grown = 0x0d,
-    /// The entry asks for what the engine does not do.
+    /// The entry requests an operation that the engine does not support.
     BadRequest = 0x20,
-    /// Memory was refused.
+    /// A memory access was rejected.
     Dma = 0x21,
 }
 
@@ -70,7 +70,7 @@ impl From<DmaFault> for Status {
     }
 }
 
-/// What is to be done.
+/// The requested operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
     Deflate,
@@ -89,7 +89,7 @@ impl Work {
     }
 }
 
-/// The engine; it keeps nothing between requests.
+/// The engine; it keeps no state between requests.
 #[derive(Debug)]
 pub(crate) struct Zip;
 
@@ -159,7 +159,7 @@ fn run(bus: &mut Bus<'_>, sqe: &Sqe, algorithm: u8) -> Result<(Status, u32, u32)
     Ok((status, consumed as u32, data.len() as u32))
 }
 
-/// Window bits of the request's window field: 4, 8, 16, 24, 32 KiB; a window of 24 KiB uses 16 of them.
+/// Returns the window bits for the request's window field: 4, 8, 16, 24, 32 KiB; a window of 24 KiB uses 16 of them.
 fn window_bits(field: u32) -> Result<u8, Status> {
     match field {
         0 => Ok(12),
@@ -184,7 +184,7 @@ fn compress(input: &[u8], room: u32, window: u32) -> Result<(Vec<u8>, u64), Stat
     }
 }
 
-/// A block without frame. The format has no window to choose: it reaches 64 KiB back.
+/// Compresses to a block without frame. The format has no selectable window: it reaches 64 KiB back.
 fn compress_lz4(input: &[u8], room: u32) -> Result<(Vec<u8>, u64), Status> {
     let output = lz4_flex::block::compress(input);
     if output.len() > room as usize {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What differs from one accelerator to another, as a PF driver probes it.
+//! Differences between accelerators, as probed by a PF driver.
 
 mod common;
 
@@ -50,7 +50,7 @@ fn engines_say_that_they_are_initialized() {
     }
 }
 
-/// Error registers of one engine are plain registers of another one.
+/// The error registers of one engine are plain registers of another one.
 #[test]
 fn errors_are_where_the_engine_has_them() {
     for (profile, source, mask, set, status) in [
@@ -85,7 +85,7 @@ fn only_zip_has_the_data_analytics_engine() {
     }
 }
 
-/// An entry has 64 bytes with HPRE and 128 with the others.
+/// An entry has 64 bytes with HPRE and 128 bytes with the other engines.
 #[test]
 fn a_queue_with_entries_of_another_length_is_refused() {
     for (profile, other) in [(&ZIP, 6), (&SEC, 8), (&HPRE, 7)] {

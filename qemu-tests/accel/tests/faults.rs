@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Faults put in on purpose, as a driver meets them, and their end.
+//! Injected faults as seen by a driver, and their removal.
 
 mod common;
 
@@ -137,7 +137,7 @@ fn a_stuck_register_keeps_what_it_has_until_the_fault_goes() {
     }
     bench.device.flr(&mut bench.machine, 1);
     assert_eq!(bench.read(1, fb::PAGE_SIZE), 2);
-    // It is stuck at what it shows, whatever else is put in.
+    // It is stuck at its current value, whatever other faults are injected.
     set(&mut bench, "fn1:stuck@page-size; fn1:vf-busy");
     assert_eq!(bench.read(1, fb::PAGE_SIZE), 2);
     set(&mut bench, "");
@@ -157,7 +157,7 @@ fn a_register_can_be_stuck_at_a_value() {
     assert_eq!(bench.read(1, fb::CACHE_WB_DONE), 0);
     assert_eq!(bench.read(2, fb::CACHE_WB_DONE), 1);
     assert_eq!(bench.read(1, fb::IFC_INT_SET_V), 1);
-    // The bit that is seen was not rung, and a ring does not come through.
+    // The visible bit was not set by a notification, and a notification does not reach the PF.
     bench.write(1, fb::IFC_INT_SET_V, 1);
     assert_eq!(bench.read(0, pf::IFC_INT_SOURCE_P), 0);
     set(&mut bench, "");
@@ -194,7 +194,7 @@ fn a_reset_does_not_free_what_is_stuck() {
     assert_eq!(bench.read(1, fb::EQ_INT_MASK), 0);
     assert_eq!(bench.read(2, fb::EQ_INT_MASK), 1);
     assert_eq!(bench.read(2, fb::VF_STATE), 0);
-    // A register that holds something holds what it was stuck at.
+    // A register that stores a value still has the stuck value after the fault is removed.
     set(&mut bench, "");
     assert_eq!(bench.read(1, fb::EQ_INT_MASK), 0);
     bench.assert_clean();

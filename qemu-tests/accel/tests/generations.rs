@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What hardware V2 lacks and what V5 adds.
+//! Features that hardware V2 lacks and that V5 adds.
 
 mod common;
 
@@ -97,7 +97,7 @@ fn v2_refuses_commands_that_came_with_v3() {
 #[test]
 fn v2_works() {
     let mut bench = Bench::with_revision(Revision::V2);
-    // A PAUSE that was refused stops nothing.
+    // A rejected PAUSE does not stop anything.
     assert!(bench.mailbox(1, Opcode::Pause, false, 0, 0).is_err());
     bench.device.reset_violations();
     let mut driver = Driver::with_queues(&mut bench, &[0]);

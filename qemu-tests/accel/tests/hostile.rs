@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nothing that a guest does stops the model: no panic, no endless work, no growth without bound.
+//! No guest input stops the model: no panic, no endless loop, no unbounded growth.
 
 mod common;
 
@@ -70,7 +70,7 @@ fn profile() -> impl Strategy<Value = &'static Profile> {
     prop::sample::select(vec![&ZIP, &SEC, &HPRE])
 }
 
-/// The words of a submission queue entry.
+/// Generates the words of a submission queue entry.
 fn words() -> impl Strategy<Value = Vec<u32>> {
     let word = prop_oneof![
         2 => Just(0),
@@ -81,7 +81,7 @@ fn words() -> impl Strategy<Value = Vec<u32>> {
     prop::collection::vec(word, 32)
 }
 
-/// Something that a SEC engine may take for a descriptor of type 3.
+/// Generates requests that a SEC engine may accept as a descriptor of type 3.
 fn descriptor() -> impl Strategy<Value = Vec<u32>> {
     let length = || prop_oneof![8 => 0_u32..600, 1 => any::<u32>()];
     let what = (
@@ -123,7 +123,7 @@ fn descriptor() -> impl Strategy<Value = Vec<u32>> {
     )
 }
 
-/// Something that an HPRE engine may take for a request.
+/// Generates requests that an HPRE engine may accept.
 fn task() -> impl Strategy<Value = Vec<u32>> {
     let units = prop_oneof![8 => 0_u32..9, 1 => 0_u32..256];
     let algorithm = prop::sample::select(vec![0x0_u32, 0x1, 0x4, 0x5, 0xd, 0x10]);
@@ -162,7 +162,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Puts an entry into the ring of a queue, if there is room.
+/// Puts an entry into the ring of a queue if there is room.
 fn submit(bench: &mut Bench, driver: &mut Driver, queue: usize, words: &[u32]) {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     driver.submit(bench, queue, &bytes[..driver.entry_bytes()]);

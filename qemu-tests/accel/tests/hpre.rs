@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The HPRE engine, judged by arithmetic of the test's own, by theorems, and by the vectors of the standards.
+//! Checks the HPRE engine against the test's own arithmetic, mathematical theorems, and the test vectors of the
+//! standards.
 
 mod common;
 
@@ -38,7 +39,7 @@ impl Hpre {
         Self { bench, driver }
     }
 
-    /// `struct hpre_sqe`.
+    /// Returns a `struct hpre_sqe`.
     fn entry(&self, algorithm: u32, bytes: usize) -> [u8; 64] {
         let mut entry = [0; 64];
         entry[..4].copy_from_slice(&(algorithm | 1 << 30).to_le_bytes());
@@ -53,7 +54,7 @@ impl Hpre {
         entry
     }
 
-    /// The error type of a request, which is over in any case.
+    /// Returns the error type of a request, which must have completed.
     fn submit(&mut self, queue: usize, entry: &[u8; 64]) -> u32 {
         let place = self.driver.queues[queue].tail;
         assert!(self.driver.submit(&mut self.bench, queue, entry));
@@ -91,7 +92,7 @@ impl Hpre {
         }
     }
 
-    /// 64 bit numbers.
+    /// 64-bit numbers.
     fn run_u64(&mut self, algorithm: u32, key: &[u64], input: u64) -> Result<u64, u32> {
         let key: Vec<u8> = key.iter().flat_map(|number| number.to_be_bytes()).collect();
         self.run(algorithm, 8, &key, &input.to_be_bytes(), 8)
@@ -128,7 +129,7 @@ proptest! {
 
     #[test]
     fn the_remainder_theorem_gives_the_same(base: u64, exponent: u32) {
-        // The greatest primes below 2^32 and 2^31.
+        // The largest primes below 2^32 and 2^31.
         let (p, q) = (4_294_967_291_u64, 2_147_483_647_u64);
         let halves = [
             u64::from(exponent) % (q - 1),
@@ -141,7 +142,7 @@ proptest! {
         let mut hpre = Hpre::new();
         let output = hpre.run(RSA_CRT, 8, &key, &base.to_be_bytes(), 8).unwrap();
         let expected = power(base, exponent.into(), p * q);
-        // The theorem needs a base without common factor for an exponent that was reduced to nothing.
+        // The theorem needs a base without common factor if an exponent was reduced to zero.
         if base % p != 0 && base % q != 0 {
             prop_assert_eq!(output, expected.to_be_bytes());
         }
@@ -149,7 +150,8 @@ proptest! {
     }
 }
 
-/// Fermat: to the power of a prime, modulo the prime, a number is itself; here for the Mersenne prime of 521 bits.
+/// Fermat: a number to the power of a prime, modulo that prime, is the number itself; here for the Mersenne prime of
+/// 521 bits.
 #[test]
 fn large_numbers_obey_fermat() {
     let mut hpre = Hpre::new();
@@ -170,7 +172,7 @@ struct Known {
     g: [&'static str; 2],
 }
 
-/// FIPS 186-4, D.1.2; as the driver lays it out, in 256 bits.
+/// FIPS 186-4, D.1.2; laid out as the driver does, in 256 bits.
 const P192: Known = Known {
     bytes: 32,
     p: "0000000000000000fffffffffffffffffffffffffffffffeffffffffffffffff",
@@ -230,7 +232,7 @@ fn p192_in_256_bits() {
     hpre.bench.assert_clean();
 }
 
-/// RFC 5903, section 8.1: both public keys, and the secret from either side.
+/// RFC 5903, section 8.1: both public keys, and the secret as computed by either side.
 #[test]
 fn p256_agrees_on_a_secret() {
     let mut hpre = Hpre::new();
@@ -285,7 +287,7 @@ fn points_that_are_none_are_refused() {
     point[63] ^= 1;
     assert_eq!(P256.multiply(&mut hpre, one, &point), Err(NUMBER));
     assert_eq!(P256.multiply(&mut hpre, one, &[0xff; 64]), Err(NUMBER));
-    // Infinity has no coordinates: nothing times a point, and the order of the group times it.
+    // Infinity has no coordinates: zero times a point, and the order of the group times a point.
     for factor in [
         "0000000000000000000000000000000000000000000000000000000000000000",
         "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",

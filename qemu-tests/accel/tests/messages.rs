@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Messages between PF and VF, in the order in which `qm.c` does it.
+//! Messages between PF and VF, in the same order as in `qm.c`.
 
 mod common;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! PAUSE, context write-back and reload, restart: what a migration rests on.
+//! PAUSE, context write-back and reload, restart: the building blocks of a migration.
 
 mod common;
 
@@ -53,7 +53,7 @@ fn contexts_reach_memory_by_write_back_only() {
     assert_eq!((cqc.head(), cqc.tail()), (0, 5));
     assert_eq!(table_entry(&bench, sqcs, 1), [0; 32], "no such queue");
 
-    // The mailbox reads the live context; the table keeps what the write-back left.
+    // The mailbox reads the live context; the table keeps the contents of the write-back.
     submit(&mut bench, &mut driver, 0, 2);
     bench.settle();
     bench
@@ -84,7 +84,7 @@ fn pause_waits_for_what_is_in_flight_and_fetches_no_more() {
     assert!(bench.machine.reads.iter().all(|read| read.2 != 128));
     assert_eq!(bench.counter("requests_done"), in_flight);
 
-    // Nothing happens any more, whatever time it is.
+    // Nothing happens any more, no matter how much time passes.
     bench.machine.forget();
     bench.advance(100 * LATENCY_NS);
     assert!(bench.machine.writes.is_empty());
@@ -265,7 +265,7 @@ fn stopping_a_queue_finishes_its_requests_first() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// A function paused at any moment and continued in another function, or in the same one, completes each
+    /// A function that is paused at any time and continued in another function, or in the same one, completes each
     /// request exactly once and in order.
     #[test]
     fn every_request_completes_once_across_migrations(
@@ -307,7 +307,7 @@ proptest! {
         driver.assert_done(&bench, &submitted);
     }
 
-    /// What the write-back leaves in memory is what a reload takes from there.
+    /// A reload reads from memory exactly what the write-back stored there.
     #[test]
     fn a_reloaded_context_is_the_one_written_back(depth in 3_u16..24, count in 0_u64..60) {
         let mut bench = Bench::new();
@@ -328,7 +328,7 @@ proptest! {
         prop_assert_eq!(u64::from(cqc.tail()), count % u64::from(depth));
         let wraps = count / u64::from(depth) % 2;
         prop_assert_eq!(cqc.phase(), wraps == 0);
-        // Bit 6 of w11, by which a driver tells an empty ring from a full one.
+        // Bit 6 of w11, with which a driver distinguishes an empty ring from a full one.
         prop_assert_eq!(u64::from(before.0[22] >> 6 & 1), wraps);
         prop_assert_eq!(u64::from(before.1[22] >> 6 & 1), wraps);
         let saved = save(&mut bench, 1);

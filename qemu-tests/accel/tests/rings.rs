@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rings: order, wrap, phase bits, room, events and interrupts.
+//! Rings: order, wraparound, phase bits, free space, events and interrupts.
 
 mod common;
 
@@ -105,7 +105,7 @@ fn a_full_completion_queue_holds_requests_back_and_loses_none() {
     driver.ring(&mut bench, 0);
     bench.settle();
     assert_eq!(bench.counter("requests_done"), 7);
-    // The driver reuses the ring and does not say that it took the completions.
+    // The driver reuses the ring without acknowledging the completions.
     driver.queues[0].tail = 3;
     driver.ring(&mut bench, 0);
     bench.settle();
@@ -118,8 +118,8 @@ fn a_full_completion_queue_holds_requests_back_and_loses_none() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever the depths and the bursts, each request is completed once and in order, the phase bits tell where
-    /// the rings end, and every completion is announced.
+    /// For all depths and bursts, each request is completed once and in order, the phase bits mark the ends of the
+    /// rings, and every completion is announced.
     #[test]
     fn every_request_completes_once_and_in_order(
         depth in 2_u16..20,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The SEC engine's descriptors: where data are, what is refused, and how that is told.
+//! The SEC engine's descriptors: location of data, rejected descriptors, and how errors are reported.
 
 mod common;
 
@@ -48,7 +48,7 @@ fn word(entry: &[u8; 128], index: usize) -> u32 {
     u32::from_le_bytes(entry[4 * index..4 * index + 4].try_into().unwrap())
 }
 
-/// A request for any cipher, mode and length of key.
+/// Returns a request for any cipher, mode and key length.
 fn request(cipher: u32, mode: u32, key_bytes: usize) -> Request {
     let mut request = Request::new(cipher, mode, vec![9; key_bytes], vec![1; 16], vec![7; 48]);
     request.first_block = vec![2; 16];
@@ -74,7 +74,7 @@ fn what_the_capabilities_promise_is_done_and_nothing_else() {
     for cipher in [TRIPLE_DES, AES, SM4] {
         for mode in [ECB, CBC, CTR, CCM, GCM, XTS] {
             for key_bytes in [16, 24, 32, 48, 64] {
-                // The field cannot say these.
+                // The field cannot encode these.
                 let said = match (cipher, mode) {
                     (TRIPLE_DES, _) => key_bytes == 24,
                     (_, XTS) => key_bytes != 16 && key_bytes != 24,

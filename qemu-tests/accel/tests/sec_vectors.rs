@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The SEC engine, judged by the vectors of the standards, in both directions.
+//! Checks the SEC engine against the test vectors of the standards, in both directions.
 
 mod common;
 
@@ -24,7 +24,7 @@ use common::sec::TAG_WRONG;
 use common::sec::TRIPLE_DES;
 use common::sec::XTS;
 
-/// Both ways: what is enciphered is `expected`, and deciphered again is the text.
+/// Checks both directions: the text encrypts to `expected`, which decrypts to the text.
 fn both_ways(mut request: Request, expected: &str) {
     let mut sec = Sec::new();
     let expected = hex(expected);
@@ -35,7 +35,7 @@ fn both_ways(mut request: Request, expected: &str) {
     sec.bench.assert_clean();
 }
 
-/// As [`both_ways()`], with a tag. A tag with one bit flipped is found out.
+/// Like [`both_ways()`], with a tag. A tag with one flipped bit is detected.
 fn both_ways_with_tag(mut request: Request, expected: &str, tag: &str) {
     let mut sec = Sec::new();
     let (expected, mut tag) = (hex(expected), hex(tag));
@@ -99,7 +99,7 @@ fn aes_cbc() {
     );
 }
 
-/// SP 800-38A, F.5.1, and a part of its last block.
+/// SP 800-38A, F.5.1, and part of its last block.
 #[test]
 fn aes_ctr() {
     let expected = "874d6191b620e3261bef6864990db6ce 9806f66b7970fdff8617187bb9fffdff
@@ -120,7 +120,7 @@ fn aes_ctr() {
     );
 }
 
-/// A counter of 128 bits wraps to zero: the second block is the first one of a counter of zero.
+/// A 128-bit counter wraps to zero: the second block is the first block of a counter of zero.
 #[test]
 fn a_counter_wraps_at_128_bits() {
     let mut sec = Sec::new();
@@ -133,7 +133,7 @@ fn a_counter_wraps_at_128_bits() {
     assert_eq!(wrapped[16..], run(vec![0; 16], vec![0; 16]));
 }
 
-/// IEEE 1619, vectors 2 and 15; the latter steals.
+/// IEEE 1619, vectors 2 and 15; the latter uses ciphertext stealing.
 #[test]
 fn aes_xts() {
     let key = [vec![0x11; 16], vec![0x22; 16]].concat();
@@ -169,7 +169,7 @@ fn triple_des_ecb() {
     );
 }
 
-/// CBC is ECB of the text and what was enciphered before, or the IV.
+/// CBC is ECB of the text combined with the previous ciphertext block, or with the IV.
 #[test]
 fn triple_des_cbc() {
     let (iv, text) = (hex("f69f2445df4f9b17"), blocks(1));
@@ -186,7 +186,7 @@ fn triple_des_cbc() {
     both_ways(Request::new(TRIPLE_DES, CBC, key, iv, text), &expected);
 }
 
-/// GB/T 32907-2016, A.1: the block cipher, by CBC without anything before, and by CTR of nothing.
+/// GB/T 32907-2016, A.1: the block cipher, using CBC with a zero IV, and using CTR on zeroes.
 #[test]
 fn sm4_cbc_and_ctr() {
     let block = hex("0123456789abcdeffedcba9876543210");
@@ -201,7 +201,7 @@ fn sm4_cbc_and_ctr() {
     );
 }
 
-/// XTS of one block, by its definition, from the block cipher.
+/// Computes XTS of one block from the block cipher, as defined by the standard.
 #[test]
 fn sm4_xts() {
     let mut sec = Sec::new();
@@ -221,7 +221,7 @@ fn sm4_xts() {
     both_ways(Request::new(SM4, XTS, key, tweak, text), &expected);
 }
 
-/// Test case 4 of the specification of GCM.
+/// Test case 4 of the GCM specification.
 #[test]
 fn aes_gcm() {
     let mut request = Request::new(
@@ -243,7 +243,7 @@ fn aes_gcm() {
     );
 }
 
-/// Test case 1: nothing but a tag; and a short one.
+/// Test case 1: only a tag; and a truncated one.
 #[test]
 fn aes_gcm_of_nothing() {
     let request = Request::new(AES, GCM, vec![0; 16], vec![0; 12], vec![]);
@@ -251,7 +251,7 @@ fn aes_gcm_of_nothing() {
     both_ways_with_tag(request, "", "58e2fccefa7e3061");
 }
 
-/// First block and first counter of CCM from a nonce, as `set_aead_auth_iv()` makes them.
+/// Returns the first block and the first counter of CCM for a nonce, as `set_aead_auth_iv()` builds them.
 fn ccm(mut request: Request, nonce: &str, tag_bytes: u8) -> Request {
     let nonce = hex(nonce);
     let counter_bytes = 15 - nonce.len();
@@ -319,7 +319,7 @@ fn sm4_ccm() {
     );
 }
 
-/// A tag over `length` bytes before the text, by a request that also enciphers the text.
+/// Returns a tag over `length` bytes before the text, from a request that also encrypts the text.
 fn tag_before_text(sec: &mut Sec, hash: u32, key: &[u8], data: &[u8], bytes: usize) -> Vec<u8> {
     let mut request = Request::new(AES, CBC, vec![0; 16], vec![0; 16], vec![0; 16]);
     request.hmac = Some(Hmac {
@@ -359,7 +359,7 @@ fn keyed_hashes() {
     sec.bench.assert_clean();
 }
 
-/// RFC 3602, case 1, with a hash over what comes before the text and over the enciphered text.
+/// RFC 3602, case 1, with a hash over the data before the text and over the ciphertext.
 #[test]
 fn aes_cbc_with_keyed_hash() {
     let mut sec = Sec::new();

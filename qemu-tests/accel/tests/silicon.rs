@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the hardware may do otherwise: each point by default, and in its other position.
+//! Possible differences of real hardware: each flag by default, and when set.
 
 mod common;
 
@@ -25,7 +25,7 @@ use kunpeng_accel::regs::function as fb;
 use kunpeng_accel::regs::migration;
 use kunpeng_accel::regs::pf;
 
-/// Both positions of a point: what `steps` find by default, and with the point named.
+/// Returns the results of `steps` for both settings of a flag: by default, and with the flag named.
 fn both<R>(revision: Revision, name: &str, steps: impl Fn(&mut Bench) -> R) -> (R, R) {
     let run = |silicon: &str| {
         let mut bench = Bench::with_revision(revision);
@@ -47,7 +47,7 @@ fn eq_interrupts(bench: &mut Bench, function: u16) -> usize {
     of_eq.count()
 }
 
-/// Moves function 1, which has an event that nobody has acknowledged, to function 2. The EQ's interrupts of
+/// Migrates function 1, which has an unacknowledged event, to function 2. Returns the number of EQ interrupts of
 /// function 2 after the restart, and after another request there.
 fn interrupts_at_destination(bench: &mut Bench) -> (usize, usize) {
     let mut driver = Driver::with_queues(bench, &[0, 0]);
@@ -72,7 +72,7 @@ fn interrupts_at_destination(bench: &mut Bench) -> (usize, usize) {
 #[test]
 fn a_restored_ring_is_armed_or_not() {
     let found = both_on_v3("restore-does-not-arm", interrupts_at_destination);
-    // The restart has sent the one interrupt that was asked for.
+    // The restart has sent the one interrupt that was requested.
     assert_eq!(found, ((1, 0), (0, 0)));
 }
 
@@ -94,7 +94,7 @@ fn a_restored_ring_tells_of_earlier_events_or_not() {
     assert_eq!(found, ((1, 0), (0, 1)));
 }
 
-/// A request that is done while PAUSE waits for it.
+/// A request that completes while PAUSE waits for it.
 fn event_in_pause(bench: &mut Bench) -> Driver {
     let mut driver = Driver::with_queues(bench, &[0]);
     driver.submit_small(bench, 0, 0);
@@ -216,7 +216,7 @@ fn a_restart_reads_cached_contexts_anew_or_not() {
     let (default, other) = both_on_v3("restart-reloads-contexts", |bench| {
         let mut driver = Driver::with_queues(bench, &[0]);
         pause(bench, 1).unwrap();
-        // What is in the table is what counts, whatever the device has.
+        // The contents of the table count, whatever the device has cached.
         bench.machine.store(driver.sqc_table(), &[0; 32]);
         restart(bench, 1);
         driver.submit_small(bench, 0, 0);
@@ -243,7 +243,7 @@ fn a_restart_without_messages_works_or_not() {
     assert_eq!((default, other), ((1, 2), (0, 2)));
 }
 
-/// What the PF is told of errors: bits, interrupts.
+/// Returns the errors reported to the PF: bits, number of interrupts.
 fn errors(bench: &mut Bench) -> (u32, usize) {
     let interrupts = bench.machine.interrupts.iter();
     let told = interrupts
@@ -299,7 +299,7 @@ fn a_restart_with_tables_is_no_error() {
     assert_eq!(other, 0);
 }
 
-/// A register of a VF that held `value` when the VF was reset, and one of the VF that was disabled and enabled.
+/// Returns a register of a VF that held `value` when the VF was reset, and one of the VF that was disabled and enabled.
 fn after_resets(bench: &mut Bench, register: u64, value: u32) -> (u32, u32) {
     bench.write(1, register, value);
     bench.device.flr(&mut bench.machine, 1);
@@ -432,18 +432,18 @@ fn a_choice_replaces_the_one_before_and_an_unknown_one_changes_nothing() {
     assert!(bench.device.silicon().is_empty());
 }
 
-/// Where a driver rings the doorbells of the event queues.
+/// When a driver rings the doorbells of the event queues.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rings {
     Never,
-    /// At the end of a save, as the C driver.
+    /// At the end of a save, like the C driver.
     AtSave,
-    /// Also when what was loaded has been restarted.
+    /// Also after the loaded state has been restarted.
     AtBoth,
 }
 
-/// Moves a VM that takes events by interrupts alone, and has a request in flight or none. What of the last one
-/// it has seen, and of one that it submits then to the same queue.
+/// Migrates a VM that relies on interrupts alone for its events, with or without a request in flight. Returns whether
+/// it has seen the completion of that request, and of another one that it then submits to the same queue.
 fn moves(silicon: &str, rings: Rings, in_flight: bool) -> (bool, bool) {
     let mut bench = Bench::new();
     bench.device.set_silicon(silicon).unwrap();
@@ -467,7 +467,7 @@ fn moves(silicon: &str, rings: Rings, in_flight: bool) -> (bool, bool) {
     }
     let take_interrupts = |bench: &mut Bench, driver: &mut Driver| {
         bench.settle();
-        // What the source has raised is pending in the VM's interrupt controller.
+        // An interrupt raised on the source is pending in the VM's interrupt controller.
         while std::mem::take(&mut bench.machine.interrupts)
             .iter()
             .any(|(_, vector)| *vector == VECTOR_EQ)
@@ -492,7 +492,7 @@ fn an_event_that_pause_has_suppressed_takes_a_doorbell() {
         "pause-suppresses-events;paused-doorbell-interrupts;restore-tells-only-later-events";
     assert_eq!(moves(told_by_doorbells, Rings::Never, true), (false, false));
     assert_eq!(moves(told_by_doorbells, Rings::AtSave, true), (true, true));
-    // Where a paused function does not interrupt at all, only one after the restart is left.
+    // If a paused function raises no interrupt at all, only a doorbell after the restart helps.
     let lost = "pause-suppresses-events;restore-tells-only-later-events";
     assert_eq!(moves(lost, Rings::AtSave, true), (false, false));
     assert_eq!(moves(lost, Rings::AtBoth, true), (true, true));

@@ -10,7 +10,7 @@ use common::share;
 use kunpeng_accel::Opcode;
 use proptest::prelude::*;
 
-/// Decoding as in `qm_get_vft_v2()`.
+/// Decodes an entry as `qm_get_vft_v2()` does.
 fn decode(entry: u64) -> (u64, u64) {
     (entry >> 28 & 0xffff, (entry >> 45 & 0x3ff) + 1)
 }
@@ -35,7 +35,7 @@ fn a_cleared_entry_leaves_the_function_without_queues() {
 }
 
 proptest! {
-    /// What the PF assigns is what both the PF and the function read back, and as many queues as that exist.
+    /// The PF and the function both read back what the PF assigned, and the function has that many queues.
     #[test]
     fn both_ways_to_the_table_agree(first in 0..TOTAL_QPS, number in 1..TOTAL_QPS, function in 1_u16..3) {
         prop_assume!(first + number <= TOTAL_QPS);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Each kind of violation can be provoked, alone, and what is allowed next to it does not count.
+//! Each kind of violation can be provoked separately, and similar but valid accesses are not counted.
 
 mod common;
 
@@ -16,7 +16,7 @@ use kunpeng_accel::regs::function as fb;
 use kunpeng_accel::regs::migration;
 use kunpeng_accel::regs::pf;
 
-/// Exactly `count` violations, all of this kind.
+/// Asserts that there are exactly `count` violations, all of this kind.
 #[track_caller]
 fn assert_only(bench: &Bench, kind: Violation, count: u64) {
     assert_eq!(
@@ -92,7 +92,7 @@ fn a_mailbox_is_not_written_while_busy() {
     bench.post(1, Opcode::SqcTable.code(), true, 0, 0);
     assert!(bench.violations(Violation::MailboxWhileBusy) > 0);
     bench.advance(LATENCY_NS);
-    // The first command was carried out, the second one was not.
+    // The first command was executed, the second one was not.
     assert_eq!(
         bench.read(1, fb::MAILBOX) & 0xff,
         u32::from(Opcode::Vft.code())
@@ -154,7 +154,7 @@ fn numbers_beyond_the_share_fail() {
     assert_only(&bench, Violation::Number, 8);
     bench.write_vft(0, 60, common::share(0, 4));
     assert_only(&bench, Violation::Number, 9);
-    // A queue without context is no wrong number: user space may ring after a reset.
+    // A queue without context is not a wrong number: user space may ring a doorbell after a reset.
     bench.doorbell(1, 1, 0, 1, 0);
     assert_only(&bench, Violation::Number, 9);
 }
@@ -170,7 +170,7 @@ fn doorbells_ask_nothing_of_a_paused_function() {
     pause(&mut bench, 1).unwrap();
     bench.machine.forget();
 
-    // Taking completions asks for nothing; wanting an event for those left does.
+    // Acknowledging completions does not trigger an access; requesting an event for the remaining ones does.
     bench.doorbell(1, 0, 1, 1, 0);
     bench.doorbell(1, 0, 2, 1, 0);
     bench.assert_clean();
@@ -182,7 +182,7 @@ fn doorbells_ask_nothing_of_a_paused_function() {
     driver.poll_events(&mut bench);
     assert_eq!(driver.events, [0, 0], "the restart made up for it");
 
-    // So does a request.
+    // Submitting a request does as well.
     pause(&mut bench, 1).unwrap();
     bench.machine.forget();
     driver.submit_small(&mut bench, 0, 2);
@@ -258,7 +258,7 @@ fn transactions_on_the_function_table_do_not_overlap() {
     bench.read(0, pf::VFT_CFG_DATA_L);
     bench.read(0, pf::VFT_CFG_DATA_H);
 
-    // The next one begins before the answer was taken.
+    // The next one begins before the result has been read.
     bench.write(0, pf::VFT_CFG_OP_WR, 1);
     bench.write(0, pf::VFT_CFG_TYPE, 0);
     bench.write(0, pf::VFT_CFG, 1);
@@ -272,7 +272,7 @@ fn transactions_on_the_function_table_do_not_overlap() {
 fn refused_memory_is_counted_and_told_to_the_driver() {
     let mut bench = Bench::new();
     let mut driver = Driver::with_queues(&mut bench, &[0]);
-    // The data of a request: the request fails, the queue goes on.
+    // Data of a request: the request fails, the queue continues.
     let bad = request(0x10, 16, driver.output(0), 64, 0);
     driver.submit(&mut bench, 0, &bad);
     driver.submit_small(&mut bench, 0, 1);
@@ -288,11 +288,11 @@ fn refused_memory_is_counted_and_told_to_the_driver() {
     assert_ne!(status(0) & 0xff, 0);
     assert_eq!(status(1) & 0xff, 0);
 
-    // A context: the command fails.
+    // Reading a context: the command fails.
     assert!(bench.mailbox(1, Opcode::Sqc, false, 1, 0).is_err());
     assert_only(&bench, Violation::DmaFault, 2);
 
-    // The ring: the queue fails, and an asynchronous event says so.
+    // The ring: the queue fails, and an asynchronous event reports it.
     let mut sqc = driver.sqc(1, 0);
     sqc[4..12].copy_from_slice(&0x10_u64.to_le_bytes());
     bench.machine.store(driver.scratch(), &sqc);

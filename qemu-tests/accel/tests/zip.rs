@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ZIP engine, judged by another implementation of deflate and by the requests' fields.
+//! Checks the ZIP engine against another implementation of deflate and through the fields of its requests.
 
 mod common;
 
@@ -26,7 +26,7 @@ struct Outcome {
 }
 
 impl Zip {
-    /// Queue 0 compresses, queue 1 restores.
+    /// Queue 0 compresses, queue 1 decompresses.
     fn new() -> Self {
         let mut bench = Bench::new();
         let driver = Driver::with_queues(&mut bench, &[0, 1]);
@@ -121,7 +121,7 @@ fn requests_beyond_the_engine_are_errors() {
     zip.bench.assert_clean();
 }
 
-/// A request for LZ4.
+/// Returns a request for LZ4.
 fn lz4_request(zip: &mut Zip, data: &[u8], room: u32) -> [u8; 128] {
     let (source, destination) = (zip.driver.input(0), zip.driver.output(0));
     zip.bench.machine.store(source, data);
@@ -144,7 +144,7 @@ fn lz4_is_for_packing_alone() {
 #[test]
 fn distances_stay_inside_the_window() {
     let mut zip = Zip::new();
-    // 6 KiB of noise twice: a window of 4 KiB cannot see the first copy, one of 8 KiB can.
+    // 6 KiB of noise, repeated: a window of 4 KiB does not reach the first copy, one of 8 KiB does.
     let mut noise = vec![0; 6 << 10];
     let mut state = 1_u32;
     for byte in &mut noise {
@@ -179,7 +179,7 @@ fn a_chain_of_lists_that_never_ends_is_not_followed_for_ever() {
     assert_eq!(zip.run(0, &entry).0, 0x20);
 }
 
-/// Data with runs and with noise.
+/// Returns data that contain both runs and noise.
 fn data() -> impl Strategy<Value = Vec<u8>> {
     let piece = (any::<u8>(), 1_usize..400, any::<bool>()).prop_map(|(byte, length, run)| {
         (0..length)
@@ -224,7 +224,7 @@ proptest! {
         skip in 0_u32..100,
     ) {
         let mut zip = Zip::new();
-        // Scatter the data, after `skip` bytes that do not count, over pieces with gaps.
+        // Scatter the data, after `skip` bytes to be ignored, over pieces with gaps.
         let mut rest = [vec![0xee; skip as usize], data.clone()].concat();
         let mut sources = Vec::new();
         let mut address = zip.driver.input(1);

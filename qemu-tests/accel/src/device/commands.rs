@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! From the mailbox register to the one who carries the command out.
+//! Dispatches commands from the mailbox register to the part of the device that executes them.
 
 use super::Device;
 use crate::function::Progress;
@@ -53,7 +53,7 @@ impl Device {
         }
     }
 
-    /// Ends the command in a mailbox, if it can.
+    /// Ends the command in a mailbox, if it is ready to end.
     pub(super) fn advance_mailbox(&mut self, host: &mut dyn Host, number: FunctionId) {
         let Some((command, due_ns)) = self
             .functions

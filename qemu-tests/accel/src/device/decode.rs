@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an offset in a BAR means.
+//! Decodes an offset in a BAR.
 
 use super::Device;
 use crate::address_target::AddressTarget;
@@ -46,7 +46,8 @@ impl Device {
             && (migration::V4_WINDOWS..migration::V4_WINDOWS_END).contains(&offset)
     }
 
-    /// A 64 bit write at the start of a window: the doorbell of the window before, where it does not exist.
+    /// Returns whether a 64-bit write to `offset` is at the start of a window, i.e. at the doorbell of the previous
+    /// window, which does not exist there.
     pub(super) fn crosses_window(&self, function: FunctionId, offset: u64) -> bool {
         self.config.revision >= Revision::V4
             && function == 0

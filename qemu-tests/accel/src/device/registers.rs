@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reading and writing single registers.
+//! Reads and writes single registers.
 
 use super::Device;
 use crate::address_target::AddressTarget;
@@ -19,7 +19,7 @@ use crate::silicon::Silicon;
 use crate::vft::VftFault;
 use crate::violation::Violation;
 
-/// Upper halves of 64 bit registers.
+/// Offsets of the upper halves of 64-bit registers.
 const VF2PF_VF_W_HIGH: u64 = fb::VF2PF_VF_W + 4;
 const PF2VF_VF_R_HIGH: u64 = fb::PF2VF_VF_R + 4;
 const DOORBELL_SQ_CQ_HIGH: u64 = fb::DOORBELL_SQ_CQ + 4;
@@ -42,7 +42,7 @@ impl Device {
         self.read_stuck(host, place)
     }
 
-    /// Reads a register as it is; where there is none, 0.
+    /// Reads a register, ignoring faults; returns 0 if there is none.
     pub(super) fn read_place(&mut self, host: &mut dyn Host, place: AddressTarget) -> u32 {
         match place {
             AddressTarget::Function(target, offset) => self.read_function(host, target, offset),
@@ -235,7 +235,7 @@ impl Device {
         self.advance(host);
     }
 
-    /// The message for a function, in registers.
+    /// Returns the message for a function as shown by the registers.
     fn message(&self, number: FunctionId, source: u16) -> u64 {
         let content = self.messages.fetch(Way::Registers, number, source);
         content.unwrap_or(0)

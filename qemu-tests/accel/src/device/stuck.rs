@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registers that are stuck, which is a fault.
+//! Registers that are stuck because of a fault.
 
 use super::Device;
 use crate::address_target::AddressTarget;
@@ -13,7 +13,7 @@ use crate::regs::function as fb;
 use crate::regs::pf;
 
 impl Device {
-    /// What `faults` make stick: at the value they say, or at the one that is there now.
+    /// Returns the registers that `faults` make stick, at the given value or at the current one.
     pub(super) fn stuck_by(&mut self, host: &mut dyn Host, faults: &Faults) -> Stuck {
         let mut stuck = Stuck::new();
         for (function, register, value) in faults.stuck() {
@@ -41,7 +41,7 @@ impl Device {
         }
     }
 
-    /// A register reads as what it is, or as what it is stuck at.
+    /// Reads a register; returns the stuck value if the register is stuck.
     pub(super) fn read_stuck(&mut self, host: &mut dyn Host, place: AddressTarget) -> u32 {
         match self.stuck.get(&place) {
             Some(value) => *value,
@@ -53,7 +53,7 @@ impl Device {
         self.stuck.contains_key(&place)
     }
 
-    /// What the device goes by has the value that it is stuck at, also after a reset.
+    /// Writes the stuck values to the registers that affect the device's behavior; also called after a reset.
     pub(super) fn enforce_stuck(&mut self, host: &mut dyn Host) {
         for (place, value) in self.stuck.clone() {
             match place {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mailbox commands that concern one function alone.
+//! Mailbox commands that affect a single function.
 
 use super::Function;
 use super::Run;
@@ -15,19 +15,19 @@ use crate::queue::Queue;
 use crate::silicon::Silicon;
 use crate::violation::Violation;
 
-/// How far a mailbox command has come.
+/// Progress of a mailbox command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     /// It waits for requests in flight.
     Waiting,
-    /// It is over; data for words 1 and 2.
+    /// It has completed; data for words 1 and 2.
     Done(Option<u64>),
     /// It failed.
     Failed(Status),
 }
 
 impl Function {
-    /// Carries out a mailbox command about this function alone.
+    /// Executes a mailbox command that affects this function only.
     pub(crate) fn command(
         &mut self,
         bus: &mut Bus<'_>,
@@ -145,7 +145,7 @@ impl Function {
         self.configured = true;
         match opcode {
             Opcode::Eqc => {
-                // The first step of a driver that starts the function from scratch.
+                // A driver that starts the function from scratch begins with this command.
                 if !share.silicon.contains(Silicon::PAUSE_OUTLASTS_DRIVER_START) {
                     self.run = Run::Running;
                 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Doorbells: requests, completions and events taken, restart.
+//! Doorbells: submitted requests, acknowledged completions and events, restart.
 
 use super::Function;
 use super::Run;
@@ -40,7 +40,7 @@ impl Doorbell {
 }
 
 impl Function {
-    /// A doorbell of any kind.
+    /// Processes a doorbell of any kind.
     pub(crate) fn doorbell(&mut self, bus: &mut Bus<'_>, share: Share<'_>, bell: Doorbell) {
         let fits = match (bell.command, bell.priority) {
             (0 | 1, _) if share.queues != 0 && bell.queue >= share.queues => false,
@@ -56,7 +56,7 @@ impl Function {
         self.notify(bus, share.silicon);
     }
 
-    /// An EQ or AEQ doorbell.
+    /// Processes an EQ or AEQ doorbell.
     fn acknowledge(&mut self, bus: &mut Bus<'_>, share: Share<'_>, bell: Doorbell) -> bool {
         let (ring, vector) = if bell.command == 2 {
             (&mut self.eq, VECTOR_EQ)
@@ -74,7 +74,8 @@ impl Function {
         self.queue(number).is_some_and(|queue| queue.held())
     }
 
-    /// Where that is what the hardware does, restarts a paused queue that the driver of the function rings.
+    /// Restarts a paused queue when the driver of the function rings its doorbell, if `silicon` says that the hardware
+    /// does so.
     fn wake(&mut self, share: Share<'_>, number: u16) {
         let wakes = share
             .silicon
@@ -132,7 +133,7 @@ impl Function {
         true
     }
 
-    /// Makes up for what the queue could not do before.
+    /// Catches up on what the queue could not do while it was paused.
     fn report_and_fetch(&mut self, bus: &mut Bus<'_>, share: Share<'_>, number: u16) {
         if self.is_stopped(number) {
             return;
@@ -147,8 +148,8 @@ impl Function {
         self.fetch(bus, share, number);
     }
 
-    /// The restart doorbell: an SQ doorbell with a priority. It ends a pause for the queue it names and loads the
-    /// queue's contexts from the tables, unless they are cached.
+    /// Processes the restart doorbell, an SQ doorbell with a priority. It ends a pause for the queue that it names and
+    /// loads the queue's contexts from the tables, unless they are cached.
     fn restart(&mut self, bus: &mut Bus<'_>, share: Share<'_>, number: u16) -> bool {
         match self.run {
             Run::Pausing => return true,
@@ -170,7 +171,7 @@ impl Function {
         true
     }
 
-    /// Loads the contexts of a queue from the tables. A queue that the driver never made has a table entry of zeroes
+    /// Loads the contexts of a queue from the tables. A queue that the driver never created has a table entry of zeroes
     /// and stays without context.
     fn load_contexts(&mut self, bus: &mut Bus<'_>, share: Share<'_>, number: u16) {
         let offset = u64::from(number) * CONTEXT_BYTES as u64;
@@ -195,7 +196,7 @@ impl Function {
     }
 }
 
-/// Reads a context from a table. Where it is an error that it cannot be read, the PF is told.
+/// Reads a context from a table. Notifies the PF if the read fails and `silicon` makes that an error.
 fn table_entry(
     bus: &mut Bus<'_>,
     share: Share<'_>,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Curves `y² = x³ + ax + b` over a prime field, whose parameters come with each request.
+//! Curves `y² = x³ + ax + b` over a prime field, whose parameters are part of each request.
 //!
-//! Points are in Jacobian coordinates, as they need one inversion for a whole multiplication. The formulas are those
-//! of the literature (Cohen, Miyaji, Ono 1998). Nothing here takes constant time: the keys belong to tests.
+//! Points are in Jacobian coordinates, because these require only one inversion for a whole multiplication. The
+//! formulas are from the literature (Cohen, Miyaji, Ono 1998). Nothing here runs in constant time: the keys are test
+//! keys.
 
 use num_bigint::BigUint;
 
@@ -24,8 +25,8 @@ struct Point {
 }
 
 impl Curve {
-    /// `None` if `p` is no odd number above 3. Whether it is a prime is not looked at; with another one the results
-    /// make no sense.
+    /// Returns `None` if `p` is not an odd number above 3. It is not checked whether `p` is a prime; otherwise the
+    /// results are meaningless.
     pub(super) fn new(p: BigUint, a: BigUint, b: &BigUint) -> Option<Self> {
         (p > BigUint::from(3_u8) && p.bit(0)).then(|| Self {
             a: a % &p,
@@ -39,7 +40,8 @@ impl Curve {
         x < &self.p && y < &self.p && y * y % &self.p == right % &self.p
     }
 
-    /// The point `(x, y)` times `factor`. `None` if it is not on the curve, or the product is infinity.
+    /// Multiplies the point `(x, y)` by `factor`. Returns `None` if it is not on the curve, or if the product is
+    /// infinity.
     pub(super) fn multiply(
         &self,
         factor: &BigUint,
@@ -68,7 +70,7 @@ impl Curve {
         self.affine(&product)
     }
 
-    /// `None` for infinity: zero has no inverse.
+    /// Converts to affine coordinates. Returns `None` for infinity: zero has no inverse.
     fn affine(&self, point: &Point) -> Option<(BigUint, BigUint)> {
         let inverse = point.z.modinv(&self.p)?;
         let square = self.product(&inverse, &inverse);
@@ -81,7 +83,7 @@ impl Curve {
         left * right % &self.p
     }
 
-    /// `left - right`, with `right` below `p`.
+    /// Returns `left - right`, where `right` is below `p`.
     fn difference(&self, left: &BigUint, right: &BigUint) -> BigUint {
         (left + &self.p - right) % &self.p
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Powers of numbers modulo a number.
+//! Modular exponentiation.
 
 use num_bigint::BigUint;
 
 use super::Error;
 
-/// `base` to the power of `exponent` modulo `modulus`.
+/// Returns `base` to the power of `exponent` modulo `modulus`.
 pub(super) fn power(
     base: &BigUint,
     exponent: &BigUint,
@@ -25,12 +25,12 @@ pub(super) struct Crt {
     dp: BigUint,
     q: BigUint,
     p: BigUint,
-    /// Inverse of `q` modulo `p`.
+    /// The inverse of `q` modulo `p`.
     inverse: BigUint,
 }
 
 impl Crt {
-    /// A key from its numbers, in the order in which they lie in memory.
+    /// Creates a key from its numbers, in the order in which they are stored in memory.
     pub(super) fn from_numbers([dq, dp, q, p, inverse]: [BigUint; 5]) -> Self {
         Self {
             dq,
@@ -41,7 +41,7 @@ impl Crt {
         }
     }
 
-    /// `base` to the power of the key's exponent modulo `p * q`.
+    /// Returns `base` to the power of the key's exponent modulo `p * q`.
     pub(super) fn power(&self, base: &BigUint) -> Result<BigUint, Error> {
         let of_p = power(base, &self.dp, &self.p)?;
         let of_q = power(base, &self.dq, &self.q)?;

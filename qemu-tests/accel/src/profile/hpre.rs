@@ -21,7 +21,7 @@ pub static HPRE: Profile = Profile {
         qm_errors: [0x7c37, 0x6c77],
         errors: [0x1ff_fc3e, 0xbf_fc3e, 0x1],
         cores: [0x12_0a0a, CORES],
-        // The last two cores are for signatures, which are not modelled.
+        // The last two cores handle signatures, which are not modelled.
         algorithms: &[
             ALGORITHMS, ALGORITHMS, ALGORITHMS, ALGORITHMS, ALGORITHMS, ALGORITHMS, ALGORITHMS,
             ALGORITHMS, ALGORITHMS, ALGORITHMS, 0, 0,

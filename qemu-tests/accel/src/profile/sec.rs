@@ -12,7 +12,7 @@ use crate::sec::Sec;
 /// CBC, CTR, XTS, CCM and GCM; 3DES in ECB and CBC.
 const ALGORITHMS_LOW: u32 =
     0xf | 1 << 6 | 1 << 7 | 0x7 << 12 | 1 << 17 | 1 << 18 | 1 << 23 | 1 << 24;
-/// Upper half: AES in CBC with HMAC of SHA-1, SHA-256 and SHA-512.
+/// Upper half: AES-CBC with HMAC-SHA-1, HMAC-SHA-256 and HMAC-SHA-512.
 const ALGORITHMS_HIGH: u32 = 0x7 << 11;
 
 /// The SEC accelerator.
@@ -22,7 +22,7 @@ pub static SEC: Profile = Profile {
     caps: caps(&EngineCaps {
         qm_errors: [0x7c77, 0x6c77],
         errors: [0x6_0177, 0x177, 0xc088],
-        // One cluster of four cores, all of them on.
+        // One cluster of four cores, all of them enabled.
         cores: [0x11_0404, 0xf],
         algorithms: &[
             ALGORITHMS_LOW,

@@ -8,10 +8,10 @@ use super::Profile;
 use super::caps;
 use crate::zip::Zip;
 
-/// Raw deflate: packing in bit 4, unpacking in bit 5. `HZIP_ALG_DEFLATE`.
+/// Raw deflate: compression in bit 4, decompression in bit 5. `HZIP_ALG_DEFLATE`.
 const DEFLATE_PACK: u32 = 1 << 4;
 const DEFLATE_UNPACK: u32 = 1 << 5;
-/// `HZIP_ALG_LZ4`: packing alone; the driver unpacks by software.
+/// `HZIP_ALG_LZ4`: compression only; the driver decompresses in software.
 const LZ4_PACK: u32 = 1 << 8;
 
 const ALL: u32 = DEFLATE_PACK | DEFLATE_UNPACK | LZ4_PACK;
@@ -24,7 +24,7 @@ pub static ZIP: Profile = Profile {
     caps: caps(&EngineCaps {
         qm_errors: [0x7c77, 0x6c77],
         errors: [0x1ffe, 0x7fe, 0x1],
-        // One cluster of two packing and three unpacking cores, all of them on.
+        // One cluster of two compression and three decompression cores, all of them enabled.
         cores: [0x1205_0203, 0x1c_0003],
         algorithms: &[
             ALL,

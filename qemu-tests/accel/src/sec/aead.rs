@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Modes that encipher and authenticate.
+//! Modes that encrypt and authenticate.
 //!
-//! The engine is given the blocks that these modes build from a nonce: for CCM (RFC 3610) the first block of the hash
+//! The engine receives the blocks that these modes derive from a nonce: for CCM (RFC 3610) the first block of the hash
 //! and the counter of the first block of text, for GCM the 12 bytes before the counter.
 
 use cbc::Encryptor;
@@ -22,10 +22,10 @@ use super::block::count;
 use super::block::new;
 use super::error::Error;
 
-/// Bytes of a block and of a whole tag.
+/// Size of a block and of a whole tag in bytes.
 pub(super) const BLOCK_BYTES: usize = 16;
 
-/// Enciphers or deciphers the text in `data` in place; the tag, in full length.
+/// Encrypts or decrypts the text in `data` in place and returns the full-length tag.
 pub(super) fn apply(
     bd: &Bd,
     key: &[u8],
@@ -64,7 +64,7 @@ fn run<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>>(
         let counter = |number: u8| [iv, &[0, 0, 0, number]].concat();
         (counter(1), counter(2))
     };
-    // CCM hashes the plain text, GCM the enciphered one.
+    // CCM hashes the plaintext, GCM the ciphertext.
     let before = bd.encrypt == (bd.mode == Mode::Ccm);
     let mut tag = if before { hash(data)? } else { Vec::new() };
     count(cipher, &text_counter, &mut data[text.clone()])?;
@@ -75,8 +75,8 @@ fn run<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>>(
     Ok(tag)
 }
 
-/// The counter block of the tag: that of the text with a counter of zero. Bits 2:0 of its first byte say how many
-/// bytes the counter has, less one.
+/// Returns the counter block of the tag: that of the text with a counter of zero. Bits 2:0 of its first byte hold the
+/// size of the counter in bytes, minus one.
 fn ccm_tag_counter(counter: &[u8]) -> Result<Vec<u8>, Error> {
     let mut block = counter.to_vec();
     let counter_bytes = usize::from(block.first().ok_or(Error::Descriptor)? & 7) + 1;
@@ -85,8 +85,8 @@ fn ccm_tag_counter(counter: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(block)
 }
 
-/// CBC-MAC over the first block, the length of the associated data, these data and the text, each filled up with
-/// zeroes to whole blocks.
+/// Computes the CBC-MAC over the first block, the length of the associated data, these data and the text, each padded
+/// with zeroes to whole blocks.
 fn ccm_hash<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>>(
     cipher: &C,
     first_block: &[u8],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The engine's descriptor, type 3: what hardware from V3 on is given.
+//! The engine's descriptor, type 3, which hardware from V3 on uses.
 //!
 //! Source: `struct sec_sqe3` in `sec2/sec_crypto.h`. Type 2 is for V2, which is not modelled.
 
@@ -30,19 +30,19 @@ const CIPHER_IV: usize = 23;
 const TYPE_3: u32 = 3;
 /// `SEC_CTR_CNT_ROLLOVER`: the counter has 128 bits.
 const COUNTER_128: u32 = 2;
-/// XTS as GB/T 17964 has it, which is not modelled.
+/// XTS as defined by GB/T 17964, which is not modelled.
 const SM4_XTS_GB: u32 = 1;
-/// Bytes a request may have; `MAX_INPUT_DATA_LEN`.
+/// Maximum number of bytes of a request; `MAX_INPUT_DATA_LEN`.
 const MAX_BYTES: u32 = 0xff_fe00;
-/// `SEC_MAX_CCM_AAD_LEN`: longer data would need another encoding of the length.
+/// `SEC_MAX_CCM_AAD_LEN`: longer data would require another encoding of the length.
 const MAX_CCM_AAD: u32 = 65279;
 
-/// Where data are: `enum sec_addr_type`.
+/// How the location of data is encoded: `enum sec_addr_type`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Address {
     /// At an address.
     Flat(u64),
-    /// In the pieces of a list.
+    /// In the pieces of a scatter-gather list.
     List(u64),
 }
 
@@ -87,31 +87,31 @@ impl Cipher {
     }
 }
 
-/// What guards the data.
+/// How the data are authenticated.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Protection {
-    /// Nothing.
+    /// Not at all.
     None,
-    /// A keyed hash over a range of its own.
+    /// By a keyed hash over a separate range.
     Hmac {
         hash: Hash,
         key: u64,
         key_bytes: usize,
     },
-    /// The mode itself; the first block of its hash is in memory.
+    /// By the mode; the first block of its hash is in memory.
     Ccm { first_block: u64 },
-    /// The mode itself.
+    /// By the mode.
     Gcm,
 }
 
-/// What becomes of the tag.
+/// What is done with the tag.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Verify {
     Write,
     Compare,
 }
 
-/// A descriptor that makes sense.
+/// A valid descriptor.
 #[derive(Debug)]
 pub(super) struct Bd {
     pub(super) encrypt: bool,
@@ -119,7 +119,7 @@ pub(super) struct Bd {
     pub(super) mode: Mode,
     pub(super) protection: Protection,
     pub(super) verify: Verify,
-    /// `seq`: the hash covers what comes in, not what goes out.
+    /// `seq`: the hash covers the input, not the output.
     pub(super) authenticate_first: bool,
     pub(super) source: Address,
     pub(super) destination: Address,
@@ -133,7 +133,7 @@ pub(super) struct Bd {
     auth_length: u32,
 }
 
-/// Bytes the request will go through.
+/// Returns the number of bytes that the request will process.
 pub(super) fn length(sqe: &Sqe) -> u32 {
     field(word(sqe, CIPHER_LENGTH), 0, 24).max(field(word(sqe, AUTH_LENGTH), 0, 24))
 }
@@ -169,7 +169,7 @@ fn mode(value: u32) -> Result<Mode, Error> {
     }
 }
 
-/// The combinations the capability registers promise; `variant` is `ctr_count_mode/sm4_xts`.
+/// Returns whether the capability registers announce this combination; `variant` is `ctr_count_mode/sm4_xts`.
 fn offered(cipher: Cipher, mode: Mode, variant: u32) -> bool {
     match (cipher, mode) {
         (Cipher::TripleDes, Mode::Ecb | Mode::Cbc) => true,
@@ -290,7 +290,7 @@ impl Bd {
         text && tag && length <= MAX_BYTES && self.auth_length <= MAX_BYTES
     }
 
-    /// Bytes of the source that count.
+    /// Returns the number of bytes of the source that are used.
     pub(super) fn span(&self) -> u32 {
         self.auth_range().end.max(self.cipher_range().end) as u32
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Modes that only encipher.
+//! Modes that only encrypt.
 
 use cbc::Decryptor;
 use cbc::Encryptor;
@@ -23,12 +23,12 @@ use super::bd::Cipher;
 use super::bd::Mode;
 use super::error::Error;
 
-/// A block cipher that goes both ways.
+/// A block cipher that encrypts and decrypts.
 pub(super) trait Block: BlockCipherEncrypt + BlockCipherDecrypt + KeyInit {}
 
 impl<C: BlockCipherEncrypt + BlockCipherDecrypt + KeyInit> Block for C {}
 
-/// Enciphers or deciphers `data` in place.
+/// Encrypts or decrypts `data` in place.
 pub(super) fn apply(bd: &Bd, key: &[u8], iv: &[u8], data: &mut [u8]) -> Result<(), Error> {
     match bd.cipher {
         Cipher::Aes128 => wide::<aes::Aes128>(bd, key, iv, data),
@@ -39,12 +39,12 @@ pub(super) fn apply(bd: &Bd, key: &[u8], iv: &[u8], data: &mut [u8]) -> Result<(
     }
 }
 
-/// The cipher with its key; the descriptor has chosen a length that fits.
+/// Returns the cipher with its key; the descriptor has been checked, so the length fits.
 pub(super) fn new<C: KeyInit>(key: &[u8]) -> Result<C, Error> {
     C::new_from_slice(key).map_err(|_| Error::Descriptor)
 }
 
-/// Bytes as an array of the length that the type says.
+/// Returns the bytes as an array of the length given by the type.
 pub(super) fn array<N: ArraySize>(bytes: &[u8]) -> Result<Array<u8, N>, Error> {
     Array::try_from(bytes).map_err(|_| Error::Descriptor)
 }
@@ -71,7 +71,7 @@ fn wide<C: Block + BlockSizeUser<BlockSize = U16>>(
     }
 }
 
-/// CTR with a counter of 128 bits, starting at `counter`.
+/// Applies CTR with a 128-bit counter, starting at `counter`.
 pub(super) fn count<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>>(
     cipher: &C,
     counter: &[u8],
@@ -81,7 +81,7 @@ pub(super) fn count<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>>(
     stream.try_apply_keystream(data).map_err(|_| Error::Length)
 }
 
-/// ECB and CBC. The descriptor has made sure that there are whole blocks.
+/// Applies ECB or CBC. The descriptor has been checked, so there are only whole blocks.
 fn chained<C: Block>(bd: &Bd, cipher: &C, iv: &[u8], data: &mut [u8]) -> Result<(), Error> {
     let (blocks, _) = Array::slice_as_chunks_mut(data);
     match (bd.mode, bd.encrypt) {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a request fails.
+//! Errors of a request.
 
 use crate::host::DmaFault;
 
-/// Error type of a request that was not carried out.
+/// Error type of a request that was not executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Error {
-    /// The descriptor asks for what the engine does not do.
+    /// The descriptor requests an operation that the engine does not support.
     Descriptor = 0x01,
-    /// A length is not one that the algorithm can have.
+    /// A length is not valid for the algorithm.
     Length = 0x02,
-    /// Memory was refused, or a list is shorter than the data.
+    /// A memory access was rejected, or a list is shorter than the data.
     Memory = 0x03,
 }
 

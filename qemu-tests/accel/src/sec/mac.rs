@@ -41,7 +41,7 @@ pub(super) fn hmac(hash: Hash, key: &[u8], data: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Any length of key will do for HMAC.
+/// Computes an HMAC, which accepts keys of any length.
 fn run<M: Mac + KeyInit>(key: &[u8], data: &[u8]) -> Vec<u8> {
     <M as KeyInit>::new_from_slice(key).map_or_else(
         |_| Vec::new(),

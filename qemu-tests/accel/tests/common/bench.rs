@@ -26,12 +26,12 @@ pub struct Bench {
     pub device: Device,
     pub machine: Machine,
     pub revision: Revision,
-    /// Power of two of the bytes of a submission queue entry.
+    /// Binary logarithm of the size of a submission queue entry in bytes.
     pub entry_order: u32,
 }
 
 impl Bench {
-    /// A V3 device with two VFs of `VF_QUEUES` queues each; the PF has the first 8.
+    /// Returns a V3 device with two VFs of `VF_QUEUES` queues each; the PF has the first 8.
     pub fn new() -> Self {
         Self::with_revision(Revision::V3)
     }
@@ -85,7 +85,7 @@ impl Bench {
             .write(&mut self.machine, function, offset, 8, value);
     }
 
-    /// Lets time pass, with the timer served on time.
+    /// Advances the time, and runs the timer whenever it is due.
     pub fn advance(&mut self, ns: u64) {
         let end = self.machine.now + ns;
         while let Some(deadline) = self.machine.timer.filter(|deadline| *deadline <= end) {
@@ -96,7 +96,7 @@ impl Bench {
         self.machine.now = end;
     }
 
-    /// Lets the device do all it will do by itself.
+    /// Runs the timer until the device has nothing left to do.
     pub fn settle(&mut self) {
         for _ in 0..10_000 {
             let Some(deadline) = self.machine.timer else {
@@ -115,13 +115,13 @@ impl Bench {
         self.write64(function, fb::MAILBOX + 8, data >> 32);
     }
 
-    /// The mailbox's status once it is not busy, `None` if it is.
+    /// Returns the mailbox's status, or `None` while it is busy.
     pub fn mailbox_status(&mut self, function: FunctionId) -> Option<u32> {
         let word = self.read(function, fb::MAILBOX);
         (word & 1 << 13 == 0).then_some(word >> 9 & 0xf)
     }
 
-    /// A command that is waited for, at most a second; its data.
+    /// Executes a command, waits at most a second for it, and returns its data.
     pub fn mailbox(
         &mut self,
         function: FunctionId,
@@ -191,7 +191,7 @@ impl Bench {
         self.device.violations().count(kind)
     }
 
-    /// No violation of any kind.
+    /// Asserts that there is no violation of any kind.
     #[track_caller]
     pub fn assert_clean(&self) {
         assert_eq!(
@@ -209,7 +209,7 @@ impl Bench {
     }
 }
 
-/// An SQC entry of the function table.
+/// Returns an SQC entry of the function table.
 pub fn share(first: u16, number: u16) -> u64 {
     u64::from(first) << 28 | 1 << 44 | u64::from(number - 1) << 45
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A driver as small as can be.
+//! A minimal driver.
 
 use super::Bench;
 use super::request;
@@ -22,11 +22,11 @@ pub struct DriverQueue {
     pub tail: u16,
     pub head: u16,
     pub phase: bool,
-    /// Places of completed requests, in order of completion.
+    /// Indices of completed requests, in order of completion.
     pub done: Vec<u16>,
 }
 
-/// A driver of one function; its rings are where `base` says.
+/// A driver of one function; its rings start at `base`.
 #[derive(Debug, Clone)]
 pub struct Driver {
     pub function: FunctionId,
@@ -67,7 +67,7 @@ impl Driver {
         self.base + 0x2_0000 + 0x4_0000 * u64::from(queue)
     }
 
-    /// The completion ring, behind the submission ring.
+    /// Returns the address of the completion ring, which follows the submission ring.
     fn completions(&self, queue: u16) -> u64 {
         self.rings(queue) + (u64::from(self.depth) << self.entry_order)
     }
@@ -76,7 +76,7 @@ impl Driver {
         1 << self.entry_order
     }
 
-    /// Entry `place` of a submission ring.
+    /// Returns the address of entry `place` of a submission ring.
     pub fn entry(&self, queue: usize, place: u16) -> u64 {
         self.queues[queue].sq + (u64::from(place) << self.entry_order)
     }
@@ -89,7 +89,7 @@ impl Driver {
         self.base + 0x40_0000 + 0x1000 * slot
     }
 
-    /// Starts `function` the way `hisi_qm_start()` does.
+    /// Starts `function` as `hisi_qm_start()` does.
     pub fn start(bench: &mut Bench, function: FunctionId, depth: u16, eq_depth: u16) -> Self {
         let driver = Self {
             function,
@@ -158,7 +158,7 @@ impl Driver {
         context
     }
 
-    /// Makes the next queue; `algorithm` 0 compresses, 1 restores.
+    /// Creates the next queue; `algorithm` 0 compresses, 1 decompresses.
     pub fn add_queue(&mut self, bench: &mut Bench, algorithm: u16) {
         let number = self.queues.len() as u16;
         for (opcode, context) in [
@@ -182,13 +182,13 @@ impl Driver {
         });
     }
 
-    /// Requests submitted and not yet seen done.
+    /// Returns the number of requests that are submitted and not yet seen as completed.
     pub fn outstanding(&self, queue: usize) -> u16 {
         let queue = &self.queues[queue];
         (queue.tail + queue.depth - queue.head) % queue.depth
     }
 
-    /// Puts a request into the ring, without doorbell; false if the ring is full.
+    /// Puts a request into the ring without ringing the doorbell; returns false if the ring is full.
     pub fn prepare(&mut self, bench: &mut Bench, queue: usize, entry: &[u8]) -> bool {
         if self.outstanding(queue) == self.queues[queue].depth - 1 {
             return false;
@@ -214,7 +214,7 @@ impl Driver {
         fits
     }
 
-    /// A request of a few bytes on flat buffers; `slot` chooses the buffers and tags it.
+    /// Returns a request of a few bytes on flat buffers; `slot` selects the buffers and is the tag.
     pub fn small_request(&self, bench: &mut Bench, slot: u64) -> [u8; 128] {
         let data = [slot as u8; 24];
         bench.machine.store(self.input(slot), &data);
@@ -232,7 +232,7 @@ impl Driver {
         self.submit(bench, queue, &entry)
     }
 
-    /// Of each queue, all requests that were `submitted` have been completed, once and in order.
+    /// Asserts that the `submitted` requests of each queue have been completed, once and in order.
     #[track_caller]
     pub fn assert_done(&self, bench: &Bench, submitted: &[usize]) {
         for (queue, submitted) in self.queues.iter().zip(submitted) {
@@ -245,7 +245,7 @@ impl Driver {
         assert_eq!(bench.counter("requests_done"), all as u64);
     }
 
-    /// Takes completions of all queues by their phase bits, as far as they go, and acknowledges them.
+    /// Takes all completions of all queues, as indicated by their phase bits, and acknowledges them.
     pub fn poll(&mut self, bench: &mut Bench) {
         for index in 0..self.queues.len() {
             let function = self.function;
@@ -268,7 +268,7 @@ impl Driver {
         }
     }
 
-    /// Takes events by their phase bits and acknowledges them.
+    /// Takes all events, as indicated by their phase bits, and acknowledges them.
     pub fn poll_events(&mut self, bench: &mut Bench) {
         loop {
             let event = bench
@@ -287,7 +287,7 @@ impl Driver {
         bench.doorbell(self.function, 0, 2, self.eq_head, 0);
     }
 
-    /// Asynchronous event `index`: its type and queue.
+    /// Returns the type and the queue of asynchronous event `index`.
     pub fn asynchronous_event(&self, bench: &Bench, index: u64) -> Option<(u32, u16)> {
         let event = bench.machine.load_u32(self.aeq() + 4 * index);
         (event >> 16 & 1 == 1).then_some((event >> 17 & 0xf, event as u16))

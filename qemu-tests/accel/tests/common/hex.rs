@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bytes in the notation of the standards.
+//! Bytes in the notation used by the standards.
 
-/// The bytes of a text of hexadecimal digits; blanks do not count.
+/// Returns the bytes of a text of hexadecimal digits; blanks are ignored.
 pub fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text
         .chars()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A machine made of a byte array.
+//! A machine that consists of a byte array.
 
 use kunpeng_accel::DmaFault;
 use kunpeng_accel::FunctionId;
@@ -8,7 +8,7 @@ use kunpeng_accel::Host;
 
 const MEMORY: usize = 32 << 20;
 
-/// Memory, clock and a record of what the device did.
+/// Memory, clock and a record of the device's actions.
 pub struct Machine {
     pub memory: Vec<u8>,
     pub now: u64,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver of the host does to move a function.
+//! The steps of a host driver that migrates a function.
 
 use super::Bench;
 use super::VF_QUEUES;
@@ -8,7 +8,7 @@ use kunpeng_accel::FunctionId;
 use kunpeng_accel::Opcode;
 use kunpeng_accel::regs::function as fb;
 
-/// What `hisi_acc_vfio_pci` saves of a V3 function.
+/// State of a V3 function saved by `hisi_acc_vfio_pci`.
 pub struct Saved {
     eqc: [u32; 7],
     aeqc: [u32; 7],
@@ -17,7 +17,7 @@ pub struct Saved {
     masks: [u32; 3],
 }
 
-/// `hisi_acc_vf_stop_device()`: PAUSE and write-back.
+/// Stops a function like `hisi_acc_vf_stop_device()`: PAUSE and write-back.
 pub fn pause(bench: &mut Bench, function: FunctionId) -> Result<(), u32> {
     bench.mailbox(function, Opcode::Pause, false, 0, 0)?;
     bench.write(function, fb::CACHE_WB_START, 1);
@@ -25,20 +25,20 @@ pub fn pause(bench: &mut Bench, function: FunctionId) -> Result<(), u32> {
     Ok(())
 }
 
-/// `vf_qm_state_save()`.
+/// Saves a function like `vf_qm_state_save()`.
 pub fn save(bench: &mut Bench, function: FunctionId) -> Saved {
     let saved = read(bench, function);
     ring_event_queues(bench, function, &saved);
     saved
 }
 
-/// `vf_qm_xeqc_save()`: the doorbells of both event queues.
+/// Rings the doorbells of both event queues like `vf_qm_xeqc_save()`.
 pub fn ring_event_queues(bench: &mut Bench, function: FunctionId, saved: &Saved) {
     bench.doorbell(function, 0, 2, saved.eqc[0] as u16, 0);
     bench.doorbell(function, 0, 3, saved.aeqc[0] as u16, 0);
 }
 
-/// What is saved, without a doorbell.
+/// Saves the state without ringing a doorbell.
 pub fn read(bench: &mut Bench, function: FunctionId) -> Saved {
     let mut saved = Saved {
         eqc: [0; 7],
@@ -61,7 +61,7 @@ pub fn read(bench: &mut Bench, function: FunctionId) -> Saved {
     saved
 }
 
-/// `vf_qm_load_data()`.
+/// Loads a function like `vf_qm_load_data()`.
 pub fn load(bench: &mut Bench, function: FunctionId, saved: &Saved) {
     bench.write(function, fb::VF_STATE, 0);
     bench.write(function, fb::AEQ_INT_MASK, saved.masks[0]);
@@ -83,7 +83,7 @@ pub fn load(bench: &mut Bench, function: FunctionId, saved: &Saved) {
     bench.write(function, fb::IFC_INT_MASK, 0);
 }
 
-/// `hisi_acc_vf_start_device()`.
+/// Restarts a function like `hisi_acc_vf_start_device()`.
 pub fn restart(bench: &mut Bench, function: FunctionId) {
     for queue in 0..VF_QUEUES {
         bench.doorbell(function, queue, 0, 0, 1);

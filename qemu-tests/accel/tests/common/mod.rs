@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A machine, a device in it, and drivers of the device and its engines.
+//! A machine with a device, and drivers for the device and its engines.
 
 #![allow(dead_code, reason = "each test file uses its own part of this one")]
 #![allow(unused_imports, reason = "the same")]

@@ -22,7 +22,7 @@ pub const HMAC_SHA1: u32 = 0x10;
 pub const HMAC_SHA256: u32 = 0x11;
 pub const HMAC_SHA512: u32 = 0x15;
 
-/// What `done_flag` says: `done`, `icv`, flag; and the error type.
+/// Contents of `done_flag`: `done`, `icv`, flag; and the error type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
     pub done: bool,
@@ -50,28 +50,28 @@ pub const TAG_WRONG: Outcome = Outcome {
     error: 0,
 };
 
-/// A keyed hash beside a cipher.
+/// A keyed hash in addition to a cipher.
 #[derive(Debug, Clone)]
 pub struct Hmac {
     pub hash: u32,
     pub key: Vec<u8>,
 }
 
-/// A request, in the words of the standards.
+/// A request, using the terms of the standards.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub cipher: u32,
     pub mode: u32,
     pub encrypt: bool,
     pub key: Vec<u8>,
-    /// As the driver lays it out: IV, tweak, counter, or the first counter of CCM.
+    /// As laid out by the driver: IV, tweak, counter, or the first counter of CCM.
     pub iv: Vec<u8>,
-    /// First block of CCM's hash.
+    /// First block of the CCM hash.
     pub first_block: Vec<u8>,
     pub hmac: Option<Hmac>,
     pub associated: Vec<u8>,
     pub text: Vec<u8>,
-    /// Room for it, or what is expected.
+    /// Space for the tag, or the expected tag.
     pub tag: Vec<u8>,
 }
 
@@ -101,7 +101,7 @@ impl Request {
     }
 }
 
-/// Where a request's parts are.
+/// Locations of a request's parts.
 #[derive(Debug, Clone, Copy)]
 pub struct Places {
     pub source: u64,
@@ -137,7 +137,7 @@ impl Sec {
         }
     }
 
-    /// `struct sec_sqe3`, the way `sec_aead_bd_fill_v3()` and `sec_skcipher_bd_fill_v3()` fill it.
+    /// Returns a `struct sec_sqe3`, filled as `sec_aead_bd_fill_v3()` and `sec_skcipher_bd_fill_v3()` do.
     pub fn entry(&self, request: &Request) -> [u8; 128] {
         let places = self.places();
         let mut entry = [0; 128];
@@ -159,7 +159,7 @@ impl Sec {
             (_, None) => (0, 0, 0),
         };
         auth |= 2 << 25;
-        // The text is behind what is only authenticated; a destination of its own.
+        // The text follows the data that are only authenticated; the destination is separate.
         set(0, &(3_u32 | 1 << 9).to_le_bytes());
         let what = direction
             | icv << 4
@@ -183,7 +183,7 @@ impl Sec {
         entry
     }
 
-    /// Puts a request's parts where its entry says.
+    /// Stores a request's parts at the locations given by its entry.
     pub fn store(&mut self, request: &Request) {
         let places = self.places();
         let machine = &mut self.bench.machine;
@@ -219,7 +219,7 @@ impl Sec {
         }
     }
 
-    /// Carries a request out on flat buffers; the text and the tag afterwards.
+    /// Executes a request on flat buffers; returns the text and the tag.
     pub fn run(&mut self, request: &Request) -> (Outcome, Vec<u8>, Vec<u8>) {
         self.store(request);
         let outcome = self.submit(&self.entry(request));

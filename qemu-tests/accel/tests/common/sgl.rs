@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Scatter-gather lists, as a driver makes them.
+//! Scatter-gather lists as built by a driver.
 
 use super::Machine;
 
-/// Lays `pieces` (address, length) out as lists of at most `per_list` entries, from `lists` on; the address of the
-/// first one.
+/// Lays out `pieces` (address, length) as lists of at most `per_list` entries, starting at `lists`; returns the address
+/// of the first list.
 pub fn lay_out(machine: &mut Machine, lists: u64, pieces: &[(u64, u32)], per_list: usize) -> u64 {
     let size = 64 + 32 * per_list as u64;
     let count = pieces.len().div_ceil(per_list) as u64;

@@ -2,7 +2,7 @@
 
 //! Requests of the ZIP engine.
 
-/// A ZIP request on flat buffers.
+/// Returns a ZIP request on flat buffers.
 pub fn request(source: u64, length: u32, destination: u64, room: u32, tag: u64) -> [u8; 128] {
     let mut entry = [0; 128];
     let mut set = |word: usize, value: u32| {
