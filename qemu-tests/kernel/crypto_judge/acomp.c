@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Compression: each buffer is compressed by the device and restored by software,
- * then compressed by software and restored by the device, and must come back.
+ * Compression: each buffer is compressed by the device and decompressed by
+ * software, then compressed by software and decompressed by the device; both
+ * results must equal the buffer.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -56,7 +57,7 @@ static int side_init(struct side *side, const char *name, struct judge *device)
 	return 0;
 }
 
-/* Returns what was produced at dst, at most dlen bytes, or an error. */
+/* Returns the number of bytes written to dst, at most dlen, or an error. */
 static int side_do(struct side *side, int (*op)(struct acomp_req *req),
 		   void *src, unsigned int slen, void *dst, unsigned int dlen)
 {
@@ -64,9 +65,9 @@ static int side_do(struct side *side, int (*op)(struct acomp_req *req),
 
 	memset(dst + dlen, GUARD_BYTE, GUARD_SIZE);
 	/*
-	 * Addresses, not scatterlists: from a scatterlist deflate-generic takes
-	 * a page at a time and then cannot look back further than its window
-	 * of 2 KiB. A device gets a scatterlist with one entry in any case.
+	 * Use addresses, not scatterlists: from a scatterlist, deflate-generic
+	 * takes one page at a time and cannot look back further than its window
+	 * of 2 KiB. A device gets a scatterlist with one entry in either case.
 	 */
 	acomp_request_set_src_dma(side->req, src, slen);
 	acomp_request_set_dst_dma(side->req, dst, dlen);
@@ -80,7 +81,10 @@ static int side_do(struct side *side, int (*op)(struct acomp_req *req),
 	return side->req->dlen;
 }
 
-/* A compressor may use nine bits for a byte it cannot compress, and a few to begin. */
+/*
+ * A compressor may need nine bits for an incompressible byte, and a few at the
+ * start.
+ */
 static unsigned int packed_max(void)
 {
 	return max_len + max_len / 4 + 64;
@@ -118,7 +122,10 @@ static void judge(u8 *buffers[], unsigned int len, struct side *packer,
 	}
 }
 
-/* Pieces of noise, of one byte, and of what came before; some are noise only. */
+/*
+ * Mixes noise, runs of one byte, and copies of earlier data; some buffers are
+ * noise only.
+ */
 static void fill(struct rnd_state *rnd, u8 *buffer, unsigned int len)
 {
 	unsigned int kinds = draw(rnd, 4) == 1 ? 1 : 3;
@@ -180,8 +187,9 @@ struct judge acomp_judge = {
 };
 
 /*
- * A driver gives out the queues of its first function before those of the next.
- * With as few queues there as this takes, the next is judged.
+ * A driver hands out the queues of its first function before those of the next
+ * one. If the first one has only as many queues as this takes, the next one is
+ * tested.
  */
 int acomp_pass_over(void)
 {

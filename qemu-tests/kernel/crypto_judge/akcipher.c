@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * RSA: each message is encrypted by the device and by software, to the same, and
- * decrypted by the device again.
+ * RSA: each message is encrypted by the device and by software, with the same
+ * result, and decrypted by the device.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -74,7 +74,7 @@ static unsigned int akcipher_one(void *data, struct rnd_state *rnd)
 	int err;
 
 	prandom_bytes_state(rnd, run->plain, RSA_SIZE);
-	/* It must be less than the modulus. */
+	/* The message must be less than the modulus. */
 	run->plain[0] = 0;
 
 	err = side_do(&run->sw, crypto_akcipher_encrypt, run->plain, run->by_software) ?:
@@ -86,7 +86,7 @@ static unsigned int akcipher_one(void *data, struct rnd_state *rnd)
 	} else if (memcmp(run->by_device, run->by_software, RSA_SIZE) ||
 		   memcmp(run->restored, run->plain, RSA_SIZE)) {
 		atomic64_inc(&akcipher_judge.mismatches);
-		pr_err_ratelimited("rsa: what comes out differs\n");
+		pr_err_ratelimited("rsa: results differ\n");
 	}
 	return RSA_SIZE;
 }

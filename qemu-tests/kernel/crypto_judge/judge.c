@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Judges crypto devices by the kernel's software implementations.
+ * Tests crypto devices against the kernel's software implementations.
  *
- * There is a folder for each kind of algorithm in /sys/kernel/debug/crypto_judge.
- * Writing "<buffers> <seed>" to its run makes that many pseudo-random buffers, which
- * the device and software work on and must agree about, byte for byte. The write
- * returns when all is done; a signal ends it early. Several may write at once, for
- * several requests at a time. What came out so far, of all runs, is in result.
+ * There is a directory for each kind of algorithm in
+ * /sys/kernel/debug/crypto_judge. Writing "<buffers> <seed>" to its file "run"
+ * generates that many pseudo-random buffers. The device and software process
+ * them and must agree on every byte. The write returns when all of them have
+ * been processed; a signal ends it early. Several tasks may write at once, so
+ * that several requests are in flight. The file "result" shows the accumulated
+ * results of all runs.
  */
 
 #include <linux/debugfs.h>
@@ -22,11 +24,11 @@
 
 unsigned int max_len = SZ_1M;
 module_param(max_len, uint, 0444);
-MODULE_PARM_DESC(max_len, "Bytes of the longest buffer, 1 to 1048576");
+MODULE_PARM_DESC(max_len, "Size of the largest buffer in bytes, 1 to 1048576");
 
 static bool pass_over;
 module_param(pass_over, bool, 0444);
-MODULE_PARM_DESC(pass_over, "Hold a compressor idle, so that one queue pair each way is taken");
+MODULE_PARM_DESC(pass_over, "Hold an idle compressor, which takes one queue pair in each direction");
 
 static struct judge *const judges[] = {
 	&acomp_judge, &skcipher_judge, &akcipher_judge, &kpp_judge,
@@ -173,4 +175,4 @@ static void __exit crypto_judge_exit(void)
 module_exit(crypto_judge_exit);
 
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("Judges crypto devices by software");
+MODULE_DESCRIPTION("Tests crypto devices against software");

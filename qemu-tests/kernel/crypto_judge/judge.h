@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the judges share, one for each kind of algorithm.
+ * Interface shared by the tests, one for each kind of algorithm.
  */
 
 #ifndef CRYPTO_JUDGE_H
@@ -11,15 +11,15 @@
 #include <linux/prandom.h>
 
 struct judge {
-	/* Its folder in debugfs */
+	/* Name of its directory in debugfs */
 	const char *name;
-	/* What it keeps for a run, all zero before begin */
+	/* Size of the state of a run, which is zeroed before begin */
 	size_t run_size;
-	/* Makes transforms and memory; 0 or an error */
+	/* Allocates transforms and memory; returns 0 or an error */
 	int (*begin)(void *run, struct rnd_state *rnd);
-	/* Judges one buffer; its length */
+	/* Tests one buffer and returns its length */
 	unsigned int (*one)(void *run, struct rnd_state *rnd);
-	/* Frees what begin has made, also if it has failed */
+	/* Frees everything that begin has allocated, even if begin failed */
 	void (*end)(void *run);
 
 	atomic64_t buffers;
@@ -31,30 +31,34 @@ struct judge {
 
 extern struct judge acomp_judge, skcipher_judge, akcipher_judge, kpp_judge;
 
-/* Of buffers whose length varies, the most bytes */
+/* Maximum size of buffers whose length varies, in bytes */
 extern unsigned int max_len;
 
-/* Takes a queue pair each way, and holds it */
+/* Takes a queue pair in each direction and holds it */
 int acomp_pass_over(void);
 void acomp_pass_over_end(void);
 
 /*
- * Waits for the end of a request that has returned @err. For @device, which is
- * NULL for software, it counts if a device has it, and not the fallback.
+ * Waits for the end of a request that has returned @err. Unless @device is
+ * NULL, which means software, counts the request if a device executed it and
+ * not the fallback.
  */
 int judge_wait(struct judge *device, int err, struct crypto_wait *wait);
 
 /*
- * Contiguous memory, so that a device can do with one entry for each. To be given
- * back by judge_free(), after a failure too.
+ * Allocates contiguous memory, so that a device needs only one entry for each
+ * buffer. Must be freed with judge_free(), even after a failure.
  */
 int judge_alloc(u8 **buffers, int count, size_t size);
 void judge_free(u8 **buffers, int count, size_t size);
 
-/* From 1 to n */
+/* Returns a random number from 1 to n */
 unsigned int draw(struct rnd_state *rnd, unsigned int n);
 
-/* From 1 to max_len, every power of two as likely as any other */
+/*
+ * Returns a random number from 1 to max_len; every power of two is equally
+ * likely
+ */
 unsigned int draw_len(struct rnd_state *rnd);
 
 #endif

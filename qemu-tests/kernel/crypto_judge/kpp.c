@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Key agreement on the curve P-256: from each private key device and software make
- * the same public key, and the same secret with that public key.
+ * Key agreement on the curve P-256: for each private key, device and software
+ * must generate the same public key, and the same secret with that public key.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -15,7 +15,7 @@
 
 #define COORDINATE	32
 #define POINT		(2 * COORDINATE)
-/* As crypto_ecdh_key_len() has it */
+/* As computed by crypto_ecdh_key_len() */
 #define KEY_SIZE	(sizeof(struct kpp_secret) + sizeof(short) + COORDINATE)
 
 struct side {
@@ -25,7 +25,7 @@ struct side {
 	/* NULL for software */
 	struct judge *device;
 	u8 public[POINT] __aligned(ARCH_DMA_MINALIGN);
-	/* A device gives a point, of which the first coordinate is the secret. */
+	/* A device returns a point, whose first coordinate is the secret. */
 	u8 secret[POINT] __aligned(ARCH_DMA_MINALIGN);
 };
 
@@ -86,7 +86,10 @@ static unsigned int kpp_one(void *data, struct rnd_state *rnd)
 	int err;
 
 	prandom_bytes_state(rnd, digits, sizeof(digits));
-	/* It must be less than the order of the group, and the device wants no zero. */
+	/*
+	 * The key must be less than the order of the group, and the device
+	 * rejects zero.
+	 */
 	digits[0] = 1;
 
 	err = crypto_ecdh_encode_key(key, KEY_SIZE, &secret) ?:
@@ -97,7 +100,7 @@ static unsigned int kpp_one(void *data, struct rnd_state *rnd)
 	} else if (memcmp(hw->public, sw->public, POINT) ||
 		   memcmp(hw->secret, sw->secret, COORDINATE)) {
 		atomic64_inc(&kpp_judge.mismatches);
-		pr_err_ratelimited("ecdh: what comes out differs\n");
+		pr_err_ratelimited("ecdh: results differ\n");
 	}
 	return COORDINATE;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * An RSA key for tests, as a RSAPrivateKey of RFC 8017, A.1.2.
+ * An RSA test key, as an RSAPrivateKey of RFC 8017, A.1.2.
  */
 
 #define RSA_SIZE	128

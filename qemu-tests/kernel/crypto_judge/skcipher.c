@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ciphers: each buffer is encrypted by the device and by software, to the same,
- * and decrypted by the device again.
+ * Ciphers: each buffer is encrypted by the device and by software, with the
+ * same result, and decrypted by the device.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -15,7 +15,7 @@
 
 static const struct {
 	const char *hardware;
-	/* Which takes any driver that does it by itself and at once */
+	/* Matches any synchronous driver that needs no fallback */
 	const char *name;
 	unsigned int key_size;
 } ciphers[] = {
@@ -67,7 +67,7 @@ static int side_init(struct side *side, const char *name, u32 without,
 static int side_do(struct side *side, int (*op)(struct skcipher_request *req),
 		   void *src, void *dst, unsigned int len, const u8 *iv)
 {
-	/* Chaining modes leave theirs for the next buffer. */
+	/* Chaining modes leave the IV for the next buffer here. */
 	u8 own_iv[AES_BLOCK_SIZE];
 	struct scatterlist in, out;
 
