@@ -2,8 +2,8 @@
 /*
  * HiSilicon Kunpeng accelerator: physical function.
  *
- * PCI, SR-IOV, FLR, MSI, time and properties are here; what the registers mean
- * is in the Rust crate kunpeng-accel.
+ * Implements PCI, SR-IOV, FLR, MSI, time and properties; the Rust crate
+ * kunpeng-accel implements the registers.
  */
 #include "qemu/osdep.h"
 #include "qemu/units.h"
@@ -22,7 +22,9 @@
 
 #define MSI_VECTORS             4
 
-/* Where the capabilities are; the order in the extended space is free. */
+/*
+ * Offsets of the capabilities; their order in the extended space is arbitrary.
+ */
 #define CAP_EXPRESS             0x40
 #define CAP_MSI                 0x80
 #define CAP_ARI                 0x100
@@ -66,7 +68,7 @@ void hisi_acc_exit_capabilities(PCIDevice *dev)
     pcie_cap_exit(dev);
 }
 
-/* The model counts functions from the PF, which is 0. */
+/* The model numbers functions starting with the PF, which is 0. */
 static PCIDevice *function_device(void *opaque, uint16_t function)
 {
     PCIDevice *pf = opaque;
@@ -125,9 +127,9 @@ static void hisi_acc_timer(void *opaque)
 }
 
 /*
- * A CPU that reads a register waits for it. Where time is counted in
- * instructions, that is as many of them as the CPU would have done meanwhile;
- * those that its budget does not have are left to the next read.
+ * Makes the CPU that reads a register wait. With icount, the wait consists of
+ * the number of instructions that the CPU would have executed meanwhile; those
+ * that exceed its budget are left to the next read.
  */
 void hisi_acc_register_read(HisiAccState *pf)
 {
@@ -210,7 +212,7 @@ static void hisi_acc_realize(PCIDevice *dev, Error **errp)
         .set_timer = hisi_acc_set_timer,
     };
     const HisiAccKind *kind = HISI_ACC_GET_CLASS(s)->kind;
-    /* V2 has no register that tells the number. */
+    /* V2 has no register for this number. */
     const uint16_t default_qps = s->revision == HISI_ACC_V2 ?
                                  HISI_ACC_V2_TOTAL_QPS : kind->total_qps;
     const KunpengAccelConfig config = {

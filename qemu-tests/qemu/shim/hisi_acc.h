@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * HiSilicon Kunpeng accelerators: what their physical and virtual functions
- * have in common.
+ * HiSilicon Kunpeng accelerators: common parts of the physical and virtual
+ * functions.
  */
 #ifndef HISI_ACC_H
 #define HISI_ACC_H
@@ -9,7 +9,7 @@
 #include "hw/pci/pci_device.h"
 #include "kunpeng_accel.h"
 
-/* One kind of accelerator; the types of its functions are made from it. */
+/* One kind of accelerator; the types of its functions are derived from it. */
 typedef struct HisiAccKind {
     const char *pf_type;
     const char *vf_type;
@@ -18,7 +18,7 @@ typedef struct HisiAccKind {
     KunpengAccelEngine engine;
     uint16_t pf_device_id;
     uint16_t vf_device_id;
-    /* By default, but for V2. */
+    /* Default for all revisions but V2. */
     uint16_t total_qps;
 } HisiAccKind;
 
@@ -49,17 +49,17 @@ struct HisiAccState {
     PCIDevice parent_obj;
     MemoryRegion bar;
     QEMUTimer *timer;
-    /* Set from realize to exit. */
+    /* Valid between realize and exit. */
     KunpengAccel *accel;
     char *fault;
-    /* What was asked for before the device was realized. */
+    /* The setting made before the device was realized. */
     char *silicon;
     uint64_t latency_ns;
     uint64_t mailbox_ns;
     uint64_t register_ns;
-    /* Of reads that are over, not yet added to the time. */
+    /* Duration of past reads that has not been added to the time yet. */
     uint64_t owed_ns;
-    /* 0: the default. */
+    /* 0 selects the default. */
     uint16_t total_qps;
     uint16_t total_vfs;
     uint8_t revision;
@@ -70,14 +70,14 @@ struct HisiAccVfState {
     MemoryRegion bar;
 };
 
-/* Capabilities both kinds of function have. */
+/* Capabilities that both kinds of function have. */
 bool hisi_acc_init_capabilities(PCIDevice *dev, Error **errp);
 void hisi_acc_exit_capabilities(PCIDevice *dev);
 
-/* Let the time of one register read pass. */
+/* Lets the time of one register read pass. */
 void hisi_acc_register_read(HisiAccState *pf);
 
-/* Decode the BAR of a VF if, and only if, the PF's VF MSE says so. */
+/* Decodes the BAR of a VF if and only if the PF's VF MSE bit is set. */
 void hisi_acc_vf_update_decode(PCIDevice *vf);
 
 #endif

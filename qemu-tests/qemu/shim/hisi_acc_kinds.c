@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * HiSilicon Kunpeng accelerators: which there are.
+ * HiSilicon Kunpeng accelerators: the supported kinds.
  */
 #include "qemu/osdep.h"
 #include "qemu/module.h"
@@ -24,7 +24,7 @@ static const HisiAccKind kinds[] = {
         .engine = KUNPENG_ACCEL_SEC,
         .pf_device_id = 0xa255,
         .vf_device_id = 0xa256,
-        /* The driver takes 256 for the PF; those of the others take 64. */
+        /* The driver uses 256 for the PF; the drivers of the others use 64. */
         .total_qps = 384,
     }, {
         .pf_type = "hisi-hpre",

@@ -16,7 +16,7 @@ static KunpengAccel *vf_accel(PCIDevice *dev)
     return HISI_ACC(pcie_sriov_get_pf(dev))->accel;
 }
 
-/* The model counts functions from the PF, which is 0. */
+/* The model numbers functions starting with the PF, which is 0. */
 static uint16_t vf_function(PCIDevice *dev)
 {
     return pcie_sriov_vf_number(dev) + 1;
@@ -47,9 +47,9 @@ static const MemoryRegionOps hisi_acc_vf_ops = {
 };
 
 /*
- * QEMU decodes a VF's BAR by the VF's own memory enable bit. In hardware that
- * bit does not exist; VF MSE of the PF decides, so that a host can reach a VF
- * whose guest has not enabled memory yet.
+ * QEMU decodes a VF's BAR according to the VF's own memory enable bit. This bit
+ * does not exist in hardware, where VF MSE of the PF applies, so that a host
+ * can access a VF whose guest has not enabled memory yet.
  */
 void hisi_acc_vf_update_decode(PCIDevice *vf)
 {

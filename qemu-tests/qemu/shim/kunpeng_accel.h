@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * C interface of the accelerator model; the other side is ../src/ffi.rs, which
- * tells what each call does.
+ * C interface of the accelerator model; ../src/ffi.rs implements and documents
+ * the functions.
  *
  * All calls are made under the big QEMU lock.
  */

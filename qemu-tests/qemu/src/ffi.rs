@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C interface; `shim/kunpeng_accel.h` declares the same.
+//! The C interface, as declared by `shim/kunpeng_accel.h`.
 //!
 //! # Safety
 //!
-//! All functions but [`kunpeng_accel_new`] take a handle that it returned and that [`kunpeng_accel_free`] has not
-//! taken yet, and are called by one thread at a time (QEMU's big lock). Calls may nest: the machine may answer a
-//! memory access of the device with an access of the device's own registers. The nested one finds the device
-//! taken; it reads ones and writes nothing.
+//! All functions except [`kunpeng_accel_new`] require a handle that was returned by it and has not been passed to
+//! [`kunpeng_accel_free`] yet, and must be called by one thread at a time (QEMU's big lock). Calls may nest: a memory
+//! access by the device may be an access to the device's own registers. The nested call finds the device in use; it
+//! reads all ones and ignores writes.
 
 use std::cell::RefCell;
 use std::ffi::CStr;
@@ -27,11 +27,11 @@ use kunpeng_accel::Revision;
 use kunpeng_accel::SEC;
 use kunpeng_accel::ZIP;
 
-/// `KunpengAccelOps`: how the device reaches the machine.
+/// `KunpengAccelOps`: the device's access to the machine.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Ops {
-    /// Reads `length` bytes at `address` into `data` as `function`; false if refused.
+    /// Reads `length` bytes at `address` into `data` as `function`; returns false if the access is rejected.
     pub dma_read: unsafe extern "C" fn(
         opaque: *mut c_void,
         function: u16,
@@ -39,7 +39,7 @@ pub struct Ops {
         data: *mut u8,
         length: usize,
     ) -> bool,
-    /// Writes `length` bytes of `data` at `address` as `function`; false if refused.
+    /// Writes `length` bytes of `data` at `address` as `function`; returns false if the access is rejected.
     pub dma_write: unsafe extern "C" fn(
         opaque: *mut c_void,
         function: u16,
@@ -49,9 +49,9 @@ pub struct Ops {
     ) -> bool,
     /// Sends an MSI.
     pub msi: unsafe extern "C" fn(opaque: *mut c_void, function: u16, vector: u8),
-    /// Nanoseconds of virtual time.
+    /// Returns the virtual time in nanoseconds.
     pub now_ns: unsafe extern "C" fn(opaque: *mut c_void) -> u64,
-    /// Asks for `kunpeng_accel_timer()` at this time; `UINT64_MAX` withdraws.
+    /// Requests a call of `kunpeng_accel_timer()` at this time; `UINT64_MAX` cancels the request.
     pub set_timer: unsafe extern "C" fn(opaque: *mut c_void, deadline_ns: u64),
 }
 
@@ -59,30 +59,30 @@ pub struct Ops {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct RawConfig {
-    /// What stands behind the queues: `KUNPENG_ACCEL_ZIP`, .. in the header.
+    /// The engine behind the queues: `KUNPENG_ACCEL_ZIP`, .. in the header.
     pub engine: u8,
     /// PCI revision.
     pub revision: u8,
-    /// Queue pairs.
+    /// Number of queue pairs.
     pub total_qps: u16,
-    /// VFs.
+    /// Number of VFs.
     pub total_vfs: u16,
-    /// Nanoseconds of a request.
+    /// Duration of a request in nanoseconds.
     pub latency_ns: u64,
-    /// Nanoseconds of a mailbox command.
+    /// Duration of a mailbox command in nanoseconds.
     pub mailbox_ns: u64,
 }
 
 /// Engines: `KUNPENG_ACCEL_ZIP`, .. in the header.
 const ENGINES: [&Profile; 3] = [&ZIP, &SEC, &HPRE];
 
-/// Texts of `kunpeng_accel_text()`: `KUNPENG_ACCEL_VIOLATIONS`, .. in the header.
+/// Selectors of `kunpeng_accel_text()`: `KUNPENG_ACCEL_VIOLATIONS`, .. in the header.
 const TEXT_VIOLATIONS: u32 = 0;
 const TEXT_COUNTERS: u32 = 1;
 const TEXT_VIOLATION_LOG: u32 = 2;
 const TEXT_SILICON: u32 = 3;
 
-/// The machine, through the callbacks.
+/// The machine, accessed through the callbacks.
 struct Machine {
     ops: Ops,
     opaque: *mut c_void,
@@ -95,7 +95,7 @@ impl Host for Machine {
         address: u64,
         data: &mut [u8],
     ) -> Result<(), DmaFault> {
-        // SAFETY: `data` is writable for its length; the shim's callbacks take any function and address.
+        // SAFETY: `data` is writable for its length; the shim's callbacks accept any function and address.
         let done = unsafe {
             (self.ops.dma_read)(
                 self.opaque,
@@ -114,7 +114,7 @@ impl Host for Machine {
         address: u64,
         data: &[u8],
     ) -> Result<(), DmaFault> {
-        // SAFETY: `data` is readable for its length; the shim's callbacks take any function and address.
+        // SAFETY: `data` is readable for its length; the shim's callbacks accept any function and address.
         let done = unsafe {
             (self.ops.dma_write)(self.opaque, function, address, data.as_ptr(), data.len())
         };
@@ -122,7 +122,7 @@ impl Host for Machine {
     }
 
     fn msi(&mut self, function: FunctionId, vector: u8) {
-        // SAFETY: The callback takes any function; the vector is one of the four a function has.
+        // SAFETY: The callback accepts any function; the vector is one of the four that a function has.
         unsafe { (self.ops.msi)(self.opaque, function, vector) }
     }
 
@@ -132,7 +132,7 @@ impl Host for Machine {
     }
 
     fn set_timer(&mut self, deadline_ns: Option<u64>) {
-        // SAFETY: The callback takes any time.
+        // SAFETY: The callback accepts any time.
         unsafe { (self.ops.set_timer)(self.opaque, deadline_ns.unwrap_or(u64::MAX)) }
     }
 }
@@ -141,7 +141,7 @@ impl Host for Machine {
 pub struct Handle(RefCell<(Device, Machine)>);
 
 impl Handle {
-    /// `work` on the device, or `taken` if a call is under way already.
+    /// Calls `work` for the device, or returns `taken` if another call is in progress.
     fn with<R>(&self, taken: R, work: impl FnOnce(&mut Device, &mut Machine) -> R) -> R {
         match self.0.try_borrow_mut() {
             Ok(mut both) => {
@@ -153,14 +153,14 @@ impl Handle {
     }
 }
 
-/// Copies as much of `text` as fits, with a zero byte at its end. Bytes of the whole text.
+/// Copies as much of `text` as fits and appends a zero byte. Returns the length of the whole text in bytes.
 ///
 /// # Safety
 ///
-/// `buffer` is writable for `room` bytes, or `room` is 0.
+/// `buffer` must be writable for `room` bytes, or `room` must be 0.
 unsafe fn copy_out(text: &str, buffer: *mut c_char, room: usize) -> usize {
     if room != 0 {
-        // SAFETY: By the caller's promise.
+        // SAFETY: The caller guarantees that `buffer` is writable for `room` bytes.
         let buffer = unsafe { slice::from_raw_parts_mut(buffer.cast::<u8>(), room) };
         let length = text.len().min(room - 1);
         buffer[..length].copy_from_slice(&text.as_bytes()[..length]);
@@ -169,16 +169,16 @@ unsafe fn copy_out(text: &str, buffer: *mut c_char, room: usize) -> usize {
     text.len()
 }
 
-/// Whether `outcome` is a success; the reason of a failure is left in `error`.
+/// Returns whether `outcome` is a success; writes the reason of a failure to `error`.
 ///
 /// # Safety
 ///
-/// `error` is writable for `room` bytes, or `room` is 0.
+/// `error` must be writable for `room` bytes, or `room` must be 0.
 unsafe fn tell<E: ToString>(outcome: Result<(), E>, error: *mut c_char, room: usize) -> bool {
     match outcome {
         Ok(()) => true,
         Err(reason) => {
-            // SAFETY: By the caller's promise.
+            // SAFETY: The caller guarantees that `error` is writable for `room` bytes.
             unsafe { copy_out(&reason.to_string(), error, room) };
             false
         }
@@ -203,11 +203,11 @@ fn make(config: RawConfig) -> Result<Device, String> {
         .map_err(|reason| reason.to_string())
 }
 
-/// Makes an accelerator. On failure returns NULL and leaves the reason in `error`.
+/// Creates an accelerator. On failure returns NULL and writes the reason to `error`.
 ///
 /// # Safety
 ///
-/// The callbacks in `ops` can be called with `opaque` until the device is freed; `error` is writable for `room`
+/// The callbacks in `ops` must be callable with `opaque` until the device is freed; `error` must be writable for `room`
 /// bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_new(
@@ -223,7 +223,7 @@ pub unsafe extern "C" fn kunpeng_accel_new(
             Machine { ops, opaque },
         ))))),
         Err(reason) => {
-            // SAFETY: By the caller's promise.
+            // SAFETY: The caller guarantees that `error` is writable for `room` bytes.
             unsafe { copy_out(&reason, error, room) };
             std::ptr::null_mut()
         }
@@ -234,10 +234,10 @@ pub unsafe extern "C" fn kunpeng_accel_new(
 ///
 /// # Safety
 ///
-/// See the module; the handle is gone afterwards.
+/// See the module; the handle is invalid afterwards.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_free(handle: *mut Handle) {
-    // SAFETY: It came from Box::into_raw() and is given back once.
+    // SAFETY: The handle was returned by `Box::into_raw()`, and the caller frees it only once.
     drop(unsafe { Box::from_raw(handle) });
 }
 
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn kunpeng_accel_read(
     offset: u64,
     size: u8,
 ) -> u64 {
-    // SAFETY: By the module's rule.
+    // SAFETY: The handle is valid, as required by the module documentation.
     let handle = unsafe { &*handle };
     handle.with(u64::MAX, |device, machine| {
         device.read(machine, function, offset, size)
@@ -273,90 +273,90 @@ pub unsafe extern "C" fn kunpeng_accel_write(
     size: u8,
     value: u64,
 ) {
-    // SAFETY: By the module's rule.
+    // SAFETY: The handle is valid, as required by the module documentation.
     let handle = unsafe { &*handle };
     handle.with((), |device, machine| {
         device.write(machine, function, offset, size, value);
     });
 }
 
-/// The time asked for has come.
+/// Called when the requested time has been reached.
 ///
 /// # Safety
 ///
 /// See the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_timer(handle: *const Handle) {
-    // SAFETY: By the module's rule.
+    // SAFETY: The handle is valid, as required by the module documentation.
     let handle = unsafe { &*handle };
     handle.with((), |device, machine| device.timer(machine));
 }
 
-/// Function level reset.
+/// Performs a function level reset.
 ///
 /// # Safety
 ///
 /// See the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_flr(handle: *const Handle, function: u16) {
-    // SAFETY: By the module's rule.
+    // SAFETY: The handle is valid, as required by the module documentation.
     let handle = unsafe { &*handle };
     handle.with((), |device, machine| device.flr(machine, function));
 }
 
-/// The number of enabled VFs.
+/// Sets the number of enabled VFs.
 ///
 /// # Safety
 ///
 /// See the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_set_vfs(handle: *const Handle, vfs: u16) {
-    // SAFETY: By the module's rule.
+    // SAFETY: The handle is valid, as required by the module documentation.
     let handle = unsafe { &*handle };
     handle.with((), |device, machine| device.set_vfs(machine, vfs));
 }
 
-/// Latency of a request in nanoseconds.
+/// Returns the latency of a request in nanoseconds.
 ///
 /// # Safety
 ///
 /// See the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_latency(handle: *const Handle) -> u64 {
-    // SAFETY: By the module's rule.
+    // SAFETY: The handle is valid, as required by the module documentation.
     let handle = unsafe { &*handle };
     handle.with(0, |device, _| device.latency_ns())
 }
 
-/// Changes the latency.
+/// Sets the latency of a request in nanoseconds.
 ///
 /// # Safety
 ///
 /// See the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_set_latency(handle: *const Handle, latency_ns: u64) {
-    // SAFETY: By the module's rule.
+    // SAFETY: The handle is valid, as required by the module documentation.
     let handle = unsafe { &*handle };
     handle.with((), |device, _| device.set_latency_ns(latency_ns));
 }
 
-/// Zeroes the violations.
+/// Resets the violations.
 ///
 /// # Safety
 ///
 /// See the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_reset_violations(handle: *const Handle) {
-    // SAFETY: By the module's rule.
+    // SAFETY: The handle is valid, as required by the module documentation.
     let handle = unsafe { &*handle };
     handle.with((), |device, _| device.reset_violations());
 }
 
-/// Copies a text out, as far as it fits. Bytes of the whole text, without the zero byte.
+/// Copies as much of a text as fits. Returns the length of the whole text in bytes, without the zero byte.
 ///
 /// # Safety
 ///
-/// See the module; `buffer` is writable for `room` bytes.
+/// See the module; `buffer` must be writable for `room` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_text(
     handle: *const Handle,
@@ -364,7 +364,7 @@ pub unsafe extern "C" fn kunpeng_accel_text(
     buffer: *mut c_char,
     room: usize,
 ) -> usize {
-    // SAFETY: By the module's rule.
+    // SAFETY: The handle is valid, as required by the module documentation.
     let handle = unsafe { &*handle };
     let text = handle.with(String::new(), |device, _| match which {
         TEXT_VIOLATIONS => device.violations().to_json(),
@@ -373,15 +373,15 @@ pub unsafe extern "C" fn kunpeng_accel_text(
         TEXT_SILICON => device.silicon().to_string(),
         _ => String::new(),
     });
-    // SAFETY: By the caller's promise.
+    // SAFETY: The caller guarantees that `buffer` is writable for `room` bytes.
     unsafe { copy_out(&text, buffer, room) }
 }
 
-/// Calls `set` with `text`. On failure returns false and leaves the reason in `error`.
+/// Calls `set` with `text`. On failure returns false and writes the reason to `error`.
 ///
 /// # Safety
 ///
-/// See the module; `text` is a C string, `error` is writable for `room` bytes.
+/// See the module; `text` must be a C string, `error` must be writable for `room` bytes.
 unsafe fn set_text<E: ToString>(
     handle: *const Handle,
     text: *const c_char,
@@ -389,20 +389,20 @@ unsafe fn set_text<E: ToString>(
     room: usize,
     set: impl FnOnce(&mut Device, &mut Machine, &str) -> Result<(), E>,
 ) -> bool {
-    // SAFETY: By the module's rule.
+    // SAFETY: The handle is valid, as required by the module documentation.
     let handle = unsafe { &*handle };
-    // SAFETY: By the caller's promise.
+    // SAFETY: The caller guarantees that `text` is a C string.
     let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
     let outcome = handle.with(Ok(()), |device, machine| set(device, machine, &text));
-    // SAFETY: By the caller's promise.
+    // SAFETY: The caller guarantees that `error` is writable for `room` bytes.
     unsafe { tell(outcome, error, room) }
 }
 
-/// Puts faults in. On failure returns false and leaves the reason in `error`.
+/// Injects faults. On failure returns false and writes the reason to `error`.
 ///
 /// # Safety
 ///
-/// See the module; `text` is a C string, `error` is writable for `room` bytes.
+/// See the module; `text` must be a C string, `error` must be writable for `room` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_set_fault(
     handle: *const Handle,
@@ -410,7 +410,7 @@ pub unsafe extern "C" fn kunpeng_accel_set_fault(
     error: *mut c_char,
     room: usize,
 ) -> bool {
-    // SAFETY: By the caller's promise.
+    // SAFETY: The requirements of `set_text()` are those of this function.
     unsafe {
         set_text(handle, text, error, room, |device, machine, text| {
             device.set_fault(machine, text)
@@ -418,11 +418,12 @@ pub unsafe extern "C" fn kunpeng_accel_set_fault(
     }
 }
 
-/// Chooses in what the device differs from the default. On failure returns false and leaves the reason in `error`.
+/// Selects the points in which the device differs from the default. On failure returns false and writes the reason to
+/// `error`.
 ///
 /// # Safety
 ///
-/// See the module; `text` is a C string, `error` is writable for `room` bytes.
+/// See the module; `text` must be a C string, `error` must be writable for `room` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kunpeng_accel_set_silicon(
     handle: *const Handle,
@@ -430,7 +431,7 @@ pub unsafe extern "C" fn kunpeng_accel_set_silicon(
     error: *mut c_char,
     room: usize,
 ) -> bool {
-    // SAFETY: By the caller's promise.
+    // SAFETY: The requirements of `set_text()` are those of this function.
     unsafe {
         set_text(handle, text, error, room, |device, _, text| {
             device.set_silicon(text)

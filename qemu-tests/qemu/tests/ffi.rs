@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C interface, called the way C does.
+//! Calls the C interface as C does.
 //!
-//! SAFETY, for all of this file: the handle is used between its creation and its end by one thread, buffers are given
-//! with their own length, and the callbacks get the machine they were made with.
+//! SAFETY, for all of this file: A single thread uses the handle between its creation and its release, buffers are
+//! passed with their own length, and the callbacks receive the machine for which they were registered.
 
 use std::cell::Cell;
 use std::ffi::c_char;

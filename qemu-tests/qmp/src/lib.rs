@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! As much of the QEMU Machine Protocol as is used here: commands, events, properties.
+//! The parts of the QEMU Machine Protocol used here: commands, events, properties.
 
 #![forbid(unsafe_code)]
 
@@ -10,14 +10,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-/// Something that QEMU tells unasked.
+/// An asynchronous event sent by QEMU.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// When, by QEMU's clock, in microseconds since 1970.
+    /// Time of the event in microseconds since 1970, according to QEMU's clock.
     pub at: u64,
-    /// Its name in QEMU's schema.
+    /// Name of the event in QEMU's schema.
     pub name: String,
-    /// What it carries.
+    /// Data of the event.
     pub data: Value,
 }
 
@@ -61,10 +61,11 @@ impl Qmp {
         Ok(serde_json::from_str(&line)?)
     }
 
-    /// Runs a command and returns what it returns; events that come in between are kept.
+    /// Runs a command and returns its result; keeps events received meanwhile.
     pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let request = json!({ "execute": command, "arguments": arguments });
-        // At once: `quit` takes effect with its last brace, and nobody reads what comes after it.
+        // In a single write: `quit` takes effect at its last brace, and nothing reads the bytes
+        // after it.
         self.writer.write_all(format!("{request}\n").as_bytes())?;
         loop {
             let answer = self.receive()?;
@@ -78,12 +79,12 @@ impl Qmp {
         }
     }
 
-    /// The events that came since the last call, by the time of the last command.
+    /// Returns the events received since the last call, up to the last command.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
 
-    /// A property of the device created with `id=`.
+    /// Returns a property of the device created with `id=`.
     pub fn get(&mut self, id: &str, property: &str) -> Result<Value> {
         self.execute(
             "qom-get",
@@ -101,14 +102,14 @@ impl Qmp {
         .map(drop)
     }
 
-    /// Plugs the cable of the network card created with `id=` in or pulls it.
+    /// Connects or disconnects the cable of the network card created with `id=`.
     pub fn set_link(&mut self, id: &str, up: bool) -> Result<()> {
         self.execute("set_link", json!({ "name": id, "up": up }))
             .map(drop)
     }
 
-    /// Has the device created with `id=` report an error on the bus, by QEMU's name for it. There
-    /// is only a command for persons.
+    /// Makes the device created with `id=` report a bus error, which is given by QEMU's name. There
+    /// is only a human monitor command for this.
     pub fn inject_error(&mut self, id: &str, name: &str) -> Result<()> {
         let line = format!("pcie_aer_inject_error {id} {name}");
         let answer = self.execute("human-monitor-command", json!({ "command-line": line }))?;
