@@ -2,18 +2,20 @@
 
 //! What reviewers have asked for, by the numbers of `Documentation/review-requirements.rst`: that
 //! each has its test, and those tests that need no machine. The others are where their subject is.
+//! The index of all tests, `Documentation/tests.rst`, is compared with the tests and files there are.
 
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use runner::{Artifacts, modules};
 
 const TABLE: &str = include_str!("../../../Documentation/review-requirements.rst");
+const INDEX: &str = include_str!("../../../Documentation/tests.rst");
 
 fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -33,20 +35,30 @@ fn sources(folder: &Path) -> Result<String> {
     Ok(text)
 }
 
+/// The rows of the tables of a page, each with its cells.
+fn cells(page: &'static str) -> Vec<Vec<&'static str>> {
+    let rows = page.split("\n   * - ").skip(1);
+    // What follows a table is no row.
+    rows.filter_map(|row| row.split("\n\n").next())
+        .map(|row| row.split("\n     - ").collect())
+        .collect()
+}
+
+/// The literals of a text.
+fn literals(text: &'static str) -> impl Iterator<Item = &'static str> {
+    text.split("``").skip(1).step_by(2)
+}
+
 /// The rows of the table: the number, and the names of the tests.
 fn rows() -> Vec<(String, Vec<&'static str>)> {
-    let rows = TABLE.split("\n   * - ").skip(1);
-    rows.filter_map(|row| {
-        let (number, rest) = row.split_once('\n')?;
-        let number = number.trim().to_owned();
-        // What follows the table is no row.
-        let rest = rest.split("\n\n").next()?;
-        let tests = rest.rsplit("\n     - ").next()?;
-        let names = tests.split("``").skip(1).step_by(2).collect();
-        Some((number, names))
-    })
-    .filter(|(number, _)| number.starts_with('R'))
-    .collect()
+    cells(TABLE)
+        .into_iter()
+        .filter_map(|cells| {
+            let number = cells.first()?.trim().to_owned();
+            Some((number, literals(cells.last()?).collect()))
+        })
+        .filter(|(number, _)| number.starts_with('R'))
+        .collect()
 }
 
 #[test]
@@ -82,6 +94,107 @@ fn every_test_with_a_number_is_in_the_table() -> Result<()> {
         if number.is_some_and(|(number, _)| number.parse::<u32>().is_ok()) {
             ensure!(named.contains(text), "{text:?} is not in the table");
         }
+    }
+    Ok(())
+}
+
+/// The names of the tests in a file, as nextest has them.
+fn tests_of(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let (mut module, mut is_test) = (String::new(), false);
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("mod ").and_then(|l| l.strip_suffix(" {")) {
+            module = format!("{name}::");
+        } else if line == "}" {
+            module.clear();
+        }
+        let line = line.trim_start();
+        is_test |= line == "#[test]";
+        if let (true, Some(rest)) = (is_test, line.strip_prefix("fn ")) {
+            let name = rest.split('(').next().unwrap_or_default();
+            names.insert(format!("{module}{name}"));
+            is_test = false;
+        }
+    }
+    names
+}
+
+/// The tests of each binary of a package, which is called by its folder here.
+fn binaries(package: &str) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let folder = top().join("qemu-tests").join(package).join("tests");
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.is_file() {
+            let name = path.file_stem().context("no name")?;
+            let tests = tests_of(&fs::read_to_string(&path)?);
+            found.insert(name.to_string_lossy().into_owned(), tests);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether this is one test of another package than the runner.
+fn is_in_another_package(name: &str) -> bool {
+    let binary = name.split_once(' ').map(|(binary, _)| binary);
+    binary.is_some_and(|binary| binary.contains("::"))
+}
+
+/// `Documentation/tests.rst` names all tests of the runner, the binaries of the other packages and
+/// the KUnit suites, and no test or file that does not exist.
+#[test]
+fn every_test_is_in_the_index() -> Result<()> {
+    let mut tests = BTreeSet::new();
+    for (prefix, package) in [
+        ("", "runner"),
+        ("kunpeng-accel::", "accel"),
+        ("interleavings::", "interleavings"),
+    ] {
+        for (binary, names) in binaries(package)? {
+            ensure!(!names.is_empty(), "{package}: no test in {binary}");
+            let names = names.iter().map(|name| format!("{prefix}{binary} {name}"));
+            tests.extend(names);
+            if !prefix.is_empty() {
+                tests.insert(format!("{prefix}{binary}"));
+            }
+        }
+    }
+    let drivers = sources(&top().join("drivers"))?;
+    let suites = drivers.split("kunit_tests(").skip(1);
+    tests.extend(suites.filter_map(|rest| Some(rest.split_once(")]")?.0.to_owned())));
+
+    let mut named = BTreeSet::new();
+    let mut paths: BTreeSet<&str> = literals(INDEX)
+        .filter(|word| word.contains('/') || word.ends_with(".rs"))
+        .filter(|word| !word.starts_with("build/") && !word.starts_with('<'))
+        .collect();
+    for cells in cells(INDEX) {
+        let [behaviour, test, code] = cells[..] else {
+            bail!("not three cells: {cells:?}");
+        };
+        if behaviour != "behaviour" {
+            ensure!(literals(code).next().is_some(), "{behaviour}: no path");
+            paths.extend(literals(code));
+            named.extend(literals(test).map(str::to_owned));
+        }
+    }
+    let unknown: Vec<_> = named.difference(&tests).collect();
+    ensure!(unknown.is_empty(), "there is no test {unknown:?}");
+    // Of other packages, the binary is enough.
+    let missing: Vec<_> = tests
+        .difference(&named)
+        .filter(|name| !is_in_another_package(name))
+        .collect();
+    ensure!(missing.is_empty(), "not in the index: {missing:?}");
+
+    let folders = [
+        "",
+        "qemu-tests/init/src/scenario",
+        "qemu-tests/runner/tests",
+    ];
+    for path in paths {
+        let exists = |folder: &&str| top().join(folder).join(path).exists();
+        ensure!(folders.iter().any(exists), "there is no {path}");
     }
     Ok(())
 }
