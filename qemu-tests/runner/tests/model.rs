@@ -27,7 +27,7 @@ fn expect_only(outcome: &Outcome, remarks: &[&str]) -> Result<()> {
     Ok(())
 }
 
-mod judge {
+mod crypto_drivers {
     use super::*;
 
     #[test]
