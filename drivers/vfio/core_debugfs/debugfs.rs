@@ -27,3 +27,5 @@ mod file;
 #[path = "../rust/migration/features.rs"]
 mod migration_features;
 mod state;
+#[path = "../rust/migration/state_names.rs"]
+mod state_names;

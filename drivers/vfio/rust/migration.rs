@@ -14,6 +14,7 @@ mod features;
 mod machine;
 mod migrate;
 mod session;
+mod state_names;
 
 pub use self::{
     arc::MigArc,
@@ -38,6 +39,7 @@ pub use self::{
     }, //
 };
 
+use self::state_names::state_name;
 use crate::{
     bindings,
     device::CoreDevice, //
@@ -86,15 +88,10 @@ impl State {
 
     /// Returns the name of the state in the uAPI, without its prefix.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Error => "ERROR",
-            Self::Stop => "STOP",
-            Self::Running => "RUNNING",
-            Self::StopCopy => "STOP_COPY",
-            Self::Resuming => "RESUMING",
-            Self::RunningP2p => "RUNNING_P2P",
-            Self::PreCopy => "PRE_COPY",
-            Self::PreCopyP2p => "PRE_COPY_P2P",
+        match state_name(bindings::vfio_device_mig_state(self as u32)) {
+            Some(name) => name,
+            // Each state is one of the uAPI.
+            None => "",
         }
     }
 }

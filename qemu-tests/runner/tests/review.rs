@@ -216,7 +216,10 @@ fn r02_a_state_that_is_added_does_not_compile() -> Result<()> {
     let option = format!("BINDGEN={}", bindgen.display());
     let result = modules::build(&artifacts, &folder.path().join("modules"), &[&option, "-k"]);
     let error = result.err().context("it compiles")?.to_string();
-    for place in ["core_debugfs/state.rs", "rust/migration.rs"] {
+    for place in [
+        "core_debugfs/../rust/migration/state_names.rs",
+        "rust/migration.rs",
+    ] {
         ensure!(error.contains(place), "{place} compiles:\n{error}");
     }
     // "Mismatched types", of which the array's length is one.
