@@ -242,7 +242,7 @@ impl Device {
 
     fn violate(&mut self, host: &mut dyn Host, function: FunctionId, kind: Violation, offset: u64) {
         self.bus(host, function)
-            .violation(kind, &format!("access of {offset:#x}"));
+            .violation(kind, &format!("access to {offset:#x}"));
     }
 
     /// Calls `work` for a function with its access to the machine and its share of the device.

@@ -112,7 +112,7 @@ impl Messages {
         self.lines.get_mut(usize::from(function))
     }
 
-    /// Resets the endpoint of a function, except for the mask and for what `silicon` preserves: the driver of a VF
+    /// Resets the endpoint of a function. The mask is preserved unless `silicon` says otherwise: the driver of a VF
     /// unmasks its interrupt only once, when it is loaded, and must receive messages of the PF after resets of the VF
     /// as well.
     pub(crate) fn reset(&mut self, function: FunctionId, silicon: Silicon) {

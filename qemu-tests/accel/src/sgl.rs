@@ -13,7 +13,7 @@ const HEAD_BYTES: usize = 64;
 const ENTRY_BYTES: usize = 32;
 /// `HISI_ACC_SGL_SGE_NR_MAX`.
 const MAX_ENTRIES: u16 = 255;
-/// Longest chain of lists that is followed; a chain may be a ring.
+/// Maximum number of lists of a chain that are followed; a chain may be a ring.
 const MAX_LISTS: usize = 32;
 
 /// A contiguous piece of memory.

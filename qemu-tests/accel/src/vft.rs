@@ -120,8 +120,8 @@ impl Vft {
         })
     }
 
-    /// Writes a register and returns `None` if it does not belong to the window. `stuck` keeps a started transaction
-    /// from completing.
+    /// Writes a register; returns `None` if it does not belong to the window. `stuck` keeps a started transaction from
+    /// completing.
     pub(crate) fn write(
         &mut self,
         offset: u64,

@@ -133,7 +133,7 @@ impl Function {
         true
     }
 
-    /// Catches up on what the queue could not do while it was paused.
+    /// Reports completions and fetches requests that the queue could not handle before.
     fn report_and_fetch(&mut self, bus: &mut Bus<'_>, share: Share<'_>, number: u16) {
         if self.is_stopped(number) {
             return;

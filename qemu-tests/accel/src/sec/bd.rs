@@ -104,7 +104,7 @@ pub(super) enum Protection {
     Gcm,
 }
 
-/// What is done with the tag.
+/// How the tag is used.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Verify {
     Write,

@@ -105,7 +105,7 @@ impl Bench {
             let wait = deadline.saturating_sub(self.machine.now);
             self.advance(wait);
         }
-        panic!("the device never comes to rest");
+        panic!("the device does not become idle");
     }
 
     pub fn post(&mut self, function: FunctionId, code: u8, read: bool, queue: u16, data: u64) {
