@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes a static library of the accelerator model, which the C files in `shim/` link with.
+//! Builds a static library of the accelerator model, which the C files in `shim/` link with.
 
 pub mod ffi;
