@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds the kernel under test, once for every state of what goes into it. Prints
-# the two folders it ends with:
+# Builds the kernel under test, once for each state of its inputs. Prints the two
+# directories used:
 #
 #	src=<source tree> obj=<object tree>
 #
@@ -26,8 +26,8 @@ where=$("$here/source.sh")
 src=$(fact src "$where")
 source=$(fact source "$where")
 
-# build OBJ: the recipe itself. Its text is part of the key, as bash prints it, so
-# that a comment does not cost a kernel.
+# build OBJ: the recipe; its text as printed by bash is part of the key, so that a changed
+# comment does not rebuild the kernel
 build() {
 	local log=$logs/kernel-$variant.log make_kernel
 	make_kernel=(make -C "$src" "O=$1" ARCH=arm64 "LLVM=$llvm")

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Takes from a kernel's build folder what modules are built against, and nothing
-# else: what distributions package as the kernel's headers, by the kernel's own
-# script, and Rust's part, which that script leaves out.
+# Copies from a kernel's build directory only the files that modules are built against:
+# the files that distributions package as the kernel's headers, using the kernel's own
+# script, and the files for Rust, which that script omits.
 #
-# Usage: kit.sh <build folder> <new folder>
+# Usage: kit.sh <build dir> <new dir>
 
 # shellcheck source-path=SCRIPTDIR source=../scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
 llvm=-19
 
-[ $# = 2 ] || die "usage: kit.sh <build folder> <new folder>"
+[ $# = 2 ] || die "usage: kit.sh <build dir> <new dir>"
 obj=$1
 kit=$2
 
@@ -22,7 +22,7 @@ mkdir -p "$kit"
 make -s -C "$obj" ARCH=arm64 "LLVM=$llvm" run-command \
 	KBUILD_RUN_COMMAND='$(srctree)/scripts/package/install-extmod-build '"$kit" >"$logs/kit.log" 2>&1 || {
 	tail -n 5 "$logs/kit.log" >&2
-	die "the kernel's script makes no kit; log: $logs/kit.log"
+	die "the kernel's script cannot create the kit; log: $logs/kit.log"
 }
 mkdir "$kit/rust"
 cp "$obj"/rust/*.rmeta "$obj"/rust/*.so "$kit/rust"

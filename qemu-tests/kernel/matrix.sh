@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Lays our files over the kernel's source as Documentation/in-tree.rst says, and compiles
-# drivers/vfio and our sample in each configuration of matrix.conf, where that has not been done
-# yet. A warning of ours, clippy's too, is an error. One configuration is compiled by
-# the oldest Rust that Linux 7.3 accepts. Prints for each
+# Overlays the kernel's source with our files as described in Documentation/in-tree.rst, and
+# compiles drivers/vfio and our sample in each configuration of matrix.conf that has not been
+# compiled yet. Warnings in our files, including those of clippy, are errors. One configuration is
+# compiled with the oldest Rust accepted by Linux 7.3. Prints for each configuration
 #
-#	<configuration>=<folder with the objects>
+#	<configuration>=<directory with the objects>
 #
-# The kernel's source is not touched: the tree that is compiled consists of links to it.
+# The kernel's source is not modified: the tree that is compiled consists of links to it.
 
 # shellcheck source-path=SCRIPTDIR source=../scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
@@ -18,10 +18,10 @@ llvm=-19
 here=$tests_dir/kernel
 top=$(cd "$tests_dir/.." && pwd)
 matrix=$cache/matrix
-# Rust's command lines have this name in them, so it is the same for all clones.
+# Rust's command lines contain this name, so it is the same for all clones.
 tree=$matrix/tree
 
-# collect INTO: our files and the patched ones, each in its place
+# collect INTO: copies our files and the patched ones to their places
 collect() {
 	local file
 	while read -r file; do
@@ -36,11 +36,11 @@ collect() {
 	cp -r "$bitflags/src" "$1/rust/bitflags"
 }
 
-# lay_out: makes $tree the kernel's source with our files over it
+# lay_out: fills $tree with links to the kernel's source, and with our files
 lay_out() {
 	local folder
 	find "$tree" -mindepth 1 -delete
-	# Where nothing of ours is below, a folder is one link.
+	# A directory without any of our files is a single link.
 	while read -r folder; do
 		[ ! -L "$tree/$folder" ] || rm "$tree/$folder"
 		mkdir -p "$tree/$folder"
@@ -62,7 +62,7 @@ build() {
 	esac
 	need_space 500
 	mkdir -p "$obj"
-	# What was compiled before must not be taken for what is compiled now.
+	# Objects of an earlier build must not be mistaken for those of this one.
 	rm -rf "$obj/drivers/vfio" "$obj/samples"
 	{ cat "$here/matrix.config" && printf 'CONFIG_%s\n' "$@"; } >"$obj/fragments.config"
 	"${make_kernel[@]}" KCONFIG_ALLCONFIG="$obj/fragments.config" allnoconfig >"$log.config" 2>&1 ||
@@ -74,7 +74,7 @@ build() {
 		die "configuration $name has warnings; whole logs: $log, $log.config"
 }
 
-# keep OBJ RESULT: the objects where no later build changes them
+# keep OBJ RESULT: copies the objects to where no later build changes them
 keep() {
 	rm -rf "$2.new"
 	mkdir -p "$2.new/drivers"
@@ -97,7 +97,7 @@ tools=$(rustc --version && "$oldest_rustc" --version && bindgen --version && "cl
 
 while read -r name arch rust options; do
 	read -ra options <<<"$options"
-	# Kbuild knows what to do about whatever else has changed, but not about another source.
+	# Kbuild detects all other changes, but not a change of the source.
 	obj=$matrix/$name-$source
 	result=$obj-$(key "$files" "$tools" "$here/matrix.config" "$arch" "$rust" "${options[@]}" "$(declare -f lay_out build keep)")
 	[ -d "$result" ] || (

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Fetches, verifies and unpacks the kernel's source, once. Prints where it is, and
-# what it is known by:
+# Fetches, verifies and unpacks the kernel's source, once. Prints its location and a key
+# that identifies it:
 #
 #	src=<source tree> source=<key>
 #
-# KERNEL_SRC=<folder or tarball> stands in for the pinned Debian package.
+# KERNEL_SRC=<dir or tarball> replaces the pinned Debian package.
 
 # shellcheck source-path=SCRIPTDIR source=../scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
@@ -24,7 +24,7 @@ fetch() {
 			if ! apt-cache madison "$package" | grep -F "$version" >/dev/null; then
 				newest=$(apt-cache madison "$package" | awk 'NR == 1 { print $3 }')
 				die "$package $version is gone from the mirror; newest there: ${newest:-none}." \
-					"Set KERNEL_SRC=<folder or tarball of Linux 7.3>, or change the pin in ${BASH_SOURCE[0]}"
+					"Set KERNEL_SRC=<dir or tarball of Linux 7.3>, or change the pin in ${BASH_SOURCE[0]}"
 			fi
 			need_space 400
 			cd "$cache/downloads"
@@ -38,7 +38,7 @@ fetch() {
 	printf '%s' "$file"
 }
 
-# unpack INTO: leaves the top of the kernel tree in INTO
+# unpack INTO: unpacks the kernel tree to INTO
 unpack() {
 	local file
 	need_space 3500

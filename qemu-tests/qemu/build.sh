@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Fetches, verifies, unpacks and builds a lean QEMU, once, and links the
-# emulated accelerator into it, again whenever that changes. Prints
+# Fetches, verifies, unpacks and builds a minimal QEMU, once, and links the emulated
+# accelerator into it, again whenever that changes. Prints
 #
 #	qemu=<binary> src=<source tree>
 #
-# QEMU_SRC=<folder or tarball> stands in for the pinned Debian source.
+# QEMU_SRC=<dir or tarball> replaces the pinned Debian source.
 
 # shellcheck source-path=SCRIPTDIR source=../scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
@@ -27,7 +27,7 @@ fetch() {
 			if ! apt-cache showsrc qemu 2>/dev/null | grep -xF "Version: $version" >/dev/null; then
 				newest=$(apt-cache showsrc qemu | awk '/^Version:/ { print $2 }' | sort -V | tail -n 1)
 				die "QEMU $version is gone from the mirror; newest there: ${newest:-none}." \
-					"Set QEMU_SRC=<folder or tarball of QEMU 10.2>, or change the pin in $here/build.sh"
+					"Set QEMU_SRC=<dir or tarball of QEMU 10.2>, or change the pin in $here/build.sh"
 			fi
 			need_space 200
 			mkdir -p "$cache/downloads/qemu.new"
@@ -42,8 +42,8 @@ fetch() {
 	printf '%s' "$file"
 }
 
-# Debian's tarball lacks the firmware that pc-bios/ would unpack, and a machine
-# that boots by -kernel needs none; and a lean configuration misses one CXL stub.
+# Debian's tarball lacks the firmware that pc-bios/ would unpack, and a machine booted
+# with -kernel does not need it; and a minimal configuration lacks one CXL stub.
 complete_source() {
 	cat >"$1/pc-bios/meson.build" <<-'MESON'
 		roms = []
@@ -96,9 +96,9 @@ configure_qemu() {
 		--disable-debug-info --disable-download --disable-werror --disable-install-blobs
 }
 
-# The model as a static library; cargo decides what is to be done. Each clone has
-# a target folder of its own: to cargo, two clones are one package, and it would
-# take what the other one has built later for up to date.
+# Builds the model as a static library; cargo determines what has to be rebuilt. Each
+# clone has its own target directory: cargo treats two clones as the same package, and
+# would consider the files built later by the other clone up to date.
 build_model() {
 	local target
 	target=$1/model-$(key "$tests_dir")
@@ -110,7 +110,7 @@ build_model() {
 	update "$target/release/libkunpeng_accel_qemu.a" "$1/build/kunpeng/libkunpeng_accel_qemu.a"
 }
 
-# update FROM TO: copy only a change, so that ninja sees nothing where there is nothing
+# update FROM TO: copies only a changed file, so that ninja has nothing to do otherwise
 update() {
 	cmp -s "$1" "$2" || cp "$1" "$2"
 }
@@ -122,7 +122,8 @@ if [ -n "${QEMU_SRC:-}" ]; then
 else
 	source=$sha256
 fi
-# The text of the recipe's functions, as bash prints it: a comment does not cost a QEMU.
+# The key contains the recipe's functions as printed by bash, so that a changed comment
+# does not rebuild QEMU.
 top=$cache/qemu-$(key "$source" "$(declare -f complete_source configure_qemu)" "${python_packages[*]}" \
 	"$here/kunpeng.mak" "$(gcc --version | sed -n 1p)")
 export PATH="$top/venv/bin:$PATH"
@@ -130,8 +131,8 @@ export PATH="$top/venv/bin:$PATH"
 [ -f "$top/.prepared" ] || prepare "$top"
 build_model "$top"
 
-# What is linked stays under the name of what it is linked from, so that another
-# clone with another model does not replace it under a running test.
+# The name of the binary is derived from its inputs, so that another clone with a
+# different model does not replace it under a running test.
 binary=$top/bin/qemu-system-aarch64-$(key "${shim[@]}" "$top/build/kunpeng/libkunpeng_accel_qemu.a")
 if [ ! -x "$binary" ]; then
 	mkdir -p "$top/src/hw/misc/kunpeng" "$top/bin"
@@ -142,7 +143,8 @@ if [ ! -x "$binary" ]; then
 	for file in "${shim[@]}"; do
 		update "$file" "$top/src/hw/misc/kunpeng/$(basename "$file")"
 	done
-	# meson lists the files when it configures, and does so again only for a reason
+	# meson lists the files when it configures, and configures again only if one of
+	# its inputs has changed
 	[ "$before" = "$(ls "$top/src/hw/misc/kunpeng")" ] || touch "$top/src/hw/misc/meson.build"
 	if [ ! -f "$top/build/build.ninja" ]; then
 		logged "configuring QEMU" 400 "$logs/qemu-configure.log" configure_qemu "$top"

@@ -8,7 +8,7 @@
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# Of trixie; apt verifies it by the archive's signature.
+# From trixie; apt verifies it with the archive's signature.
 package=busybox-static
 binary=$cache/busybox-arm64
 

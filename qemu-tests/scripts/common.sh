@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the recipes share: where the cache is, how a download is verified, how a
-# failure is told in one line, how long work shows that it is alive.
+# Functions shared by the recipes: location of the cache, verification of downloads,
+# one-line error messages, progress of long steps.
 #
-# Sourced by the recipes; never run by itself.
+# The recipes source this file; it is not a program.
 
-# pipefail, so nothing that ends early (grep -q, head) may stand at the end of a pipe:
-# whoever writes into it would die of SIGPIPE, sometimes.
+# With pipefail, a command that exits early (grep -q, head) must not be at the end of a
+# pipe: the command that writes into the pipe could be killed by SIGPIPE.
 set -euo pipefail
 shopt -s inherit_errexit
 
 # shellcheck disable=SC2034 # used by the recipes
 tests_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# Kernel and QEMU builds outlive a clone: two clones of one state share them.
+# Builds of kernel and QEMU are kept outside of the clone: clones with the same sources
+# share them.
 cache=${CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hisi-acc-vfio}
 logs=${LOGS:-$cache/logs}
 # shellcheck disable=SC2034 # used by the recipes
@@ -28,9 +29,9 @@ die() {
 }
 
 mkdir -p "$cache" "$logs" 2>/dev/null ||
-	die "cannot create $cache; set CACHE=<folder with 12 GiB free>"
+	die "cannot create $cache; set CACHE=<dir with 12 GiB free>"
 
-# One builder at a time per cached item, so that two clones may build at once.
+# Allows one builder at a time for each cached item, so that two clones can build at once.
 lock() {
 	exec {lock_fd}>"$cache/$1.lock"
 	flock -n "$lock_fd" || {
@@ -39,7 +40,7 @@ lock() {
 	}
 }
 
-# need_space MIB: the file system of the cache has that much left.
+# need_space MIB: checks that the file system of the cache has that much free space
 need_space() {
 	local free
 	free=$(df -Pm "$cache" | awk 'NR == 2 { print $4 }')
@@ -47,7 +48,7 @@ need_space() {
 		die "$cache has $free MiB free, this step needs $1; free some or set CACHE="
 }
 
-# key FILE-OR-TEXT...: a short name for everything that goes into a build.
+# key FILE-OR-TEXT...: prints a short name for the inputs of a build
 key() {
 	local part
 	for part in "$@"; do
@@ -55,7 +56,7 @@ key() {
 	done | sha256sum | cut -c1-16
 }
 
-# source_key FOLDER-OR-TARBALL: what a source given by the user is known by.
+# source_key DIR-OR-TARBALL: prints a key for a source supplied by the user
 source_key() {
 	if [ -d "$1" ]; then
 		find "$1" -name .git -prune -o -type f -printf '%P %s %T@\n' |
@@ -65,9 +66,9 @@ source_key() {
 	fi
 }
 
-# logged TITLE STEPS LOG COMMAND...: run with all output in LOG; meanwhile show
-# how far it is: by ninja's own [n/m], else by how many of about STEPS lines have
-# come. On failure show the end of LOG.
+# logged TITLE STEPS LOG COMMAND...: runs COMMAND with all output in LOG and shows the
+# progress meanwhile: ninja's own [n/m], or else the number of output lines, of about
+# STEPS. On failure shows the end of LOG.
 logged() {
 	local title=$1 steps=$2 log=$3 status=0 terminal=0
 	shift 3
@@ -95,23 +96,24 @@ logged() {
 	fi
 }
 
-# This Debian's name.
+# codename: prints the name of this Debian release
 codename() {
 	# shellcheck disable=SC1091
 	(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
 }
 
-# The machine's own mirror, from its own apt configuration.
+# mirror: prints the machine's own mirror, from its apt configuration
 mirror() {
 	# shellcheck disable=SC2016 # apt's own variables
 	apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
 		awk -v r="$(codename)" '$2 == r && !found++ { sub(/\/$/, "", $1); print $1 }'
 }
 
-# An apt of our own beside the machine's: other suites or another architecture,
-# same mirror, same keyring, nothing of it ever seen by the machine's apt.
-# apt_of NAME ARCHITECTURE [LINE...]: LINE is "deb <suite>" or "deb-src <suite>";
-# without any, the machine's own suites
+# apt_of NAME ARCHITECTURE [LINE...]: sets up an apt separate from the machine's, for
+# other suites or another architecture, with the same mirror and the same keyring. The
+# machine's apt never sees any of it.
+# LINE is "deb <suite>" or "deb-src <suite>"; without any, the machine's own suites are
+# used.
 apt_of() {
 	local dir=$cache/apt-$1 arch=$2 uri line
 	shift 2
@@ -146,10 +148,12 @@ apt_of() {
 	fi
 }
 
-# libraries FILE: names of the shared libraries that a program or library is linked to
+# libraries FILE: prints the names of the shared libraries that a program or library is
+# linked to
 libraries() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
 
-# closure ROOT FILE: FILE's libraries in ROOT, theirs, and so on, one path a line
+# closure ROOT FILE: prints the paths of FILE's libraries in ROOT, of their libraries, and
+# so on, one per line
 closure() {
 	local queue=("$2") name path
 	declare -A seen=()
@@ -176,8 +180,8 @@ verify() {
 	}
 }
 
-# build_once FOLDER NAME: calls the recipe's function build with a new folder, and moves what it
-# has made there under NAME to FOLDER, unless FOLDER is there already
+# build_once DIR NAME: calls the recipe's function build with a new directory, and
+# moves NAME from there to DIR, unless DIR exists already
 build_once() {
 	local scratch
 	[ ! -d "$1" ] || return 0
@@ -188,10 +192,10 @@ build_once() {
 	mv "$scratch/$2" "$1"
 }
 
-# fact NAME "a=b c=d": the value of NAME
+# fact NAME "a=b c=d": prints the value of NAME
 fact() { tr ' ' '\n' <<<"$2" | sed -n "s/^$1=//p"; }
 
-# honoured FRAGMENT CONFIG: a line that kconfig silently dropped is an error here
+# honoured FRAGMENT CONFIG: fails if kconfig has silently dropped a line of FRAGMENT
 honoured() {
 	local name value
 	while IFS='=' read -r name value; do

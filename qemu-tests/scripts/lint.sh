@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# All checkers, on everything of ours; says which found something and fails at
-# the end, so that one run shows all of it.
+# Runs all checkers on all files of this project. Names the checkers that report something
+# and fails only at the end, so that one run shows all problems.
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -38,13 +38,13 @@ of_modules() {
 	}
 }
 
-# marked_comments: a comment is a sentence, says the kernel's coding-guidelines.rst;
-# no checker of the kernel or of clippy looks at its first letter.
+# marked_comments: the kernel's coding-guidelines.rst requires comments to be sentences;
+# neither the kernel's checkers nor clippy check the first letter.
 marked_comments() {
 	! git grep -nE '// (SAFETY|INVARIANT|CAST|PANIC): [a-z]' -- '*.rs'
 }
 
-# licenses: the shim is a part of QEMU, all else is as the kernel.
+# licenses: the shim is part of QEMU, everything else has the kernel's license.
 licenses() {
 	local wrong
 	wrong=$(
@@ -57,7 +57,7 @@ licenses() {
 	[ -z "$wrong" ]
 }
 
-# The top files of the crates, between whose files there is no circle of imports.
+# The top files of the crates whose files must not import each other in circles.
 crates=(
 	drivers/vfio/rust/vfio.rs
 	drivers/vfio/core_debugfs/debugfs.rs
@@ -74,7 +74,7 @@ check 'checkpatch' "$src/scripts/checkpatch.pl" --strict --no-tree --terse --qui
 check 'checkpatch of QEMU' env -C "${qemu##*src=}" scripts/checkpatch.pl --no-tree --terse --strict -q -f "${shim[@]/#/$top/}"
 check 'marked comments' marked_comments
 check 'licenses' licenses
-check 'circles of imports' python3 scripts/import-circles.py "${crates[@]}"
+check 'circular imports' python3 scripts/import-circles.py "${crates[@]}"
 check 'rustfmt, qemu-tests' env -C qemu-tests cargo fmt --all --check
 check 'clippy, qemu-tests' env -C qemu-tests cargo clippy -q --locked --workspace --exclude init --all-targets -- -D warnings
 check 'clippy, init' env -C qemu-tests cargo clippy -q --locked -p init --target aarch64-unknown-linux-musl -- -D warnings

@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Fetches Debian 13's Rust compiler, the oldest that Linux 7.3 accepts, with the source
-# of its library. The machine's own Rust stays as it is. Prints
+# Fetches Debian 13's Rust compiler, the oldest one accepted by Linux 7.3, with the source
+# of its library. The machine's own Rust is not changed. Prints
 #
 #	rustc=<program>
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# apt verifies them by the archive's signature.
+# apt verifies the packages with the archive's signature.
 suite=trixie
 package=rustc
 version=1.85
 
-# build INTO: the recipe itself. Its text is part of the key.
+# build INTO: the recipe; its text is part of the key
 build() {
 	local root=$1/root usr=$1/rust/usr libraries=lib/x86_64-linux-gnu file path
 	need_space 1800
@@ -26,7 +26,7 @@ build() {
 	for file in "$1"/archives/*.deb; do
 		dpkg-deb -x "$file" "$root"
 	done
-	# It finds all the rest from where its libraries are.
+	# The compiler locates everything else relative to its libraries.
 	mv "$root/usr/bin/rustc" "$usr/bin/"
 	closure "$root" "$usr/bin/rustc" | while read -r path; do
 		cp -L "$path" "$usr/$libraries/"
@@ -35,8 +35,8 @@ build() {
 	(cd "$root/usr/src" && find rustc-* -mindepth 1 -maxdepth 1 ! -name library -exec rm -r {} +)
 	mv "$root"/usr/src/rustc-* "$usr/src/"
 	rm -r "$root" "$1/archives"
-	# Its C library may be newer than the machine's. It is not in the environment, so the
-	# linker that rustc runs is the machine's in all.
+	# The compiler's C library may be newer than the machine's. It is not set in the
+	# environment, so that the linker run by rustc uses only the machine's libraries.
 	cat >"$1/rust/rustc" <<-SCRIPT
 		#!/bin/sh
 		usr=\${0%/*}/usr

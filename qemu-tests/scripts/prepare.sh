@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds all that a machine is put together from, as far as it has changed, and
-# writes down where it is, for the host program:
+# Builds the parts of a machine that have changed, and writes their locations to a file
+# for the runner:
 #
 #	build/<variant>/artifacts
 #
@@ -23,7 +23,7 @@ kernel=$("$tests_dir/kernel/build.sh" "$variant")
 obj=$(fact obj "$kernel")
 qemu=$("$tests_dir/qemu/build.sh")
 busybox=$("$tests_dir/scripts/busybox.sh")
-# The Debian suites whose QEMU the emulated host's guests can run by.
+# The Debian suites whose QEMU can run the emulated host's guests.
 suites=(trixie trixie-backports)
 declare -A vmm
 for suite in "${suites[@]}"; do
@@ -36,15 +36,15 @@ make -s -C "$top" modules KDIR="$obj" MO="$out/modules" CONFIG_SAMPLE_VFIO_EDU_R
 }
 (
 	cd "$tests_dir"
-	# Debian's Rust has no musl for arm64; a static glibc serves as well.
+	# Debian's Rust has no musl for arm64; a static glibc is sufficient.
 	if [ -n "$sysroot" ]; then
 		export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 		export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="--sysroot=$sysroot -Ctarget-feature=+crt-static"
 	fi
 	cargo build -q --locked --release -p init --target "$target"
-) || die "the guest program does not build"
+) || die "the test program (init) does not build"
 
-# The initramfs, by the kernel's own tool.
+# Build the initramfs with the kernel's own tool.
 {
 	printf 'dir /dev 0755 0 0\nnod /dev/console 0600 0 0 c 5 1\n'
 	printf 'dir /bin 0755 0 0\ndir /modules 0755 0 0\ndir /modules/kernel 0755 0 0\ndir /modules/ours 0755 0 0\n'
@@ -59,9 +59,9 @@ make -s -C "$top" modules KDIR="$obj" MO="$out/modules" CONFIG_SAMPLE_VFIO_EDU_R
 } >"$out/initrd.list"
 "$obj/usr/gen_init_cpio" "$out/initrd.list" >"$out/initrd.cpio"
 
-# That of a host with guests has a VM monitor besides, and what its guests boot: the normal
-# kernel and its initramfs, whichever kernel the host has. It is the host that is under test,
-# and a guest of a guest is too slow for a kernel that checks itself as well.
+# The initramfs of a host with guests also has a VM monitor, and the kernel and initramfs
+# for its guests: always the normal kernel, independent of the host's kernel. The host is
+# under test, and a guest of a guest is too slow for a kernel with additional checks.
 guest_image=$obj/arch/arm64/boot/Image
 guest_initrd=$out/initrd.cpio
 if [ "$variant" != normal ]; then

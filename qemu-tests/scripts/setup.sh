@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Brings a base Debian to where the recipes can run: packages, Rust, bindgen,
-# nextest. Running it again costs a second. Prints how the guest program is
-# to be built:
+# Installs everything that the recipes need on a base Debian: packages, Rust, bindgen,
+# nextest. Another run takes a second. Prints how to build the test program:
 #
-#	target=<Rust target> [sysroot=<folder>]
+#	target=<Rust target> [sysroot=<dir>]
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -19,13 +18,13 @@ bindgen=0.72.1
 nextest=0.9.143
 rust_needed=1.85.0
 
-[ "$(uname -m)" = x86_64 ] || die "the tests run on x86-64, this is $(uname -m)"
-command -v apt-get >/dev/null || die "the tests need Debian 12 or later (no apt-get here)"
+[ "$(uname -m)" = x86_64 ] || die "the tests require an x86-64 machine, this is $(uname -m)"
+command -v apt-get >/dev/null || die "the tests require Debian 12 or later (apt-get not found)"
 
 # at_least VERSION NEEDED
 at_least() { [ "$(printf '%s\n' "$2" "$1" | sort -V | sed -n 1p)" = "$2" ]; }
 
-# install PACKAGE...: those that are not there yet
+# install PACKAGE...: installs the packages that are missing
 install() {
 	local missing=() package
 	for package in "$@"; do
@@ -53,8 +52,8 @@ rust_by_rustup() {
 	guest='target=aarch64-unknown-linux-musl'
 }
 
-# Debian 13 has a Rust that is new enough under its usual name, Debian 12 keeps
-# one for its browsers.
+# Debian 13 has a sufficiently new Rust under its usual name; Debian 12 has one for its
+# browsers.
 rust_by_debian() {
 	local candidate std
 	if ! command -v rustc >/dev/null; then
@@ -66,9 +65,9 @@ rust_by_debian() {
 		fi
 	fi
 	[ -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library" ] ||
-		die "Rust's library source is missing; apt-get install rust-src (or rust-web-src)"
+		die "Rust's library source is missing: run apt-get install rust-src (or rust-web-src)"
 
-	# The standard library for arm64 is the same package of that architecture.
+	# The standard library for arm64 is the same package for that architecture.
 	install gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	std=$cache/rust-std-arm64-$(key "$(rustc --version)")
 	if [ ! -d "$std" ]; then
@@ -105,7 +104,7 @@ install "${packages[@]}"
 if command -v rustup >/dev/null; then rust_by_rustup; else rust_by_debian; fi
 version=$(rustc --version | cut -d' ' -f2)
 at_least "$version" "$rust_needed" ||
-	die "rustc $version is too old for Linux 7.3, which needs $rust_needed; rustup update, or remove it and let Debian's be installed"
+	die "rustc $version is too old for Linux 7.3, which needs $rust_needed: run rustup update, or remove it to have Debian's installed"
 cargo_tool bindgen bindgen-cli "$bindgen" 130
 cargo_tool cargo-nextest cargo-nextest "$nextest" 500
 printf '%s\n' "$guest"
