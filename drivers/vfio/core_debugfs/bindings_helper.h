@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What bindgen reads for the Rust part of VFIO core.
+ * Headers that bindgen reads for the Rust part of VFIO core.
  */
 #include "../rust/bindings_helper.h"
 
-/* drivers/vfio/vfio.h: the prototypes of what the core calls. */
+/* drivers/vfio/vfio.h: the prototypes of the functions that the core calls. */
 #include "vfio.h"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Adds the Rust object of this directory to vfio.o, in place of debugfs.o. It is
-# included by drivers/vfio/Makefile in the kernel tree, and by the Makefile of this
-# directory outside of it.
+# Adds the Rust object of this directory to vfio.o, in place of debugfs.o. In the kernel
+# tree drivers/vfio/Makefile includes this file, outside of it the Makefile of this
+# directory does.
 
 core-debugfs-src := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 # The path of the object is relative to the directory of the including Makefile.
@@ -10,7 +10,7 @@ core-debugfs-obj := $(patsubst $(src)/%,%,$(core-debugfs-src)/)debugfs.o
 
 vfio-y += $(core-debugfs-obj) bitflags.o
 
-# The core's own prototypes, in addition to the bindings of all users. Other types
+# The core's own prototypes, in addition to the bindings that all users share. Other types
 # of drivers/vfio/vfio.h are opaque.
 vfio-rust-header := $(core-debugfs-src)/bindings_helper.h
 vfio-rust-ccflags := -I$(abspath $(or $(KSRC),$(srctree))/drivers/vfio)

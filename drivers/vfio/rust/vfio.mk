@@ -12,16 +12,16 @@
 #	$(obj)/foo_vfio_pci.o: $(obj)/vfio_crate.o
 #	RUSTFLAGS_foo_vfio_pci.o := $(vfio-rust-flags)
 #
-# A user of the raw bindings alone depends on $(vfio-rust-bindings), includes
-# rust/bindings.rs as a module of its own, and gives the object the features of
+# A user that needs only the raw bindings depends on $(vfio-rust-bindings), includes
+# rust/bindings.rs as a module, and gives the object the features in
 # $(vfio-rust-features). Before the include it may set
 #
-#	vfio-rust-header         the input of bindgen, if not only rust/bindings_helper.h
+#	vfio-rust-header         the input of bindgen, if it is not rust/bindings_helper.h alone
 #	vfio-rust-bindgen-flags  further arguments for bindgen
 #	vfio-rust-ccflags        further arguments for the compiler that bindgen uses
 #
-# The location of the crate bitflags: outside of the kernel tree scripts/check-kdir.sh finds it. In
-# the kernel tree it is next to the other external crates.
+# The location of the crate bitflags. Outside of the kernel tree it is found by
+# scripts/check-kdir.sh; in the kernel tree it is next to the other external crates.
 BITFLAGS ?= $(srctree)/rust/bitflags
 
 vfio-rust-dir := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
@@ -31,14 +31,15 @@ vfio-rust-objs := bitflags.o vfio_crate.o vfio_helpers.o
 vfio-rust-bitflags := $(obj)/bitflags.o
 vfio-rust-bitflags-flags := -L $(obj) --extern bitflags
 vfio-rust-flags := $(vfio-rust-bitflags-flags) --extern vfio
-# Kbuild's list lacks the first, which the bindings use; KUnit's macro needs the other.
+# Kbuild's list lacks the first one, which the bindings use; KUnit's macro needs the
+# second one.
 vfio-rust-features := cfi_encoding,used_with_arg
 
-# bindings.rs includes the output of bindgen by this absolute name.
+# bindings.rs includes the output of bindgen under this absolute name.
 export VFIO_RUST_BINDINGS := $(abspath $(vfio-rust-bindings))
 
-# The kernel's own parameters, and only items that the kernel crate lacks: types
-# that it has are taken from kernel::bindings, so that they are the same types.
+# The kernel's own parameters, and only items that the kernel crate lacks. Other types are
+# taken from kernel::bindings, so that they are the same types.
 #
 # enum vfio_device_mig_state is an argument of indirect calls. Its name goes
 # into the call's CFI type, as for the enums in rust/bindgen_parameters.
@@ -78,7 +79,7 @@ $(vfio-rust-bindings): $(vfio-rust-header) $(srctree)/rust/bindgen_parameters FO
 
 targets += vfio_bindings_generated.rs
 
-# As for such crates in rust/Makefile: they are checked by their authors.
+# As for such crates in rust/Makefile: their authors check them.
 $(obj)/bitflags.o: private skip_clippy = 1
 $(obj)/bitflags.o: private skip_gendwarfksyms = 1
 RUSTFLAGS_bitflags.o := --cap-lints=allow --crate-name bitflags \
