@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# KERNEL=normal|debug|kcsan chooses the kernel under test, KDIR= the kernel that
-# `make modules` builds against. See `make help`.
+# KERNEL=normal|debug|kcsan selects the kernel under test, KDIR= the kernel that `make modules`
+# builds against. See `make help`.
 
 KERNEL ?= normal
 export KERNEL
@@ -10,8 +10,8 @@ test-scripts := qemu-tests/scripts
 
 SHELL := /bin/bash
 
-# What the options of the commands can be. ENGINES is some of them, with commas between them. Which
-# of them go together is for the runner to say.
+# Valid values of the options. ENGINES is a comma-separated list of some of its values. The runner
+# checks which options can be combined.
 values-KERNEL := normal debug kcsan
 values-ENGINES := zip sec hpre
 values-CONTAINER := type1 iommufd
@@ -25,7 +25,7 @@ with-values := KERNEL ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS GUESTS
 with-numbers := ROUNDS COUNT N SEED FIRST HOURS
 with-paths := KERNEL_SRC QEMU_SRC CACHE LOGS JOBS
 
-# A wrong option is refused here, before anything is built.
+# Reject invalid options here, before anything is built.
 comma := ,
 empty :=
 space := $(empty) $(empty)
@@ -50,37 +50,37 @@ either = $(subst $(space),|,$(values-$1))
 
 .PHONY: help
 help:
-	@echo 'Nothing is needed beforehand but Debian, make, and root for its packages:'
-	@echo '  demo       step a VF through migration on an emulated Kunpeng host'
-	@echo '  test       everything: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...;'
-	@echo '             KERNEL=kcsan: with the detector of data races)'
-	@echo '  migrate    a guest at work moves from one QEMU to another and back, ROUNDS=5 times'
-	@echo '             (ENGINES=zip,sec,hpre or some of them, CONTAINER=$(call either,CONTAINER),'
+	@echo 'These need only Debian, make, and root to install its packages:'
+	@echo '  demo       step a VF through a migration on an emulated Kunpeng host'
+	@echo '  test       run all tests: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...;'
+	@echo '             KERNEL=kcsan: with the data race detector)'
+	@echo '  migrate    migrate a busy guest from one QEMU to another and back, ROUNDS=5 times'
+	@echo '             (ENGINES=zip,sec,hpre or a subset, CONTAINER=$(call either,CONTAINER),'
 	@echo '             DRIVER=$(call either,DRIVER), REVISION=$(call either,REVISION),'
-	@echo '             QEMU=$(call either,QEMU), CANCEL=$(call either,CANCEL), HOSTS=$(call either,HOSTS): the second'
-	@echo '             place is on the same emulated host or on another one); draws'
+	@echo '             QEMU=$(call either,QEMU), CANCEL=$(call either,CANCEL), HOSTS=$(call either,HOSTS): whether the'
+	@echo '             second QEMU runs on the same emulated host or on another one); draws'
 	@echo '             build/<KERNEL>/migrate.svg'
-	@echo '  soak       guests at work migrate with what is drawn from all of that, for HOURS=1'
-	@echo '             or until there were COUNT= migrations (SEED=1 FIRST=0)'
-	@echo '  conformance  random sequences, C driver against ours (N=2000 SEED=1 FIRST=0)'
-	@echo '  silicon    migrations on hardware that differs from what the model assumes, C driver'
-	@echo '             against ours (GUESTS=yes|no: also guests under QEMU, which takes hours)'
-	@echo '  bench      what each step of a migration costs, C driver and ours'
-	@echo '  matrix     compile the driver carried in a kernel tree, in all its configurations'
+	@echo '  soak       migrate busy guests with randomly chosen options, for HOURS=1'
+	@echo '             or until COUNT= migrations are done (SEED=1 FIRST=0)'
+	@echo '  conformance  run random sequences with both drivers and compare (N=2000 SEED=1 FIRST=0)'
+	@echo '  silicon    migrate on hardware that differs from the defaults of the model, with both'
+	@echo '             drivers (GUESTS=yes|no: also guests under QEMU, which takes hours)'
+	@echo '  bench      measure the cost of each step of a migration, for both drivers'
+	@echo '  matrix     compile the driver as part of a kernel tree, in all its configurations'
 	@echo '  shell      boot the emulated host with everything loaded; exit powers off'
-	@echo '  lint       rustfmt, clippy, rustdoc, checkpatch, shellcheck'
-	@echo '  doc        rustdoc of the model, of the test programs and of the crate vfio'
-	@echo '  prepare    only build what demo, test, migrate and shell run'
-	@echo 'For a kernel of yours:'
-	@echo '  modules    our modules against KDIR=<prepared kernel build folder>, into build/modules'
+	@echo '  lint       run rustfmt, clippy, rustdoc, checkpatch, shellcheck'
+	@echo '  doc        build rustdoc of the model, of the test programs and of the crate vfio'
+	@echo '  prepare    build the prerequisites of demo, test, migrate and shell'
+	@echo 'For your own kernel:'
+	@echo '  modules    build our modules against KDIR=<prepared kernel build dir>, into build/modules'
 	@echo '  modules_install  install them into updates/ of its modules (INSTALL_MOD_PATH=<root>)'
-	@echo 'Their options; =y, =m or =n on the command line sets another value than this one:'
+	@echo 'Options of the modules, with their defaults; =y, =m or =n on the command line overrides them:'
 	@scripts/options.sh help
-	@echo 'And:'
-	@echo '  clean      remove what was built here (the cache of kernels and QEMU stays)'
+	@echo 'Other targets:'
+	@echo '  clean      remove build results (the cache of kernels and QEMU is kept)'
 	@echo
-	@echo 'KERNEL_SRC=, QEMU_SRC= <folder or tarball>: instead of what is fetched from Debian'
-	@echo 'CACHE=<folder>: where kernels and QEMU are kept (default ~/.cache/hisi-acc-vfio)'
+	@echo 'KERNEL_SRC=, QEMU_SRC= <dir or tarball>: use this source instead of fetching it from Debian'
+	@echo 'CACHE=<dir>: cache for kernels and QEMU (default ~/.cache/hisi-acc-vfio)'
 
 include scripts/modules.mk
 
@@ -116,12 +116,12 @@ build/matrix:
 	@qemu-tests/kernel/matrix.sh >$@.new
 	@mv $@.new $@
 
-# $(call given,NAME...): name=value of those that are set
+# $(call given,NAME...): prints name=value for those variables that are set
 given = $(foreach name,$1,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)=$($(name))))
 
 migrate-options = $(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS)
 
-# What does not go together is refused before a kernel or QEMU is built.
+# Reject invalid combinations before a kernel or QEMU is built.
 .PHONY: migrate
 migrate:
 	@$(test-scripts)/setup.sh >/dev/null

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Prints the folder of the source of the crate bitflags 2: that in BITFLAGS if it is set, else that
-# of Debian's package librust-bitflags-dev, else that to which cargo fetches the version in
-# crates/Cargo.lock, whose checksum cargo verifies.
+# Prints the source directory of the crate bitflags 2: BITFLAGS if it is set, else that of Debian's
+# package librust-bitflags-dev, else that of the version in crates/Cargo.lock, which cargo fetches
+# and whose checksum cargo verifies.
 
 set -euo pipefail
 shopt -s inherit_errexit nullglob
 
 manifest=$(dirname "${BASH_SOURCE[0]}")/crates/Cargo.toml
-# Tests put another folder here.
+# Tests set another directory.
 packages=${CARGO_PACKAGES:-/usr/share/cargo/registry}
 
 die() {
@@ -17,7 +17,7 @@ die() {
 	exit 1
 }
 
-# is_bitflags FOLDER: whether the folder has the source of a version that serves
+# is_bitflags DIR: returns whether DIR contains the source of a supported version
 is_bitflags() {
 	[ -f "$1/src/lib.rs" ] && grep -qsE '^version = "2\.' "$1/Cargo.toml" &&
 		grep -qs '^name = "bitflags"' "$1/Cargo.toml"
@@ -25,7 +25,7 @@ is_bitflags() {
 
 if [ -n "${BITFLAGS:-}" ]; then
 	is_bitflags "$BITFLAGS" ||
-		die "BITFLAGS=$BITFLAGS does not have the source of the crate bitflags 2"
+		die "BITFLAGS=$BITFLAGS does not contain the source of the crate bitflags 2"
 	realpath "$BITFLAGS"
 	exit
 fi
@@ -37,9 +37,9 @@ for folder in "$packages"/bitflags-2.*/; do
 	fi
 done
 
-remedy='install librust-bitflags-dev (2.0 or later), or give BITFLAGS=<folder with its source>'
-command -v cargo >/dev/null || die "the crate bitflags 2 is not here, and no cargo to fetch it: $remedy"
-# What cargo has fetched already it finds without the network.
+remedy='install librust-bitflags-dev (2.0 or later), or set BITFLAGS=<dir with its source>'
+command -v cargo >/dev/null || die "the crate bitflags 2 is not installed, and cargo, which could fetch it, is not found: $remedy"
+# If cargo has fetched the crate before, the network is not needed.
 fetch() {
 	cargo metadata --quiet --locked --format-version 1 --manifest-path "$manifest" "$@"
 }

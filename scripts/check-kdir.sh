@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks that our modules can be built against the kernel in KDIR, and prints what Kbuild needs
-# to know besides, as arguments for make: our options, with the values that Kconfig would give
-# them in that kernel, and BITFLAGS=<folder of the source of the crate bitflags>.
+# Checks that our modules can be built against the kernel in KDIR, and prints additional arguments
+# for Kbuild: our options, with the values that Kconfig would assign in that kernel, and
+# BITFLAGS=<source directory of the crate bitflags>.
 #
-# On the first thing that is wrong, prints one line that says what to do, and exits with 1.
+# On the first problem, prints one line that says what to do, and exits with status 1.
 #
-# Usage: KDIR=<folder> [KSRC=] [RUSTC=] [BINDGEN=] [BITFLAGS=] check-kdir.sh [NAME=y|m|n]...
+# Usage: KDIR=<dir> [KSRC=] [RUSTC=] [BINDGEN=] [BITFLAGS=] check-kdir.sh [NAME=y|m|n]...
 #
-# NAME is an option without CONFIG_, for which a value is given; others have their default.
+# NAME is an option without the prefix CONFIG_; options that are not given have their default.
 
 set -euo pipefail
 shopt -s inherit_errexit
@@ -25,9 +25,9 @@ die() {
 }
 
 [ -n "${KDIR:-}" ] ||
-	die 'KDIR is not set: give the build folder of a Linux 7.x kernel, make modules KDIR=<folder>'
+	die 'KDIR is not set: run make modules KDIR=<build directory of a Linux 7.x kernel>'
 for file in include/config/auto.conf include/config/kernel.release Makefile; do
-	[ -s "$KDIR/$file" ] || die "$KDIR is not a prepared kernel build folder: it has no $file"
+	[ -s "$KDIR/$file" ] || die "$KDIR is not a prepared kernel build directory: it has no $file"
 done
 
 declare -A value=()
@@ -42,15 +42,15 @@ release=$(<"$KDIR/include/config/kernel.release")
 is_on RUST || die "the kernel of $KDIR was configured without CONFIG_RUST"
 [ -f "$KDIR/Module.symvers" ] || die "$KDIR is configured but not built: it has no Module.symvers"
 [ -f "$KDIR/rust/libkernel.rmeta" ] ||
-	die "$KDIR lacks rust/libkernel.rmeta, which Rust modules are built against"
+	die "$KDIR lacks rust/libkernel.rmeta, which Rust modules need"
 kernel_rustc=${value[RUSTC_VERSION_TEXT]:-}
 kernel_rustc=${kernel_rustc//\"/}
 rustc_version=$("${RUSTC:-rustc}" --version 2>/dev/null) ||
 	die "there is no ${RUSTC:-rustc}: the kernel of $KDIR was built with $kernel_rustc"
 [ "$rustc_version" = "$kernel_rustc" ] ||
-	die "the kernel of $KDIR was built with $kernel_rustc, but ${RUSTC:-rustc} is $rustc_version: give the same one with RUSTC=<path>"
+	die "the kernel of $KDIR was built with $kernel_rustc, but ${RUSTC:-rustc} is $rustc_version: set RUSTC=<path> to the same version"
 command -v "${BINDGEN:-bindgen}" >/dev/null ||
-	die "there is no ${BINDGEN:-bindgen}: install bindgen-cli or give it with BINDGEN=<path>"
+	die "there is no ${BINDGEN:-bindgen}: install bindgen-cli or set BINDGEN=<path>"
 
 # Our options.
 read_kconfig "$scripts/.." Kconfig
@@ -70,7 +70,8 @@ for name in "${option_names[@]}"; do
 	if is_on "$name"; then
 		missing=$(lacking "$name")
 		if [ -n "$missing" ]; then
-			# Part of a module that is on by default is left out, as Kconfig does it.
+			# As in Kconfig, an optional part of a module that is on by default is left
+			# out.
 			if [ -n "${given[$name]-}" ] || [ "${option_type[$name]}" = tristate ]; then
 				die "CONFIG_$name needs $missing, which the kernel of $KDIR lacks; CONFIG_$name=n builds the other modules"
 			fi
@@ -85,11 +86,12 @@ done
 if is_on VFIO_DEBUGFS_RUST; then
 	[ "${value[VFIO]}" = m ] ||
 		die 'vfio.ko needs a kernel with CONFIG_VFIO=m; CONFIG_VFIO_DEBUGFS_RUST=n builds the other modules'
-	# A build folder apart from the source has a Makefile that includes the source's.
+	# A build directory outside of the source has a Makefile that includes the source's
+	# Makefile.
 	source=${KSRC:-$(sed -n 's,^include \(/.*\)/Makefile$,\1,p' "$KDIR/Makefile")}
 	source=${source:-$KDIR}
 	[ -f "$source/drivers/vfio/vfio_main.c" ] ||
-		die "vfio.ko needs the kernel source, and $source has no drivers/vfio/vfio_main.c: give KSRC=<folder>, or CONFIG_VFIO_DEBUGFS_RUST=n for the other modules"
+		die "vfio.ko needs the kernel source, and $source has no drivers/vfio/vfio_main.c: set KSRC=<dir>, or build only the other modules with CONFIG_VFIO_DEBUGFS_RUST=n"
 fi
 
 bitflags=$("$scripts/bitflags.sh")

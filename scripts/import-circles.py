@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Prints the circles of imports between the module files of a Rust crate; fails if there is one.
+"""Prints circular imports between the module files of a Rust crate; fails if there are any.
 
 Usage: import-circles.py [--strict] TOP.rs...
 
-A parent module stands for its children: that it declares them, re-exports from them or calls
-`child::f()` is no import, unless --strict is given, which ignores only what is merely declared or
-re-exported. A path through a re-export leads to the file that defines the name. Comments, strings
-and tests are ignored. For each file that is in a circle, a shortest one is printed.
+A parent module represents its children: declaring them, re-exporting their names or calling
+`child::f()` does not count as an import. With --strict, only names that are merely declared or
+re-exported are ignored. A path through a re-export leads to the file that defines the name.
+Comments, strings and tests are ignored. For each file in a circle, a shortest circle is printed.
 """
 
 import re
@@ -33,7 +33,7 @@ INLINE = re.compile(r"(?<![\w:.])\$?((?:\w+::)+\w+)")
 
 
 def end_of_item(text, start):
-    """Returns the index after the item at `start`: after its `;`, or the brace that closes it."""
+    """Returns the index after the item at `start`: after its `;` or its closing brace."""
     depth = 0
     for i in range(start, len(text)):
         depth += (text[i] in "{([") - (text[i] in "})]")
@@ -92,7 +92,7 @@ class Module:
 
 
 def resolve(modules, here, path, seen=()):
-    """Returns the modules that define what `path` names in module `here`: none for other crates."""
+    """Returns the modules that define the target of `path` in module `here`; none for other crates."""
     if (here.path, path) in seen or not path:
         return []
     seen += ((here.path, path),)
@@ -110,7 +110,7 @@ def resolve(modules, here, path, seen=()):
     while rest and at + (rest[0],) in modules:
         at, rest = at + (rest[0],), rest[1:]
     if not rest:
-        return []  # A module: what counts is which of its names are used.
+        return []  # A module: only the names used from it count.
     for module in modules.get(at, []):
         if rest[0] in module.items:
             return modules[at]

@@ -3,19 +3,19 @@
 # Builds the kernel modules outside the kernel tree. The top Makefile includes
 # this file; `make -f scripts/modules.mk modules KDIR=..` works as well.
 #
-#	modules         build them
-#	modules_install install them; INSTALL_MOD_PATH puts another root in front
-#	modules_clippy  let clippy check the Rust in them; a warning is an error
-#	modules_doc     rustdoc of the crate vfio; a warning is an error
-#	modules_clean   remove what these have made
+#	modules         build the modules
+#	modules_install install the modules; INSTALL_MOD_PATH is a prefix of the path
+#	modules_clippy  check their Rust code with clippy; a warning is an error
+#	modules_doc     build rustdoc of the crate vfio; a warning is an error
+#	modules_clean   remove the results of these targets
 #
-# KDIR=<folder>  the prepared build folder of a Linux 7.x kernel with CONFIG_RUST
-# KSRC=<folder>  that kernel's source, where KDIR comes without drivers/vfio/*.c
-# MO=<folder>    where the results go
-# BITFLAGS=<folder>  the source of the crate bitflags 2, instead of a package's or cargo's
-# LLVM=<suffix>  the compiler, as for the kernel; found by what built KDIR
+# KDIR=<dir>     the prepared build directory of a Linux 7.x kernel with CONFIG_RUST
+# KSRC=<dir>     that kernel's source, if KDIR does not contain drivers/vfio/*.c
+# MO=<dir>       the output directory
+# BITFLAGS=<dir> the source of the crate bitflags 2, instead of a package's or cargo's
+# LLVM=<suffix>  the compiler, as for the kernel; by default that which built KDIR
 #
-# CONFIG_<NAME>=y|m|n sets one of our options. Kconfig defines them, with their defaults.
+# CONFIG_<NAME>=y|m|n sets one of our options. Kconfig defines them and their defaults.
 
 MO ?= $(CURDIR)/build/modules
 RUSTC ?= rustc
@@ -33,15 +33,15 @@ modules-clang = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT=.*clang version \([0-9
 modules-llvm = $(or $(LLVM),$(if $(modules-clang),$(if $(shell command -v clang-$(modules-clang)),-$(modules-clang),1)))
 modules-arch = $(or $(ARCH),$(if $(call modules-option,ARM64),arm64))
 
-# The recipes of qemu-tests/ put their own bindgen into their cache.
+# The recipes of qemu-tests/ install their own bindgen into their cache.
 modules-path := $(or $(CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hisi-acc-vfio)/tools/bin:$(PATH)
 
-# Our options for which make has got a value, as NAME=value
+# Those of our options that were passed to make, as NAME=value
 modules-given = $(foreach name,$(shell $(modules-scripts)/options.sh names),\
 	$(if $(filter undefined,$(origin CONFIG_$(name))),,$(name)=$(CONFIG_$(name))))
 
-# $(call modules-make,FOLDER FOR RESULTS,GOAL): Kbuild for these modules, with an empty value
-# for an option that is off
+# $(call modules-make,OUTPUT DIRECTORY,GOAL): runs Kbuild for these modules, with an empty value for
+# an option that is off
 modules-make = +@export PATH='$(modules-path)'; \
 	arguments=$$(KDIR='$(KDIR)' KSRC='$(KSRC)' RUSTC='$(RUSTC)' BINDGEN='$(BINDGEN)' BITFLAGS='$(BITFLAGS)' \
 		$(modules-scripts)/check-kdir.sh $(modules-given)) && \
@@ -59,24 +59,24 @@ modules-make = +@export PATH='$(modules-path)'; \
 modules:
 	$(call modules-make,$(modules-out),modules)
 
-# Into updates/ of the kernel's modules, which modprobe looks at before the stock ones.
-# Kbuild leaves depmod out where there is no System.map, as in packaged headers.
+# Installs into updates/ of the kernel's modules, which modprobe searches before the stock modules.
+# Kbuild does not run depmod if there is no System.map, as in packaged headers.
 modules_install:
 	$(call modules-make,$(modules-out),modules_install)
 	$(if $(wildcard $(KDIR)/System.map),,depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) \
 		$(file <$(KDIR)/include/config/kernel.release))
 
-# Objects of clippy's compiler are others, so they get a folder of their own.
+# Objects compiled by clippy differ, so they need their own directory.
 modules_clippy:
 	$(call modules-make,$(modules-out)-clippy,modules) CLIPPY=1 KRUSTFLAGS='-D warnings'
 
-# The crate is built for its documentation only.
+# Builds the crate only for its documentation.
 modules_doc: modules-given = $(addsuffix =n,$(shell $(modules-scripts)/options.sh names))
 modules_doc:
 	$(call modules-make,$(modules-out)-doc,modules) VFIO_RUSTDOC=y
 	@echo '  $(modules-out)-doc/drivers/vfio/rust/rustdoc/vfio/index.html'
 
-# Only folders that Kbuild itself has marked as an external module's output.
+# Removes only directories that Kbuild itself has marked as output of an external module.
 modules_clean:
 	@for d in $(modules-out) $(modules-out)-clippy $(modules-out)-doc; do \
 		if grep -qs '^export KBUILD_EXTMOD = $(modules-top)$$' "$$d/Makefile"; then \

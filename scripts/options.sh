@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Our options, as the top Kconfig and the files that it sources define them.
+# Reads our options as defined by the top Kconfig and the files that it sources.
 #
-# Of the language Kconfig this knows "config", "bool", "tristate", "default y|m|n", "depends on"
-# without comparisons, "select" and "source". A kernel that is there already must have what an
-# option selects, so that is read as "depends on".
+# Of the Kconfig language, the supported parts are "config", "bool", "tristate", "default y|m|n",
+# "depends on" without comparisons, "select" and "source". An existing kernel must already have
+# everything that an option selects, so "select" is treated as "depends on".
 #
-# Usage: options.sh names	their names, without CONFIG_
-#        options.sh help	a line for each of them, for `make help`
+# Usage: options.sh names	prints their names, without CONFIG_
+#        options.sh help	describes them for `make help`
 #
-# check-kdir.sh sources this file for the functions.
+# check-kdir.sh sources this file for its functions.
 
 option_names=()
 declare -A option_type option_prompt option_default option_depends
 
-# read_kconfig FOLDER FILE: fills the variables above from FOLDER/FILE; what it sources is
-# relative to FOLDER
+# read_kconfig DIR FILE: fills the variables above from DIR/FILE; the paths in "source" lines
+# are relative to DIR
 read_kconfig() {
 	local line name='' help=''
 	while IFS= read -r line; do
@@ -41,7 +41,7 @@ read_kconfig() {
 			;;
 		'default '*) option_default[$name]=${line#default } ;;
 		'depends on '*) option_depends[$name]+=${line#depends on }$'\n' ;;
-		# It builds nothing. Outside of the kernel tree the example does without.
+		# SAMPLES builds nothing. Outside of the kernel tree the sample does not need it.
 		'select SAMPLES') ;;
 		'select '*) option_depends[$name]+=${line#select }$'\n' ;;
 		help) help=1 ;;
@@ -49,7 +49,8 @@ read_kconfig() {
 	done <"$1/$2"
 }
 
-# holds EXPRESSION: whether it is true; the function is_on says which options are on
+# holds EXPRESSION: returns whether EXPRESSION is true; the function is_on returns whether an option
+# is on
 holds() {
 	local word words arithmetic=''
 	read -ra words < <(sed -E 's/[()!]|&&|\|\|/ & /g' <<<"$1")
@@ -62,7 +63,7 @@ holds() {
 	((arithmetic))
 }
 
-# lacking NAME: what option NAME depends on and is off, in words; nothing if there is none
+# lacking NAME: prints the dependencies of option NAME that are off, or nothing if there are none
 lacking() {
 	local line term all=()
 	while read -r line; do
