@@ -23,7 +23,7 @@ const UNSEEN: [(&str, &str); 4] = [
     ("attr hardware version: <hex>", "not modelled"),
     // topology: hardware_error_of_the_pf
     ("attr registers=unknown", "the PF is not reset here"),
-    // KUnit: other_values_are_invalid
+    // KUnit: other_values_have_no_name
     ("state Invalid", "no driver here has a state of its own"),
     ("state EINVAL", "no driver here cannot tell its state"),
 ];
