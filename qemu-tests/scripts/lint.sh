@@ -57,6 +57,12 @@ licenses() {
 	[ -z "$wrong" ]
 }
 
+# words: phrases that readers of the pages and of the drivers have stumbled over
+words() {
+	! git grep -niwE 'of ours|for ever|by itself|whoever|is told|are told' -- \
+		drivers samples Documentation README.md
+}
+
 # The top files of the crates whose files must not import each other in circles.
 crates=(
 	drivers/vfio/rust/vfio.rs
@@ -75,6 +81,7 @@ check 'checkpatch of QEMU' env -C "${qemu##*src=}" scripts/checkpatch.pl --no-tr
 check 'marked comments' marked_comments
 check 'licenses' licenses
 check 'circular imports' python3 scripts/import-circles.py "${crates[@]}"
+check 'words' words
 check 'rustfmt, qemu-tests' env -C qemu-tests cargo fmt --all --check
 check 'clippy, qemu-tests' env -C qemu-tests cargo clippy -q --locked --workspace --exclude init --all-targets -- -D warnings
 check 'clippy, init' env -C qemu-tests cargo clippy -q --locked -p init --target aarch64-unknown-linux-musl -- -D warnings
