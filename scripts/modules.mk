@@ -36,9 +36,15 @@ modules-arch = $(or $(ARCH),$(if $(call modules-option,ARM64),arm64))
 # The recipes of qemu-tests/ install their own bindgen into their cache.
 modules-path := $(or $(CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hisi-acc-vfio)/tools/bin:$(PATH)
 
-# Those of our options that were passed to make, as NAME=value
-modules-given = $(foreach name,$(shell $(modules-scripts)/options.sh names),\
-	$(if $(filter undefined,$(origin CONFIG_$(name))),,$(name)=$(CONFIG_$(name))))
+modules-options = $(shell $(modules-scripts)/options.sh names)
+
+# The options that have a value in make, as NAME=value. What the command line has as CONFIG_NAME= is
+# passed on in any case, so that an option that does not exist is refused.
+modules-given = $(foreach name,$(modules-options),\
+	$(if $(filter command,$(firstword $(origin $(name)))),\
+		$(error $(name)=$($(name)): give it as CONFIG_$(name)=$($(name))))\
+	$(if $(filter-out undefined command,$(firstword $(origin CONFIG_$(name)))),$(name)=$(CONFIG_$(name)))) \
+	$(patsubst CONFIG_%,%,$(filter CONFIG_%,$(MAKEOVERRIDES)))
 
 # $(call modules-make,OUTPUT DIRECTORY,GOAL): runs Kbuild for these modules, with an empty value for
 # an option that is off
@@ -71,7 +77,7 @@ modules_clippy:
 	$(call modules-make,$(modules-out)-clippy,modules) CLIPPY=1 KRUSTFLAGS='-D warnings'
 
 # Builds the crate only for its documentation.
-modules_doc: modules-given = $(addsuffix =n,$(shell $(modules-scripts)/options.sh names))
+modules_doc: modules-given = $(addsuffix =n,$(modules-options))
 modules_doc:
 	$(call modules-make,$(modules-out)-doc,modules) VFIO_RUSTDOC=y
 	@echo '  $(modules-out)-doc/drivers/vfio/rust/rustdoc/vfio/index.html'

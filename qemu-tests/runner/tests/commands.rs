@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use runner::{Artifacts, modules};
 
 /// Runs make at the top, with a cache in which nothing could be built. Returns the lines that it
 /// prints when it refuses.
@@ -48,6 +49,27 @@ fn a_wrong_option_is_refused_in_one_line() -> Result<()> {
             ensure!(line.contains(name), "{arguments:?}: no `{name}` in {line}");
         }
     }
+    Ok(())
+}
+
+/// An option that is misspelt would otherwise leave what it should turn off.
+#[test]
+fn a_misspelt_option_of_the_modules_is_refused() -> Result<()> {
+    let artifacts = Artifacts::load()?;
+    let output = tempfile::tempdir()?;
+    for option in [
+        "CONFIG_HISI_ACC_VFIO_PCI_RS_DEBUG_CMD=n",
+        "HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS=n",
+    ] {
+        let error = modules::build(&artifacts, output.path(), &[option])
+            .err()
+            .with_context(|| format!("{option} was not refused"))?
+            .to_string();
+        let (name, _) = option.split_once('=').context("no value")?;
+        ensure!(error.contains(name), "{error}");
+    }
+    let left = std::fs::read_dir(output.path())?.count();
+    ensure!(left == 0, "{left} files were built");
     Ok(())
 }
 

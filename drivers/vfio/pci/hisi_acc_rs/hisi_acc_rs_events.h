@@ -9,8 +9,8 @@
  *	from, to	the states, as numbered by the uAPI
  *	duration, ret
  * hisi_acc_vfio_mailbox	a mailbox command has ended
- *	command		number of the command, QM_MB_CMD_* in
- *			linux/hisi_acc_qm.h; 0xe pauses the function
+ *	command		number of the command: QM_MB_CMD_* in
+ *			linux/hisi_acc_qm.h, or 0xe, which pauses the function
  *	duration, ret
  * hisi_acc_vfio_refuse	a session's data were refused
  *	session		number of the session, as in debugfs

@@ -49,7 +49,8 @@ pub(crate) enum MailboxCommand {
     CqcBase = bindings::QM_MB_CMD_CQC_BT as u8,
     /// The queues that the function owns.
     Vft = bindings::QM_MB_CMD_SQC_VFT_V2 as u8,
-    /// Stops fetching requests, and finishes those in flight.
+    /// Stops fetching requests, and finishes those in flight; `QM_MB_CMD_PAUSE_QM` in the C driver's
+    /// own header.
     Pause = 0xe,
 }
 
