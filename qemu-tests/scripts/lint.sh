@@ -69,6 +69,8 @@ crates=(
 	drivers/vfio/core_debugfs/debugfs.rs
 	drivers/vfio/pci/hisi_acc_rs/hisi_acc_vfio_pci_rs.rs
 	qemu-tests/accel/src/lib.rs
+	qemu-tests/linux/src/lib.rs
+	qemu-tests/vfio-client/src/lib.rs
 	qemu-tests/init/src/main.rs
 )
 
@@ -84,7 +86,7 @@ check 'circular imports' python3 scripts/import-circles.py "${crates[@]}"
 check 'words' words
 check 'rustfmt, qemu-tests' env -C qemu-tests cargo fmt --all --check
 check 'clippy, qemu-tests' env -C qemu-tests cargo clippy -q --locked --workspace --exclude init --all-targets -- -D warnings
-check 'clippy, init' env -C qemu-tests cargo clippy -q --locked -p init --target aarch64-unknown-linux-musl -- -D warnings
+check 'clippy, init' env -C qemu-tests cargo clippy -q --locked -p init -p linux -p vfio-client --target aarch64-unknown-linux-musl -- -D warnings
 check 'shellcheck' shellcheck -x "${scripts[@]}"
 
 [ ${#failed[@]} -eq 0 ] || die "lint: ${failed[*]}"

@@ -6,8 +6,7 @@ use std::iter::Sum;
 use std::ops::{Add, Sub};
 
 use anyhow::{Context, Result};
-
-use crate::sysfs;
+use linux::sysfs;
 
 const FOLDER: &str = "/sys/kernel/debug/crypto_judge";
 

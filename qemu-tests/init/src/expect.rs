@@ -7,9 +7,8 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use linux::timeouts::Deadline;
 use rustix::io::Errno;
-
-use crate::timeouts::Deadline;
 
 pub(crate) fn equal<T: PartialEq + Debug>(what: &str, got: T, expected: T) -> Result<()> {
     ensure!(

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use linux::sysfs::{self, Function};
 pub(crate) use protocol::Driver;
-use protocol::{Peer, Setup};
+use protocol::{Container, Peer, Setup};
+use vfio_client::Kind;
 
 use crate::engine::{Accelerator, ZIP};
 use crate::expect;
 use crate::modules::{Modules, out_of_tree};
-use crate::sysfs::{self, Function};
-use crate::vfio::Kind;
 
 /// Vendor of all that is emulated here.
 pub(crate) const HUAWEI: u16 = 0x19e5;
@@ -23,6 +23,14 @@ pub(crate) fn module_of(driver: Driver) -> &'static str {
     match driver {
         Driver::C => "hisi_acc_vfio_pci",
         Driver::Rust => "hisi_acc_vfio_pci_rs",
+    }
+}
+
+/// How VFIO devices are opened.
+pub(crate) fn container_of(setup: &Setup) -> Kind {
+    match setup.container.unwrap_or_default() {
+        Container::Type1 => Kind::Type1,
+        Container::Iommufd => Kind::Iommufd,
     }
 }
 
@@ -175,7 +183,7 @@ impl Host {
         vfs: u32,
     ) -> Result<Self> {
         let driver = setup.driver.unwrap_or_default();
-        let kind = setup.container.unwrap_or_default();
+        let kind = container_of(setup);
         let modules = modules(setup)?;
         // They would get in the way of the VFs' work.
         end_of_self_tests(accelerator.module)?;

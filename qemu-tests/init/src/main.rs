@@ -3,32 +3,28 @@
 //! init of the emulated host.
 //!
 //! Mounts what a host has, reads from the kernel command line which scenario to run, runs it,
-//! reports on the control port and powers the machine off. It is also the VFIO client of the
-//! scenarios: it holds the memory of a VM and does what a VM's driver does.
+//! reports on the control port and powers the machine off. It also plays the VM of the scenarios: it
+//! holds the memory of a VM and does what a VM's driver does.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod control;
 mod crypto_judge;
 mod engine;
 mod expect;
 mod fail_nth;
-#[allow(unsafe_code, reason = "it is what this module is for")]
-mod ffi;
 mod host;
 mod leaks;
 mod modules;
 mod other_host;
 mod qm;
 mod scenario;
-mod sysfs;
-mod timeouts;
-mod vfio;
 mod vmm;
 
 use std::fs;
 
 use anyhow::{Context, Result};
+use linux::{sysfs, timeouts};
 use protocol::Task;
 use rustix::mount::{MountFlags, mount};
 use rustix::system::{RebootCommand, reboot};

@@ -8,10 +8,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use linux::sysfs;
 use rustix::io::Errno;
 use rustix::system::{delete_module, finit_module};
-
-use crate::sysfs;
 
 /// The modules at hand, by the name the kernel knows them by.
 pub(crate) struct Modules {

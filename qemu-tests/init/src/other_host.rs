@@ -9,13 +9,13 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
+use linux::timeouts::{Deadline, slowness};
 use protocol::HostName;
 use rustix::time::{ClockId, Timespec, clock_settime};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::control;
-use crate::timeouts::{Deadline, slowness};
 
 const INTERFACE: &str = "eth0";
 /// Of QEMU's network card.

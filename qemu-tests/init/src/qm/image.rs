@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use linux::ffi::Mapping;
+use vfio_client::Memory;
 
 use super::layout::{CONTEXT_SIZE, CQE_SIZE, EQE_SIZE, LARGEST_SQE, SGL_SIZE};
-use crate::ffi::Mapping;
-use crate::vfio::Memory;
 
 /// Where the memory of a VM begins for the device, unless told otherwise. Above 4 GiB, so that
 /// the high half of every address matters.

@@ -3,7 +3,7 @@
 //! The structures that the queue manager reads from and writes to memory, whatever the engine.
 //! Names are those of the kernel's `qm.c` and `sgl.c`.
 
-use crate::ffi::Mapping;
+use linux::ffi::Mapping;
 
 /// A structure of `N` bytes under construction, little endian; what is not set is 0.
 pub(crate) struct Fields<const N: usize>([u8; N]);
@@ -156,7 +156,7 @@ impl Cqe {
     pub(super) fn read(memory: &Mapping, offset: usize) -> Self {
         let phase = memory.read16(offset + 14) & 1 != 0;
         // The phase is what makes the rest valid.
-        crate::ffi::acquire();
+        linux::ffi::acquire();
         Cqe {
             sq_head: memory.read16(offset + 8),
             sq_num: memory.read16(offset + 10),
@@ -174,7 +174,7 @@ pub(super) struct Eqe {
 impl Eqe {
     pub(super) fn read(memory: &Mapping, offset: usize) -> Self {
         let word = memory.read32(offset);
-        crate::ffi::acquire();
+        linux::ffi::acquire();
         Eqe {
             queue: word as u16,
             phase: word >> 16 & 1 != 0,

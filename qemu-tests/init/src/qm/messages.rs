@@ -3,9 +3,9 @@
 //! Messages between a VF and its PF, as `qm.c` exchanges them.
 
 use anyhow::Result;
+use linux::ffi::Mapping;
 
 use super::registers::{self, Command};
-use crate::ffi::Mapping;
 
 /// `QM_VF2PF_VF_W`, from hardware V4 on.
 const VF_TO_PF: usize = 0x320;

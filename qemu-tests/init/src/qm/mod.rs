@@ -21,14 +21,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use fastrand::Rng;
 
-use crate::ffi::Mapping;
-use crate::sysfs::Function;
-use crate::vfio::{Container, Device, Kind, Memory, Token};
 use image::{EQ_DEPTH, QUEUES, SLOTS};
 pub(crate) use image::{IOVA, Image, SLOT_BUFFER};
 pub(crate) use layout::{Buffer, Entry, Fields};
 use layout::{CQE_SIZE, Cqe};
+use linux::ffi::Mapping;
+use linux::sysfs::Function;
 pub(crate) use slot::{Side, Slot};
+use vfio_client::{Container, Device, Kind, Memory, Token};
 pub(crate) use work::{Engine, Work};
 
 /// The vector of the event queue.

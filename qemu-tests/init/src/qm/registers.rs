@@ -5,9 +5,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-
-use crate::ffi::{self, Mapping};
-use crate::timeouts::Deadline;
+use linux::ffi::{self, Mapping};
+use linux::timeouts::Deadline;
 
 pub(crate) const AEQ_INT_MASK: usize = 0x4;
 pub(crate) const EQ_INT_MASK: usize = 0xc;

@@ -5,13 +5,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use linux::timeouts::Deadline;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::image::{Image, QUEUE_DEPTH, QUEUES};
 use super::layout::{EQE_SIZE, Entry, Eqe};
 use super::registers::{self, Bell};
 use super::{Counts, EQ_VECTOR, Notice, Request, Vm};
-use crate::timeouts::Deadline;
 
 /// How long no interrupt comes when all is done.
 const QUIET: Duration = Duration::from_millis(50);

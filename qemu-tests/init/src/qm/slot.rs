@@ -3,12 +3,12 @@
 //! The part of the VM's memory that belongs to one request.
 
 use fastrand::Rng;
+use linux::ffi;
 
 use super::image::{
     Image, PARAMETERS_SIZE, SLOT, SLOT_BUFFER, SLOT_HEAD, SLOT_PARAMETERS, SLOT_SIZE,
 };
 use super::layout::{self, Buffer, SGL_ENTRIES, SGL_SIZE};
-use crate::ffi;
 
 /// One of a request's two buffers.
 #[derive(Clone, Copy)]

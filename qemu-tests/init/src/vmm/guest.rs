@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use linux::timeouts::{Deadline, slowness};
 use protocol::{Begin, Driver, Engine, List, Load, Loads, Scenario, Task, What};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,6 @@ use super::port::{POLL, Port};
 use super::report::tell;
 use crate::control;
 use crate::engine::Accelerator;
-use crate::timeouts::{Deadline, slowness};
 
 const CONSOLE: &str = "/tmp/guest.console";
 const CONTROL: &str = "/tmp/guest.control";

@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use linux::timeouts::Deadline;
 use protocol::MigrationRecord;
 use serde_json::{Value, json};
+use vfio_client::Kind;
 
 use super::Vmm;
 use super::port::POLL;
 use crate::expect;
-use crate::timeouts::Deadline;
-use crate::vfio::Kind;
 
 /// QEMU's figures of a migration that is over (`MigrationInfo` of its schema).
 pub(crate) struct Figures {

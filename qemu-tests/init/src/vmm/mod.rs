@@ -32,13 +32,12 @@ pub(crate) use orders::Order;
 pub(crate) use report::tell;
 pub(crate) use watch::{Watch, driver_ready, failures, features, refusal, sessions, state};
 
+use linux::sysfs::{self, Function};
+use linux::timeouts::Deadline;
 use orders::Orders;
 use port::POLL;
 use report::tell_of;
-
-use crate::sysfs::{self, Function};
-use crate::timeouts::Deadline;
-use crate::vfio::Kind;
+use vfio_client::Kind;
 
 const PROGRAM: &str = "/usr/bin/qemu-system-aarch64";
 /// From the start of the program to its first word, and from its last one to its end.

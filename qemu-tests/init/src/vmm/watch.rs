@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use anyhow::{Context, Result, bail};
+use linux::sysfs::{self, Function};
 use protocol::What;
 
 use super::port::POLL;
 use super::report::tell;
 use crate::control;
-use crate::sysfs::{self, Function};
 
 fn folder(vf: &Function) -> PathBuf {
     PathBuf::from(format!("/sys/kernel/debug/vfio/{vf}/migration"))

@@ -18,9 +18,9 @@ use crate::host::{self, Host};
 use crate::qm::Vm;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
-use crate::sysfs;
-use crate::vfio::{DataFile, Device, State};
+use linux::sysfs;
 use meter::{Accesses, Allocations, Meter, Steps};
+use vfio_client::{DataFile, Device, State};
 
 pub(super) use together::run as together;
 

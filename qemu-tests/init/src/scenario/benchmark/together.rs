@@ -7,7 +7,9 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use linux::sysfs::Function;
 use protocol::{Rush, Setup};
+use vfio_client::State;
 
 use super::meter::Steps;
 use crate::control::Report;
@@ -15,8 +17,6 @@ use crate::engine::ZIP;
 use crate::host::Host;
 use crate::qm::Vm;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
-use crate::sysfs::Function;
-use crate::vfio::State;
 
 /// Sessions that each thread begins and gives up where only getting into each other's way counts.
 const RUSH: usize = 100;

@@ -3,12 +3,12 @@
 //! What has happened in a sequence so far, as far as an explanation of a difference needs it.
 
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::observation::{Image, Observation, Value};
 use super::step::{Fault, Step, Which};
 use super::stream::{Bases, Field};
 use crate::scenario::support::stream_layout::STREAM_SIZE;
-use crate::vfio::State;
 
 /// More queues than any function has. The C driver rings as many doorbells as a stream says that
 /// it has loaded unchecked, or in spite of its check (D-7 to D-9).

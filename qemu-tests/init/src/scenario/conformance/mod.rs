@@ -25,8 +25,8 @@ use anyhow::{Context, Result, bail, ensure};
 use protocol::{Log, Setup};
 
 use crate::control::{self, Report};
-use crate::sysfs;
 use differences::DIFFERENCES;
+use linux::sysfs;
 use pair::{DifferenceCounts, DriverPairs};
 
 /// Sequences between two lines that say how far it is.

@@ -5,9 +5,9 @@
 use std::io;
 
 use rustix::io::Errno;
+use vfio_client::State;
 
 use crate::expect::errno;
-use crate::vfio::State;
 
 /// The result of a step.
 #[derive(Clone, PartialEq, Eq, Debug)]

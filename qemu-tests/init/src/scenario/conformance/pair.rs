@@ -3,7 +3,9 @@
 //! Two VFs, each of a PF of its own, one with the C driver and one with ours. Both do the same.
 
 use anyhow::{Context, Result, ensure};
+use linux::sysfs;
 use protocol::Setup;
+use vfio_client::Kind;
 
 use super::differences::{Case, DIFFERENCES};
 use super::driver_under_test::DriverUnderTest;
@@ -17,8 +19,6 @@ use crate::expect::equal;
 use crate::host::{self, Driver};
 use crate::qm::Engine;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
-use crate::sysfs;
-use crate::vfio::Kind;
 
 /// The taint of a kernel that has complained: an oops, or a warning.
 const COMPLAINED: u64 = 1 << 7 | 1 << 9;
@@ -85,7 +85,7 @@ pub(super) struct DriverPairs([Pair; ACCELERATORS.len()]);
 
 impl DriverPairs {
     pub(super) fn new(setup: &Setup) -> Result<Self> {
-        let kind = setup.container.unwrap_or_default();
+        let kind = host::container_of(setup);
         let modules = host::modules(setup)?;
         for accelerators in &ACCELERATORS {
             host::load_driver(&modules, accelerators.accelerator, "")?;

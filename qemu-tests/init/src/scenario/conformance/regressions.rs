@@ -4,10 +4,11 @@
 //!
 //! Each is run before the random ones, so that what it shows is seen whatever the seed is.
 
+use vfio_client::State;
+
 use super::step::{DebugFile, Fault, Step, Which};
 use super::stream::{Base, Field, Stream};
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
-use crate::vfio::State;
 
 /// A VM's driver says that it is there, and has set up nothing.
 const READY: Step = Step::WriteRegion {

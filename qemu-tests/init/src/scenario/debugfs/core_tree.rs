@@ -14,8 +14,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use linux::sysfs;
 use protocol::Setup;
 use rustix::io::Errno;
+use vfio_client::{Device, State};
 
 use crate::control::{self, Report};
 use crate::expect;
@@ -23,8 +25,6 @@ use crate::host;
 use crate::modules::{self, Modules};
 use crate::scenario::support::debugfs::{self, VFIO};
 use crate::scenario::support::fault_injection::{self, Creatable};
-use crate::sysfs;
-use crate::vfio::{Device, State};
 
 const PARENT: &str = "/sys/devices/virtual/mtty/mtty";
 const UUID: &str = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";

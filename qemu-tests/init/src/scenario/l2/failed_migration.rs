@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 
 use anyhow::{Result, ensure};
+use linux::sysfs::Function;
 use protocol::Setup;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
 use serde_json::json;
@@ -17,7 +18,6 @@ use crate::control::{self, Report, ZIP0};
 use crate::engine::{SEC, ZIP};
 use crate::expect;
 use crate::host::Host;
-use crate::sysfs::Function;
 use crate::vmm::{self, Guest, Limits, Vmm};
 
 /// All of the guest's memory takes longer than QEMU needs to see that the guest may be stopped.

@@ -4,13 +4,13 @@
 //! same guest.
 
 use anyhow::{Context, Result, ensure};
+use linux::sysfs::Function;
 use serde_json::json;
 
 use super::migrate_under_load::{WITHIN, WORK};
 use crate::control::Report;
 use crate::expect;
 use crate::host::Host;
-use crate::sysfs::Function;
 use crate::vmm::{self, Guest, Limits, Order, Role, Vmm};
 
 /// A test point, and what it does.

@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use linux::sysfs::Function;
 use protocol::{Cancel, Load, MigrationRecord, Setup, What};
+use vfio_client::Kind;
 
 use crate::control::{self, Report};
 use crate::engine;
 use crate::expect;
 use crate::host::{Driver, Host};
-use crate::sysfs::Function;
-use crate::vfio::Kind;
 use crate::vmm::{self, Guest, Limits, Role, Vmm, Watch};
 
 /// For the guest to boot, for one leg, for the guest to end.

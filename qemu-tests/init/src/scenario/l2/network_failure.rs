@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use linux::sysfs;
 use protocol::{HostName, Setup};
 use serde_json::json;
 
@@ -14,7 +15,6 @@ use super::migrate_under_load::{WITHIN, WORK, show};
 use crate::control::Report;
 use crate::expect;
 use crate::other_host::plug;
-use crate::sysfs;
 use crate::vmm::{self, Limits, Vmm};
 
 /// How often TCP repeats what is not acknowledged.

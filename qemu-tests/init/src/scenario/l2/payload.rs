@@ -22,6 +22,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use linux::sysfs::Function;
 use protocol::{Begin, Loads, Setup};
 use rustix::system::{RebootCommand, reboot};
 
@@ -31,7 +32,6 @@ use crate::expect;
 use crate::host;
 use crate::modules::{self, Modules};
 use crate::scenario::support::crypto_load::{self, Workers};
-use crate::sysfs::Function;
 
 /// Small buffers, for many requests on an emulated CPU.
 const MAX_LEN: usize = 16 << 10;

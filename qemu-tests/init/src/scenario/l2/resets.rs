@@ -21,9 +21,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use fastrand::Rng;
+use linux::sysfs::Function;
 use protocol::{AgainstReset, List, ResetBy, Setup};
 use rustix::io::Errno;
 use serde_json::json;
+use vfio_client::Kind;
 
 use super::fixture::GuestFixture;
 use super::migrate_under_load::{LATENCY, WITHIN};
@@ -32,8 +34,6 @@ use crate::engine::ZIP;
 use crate::expect;
 use crate::host::Host;
 use crate::scenario::topology::OtherVf;
-use crate::sysfs::Function;
-use crate::vfio::Kind;
 use crate::vmm::{self, Ended, Guest, Limits, Order, Role, Vmm};
 
 /// The longest time between two resets of a VF that migrates, in milliseconds. Without any, no

@@ -4,13 +4,13 @@
 //! run this.
 
 use anyhow::{Result, bail};
+use linux::sysfs;
 use protocol::{Failure, HostName, Setup};
 
 use super::local_host::LocalHost;
 use super::migrate_under_load::ROUNDS;
 use crate::control::Report;
 use crate::host;
-use crate::sysfs;
 
 pub(crate) fn run(
     setup: &Setup,

@@ -8,7 +8,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use linux::sysfs::Function;
 use protocol::Setup;
+use vfio_client::{DataFile, Device, State};
 
 use crate::control::Report;
 use crate::engine;
@@ -17,8 +19,6 @@ use crate::host::Host;
 use crate::qm::{IOVA, Vm};
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::support::transfer::{self, FAST, Found};
-use crate::sysfs::Function;
-use crate::vfio::{DataFile, Device, State};
 
 const ROUND_TRIPS: usize = 5;
 /// Requests of each engine that complete before a stop.

@@ -7,16 +7,16 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use linux::sysfs::{self, TRACING};
 use protocol::Setup;
 use rustix::io::Errno;
+use vfio_client::State;
 
 use crate::control::{self, Report, ZIP0};
 use crate::expect::{equal, refused};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stream_layout::STREAM_SIZE;
-use crate::sysfs::{self, TRACING};
-use crate::vfio::State;
 
 const EVENTS: &str = "/sys/kernel/tracing/events/hisi_acc_vfio";
 /// Mailbox commands by their numbers, and the names that the device counts them by.

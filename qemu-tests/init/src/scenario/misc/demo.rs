@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
+use vfio_client::{Kind, State};
 
 use crate::control::{self, Report, ZIP0};
 use crate::engine::ZIP;
@@ -17,7 +18,6 @@ use crate::expect::equal;
 use crate::host::{self, Driver, Host};
 use crate::modules::is_loaded;
 use crate::qm::Vm;
-use crate::vfio::{Kind, State};
 
 const SLOW: Duration = Duration::from_millis(200);
 const FAST: Duration = Duration::from_micros(20);
@@ -85,8 +85,8 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
 }
 
 struct DemoFixture {
-    vf1: crate::sysfs::Function,
-    vf2: crate::sysfs::Function,
+    vf1: linux::sysfs::Function,
+    vf2: linux::sysfs::Function,
 }
 
 fn prepare(setup: &Setup, report: &mut Report) -> Result<Option<DemoFixture>> {

@@ -8,20 +8,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use linux::ffi::Mapping;
+use linux::sysfs::Function;
 use protocol::Setup;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
+use vfio_client::{BAR0, DataFile, Device, Kind, Memory, State};
 
 use crate::control::Report;
 use crate::expect::{equal, eventually, refused};
-use crate::ffi::Mapping;
 use crate::host::{self, driver_of};
 use crate::modules;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::transfer::Path;
 use crate::scenario::uapi::arcs::{every_arc, every_reset};
-use crate::sysfs::Function;
-use crate::vfio::{BAR0, DataFile, Device, Kind, Memory, State};
 
 const MODULE: &str = "vfio_edu";
 const QEMU: u16 = 0x1234;
@@ -399,7 +399,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     modules.load(MODULE)?;
     let driver = driver_of(MODULE)?;
     let fixture = Fixture {
-        kind: setup.container.unwrap_or_default(),
+        kind: host::container_of(setup),
         memory: Arc::new(Mapping::memory(MEMORY)?),
         edus: Function::find_all(QEMU, EDU)?,
     };

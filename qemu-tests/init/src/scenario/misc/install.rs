@@ -6,7 +6,9 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use linux::sysfs::{self, Function};
 use protocol::Setup;
+use vfio_client::Kind;
 
 use crate::control::{Report, ZIP0};
 use crate::engine::ZIP;
@@ -14,8 +16,6 @@ use crate::expect::equal;
 use crate::host::{self, Driver, Host};
 use crate::modules::{is_loaded, out_of_tree};
 use crate::scenario::support::debugfs;
-use crate::sysfs::{self, Function};
-use crate::vfio::Kind;
 
 /// Where the kernel looks for it as well.
 const MODPROBE: &str = "/sbin/modprobe";
@@ -65,7 +65,7 @@ fn switch(vf: &Function, driver: Driver, kind: Kind) -> Result<()> {
 }
 
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
-    let kind = setup.container.unwrap_or_default();
+    let kind = host::container_of(setup);
     let pf = host::pf(&ZIP)?;
     report.point("the PF's alias finds its driver", || {
         modprobe(&alias(&pf)?)?;

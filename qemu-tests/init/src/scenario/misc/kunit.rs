@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
+use linux::sysfs;
 use protocol::Setup;
 
 use crate::control::Report;
 use crate::host;
-use crate::sysfs;
 
 const RESULTS: &str = "/sys/kernel/debug/kunit";
 

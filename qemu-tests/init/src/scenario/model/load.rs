@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use linux::sysfs::{self, Function};
 use protocol::Setup;
 
 use super::{Log, self_test_passed};
@@ -13,7 +14,6 @@ use crate::control::{Report, ZIP0};
 use crate::crypto_judge::{ACOMP, Results};
 use crate::expect;
 use crate::host;
-use crate::sysfs::{self, Function};
 
 const BUFFERS: u64 = 1000;
 /// Of a request while a reset comes: far longer than it takes to begin the reset.

@@ -14,9 +14,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use linux::sysfs;
 
 use crate::expect;
-use crate::sysfs;
 
 const ALGORITHM: &str = "hisi-deflate-acomp";
 /// Lines of this level or a more severe one are complaints (`KERN_WARNING`).

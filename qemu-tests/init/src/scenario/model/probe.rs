@@ -6,13 +6,13 @@
 use std::collections::HashSet;
 
 use anyhow::{Result, ensure};
+use linux::sysfs::{self, Function};
 use protocol::Setup;
 
 use super::{Log, self_test_passed};
 use crate::control::{Report, ZIP0};
 use crate::expect;
 use crate::host;
-use crate::sysfs::{self, Function};
 
 fn no_complaints(log: &mut Log) -> Result<()> {
     let complaints = log.complaints()?;

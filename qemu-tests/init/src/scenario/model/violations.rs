@@ -9,18 +9,18 @@ use std::fs::File;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use linux::ffi::Mapping;
+use linux::sysfs::Function;
 use protocol::Setup;
 use serde_json::Value;
+use vfio_client::{BAR2, Kind};
 
 use crate::control::{Report, ZIP0};
 use crate::engine::ZIP;
-use crate::ffi::Mapping;
 use crate::host;
 use crate::qm::registers::{self, Bell, Command};
 use crate::qm::{IOVA, Vm};
 use crate::scenario::support::register_layout::{EQC, PF_BAR2_SIZE, PF_BLOCK, VFT_OPERATION};
-use crate::sysfs::Function;
-use crate::vfio::{BAR2, Kind};
 
 /// Nothing is there, in the function block and in the migration block.
 const NO_REGISTER: usize = 0xf000;

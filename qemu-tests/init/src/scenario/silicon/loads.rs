@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use linux::timeouts;
 use rustix::io::Errno;
+use vfio_client::{Device, State};
 
 use crate::control::EmulatedDevice;
 use crate::expect::{equal, eventually, refused};
@@ -16,8 +18,6 @@ use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::support::stuck_thread::{Fate, Task};
 use crate::scenario::support::transfer::{self, FAST, Path};
 use crate::scenario::topology::answer::Answers;
-use crate::timeouts;
-use crate::vfio::{Device, State};
 
 /// Revisions of hardware V4 and V5.
 const V4: u64 = 0x50;

@@ -5,6 +5,7 @@
 
 use anyhow::Result;
 use protocol::Setup;
+use vfio_client::{Device, State};
 
 use super::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 
@@ -12,7 +13,6 @@ use crate::engine::{Accelerator, ZIP};
 use crate::expect::equal;
 use crate::host::Host;
 use crate::qm::{IOVA, Vm};
-use crate::vfio::{Device, State};
 
 pub(crate) struct Fixture {
     pub(crate) host: Host,

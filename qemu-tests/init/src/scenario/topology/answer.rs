@@ -8,13 +8,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use linux::ffi::Mapping;
+use linux::sysfs::Function;
+use vfio_client::{BAR2, Device, Kind};
 
 use crate::engine::ZIP;
-use crate::ffi::Mapping;
 use crate::qm::Vm;
 use crate::qm::messages::{self, Way};
-use crate::sysfs::Function;
-use crate::vfio::{BAR2, Device, Kind};
 
 /// `enum qm_ifc_cmd` of hisi_qm, as far as it is about resets.
 const RESET_DONE: u64 = 3;

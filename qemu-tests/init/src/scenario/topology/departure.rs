@@ -9,8 +9,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use linux::sysfs::{self, Function};
 use protocol::Setup;
 use rustix::io::Errno;
+use vfio_client::{DataFile, Device, REQUEST, State};
 
 use crate::control::{Report, ZIP0};
 use crate::expect::{equal, eventually, refused};
@@ -19,8 +21,6 @@ use crate::modules;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stuck_thread::{Fate, Task};
-use crate::sysfs::{self, Function};
-use crate::vfio::{DataFile, Device, REQUEST, State};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// As much of a stream as is read or written before the device has to go.

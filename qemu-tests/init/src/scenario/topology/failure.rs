@@ -10,21 +10,21 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use linux::ffi::Mapping;
+use linux::sysfs::Function;
 use protocol::Setup;
 use rustix::io::Errno;
+use vfio_client::{DataFile, Device, ERROR, Signal, State};
 
 use super::answer::{Answers, OtherVf};
 use crate::control::{Report, ZIP0};
 use crate::engine::ZIP;
 use crate::expect::{equal, eventually, refused};
-use crate::ffi::Mapping;
 use crate::qm::Vm;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::register_layout::{ABNORMAL_INT_SET, PF_BAR2_SIZE, PF_BLOCK};
 use crate::scenario::support::stuck_thread::{Fate, Task};
-use crate::sysfs::Function;
-use crate::vfio::{DataFile, Device, ERROR, Signal, State};
 
 const PATIENCE: Duration = Duration::from_secs(100);
 /// An error that [`ABNORMAL_INT_SET`] raises: memory that cannot be corrected, for which the device

@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use linux::sysfs;
 
 use crate::control::ZIP0;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::transfer::{self, Path};
-use crate::sysfs;
 
 const REQUESTS: usize = 32;
 const SLOW: Duration = Duration::from_millis(20);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use protocol::Setup;
 use rustix::io::Errno;
+use vfio_client::State;
 
 use crate::control::{Report, ZIP0};
 use crate::engine::ZIP;
@@ -19,7 +20,6 @@ use crate::qm::Vm;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::stream_layout::MATCH_SIZE;
 use crate::scenario::support::transfer::{self, Path};
-use crate::vfio::State;
 
 /// As many as the message registers have bits for.
 const VFS: u32 = 63;

@@ -5,9 +5,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use linux::sysfs::{self, Function};
 use protocol::Setup;
 use rustix::io::Errno;
 use vfio_bindings::bindings::vfio::VFIO_DEVICE_FLAGS_RESET;
+use vfio_client::{BAR2, Device, Kind, REGION_MMAP, State, Token};
 
 use crate::control::{Report, ZIP0};
 use crate::engine::ZIP;
@@ -16,8 +18,6 @@ use crate::host::{self, Driver, Host};
 use crate::qm::registers;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::register_layout::{PF_BAR2_SIZE, VF_BAR2_SIZE};
-use crate::sysfs::{self, Function};
-use crate::vfio::{BAR2, Device, Kind, REGION_MMAP, State, Token};
 
 /// A VF of hardware V2, with its PF's driver there.
 pub(super) fn hardware_v2(setup: &Setup, report: &mut Report) -> Result<()> {
@@ -27,7 +27,7 @@ pub(super) fn hardware_v2(setup: &Setup, report: &mut Report) -> Result<()> {
     host::load_vfio(&modules)?;
     pf.enable_vfs(2, false)?;
     let vf = pf.virtual_function(1)?;
-    let (kind, vm) = (setup.container.unwrap_or_default(), ZIP.vm(1)?);
+    let (kind, vm) = (host::container_of(setup), ZIP.vm(1)?);
     let fixture = Fixture::new(setup, vf, VF_BAR2_SIZE as u64)?;
     fixture.judge(report, |vf| vm.open(kind, vf))
 }
@@ -55,7 +55,7 @@ pub(super) fn pf_itself(setup: &Setup, report: &mut Report) -> Result<()> {
     let modules = host::modules(setup)?;
     let pf = host::load_zip(&modules, "")?;
     host::load_vfio(&modules)?;
-    let (kind, vm) = (setup.container.unwrap_or_default(), ZIP.vm(1)?);
+    let (kind, vm) = (host::container_of(setup), ZIP.vm(1)?);
     let fixture = Fixture::new(setup, pf, PF_BAR2_SIZE as u64)?;
     // The only function of its bus is reset by its bus when it is closed, if in no other way.
     if fixture.driver.is_rust() {

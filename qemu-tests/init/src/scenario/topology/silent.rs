@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 use rustix::io::Errno;
+use vfio_client::{Device, State};
 
 use super::failure::done;
 use crate::control::{self, Report, ZIP0};
@@ -16,7 +17,6 @@ use crate::expect::{equal, errno};
 use crate::qm::registers::{self, Command};
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stuck_thread::Task;
-use crate::vfio::{Device, State};
 
 /// Longer than a reset of the PF with a silent VF takes, which are four waits of 21 s.
 const PATIENCE: Duration = Duration::from_secs(300);

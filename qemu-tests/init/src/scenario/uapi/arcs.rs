@@ -4,11 +4,11 @@
 
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
+use vfio_client::{DataFile, Device, Features, State};
 
 use super::{Fixture, go_to};
 use crate::control::ZIP0;
 use crate::expect::{equal, refused};
-use crate::vfio::{DataFile, Device, Features, State};
 
 pub(super) fn fresh(fixture: &mut Fixture) -> Result<()> {
     let device = fixture.open()?;

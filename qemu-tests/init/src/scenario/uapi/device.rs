@@ -7,13 +7,13 @@ use std::io;
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use vfio_bindings::bindings::vfio::*;
+use vfio_client::ffi;
+use vfio_client::{BAR2, Device, Features, Kind, MSI, REGION_MMAP};
 
 use super::Fixture;
 use crate::expect::{equal, refused};
 use crate::scenario::support::register_layout::VF_BAR2_SIZE;
 use crate::scenario::support::stream_layout::STREAM_SIZE;
-use crate::vfio::ffi;
-use crate::vfio::{BAR2, Device, Features, Kind, MSI, REGION_MMAP};
 
 /// Size of the VF's BAR2.
 const BAR2_SIZE: u64 = VF_BAR2_SIZE as u64;

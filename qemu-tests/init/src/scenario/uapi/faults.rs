@@ -26,8 +26,6 @@ use crate::modules;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stream_layout::STREAM_SIZE;
-use crate::sysfs;
-use crate::vfio::{BAR2, DataFile, Device, State};
 
 /// A function of the kernel that goes wrong whatever driver is bound: where it fails after its
 /// allocation, it puts a group that still has its IOMMU group, and vfio_group_release() warns of
@@ -62,6 +60,8 @@ enum Act {
 type Operation = (&'static [State], Act);
 
 use State::{PreCopy, PreCopyP2p, Resuming, Running, RunningP2p, Stop, StopCopy};
+use linux::sysfs;
+use vfio_client::{BAR2, DataFile, Device, State};
 
 const OPERATIONS: [Operation; 49] = [
     (&[], Act::Open),

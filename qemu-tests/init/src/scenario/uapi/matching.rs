@@ -12,20 +12,20 @@ use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use linux::ffi::Mapping;
+use linux::sysfs::Function;
 use protocol::Setup;
 use rustix::io::Errno;
+use vfio_client::State;
 
 use crate::control::{EmulatedDevice, Report};
 use crate::engine::{Accelerator, HPRE, SEC, ZIP};
 use crate::expect::{equal, refused};
-use crate::ffi::Mapping;
 use crate::host::{self, HUAWEI, Host};
 use crate::qm::{IOVA, Vm, registers};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::stream_layout::{self, MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::support::transfer::{self, Path};
-use crate::sysfs::Function;
-use crate::vfio::State;
 
 /// The machine: ids of the emulated devices, in the order of their addresses.
 const MACHINE: [(&str, &Accelerator); 7] = [

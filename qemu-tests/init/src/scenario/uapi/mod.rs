@@ -17,11 +17,11 @@ mod work;
 use anyhow::{Context, Result};
 use protocol::Setup;
 use rustix::io::Errno;
+use vfio_client::{DataFile, Device, State};
 
 use crate::control::{Report, ZIP0};
 use crate::expect::equal;
 use crate::scenario::support::fixture::Fixture;
-use crate::vfio::{DataFile, Device, State};
 
 impl Fixture {
     /// Runs one check.

@@ -6,12 +6,12 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
+use vfio_client::ffi;
+use vfio_client::{DataFile, Device, State};
 
 use super::Fixture;
 use crate::expect::{equal, refused};
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
-use crate::vfio::ffi;
-use crate::vfio::{DataFile, Device, State};
 
 /// Fields of the stream's match part: name, offset, length.
 const MATCH_FIELDS: [(&str, usize, usize); 5] = [

@@ -7,13 +7,13 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
+use vfio_client::ffi;
+use vfio_client::{DataFile, PrecopyInfo, State};
 
 use super::{Fixture, go_to};
 use crate::engine::ZIP;
 use crate::expect::{equal, refused};
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE, VF_STATE};
-use crate::vfio::ffi;
-use crate::vfio::{DataFile, PrecopyInfo, State};
 
 const PRECOPY_INFO_SIZE: u32 = 24;
 

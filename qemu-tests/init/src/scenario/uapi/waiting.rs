@@ -9,11 +9,11 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::event::PollFlags;
 use rustix::event::epoll;
 use rustix::io::Errno;
+use vfio_client::{DataFile, Device, State};
 
 use super::Fixture;
 use crate::expect::{equal, refused};
 use crate::scenario::support::stream_layout::MATCH_SIZE;
-use crate::vfio::{DataFile, Device, State};
 
 const AT_ONCE: Duration = Duration::ZERO;
 /// A waiter that is woken waits for less than half of this. One that is not woken looks when it is

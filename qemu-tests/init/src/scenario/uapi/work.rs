@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::Fixture;
 use crate::control::ZIP0;
 use crate::expect::{equal, refused};
-use crate::vfio::State;
 
 /// The engine takes this long for a request while requests are to be in flight.
 const SLOW: Duration = Duration::from_millis(400);

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use linux::sysfs;
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::Seen;
 use super::fixture::all_commands;
@@ -19,8 +21,6 @@ use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::support::stuck_thread::{Fate, Task};
-use crate::sysfs;
-use crate::vfio::State;
 
 /// A thread that was so long in the kernel does not come back: 3 seconds of a hundred ticks.
 const SPINS: u64 = 300;

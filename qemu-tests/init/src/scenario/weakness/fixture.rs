@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use vfio_client::{BAR2, DataFile, Device, State};
 
 use crate::control::ZIP0;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
-use crate::vfio::{BAR2, DataFile, Device, State};
 
 /// The faults are those of VF1.
 pub(super) const VF1: &str = "fn1";

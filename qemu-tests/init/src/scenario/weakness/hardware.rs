@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::io::Errno;
+use vfio_client::{BAR2, Device, State};
 
 use super::Seen;
 use super::fixture::{commands, doorbells, register, resuming, violations};
@@ -15,7 +16,6 @@ use crate::expect::{equal, errno, eventually, refused};
 use crate::qm::registers;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::register_layout::EQC;
-use crate::vfio::{BAR2, Device, State};
 
 const OUTSIDE: &str = "outside-window";
 const INTERLEAVED: &str = "vft-interleaved";

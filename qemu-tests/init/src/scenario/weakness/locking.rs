@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use linux::ffi;
+use vfio_client::State;
 
 use super::Seen;
 use super::fixture::{register, resuming};
 use crate::control::ZIP0;
-use crate::ffi;
 use crate::qm::registers;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stuck_thread::{Fate, Task};
-use crate::vfio::State;
 
 /// Makes a match check take a second, if it asks the VF.
 const SLOW_CHECK: &str = "fn1:mailbox-timeout@sqc-vft";

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use linux::sysfs::Function;
 use protocol::Setup;
 use rustix::io::Errno;
+use vfio_client::{DataFile, State};
 
 use super::Seen;
 use super::fixture::{resuming, with};
@@ -17,8 +19,6 @@ use crate::host::{self, Driver, Host};
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::support::stuck_thread::{Fate, Task};
-use crate::sysfs::Function;
-use crate::vfio::{DataFile, State};
 
 /// Makes a match check take a second, if it asks the VF.
 const SLOW_CHECK: &str = "fn1:mailbox-timeout@sqc-vft";

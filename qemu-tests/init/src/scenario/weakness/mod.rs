@@ -18,7 +18,6 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::control::{self, Report, ZIP0};
 use crate::scenario::support::fixture::Fixture;
-use crate::sysfs;
 
 /// The result of the steps.
 enum Seen {
@@ -39,6 +38,7 @@ enum Steps {
 
 use Steps::{Bare, Bound};
 use Weakness::*;
+use linux::sysfs;
 
 const ITEMS: [(Weakness, &str, Steps); Weakness::ALL.len()] = [
     (

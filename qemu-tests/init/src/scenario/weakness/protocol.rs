@@ -3,7 +3,9 @@
 //! Weaknesses in how the protocol is kept.
 
 use anyhow::{Context, Result, bail};
+use linux::sysfs;
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::Seen;
 use crate::control::ZIP0;
@@ -12,8 +14,6 @@ use crate::host;
 use crate::modules;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
-use crate::sysfs;
-use crate::vfio::State;
 
 fn references(module: &str) -> Result<u64> {
     let count = sysfs::read(format!("/sys/module/{module}/refcnt"))?;

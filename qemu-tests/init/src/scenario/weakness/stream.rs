@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::Seen;
 use super::fixture::{all_commands, commands, doorbells, resuming, with};
@@ -13,7 +14,6 @@ use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stream_layout::{
     DEVICE, EQE_DMA, MAGIC_V1, MATCH_SIZE, QUEUE_COUNT, STREAM_SIZE,
 };
-use crate::vfio::State;
 
 /// The PCI device of a SEC VF.
 const OTHER_DEVICE: [u8; 4] = 0xa256_u32.to_le_bytes();

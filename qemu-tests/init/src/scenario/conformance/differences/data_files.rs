@@ -3,12 +3,12 @@
 //! Operations on a data file, whatever is in it.
 
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::Case;
 use crate::scenario::conformance::observation::Value;
 use crate::scenario::conformance::step::Step;
 use crate::scenario::support::stream_layout::MATCH_SIZE;
-use crate::vfio::State;
 
 /// Of a session that is over ours says that it is not in PRE_COPY, and the C driver, while another
 /// one is or was when the device was closed (D-35), that it is over.

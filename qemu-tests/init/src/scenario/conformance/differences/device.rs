@@ -3,11 +3,11 @@
 //! The device: its states, what stops and starts it, its registers.
 
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::Case;
 use crate::scenario::conformance::observation::{Aspect, Value};
 use crate::scenario::conformance::step::{DebugFile, Fault, Step};
-use crate::vfio::State;
 
 /// Ours offers the P2P states, and goes through them.
 pub(super) fn p2p_states(case: &Case<'_>) -> bool {

@@ -3,6 +3,7 @@
 //! Streams that are loaded.
 
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::Case;
 use super::dump::{dumps_of_session, length};
@@ -11,7 +12,6 @@ use crate::scenario::conformance::observation::Aspect;
 use crate::scenario::conformance::step::{DebugFile, Fault, Step, Which};
 use crate::scenario::conformance::stream::{Field, is_version_1};
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
-use crate::vfio::State;
 
 /// D-7: the C driver goes on with a stream that did not fit.
 pub(super) fn refused_yet_loaded(case: &Case<'_>) -> bool {

@@ -13,11 +13,11 @@ mod loading;
 mod saving;
 
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::history::{History, Resuming};
 use super::observation::{Answer, Aspect, Observation, Value};
 use super::step::{DebugFile, Step};
-use crate::vfio::State;
 
 /// One thing that is not the same after a step.
 pub(super) struct Case<'a> {

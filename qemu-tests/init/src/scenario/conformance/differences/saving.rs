@@ -3,6 +3,7 @@
 //! Streams that are saved.
 
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::Case;
 use super::dump::{differ_in, dumps_of_session, length};
@@ -11,7 +12,6 @@ use crate::scenario::conformance::observation::Value;
 use crate::scenario::conformance::step::{Step, Which};
 use crate::scenario::conformance::stream::Field;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
-use crate::vfio::State;
 
 /// Where the streams of the two drivers differ.
 const EXTENSION: [Field; 2] = [Field::Private, Field::VfState];

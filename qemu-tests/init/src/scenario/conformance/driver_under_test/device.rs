@@ -6,12 +6,12 @@ use std::io;
 use std::os::fd::AsFd;
 
 use vfio_bindings::bindings::vfio::*;
+use vfio_client::BAR2;
+use vfio_client::ffi;
 
 use super::DriverUnderTest;
 use crate::scenario::conformance::observation::{Answer, Value, answer};
 use crate::scenario::conformance::step::{Reset, Step};
-use crate::vfio::BAR2;
-use crate::vfio::ffi;
 
 /// Data files that are kept.
 const FILES: usize = 2;

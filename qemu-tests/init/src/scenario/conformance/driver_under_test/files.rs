@@ -7,14 +7,14 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
+use vfio_client::DataFile;
+use vfio_client::ffi;
 
 use super::DriverUnderTest;
 use crate::expect::errno;
 use crate::scenario::conformance::observation::{Answer, Value, answer};
 use crate::scenario::conformance::step::{Step, Which};
 use crate::scenario::conformance::stream::Bases;
-use crate::vfio::DataFile;
-use crate::vfio::ffi;
 
 impl DriverUnderTest {
     fn file(&self, which: Which) -> Option<&DataFile> {

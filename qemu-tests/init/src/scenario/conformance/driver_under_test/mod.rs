@@ -19,9 +19,9 @@ use crate::host::{Driver, Host};
 use crate::qm::{Engine, IOVA, Vm};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::stream_layout::STREAM_SIZE;
-use crate::sysfs::Function;
-use crate::vfio::{Container, DataFile, Device, Kind, State};
+use linux::sysfs::Function;
 use registers::Registers;
+use vfio_client::{Container, DataFile, Device, Kind, State};
 
 /// Seed of the VMs' work: both do the same.
 const WORK_SEED: u64 = 1;

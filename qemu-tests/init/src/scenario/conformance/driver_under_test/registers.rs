@@ -5,12 +5,12 @@
 use std::fs::OpenOptions;
 
 use anyhow::{Context, Result};
+use linux::ffi::Mapping;
+use linux::sysfs::Function;
 
-use crate::ffi::Mapping;
 use crate::qm::registers;
 use crate::scenario::conformance::observation::{Image, REGISTERS};
 use crate::scenario::support::register_layout as layout;
-use crate::sysfs::Function;
 
 /// The contexts of the event queues on hardware V3, in the VF's BAR 2.
 const V3_CONTEXTS: [usize; 2] = [layout::EQC, layout::AEQC];

@@ -3,12 +3,12 @@
 //! Data files.
 
 use vfio_bindings::bindings::vfio::vfio_precopy_info;
+use vfio_client::State;
 
 use super::Generator;
 use crate::scenario::conformance::history::TOO_MANY_QUEUES;
 use crate::scenario::conformance::step::{Fault, Step, Which};
 use crate::scenario::conformance::stream::{Base, Field, Stream};
-use crate::vfio::State;
 
 /// Sizes of reads, around those of the stream and of its head.
 const LENGTHS: [usize; 10] = [0, 1, 7, 16, 39, 40, 41, 136, 176, 4096];

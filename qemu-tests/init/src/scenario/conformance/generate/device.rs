@@ -3,11 +3,11 @@
 //! The device and what works with it: its VM, its registers, questions to it, its debug files.
 
 use vfio_bindings::bindings::vfio::*;
+use vfio_client::State;
 
 use super::Generator;
 use crate::qm::registers;
 use crate::scenario::conformance::step::{DebugFile, OUR_FILES, Step};
-use crate::vfio::State;
 
 /// Registers that a VM may write at any time.
 const WRITABLE: [u64; 6] = [0x04, 0x0c, 0x20, IFC_INT_MASK, IFC_INT_MASK, 0x34];

@@ -2,8 +2,9 @@
 
 //! Where the device is, as far as the generator can tell.
 
+use vfio_client::State;
+
 use crate::scenario::conformance::stream::Stream;
-use crate::vfio::State;
 
 /// The device's state as the generator guesses it.
 pub(super) struct Guess {

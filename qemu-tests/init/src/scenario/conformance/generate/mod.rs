@@ -17,8 +17,8 @@ mod states;
 use fastrand::Rng;
 
 use super::step::{DebugFile, Reset, Step, Which};
-use crate::vfio::State;
 use guess::Guess;
+use vfio_client::State;
 
 const LONGEST: usize = 20;
 

@@ -2,9 +2,10 @@
 
 //! To another state.
 
+use vfio_client::State;
+
 use super::Generator;
 use crate::scenario::conformance::step::{DebugFile, Fault, Step};
-use crate::vfio::State;
 
 const STATES: [State; 5] = [
     State::Stop,

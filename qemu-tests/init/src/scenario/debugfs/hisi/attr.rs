@@ -6,7 +6,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use linux::sysfs::{self, Function};
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::Fixture;
 use super::files::Files;
@@ -14,8 +16,6 @@ use crate::engine::{Accelerator, HPRE, SEC};
 use crate::expect::{equal, eventually};
 use crate::host::{self, HUAWEI, Host};
 use crate::modules::Modules;
-use crate::sysfs::{self, Function};
-use crate::vfio::State;
 
 const OTHER_ENGINES: [&Accelerator; 2] = [&SEC, &HPRE];
 

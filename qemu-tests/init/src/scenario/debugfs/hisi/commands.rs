@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::Fixture;
 use crate::control::ZIP0;
 use crate::expect::equal;
 use crate::scenario::support::stream_layout::STREAM_SIZE;
-use crate::vfio::State;
 
 /// All commands, by number and by name.
 const COMMANDS: [&str; 8] = ["0", "1", "2", "save", "resume", "io_test", "stop", "start"];

@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::Fixture;
 use super::files::{Files, dump, lines};
@@ -11,7 +12,6 @@ use crate::control::ZIP0;
 use crate::expect::{equal, refused};
 use crate::scenario::support::stream_layout::{EQE_DMA, STREAM_SIZE};
 use crate::scenario::support::transfer::{self, Path};
-use crate::vfio::State;
 
 /// Bytes of the state that `dev_data` and `migf_data` show: all before the addresses.
 const SHOWN_SIZE: usize = EQE_DMA.start;

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context, Result};
+use linux::sysfs::Function;
 use rustix::io::Errno;
 use serde_json::Value;
 
 use crate::control;
 use crate::expect::{equal, refused};
 use crate::scenario::support::debugfs;
-use crate::sysfs::Function;
 
 /// All files, with their modes.
 pub(super) const ALL: [(&str, u32); 7] = [

@@ -4,13 +4,13 @@
 
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::Fixture;
 use super::files::{Files, word};
 use crate::control::ZIP0;
 use crate::expect::{equal, refused};
 use crate::scenario::support::stream_layout::STREAM_SIZE;
-use crate::vfio::State;
 
 /// The arcs in a line of `history` with their errnos, without their durations.
 fn arcs(line: &str) -> Result<Vec<(String, String)>> {

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use linux::sysfs::{self, Function};
 use rustix::io::Errno;
 
 use super::Fixture;
@@ -19,7 +20,6 @@ use crate::host::{Driver, Host};
 use crate::modules::Modules;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fault_injection::Creatable;
-use crate::sysfs::{self, Function};
 
 /// A device of the kernel's sample driver: all features, no hardware.
 const MTTY: &str = "/sys/devices/virtual/mtty/mtty";

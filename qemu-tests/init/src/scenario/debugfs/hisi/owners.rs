@@ -9,6 +9,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, Result, ensure};
+use linux::sysfs;
+use vfio_client::State;
 
 use super::Fixture;
 use super::files;
@@ -16,8 +18,6 @@ use super::reading::{KCSAN, READERS};
 use crate::control;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::stream_layout::QUEUE_BASE;
-use crate::sysfs;
-use crate::vfio::State;
 
 /// Where owners leave a mark in the match data: the first queue, which no driver compares.
 const MARK: usize = QUEUE_BASE.start;

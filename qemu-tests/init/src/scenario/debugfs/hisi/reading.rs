@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use fastrand::Rng;
+use linux::sysfs;
 use rustix::io::Errno;
 use serde_json::Value;
+use vfio_client::State;
 
 use super::Fixture;
 use super::files::read_observed;
 use crate::control::ZIP0;
 use crate::expect::equal;
 use crate::scenario::support::debugfs;
-use crate::sysfs;
-use crate::vfio::State;
 
 /// Threads that read at once.
 pub(super) const READERS: u64 = 4;

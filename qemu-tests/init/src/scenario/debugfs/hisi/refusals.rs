@@ -6,12 +6,12 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
+use vfio_client::State;
 
 use super::Fixture;
 use super::files::word;
 use crate::expect::{equal, refused};
 use crate::scenario::support::stream_layout::{self, MATCH_SIZE};
-use crate::vfio::State;
 
 /// A field of the stream: its name, where it is, what it is changed to, and what is expected
 /// there, unless that is what the stream had.

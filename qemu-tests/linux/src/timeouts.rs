@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 static SLOWNESS: OnceLock<u32> = OnceLock::new();
 
 /// Takes over `slowness=` from the command line: the runner knows the kernel.
-pub(crate) fn take_over(line: &str) -> Result<()> {
+pub fn take_over(line: &str) -> Result<()> {
     let mut words = line.split_whitespace();
     let times = words.find_map(|word| word.strip_prefix("slowness="));
     let times = times.context("no slowness= on the kernel command line")?;
@@ -21,26 +21,27 @@ pub(crate) fn take_over(line: &str) -> Result<()> {
 }
 
 /// How many times longer than with the normal kernel everything takes.
-pub(crate) fn slowness() -> u32 {
+pub fn slowness() -> u32 {
     *SLOWNESS.get().unwrap_or(&1)
 }
 
 /// The end of a limit.
-pub(crate) struct Deadline {
+pub struct Deadline {
     /// How long it is on this machine.
-    pub(crate) limit: Duration,
+    pub limit: Duration,
     at: Instant,
 }
 
 impl Deadline {
     /// The end of a limit that begins now.
-    pub(crate) fn after(limit: Duration) -> Self {
+    pub fn after(limit: Duration) -> Self {
         let limit = limit * slowness();
         let at = Instant::now() + limit;
         Deadline { limit, at }
     }
 
-    pub(crate) fn is_over(&self) -> bool {
+    /// Whether it has passed.
+    pub fn is_over(&self) -> bool {
         Instant::now() > self.at
     }
 }

@@ -18,19 +18,28 @@ use super::ffi;
 /// `enum vfio_device_mig_state`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
-pub(crate) enum State {
+pub enum State {
+    /// The device has failed; only a reset leads out of it.
     Error = 0,
+    /// It does nothing, and its state does not change.
     Stop = 1,
+    /// It works.
     Running = 2,
+    /// Stopped, and its state can be read from a data file.
     StopCopy = 3,
+    /// Stopped, and its state can be written to a data file.
     Resuming = 4,
+    /// It works, but begins no DMA to other devices.
     RunningP2p = 5,
+    /// It works, and data that come before its state can be read.
     PreCopy = 6,
+    /// Both of the last two.
     PreCopyP2p = 7,
 }
 
 impl State {
-    pub(crate) const ALL: [State; 8] = [
+    /// Every state, by its number.
+    pub const ALL: [State; 8] = [
         State::Error,
         State::Stop,
         State::Running,
@@ -42,7 +51,7 @@ impl State {
     ];
 
     /// The name that debugfs prints.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             State::Error => "ERROR",
             State::Stop => "STOP",
@@ -56,7 +65,7 @@ impl State {
     }
 
     /// In one of the two states in which the device runs while data flow.
-    pub(crate) fn is_pre_copy(self) -> bool {
+    pub fn is_pre_copy(self) -> bool {
         matches!(self, State::PreCopy | State::PreCopyP2p)
     }
 }
@@ -69,15 +78,18 @@ impl fmt::Display for State {
 
 /// The flags of `VFIO_DEVICE_FEATURE_MIGRATION`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Features {
-    pub(crate) stop_copy: bool,
-    pub(crate) p2p: bool,
-    pub(crate) pre_copy: bool,
+pub struct Features {
+    /// `VFIO_MIGRATION_STOP_COPY`.
+    pub stop_copy: bool,
+    /// `VFIO_MIGRATION_P2P`.
+    pub p2p: bool,
+    /// `VFIO_MIGRATION_PRE_COPY`.
+    pub pre_copy: bool,
 }
 
 impl Features {
     /// Whether a device with these features has the state.
-    pub(crate) fn include(self, state: State) -> bool {
+    pub fn include(self, state: State) -> bool {
         match state {
             State::RunningP2p => self.p2p,
             State::PreCopy => self.pre_copy,
@@ -88,7 +100,7 @@ impl Features {
 
     /// What the uAPI says of a request for `new` in state `current`: refused, or granted with or
     /// without a data file.
-    pub(crate) fn grants(self, current: State, new: State) -> Option<bool> {
+    pub fn grants(self, current: State, new: State) -> Option<bool> {
         let blocked = current == State::StopCopy && new.is_pre_copy();
         let known = self.include(current) && self.include(new);
         if !known || blocked || current == State::Error || new == State::Error {
@@ -108,15 +120,18 @@ impl Features {
 
 /// The answer of `VFIO_MIG_GET_PRECOPY_INFO`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct PrecopyInfo {
-    pub(crate) flags: u32,
-    pub(crate) initial: u64,
-    pub(crate) dirty: u64,
+pub struct PrecopyInfo {
+    /// `VFIO_PRECOPY_INFO_*`.
+    pub flags: u32,
+    /// Bytes of the initial data left to be read.
+    pub initial: u64,
+    /// Bytes that have become different since.
+    pub dirty: u64,
 }
 
 /// A data file: the state of a device as a stream.
 #[derive(Debug)]
-pub(crate) struct DataFile(File);
+pub struct DataFile(File);
 
 impl AsFd for DataFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -125,20 +140,23 @@ impl AsFd for DataFile {
 }
 
 impl DataFile {
-    pub(crate) fn file(&self) -> &File {
+    /// The open file itself.
+    pub fn file(&self) -> &File {
         &self.0
     }
 
-    pub(crate) fn read(&self, data: &mut [u8]) -> io::Result<usize> {
+    /// One `read()` of the file.
+    pub fn read(&self, data: &mut [u8]) -> io::Result<usize> {
         (&self.0).read(data)
     }
 
-    pub(crate) fn write(&self, data: &[u8]) -> io::Result<usize> {
+    /// One `write()` of the file.
+    pub fn write(&self, data: &[u8]) -> io::Result<usize> {
         (&self.0).write(data)
     }
 
     /// Reads until there is no more, permanently (0) or for now (ENOMSG), `chunk` bytes at a time.
-    pub(crate) fn read_available(&self, chunk: usize) -> Result<Vec<u8>> {
+    pub fn read_available(&self, chunk: usize) -> Result<Vec<u8>> {
         let mut stream = Vec::new();
         let mut data = vec![0; chunk];
         loop {
@@ -154,7 +172,7 @@ impl DataFile {
     }
 
     /// Writes everything, cut into chunks of these sizes; the last size repeats.
-    pub(crate) fn write_chunks(&self, mut stream: &[u8], sizes: &[usize]) -> Result<()> {
+    pub fn write_chunks(&self, mut stream: &[u8], sizes: &[usize]) -> Result<()> {
         let mut sizes = sizes.iter().copied().peekable();
         let mut size = stream.len();
         while !stream.is_empty() {
@@ -172,7 +190,7 @@ impl DataFile {
     }
 
     /// The events that `poll()` reports within `timeout`.
-    pub(crate) fn poll(&self, timeout: Duration) -> io::Result<PollFlags> {
+    pub fn poll(&self, timeout: Duration) -> io::Result<PollFlags> {
         let wanted = PollFlags::IN | PollFlags::OUT | PollFlags::RDHUP;
         let mut files = [PollFd::new(self, wanted)];
         let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
@@ -181,7 +199,7 @@ impl DataFile {
     }
 
     /// Asks for the precopy info, with `argsz` and `flags` as given.
-    pub(crate) fn precopy_info_with(&self, argsz: u32, flags: u32) -> io::Result<PrecopyInfo> {
+    pub fn precopy_info_with(&self, argsz: u32, flags: u32) -> io::Result<PrecopyInfo> {
         let mut info = vfio_precopy_info {
             argsz,
             flags,
@@ -196,19 +214,21 @@ impl DataFile {
         })
     }
 
-    pub(crate) fn precopy_info(&self) -> io::Result<PrecopyInfo> {
+    /// Asks for the precopy info.
+    pub fn precopy_info(&self) -> io::Result<PrecopyInfo> {
         self.precopy_info_with(size_of::<vfio_precopy_info>() as u32, 0)
     }
 
     /// Makes a request that data files do not know.
-    pub(crate) fn unknown_request(&self) -> io::Result<i32> {
+    pub fn unknown_request(&self) -> io::Result<i32> {
         let mut info = vfio_precopy_info::default();
         ffi::ioctl(self, &ffi::NO_SUCH_REQUEST, &mut info)
     }
 }
 
 impl Device {
-    pub(crate) fn state(&self) -> io::Result<State> {
+    /// `VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE`, read.
+    pub fn state(&self) -> io::Result<State> {
         let mut data = vfio_device_feature_mig_state {
             device_state: u32::MAX,
             data_fd: 0,
@@ -221,24 +241,26 @@ impl Device {
         state.ok_or_else(|| io::Error::other(format!("no such state: {}", data.device_state)))
     }
 
-    pub(crate) fn set_state(&self, state: State) -> io::Result<Option<DataFile>> {
+    /// Requests a state; returns the data file, if the arc made one.
+    pub fn set_state(&self, state: State) -> io::Result<Option<DataFile>> {
         Ok(ffi::set_mig_state(self, state as u32)?.map(DataFile))
     }
 
     /// Sets a state by a number that need not be one.
-    pub(crate) fn set_state_number(&self, number: u32) -> io::Result<Option<DataFile>> {
+    pub fn set_state_number(&self, number: u32) -> io::Result<Option<DataFile>> {
         Ok(ffi::set_mig_state(self, number)?.map(DataFile))
     }
 
     /// Sets a state whose arc makes a data file.
-    pub(crate) fn set_state_with_file(&self, state: State) -> Result<DataFile> {
+    pub fn set_state_with_file(&self, state: State) -> Result<DataFile> {
         let file = self
             .set_state(state)
             .with_context(|| format!("setting {state}"))?;
         file.with_context(|| format!("setting {state} returned no data file"))
     }
 
-    pub(crate) fn features(&self) -> io::Result<Features> {
+    /// `VFIO_DEVICE_FEATURE_MIGRATION`.
+    pub fn features(&self) -> io::Result<Features> {
         let mut data = vfio_device_feature_migration::default();
         let flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION;
         ffi::device_feature(self, flags, None, &mut data)?;
@@ -251,7 +273,7 @@ impl Device {
     }
 
     /// `VFIO_DEVICE_FEATURE_MIG_DATA_SIZE`, in bytes.
-    pub(crate) fn data_size(&self) -> io::Result<u64> {
+    pub fn data_size(&self) -> io::Result<u64> {
         let mut data = vfio_device_feature_mig_data_size::default();
         let flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE;
         ffi::device_feature(self, flags, None, &mut data)?;
@@ -259,13 +281,13 @@ impl Device {
     }
 
     /// Lets the device sleep until it is accessed again.
-    pub(crate) fn allow_low_power(&self) -> io::Result<()> {
+    pub fn allow_low_power(&self) -> io::Result<()> {
         let flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY;
         ffi::device_feature(self, flags, None, &mut ()).map(drop)
     }
 
     /// Opts in to the second version of the precopy info, until the device is closed.
-    pub(crate) fn use_precopy_info_v2(&self) -> io::Result<()> {
+    pub fn use_precopy_info_v2(&self) -> io::Result<()> {
         let flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2;
         ffi::device_feature(self, flags, None, &mut ()).map(drop)
     }

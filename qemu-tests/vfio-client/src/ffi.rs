@@ -14,16 +14,15 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
 
+use linux::ffi::Mapping;
 use vfio_bindings::bindings::vfio::*;
-
-use crate::ffi::Mapping;
 
 /// `VFIO_TYPE` and `VFIO_BASE` of the kernel's `linux/vfio.h`; iommufd shares the type.
 const TYPE: u32 = (b';' as u32) << 8;
 const BASE: u32 = 100;
 
 /// An ioctl whose argument is a pointer to a `T`.
-pub(crate) struct Request<T> {
+pub struct Request<T> {
     number: u32,
     argument: PhantomData<fn(&mut T)>,
 }
@@ -75,8 +74,8 @@ const DEVICE_GET_IRQ_INFO: Request<vfio_irq_info> = Request::vfio(9);
 const DEVICE_PCI_HOT_RESET: Request<vfio_pci_hot_reset> = Request::vfio(13);
 pub(crate) const DEVICE_IOEVENTFD: Request<vfio_device_ioeventfd> = Request::vfio(16);
 pub(crate) const DEVICE_BIND_IOMMUFD: Request<vfio_device_bind_iommufd> = Request::vfio(18);
-pub(crate) const DEVICE_ATTACH_IOMMUFD_PT: Request<vfio_device_attach_iommufd_pt> =
-    Request::vfio(19);
+/// `VFIO_DEVICE_ATTACH_IOMMUFD_PT`.
+pub const DEVICE_ATTACH_IOMMUFD_PT: Request<vfio_device_attach_iommufd_pt> = Request::vfio(19);
 pub(crate) const MIG_GET_PRECOPY_INFO: Request<vfio_precopy_info> = Request::vfio(21);
 /// A number no VFIO file knows, with the argument of the one above.
 pub(crate) const NO_SUCH_REQUEST: Request<vfio_precopy_info> = Request::vfio(99);
@@ -109,7 +108,7 @@ unsafe fn raw(fd: impl AsFd, request: u32, argument: usize) -> io::Result<i32> {
 }
 
 /// Calls an ioctl whose argument is one fixed structure.
-pub(crate) fn ioctl<T>(fd: impl AsFd, request: &Request<T>, argument: &mut T) -> io::Result<i32> {
+pub fn ioctl<T>(fd: impl AsFd, request: &Request<T>, argument: &mut T) -> io::Result<i32> {
     // SAFETY: `T` is the structure the kernel's header gives for this number (the constants above
     // are the only `Request`s). The kernel touches no more than that structure, whatever it says
     // of its own size: those that can have data appended are private to this file, and set it.
@@ -118,7 +117,7 @@ pub(crate) fn ioctl<T>(fd: impl AsFd, request: &Request<T>, argument: &mut T) ->
 
 /// `VFIO_DEVICE_GET_INFO`, without capabilities. `argsz` stands in for the right size, if it is
 /// smaller.
-pub(crate) fn device_info(device: impl AsFd, argsz: Option<u32>) -> io::Result<vfio_device_info> {
+pub fn device_info(device: impl AsFd, argsz: Option<u32>) -> io::Result<vfio_device_info> {
     let size = size_of::<vfio_device_info>() as u32;
     let mut info = vfio_device_info {
         argsz: argsz.unwrap_or(size).min(size),
@@ -130,7 +129,7 @@ pub(crate) fn device_info(device: impl AsFd, argsz: Option<u32>) -> io::Result<v
 
 /// `VFIO_DEVICE_GET_REGION_INFO`, without capabilities. `argsz` stands in for the right size, if it
 /// is smaller.
-pub(crate) fn region_info(
+pub fn region_info(
     device: impl AsFd,
     index: u32,
     argsz: Option<u32>,
@@ -147,11 +146,7 @@ pub(crate) fn region_info(
 
 /// `VFIO_DEVICE_GET_IRQ_INFO`. `argsz` stands in for the right size, if it is
 /// smaller.
-pub(crate) fn irq_info(
-    device: impl AsFd,
-    index: u32,
-    argsz: Option<u32>,
-) -> io::Result<vfio_irq_info> {
+pub fn irq_info(device: impl AsFd, index: u32, argsz: Option<u32>) -> io::Result<vfio_irq_info> {
     let size = size_of::<vfio_irq_info>() as u32;
     let mut info = vfio_irq_info {
         argsz: argsz.unwrap_or(size).min(size),
@@ -198,13 +193,22 @@ pub(crate) fn group_device(group: impl AsFd, name: &std::ffi::CStr) -> io::Resul
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// A feature's payload: plain old data whose every bit pattern is valid.
-pub(crate) trait Payload: Copy {}
-impl Payload for () {}
-impl Payload for [u8; 16] {}
-impl Payload for vfio_device_feature_migration {}
-impl Payload for vfio_device_feature_mig_state {}
-impl Payload for vfio_device_feature_mig_data_size {}
+/// A feature's payload.
+///
+/// # Safety
+///
+/// It is plain old data whose every bit pattern is valid.
+pub unsafe trait Payload: Copy {}
+// SAFETY: It has no bits.
+unsafe impl Payload for () {}
+// SAFETY: Bytes have any value.
+unsafe impl Payload for [u8; 16] {}
+// SAFETY: It consists of integers.
+unsafe impl Payload for vfio_device_feature_migration {}
+// SAFETY: As above.
+unsafe impl Payload for vfio_device_feature_mig_state {}
+// SAFETY: As above.
+unsafe impl Payload for vfio_device_feature_mig_data_size {}
 
 #[repr(C, align(8))]
 struct Feature<T> {
@@ -214,7 +218,7 @@ struct Feature<T> {
 }
 
 /// `VFIO_DEVICE_FEATURE`. `argsz` stands in for the right size, if it is smaller.
-pub(crate) fn device_feature<T: Payload>(
+pub fn device_feature<T: Payload>(
     device: impl AsFd,
     flags: u32,
     argsz: Option<u32>,
@@ -303,7 +307,7 @@ pub(crate) fn ioas_map(
 const NOWHERE: usize = 8;
 
 /// `read` into an address that is not mapped.
-pub(crate) fn read_to_nowhere(fd: impl AsFd, length: usize) -> io::Result<usize> {
+pub fn read_to_nowhere(fd: impl AsFd, length: usize) -> io::Result<usize> {
     // SAFETY: Nothing is ever mapped at this address (the kernel keeps the first pages free), so
     // the kernel can only refuse the copy.
     let done = unsafe { libc::read(fd.as_fd().as_raw_fd(), NOWHERE as *mut c_void, length) };
@@ -311,7 +315,7 @@ pub(crate) fn read_to_nowhere(fd: impl AsFd, length: usize) -> io::Result<usize>
 }
 
 /// `write` from an address that is not mapped.
-pub(crate) fn write_from_nowhere(fd: impl AsFd, length: usize) -> io::Result<usize> {
+pub fn write_from_nowhere(fd: impl AsFd, length: usize) -> io::Result<usize> {
     // SAFETY: As in `read_to_nowhere`.
     let done = unsafe { libc::write(fd.as_fd().as_raw_fd(), NOWHERE as *const c_void, length) };
     usize::try_from(done).map_err(|_| io::Error::last_os_error())

@@ -9,20 +9,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use linux::ffi::Mapping;
+use linux::sysfs::Function;
 use vfio_bindings::bindings::vfio::*;
 
 use super::ffi;
-use crate::ffi::Mapping;
-use crate::sysfs::Function;
 
-// [`Container`] is the container itself here.
-pub(crate) use protocol::Container as Kind;
+/// How devices are opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// By a group in a type1 container.
+    Type1,
+    /// By the device's own file, with iommufd.
+    Iommufd,
+}
 
 /// Memory that devices reach by DMA.
-pub(crate) struct Memory {
-    pub(crate) mapping: Arc<Mapping>,
+pub struct Memory {
+    /// The memory as this program has it.
+    pub mapping: Arc<Mapping>,
     /// Where it begins for the device.
-    pub(crate) iova: u64,
+    pub iova: u64,
 }
 
 /// How functions are reached while their devices come and go.
@@ -43,7 +50,7 @@ enum Way {
 }
 
 /// The DMA mappings of the functions of one VM, and the memory behind them: they end with it.
-pub(crate) struct Container {
+pub struct Container {
     way: Way,
     _memories: Vec<Memory>,
 }
@@ -56,7 +63,7 @@ fn open(path: impl AsRef<Path>) -> Result<File> {
 
 impl Container {
     /// Makes `memories` the DMA memory of all of `functions`.
-    pub(crate) fn new(kind: Kind, functions: &[&Function], memories: Vec<Memory>) -> Result<Self> {
+    pub fn new(kind: Kind, functions: &[&Function], memories: Vec<Memory>) -> Result<Self> {
         let way = match kind {
             Kind::Type1 => type1(functions, &memories)?,
             Kind::Iommufd => iommufd(&memories)?,
@@ -68,7 +75,7 @@ impl Container {
     }
 
     /// Opens a function that this was made for.
-    pub(super) fn device(&self, function: &Function) -> Result<OwnedFd> {
+    pub(crate) fn device(&self, function: &Function) -> Result<OwnedFd> {
         match &self.way {
             Way::Groups { .. } => self.device_by_name(function, function.name()),
             Way::Iommufd { iommufd, ioas } => {
@@ -88,7 +95,7 @@ impl Container {
     }
 
     /// Opens a function by its group. `name` is the function's, with what has to be passed along.
-    pub(super) fn device_by_name(&self, function: &Function, name: &str) -> Result<OwnedFd> {
+    pub(crate) fn device_by_name(&self, function: &Function, name: &str) -> Result<OwnedFd> {
         let Way::Groups { groups, .. } = &self.way else {
             bail!("{name} is not opened by its group");
         };
@@ -181,7 +188,7 @@ fn open_bound(folder: &Path, iommufd: &File) -> Result<OwnedFd> {
 }
 
 /// Opens a device that does no DMA, such as a mediated one without hardware.
-pub(super) fn open_without_dma(folder: &Path) -> Result<(Container, OwnedFd)> {
+pub(crate) fn open_without_dma(folder: &Path) -> Result<(Container, OwnedFd)> {
     let iommufd = open("/dev/iommu")?;
     let device = open_bound(folder, &iommufd)?;
     let container = Container {

@@ -15,7 +15,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 ///
 /// `pointer` is valid for reads and writes of `length` bytes and page aligned. Only this type's
 /// functions access the memory, always by volatile accesses, since a device does so too.
-pub(crate) struct Mapping {
+pub struct Mapping {
     pointer: NonNull<u8>,
     length: usize,
 }
@@ -27,7 +27,7 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps `length` bytes of `fd` from `offset`, readable and writable.
-    pub(crate) fn new(fd: impl AsFd, offset: u64, length: usize) -> io::Result<Self> {
+    pub fn new(fd: impl AsFd, offset: u64, length: usize) -> io::Result<Self> {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: The kernel chooses an address that is free, so that no memory in use changes.
         let pointer = unsafe {
@@ -46,18 +46,20 @@ impl Mapping {
     }
 
     /// Memory that a VM can have: `length` bytes, all zero.
-    pub(crate) fn memory(length: usize) -> io::Result<Self> {
+    pub fn memory(length: usize) -> io::Result<Self> {
         let file = memfd_create("vm-memory", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, length as u64)?;
         Self::new(&file, 0, length)
     }
 
     /// Where it lies, for the kernel to map it for a device as well.
-    pub(super) fn address(&self) -> u64 {
+    pub fn address(&self) -> u64 {
         self.pointer.as_ptr() as u64
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// The length in bytes.
+    #[allow(clippy::len_without_is_empty, reason = "no mapping is empty")]
+    pub fn len(&self) -> usize {
         self.length
     }
 
@@ -73,42 +75,49 @@ impl Mapping {
         unsafe { self.pointer.as_ptr().add(offset) }.cast()
     }
 
-    pub(crate) fn read8(&self, offset: usize) -> u8 {
+    /// Reads the byte at `offset`.
+    pub fn read8(&self, offset: usize) -> u8 {
         // SAFETY: `at` returns an aligned pointer into the mapping.
         unsafe { self.at::<u8>(offset).read_volatile() }
     }
 
-    pub(crate) fn read16(&self, offset: usize) -> u16 {
+    /// Reads 2 bytes, little endian, by one access.
+    pub fn read16(&self, offset: usize) -> u16 {
         // SAFETY: As in `read8`.
         u16::from_le(unsafe { self.at::<u16>(offset).read_volatile() })
     }
 
-    pub(crate) fn read32(&self, offset: usize) -> u32 {
+    /// Reads 4 bytes, little endian, by one access.
+    pub fn read32(&self, offset: usize) -> u32 {
         // SAFETY: As in `read8`.
         u32::from_le(unsafe { self.at::<u32>(offset).read_volatile() })
     }
 
-    pub(crate) fn write8(&self, offset: usize, value: u8) {
+    /// Writes the byte at `offset`.
+    pub fn write8(&self, offset: usize, value: u8) {
         // SAFETY: As in `read8`.
         unsafe { self.at::<u8>(offset).write_volatile(value) }
     }
 
-    pub(crate) fn write32(&self, offset: usize, value: u32) {
+    /// Writes 4 bytes, little endian, by one access.
+    pub fn write32(&self, offset: usize, value: u32) {
         // SAFETY: As in `read8`.
         unsafe { self.at::<u32>(offset).write_volatile(value.to_le()) }
     }
 
-    pub(crate) fn write64(&self, offset: usize, value: u64) {
+    /// Writes 8 bytes, little endian, by one access.
+    pub fn write64(&self, offset: usize, value: u64) {
         // SAFETY: As in `read8`.
         unsafe { self.at::<u64>(offset).write_volatile(value.to_le()) }
     }
 
-    pub(crate) fn read(&self, offset: usize, length: usize) -> Vec<u8> {
+    /// Reads `length` bytes, one by one.
+    pub fn read(&self, offset: usize, length: usize) -> Vec<u8> {
         (offset..offset + length).map(|at| self.read8(at)).collect()
     }
 
     /// Writes bytes, by eight where they are aligned: much of the time of a test is spent here.
-    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
+    pub fn write(&self, offset: usize, bytes: &[u8]) {
         let head = offset.next_multiple_of(8) - offset;
         let (head, rest) = bytes.split_at(head.min(bytes.len()));
         let (words, tail) = rest.split_at(rest.len() / 8 * 8);
@@ -127,14 +136,14 @@ impl Mapping {
     }
 
     /// A sum of the whole content, to see whether anything changed.
-    pub(crate) fn fingerprint(&self) -> u64 {
+    pub fn fingerprint(&self) -> u64 {
         (0..self.length / 4).fold(0xcbf2_9ce4_8422_2325, |sum, word| {
             (sum ^ u64::from(self.read32(word * 4))).wrapping_mul(0x0000_0100_0000_01b3)
         })
     }
 
     /// Writes 16 bytes of registers by one instruction, as the mailbox needs it.
-    pub(crate) fn write128(&self, offset: usize, low: u64, high: u64) {
+    pub fn write128(&self, offset: usize, low: u64, high: u64) {
         let pointer = self.at::<u128>(offset);
         // SAFETY: As in `read8`; `stp` of two registers is one access of 16 bytes.
         #[cfg(target_arch = "aarch64")]
@@ -165,7 +174,7 @@ impl Drop for Mapping {
 }
 
 /// All writes to memory before this are seen by the device before any register write after it.
-pub(crate) fn publish() {
+pub fn publish() {
     #[cfg(target_arch = "aarch64")]
     // SAFETY: A barrier has no operands.
     unsafe {
@@ -176,7 +185,7 @@ pub(crate) fn publish() {
 }
 
 /// All reads of memory after this see what the device wrote before what was read before this.
-pub(crate) fn acquire() {
+pub fn acquire() {
     #[cfg(target_arch = "aarch64")]
     // SAFETY: A barrier has no operands.
     unsafe {
@@ -187,7 +196,7 @@ pub(crate) fn acquire() {
 }
 
 /// `read` into a mapping, which may be of a device.
-pub(crate) fn read_into(
+pub fn read_into(
     fd: impl AsFd,
     memory: &Mapping,
     offset: usize,

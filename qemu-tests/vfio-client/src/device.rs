@@ -11,27 +11,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use linux::ffi::Mapping;
+use linux::sysfs::Function;
 use rustix::event::{EventfdFlags, eventfd};
 use vfio_bindings::bindings::vfio::*;
 
 use super::container::{self, Container, Kind, Memory};
 use super::ffi;
-use crate::ffi::Mapping;
-use crate::sysfs::Function;
 
 /// The region of BAR 0.
-pub(crate) const BAR0: u32 = VFIO_PCI_BAR0_REGION_INDEX;
+pub const BAR0: u32 = VFIO_PCI_BAR0_REGION_INDEX;
 /// The region of the function block.
-pub(crate) const BAR2: u32 = VFIO_PCI_BAR2_REGION_INDEX;
+pub const BAR2: u32 = VFIO_PCI_BAR2_REGION_INDEX;
 /// The interrupt index the accelerator's vectors belong to.
-pub(crate) const MSI: u32 = VFIO_PCI_MSI_IRQ_INDEX;
+pub const MSI: u32 = VFIO_PCI_MSI_IRQ_INDEX;
 /// Set in a region's flags if it can be mapped.
-pub(crate) const REGION_MMAP: u32 = VFIO_REGION_INFO_FLAG_MMAP;
+pub const REGION_MMAP: u32 = VFIO_REGION_INFO_FLAG_MMAP;
 
 /// The interrupt index by which the kernel asks for the device back.
-pub(crate) const REQUEST: u32 = VFIO_PCI_REQ_IRQ_INDEX;
+pub const REQUEST: u32 = VFIO_PCI_REQ_IRQ_INDEX;
 /// The interrupt index by which the kernel reports an error on the bus.
-pub(crate) const ERROR: u32 = VFIO_PCI_ERR_IRQ_INDEX;
+pub const ERROR: u32 = VFIO_PCI_ERR_IRQ_INDEX;
 
 /// Vectors of a function: event queue, abnormal event queue, message of the PF, one reserved.
 const VECTORS: usize = 4;
@@ -48,7 +48,7 @@ const PCI_EXPRESS_CONTROL_FLR: u16 = 1 << 15;
 
 /// The UUID that the users of a PF and of its VFs share.
 #[derive(Clone)]
-pub(crate) struct Token(pub(crate) [u8; 16]);
+pub struct Token(pub [u8; 16]);
 
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,7 +68,7 @@ impl fmt::Display for Token {
 ///
 /// The order of the fields is the order in which they are given back: first the mapping of the
 /// registers, then the device, then the DMA mappings with the memory.
-pub(crate) struct Device {
+pub struct Device {
     registers: Option<Mapping>,
     vectors: Vec<OwnedFd>,
     file: File,
@@ -83,14 +83,14 @@ impl AsFd for Device {
 
 impl Device {
     /// Opens a PCI function with its DMA memory.
-    pub(crate) fn open(kind: Kind, function: &Function, memory: Memory) -> Result<Self> {
+    pub fn open(kind: Kind, function: &Function, memory: Memory) -> Result<Self> {
         let container = Container::new(kind, &[function], vec![memory])
             .with_context(|| format!("opening {function}"))?;
         Self::open_in(&Arc::new(container), function)
     }
 
     /// Opens a PCI function that has its DMA memory already.
-    pub(crate) fn open_in(container: &Arc<Container>, function: &Function) -> Result<Self> {
+    pub fn open_in(container: &Arc<Container>, function: &Function) -> Result<Self> {
         let device = container
             .device(function)
             .with_context(|| format!("opening {function}"))?;
@@ -108,11 +108,7 @@ impl Device {
 
     /// As [`Device::open`], of a VF whose PF is a VFIO device, too: whoever has that one open tells
     /// the token.
-    pub(crate) fn open_with_token(
-        function: &Function,
-        token: &Token,
-        memory: Memory,
-    ) -> Result<Self> {
+    pub fn open_with_token(function: &Function, token: &Token, memory: Memory) -> Result<Self> {
         let name = format!("{function} vf_token={token}");
         let container = Container::new(Kind::Type1, &[function], vec![memory])
             .with_context(|| format!("opening {name}"))?;
@@ -123,53 +119,50 @@ impl Device {
     }
 
     /// Sets the token of the VFs of a PF.
-    pub(crate) fn set_token(&self, token: &Token) -> io::Result<()> {
+    pub fn set_token(&self, token: &Token) -> io::Result<()> {
         let flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN;
         ffi::device_feature(self, flags, None, &mut { token.0 }).map(drop)
     }
 
     /// Opens a device that does no DMA; `folder` is its `vfio-dev` in sysfs.
-    pub(crate) fn open_without_dma(folder: &Path) -> Result<Self> {
+    pub fn open_without_dma(folder: &Path) -> Result<Self> {
         let (container, device) = container::open_without_dma(folder)?;
         Ok(Self::of(device, Arc::new(container)))
     }
 
-    pub(crate) fn info(&self) -> io::Result<vfio_device_info> {
+    /// `VFIO_DEVICE_GET_INFO`.
+    pub fn info(&self) -> io::Result<vfio_device_info> {
         ffi::device_info(self, None)
     }
 
-    pub(crate) fn region(&self, index: u32) -> io::Result<vfio_region_info> {
+    /// `VFIO_DEVICE_GET_REGION_INFO`.
+    pub fn region(&self, index: u32) -> io::Result<vfio_region_info> {
         ffi::region_info(self, index, None)
     }
 
     /// How many vectors an interrupt index has.
-    pub(crate) fn vectors_of(&self, index: u32) -> io::Result<u32> {
+    pub fn vectors_of(&self, index: u32) -> io::Result<u32> {
         Ok(ffi::irq_info(self, index, None)?.count)
     }
 
     /// Reads a region at an offset inside it.
-    pub(crate) fn read_region(
-        &self,
-        index: u32,
-        offset: u64,
-        data: &mut [u8],
-    ) -> io::Result<usize> {
+    pub fn read_region(&self, index: u32, offset: u64, data: &mut [u8]) -> io::Result<usize> {
         self.file.read_at(data, self.region(index)?.offset + offset)
     }
 
     /// Writes a region at an offset inside it.
-    pub(crate) fn write_region(&self, index: u32, offset: u64, data: &[u8]) -> io::Result<usize> {
+    pub fn write_region(&self, index: u32, offset: u64, data: &[u8]) -> io::Result<usize> {
         self.file
             .write_at(data, self.region(index)?.offset + offset)
     }
 
     /// Maps a part of a region.
-    pub(crate) fn map_region(&self, index: u32, offset: u64, length: usize) -> io::Result<Mapping> {
+    pub fn map_region(&self, index: u32, offset: u64, length: usize) -> io::Result<Mapping> {
         Mapping::new(self, self.region(index)?.offset + offset, length)
     }
 
     /// Makes the kernel write `data` at `offset` of a region whenever an eventfd is signalled.
-    pub(crate) fn ioeventfd(&self, index: u32, offset: u64, data: u32) -> io::Result<OwnedFd> {
+    pub fn ioeventfd(&self, index: u32, offset: u64, data: u32) -> io::Result<OwnedFd> {
         let event = eventfd(0, EventfdFlags::CLOEXEC)?;
         let mut request = vfio_device_ioeventfd {
             argsz: size_of::<vfio_device_ioeventfd>() as u32,
@@ -184,7 +177,7 @@ impl Device {
     }
 
     /// Whether memory and bus mastering are on.
-    pub(crate) fn is_switched_on(&self) -> Result<bool> {
+    pub fn is_switched_on(&self) -> Result<bool> {
         Ok(self.command()? & SWITCHED_ON == SWITCHED_ON)
     }
 
@@ -195,7 +188,7 @@ impl Device {
     }
 
     /// Turns memory and bus mastering on or off.
-    pub(crate) fn switch(&self, on: bool) -> Result<()> {
+    pub fn switch(&self, on: bool) -> Result<()> {
         let command = self.command()? & !SWITCHED_ON | if on { SWITCHED_ON } else { 0 };
         self.write_region(
             VFIO_PCI_CONFIG_REGION_INDEX,
@@ -208,7 +201,7 @@ impl Device {
 
     /// Does what a VM's firmware and PCI core do first: memory and bus mastering on, the
     /// registers mapped, one eventfd for each vector.
-    pub(crate) fn enable(&mut self) -> Result<()> {
+    pub fn enable(&mut self) -> Result<()> {
         self.switch(true)?;
         if self.registers.is_none() {
             let length = usize::try_from(self.region(BAR2)?.size)?;
@@ -222,44 +215,45 @@ impl Device {
     }
 
     /// The mapped function block; there from [`Device::enable`] on.
-    pub(crate) fn registers(&self) -> Result<&Mapping> {
+    pub fn registers(&self) -> Result<&Mapping> {
         self.registers
             .as_ref()
             .context("the device's registers are not mapped")
     }
 
     /// The eventfd of a vector; there from [`Device::enable`] on.
-    pub(crate) fn vector(&self, index: usize) -> Result<&OwnedFd> {
+    pub fn vector(&self, index: usize) -> Result<&OwnedFd> {
         self.vectors
             .get(index)
             .context("the device's interrupts are not set up")
     }
 
     /// Whether a vector was signalled; the signal is taken.
-    pub(crate) fn take_signal(&self, index: usize) -> Result<bool> {
+    pub fn take_signal(&self, index: usize) -> Result<bool> {
         take(self.vector(index)?)
     }
 
     /// Sets the eventfd that an interrupt index with one vector signals from now on.
-    pub(crate) fn signal_of(&self, index: u32) -> Result<Signal> {
+    pub fn signal_of(&self, index: u32) -> Result<Signal> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         ffi::set_irqs(&self.file, index, std::slice::from_ref(&event))
             .context("VFIO_DEVICE_SET_IRQS")?;
         Ok(Signal(event))
     }
 
-    pub(crate) fn reset(&self) -> io::Result<()> {
+    /// `VFIO_DEVICE_RESET`.
+    pub fn reset(&self) -> io::Result<()> {
         ffi::device_reset(self)
     }
 
     /// Resets all functions that are reset together with the device, which must have been opened by
     /// [`Kind::Iommufd`].
-    pub(crate) fn hot_reset(&self) -> io::Result<()> {
+    pub fn hot_reset(&self) -> io::Result<()> {
         ffi::hot_reset(self)
     }
 
     /// Resets the device by its PCI Express capability, as the driver in a VM does it.
-    pub(crate) fn reset_by_capability(&self) -> io::Result<()> {
+    pub fn reset_by_capability(&self) -> io::Result<()> {
         let byte = |offset: u64| -> io::Result<u8> {
             let mut value = [0];
             self.read_region(VFIO_PCI_CONFIG_REGION_INDEX, offset, &mut value)?;
@@ -293,11 +287,11 @@ fn take(event: &OwnedFd) -> Result<bool> {
 }
 
 /// Events that the kernel signals apart from the device's vectors.
-pub(crate) struct Signal(OwnedFd);
+pub struct Signal(OwnedFd);
 
 impl Signal {
     /// Whether it was signalled; the signal is taken.
-    pub(crate) fn take(&self) -> Result<bool> {
+    pub fn take(&self) -> Result<bool> {
         take(&self.0)
     }
 }

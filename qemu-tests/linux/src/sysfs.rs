@@ -10,16 +10,16 @@ use anyhow::{Context, Result, ensure};
 
 const DEVICES: &str = "/sys/bus/pci/devices";
 /// Where trace events are enabled and read.
-pub(crate) const TRACING: &str = "/sys/kernel/tracing";
+pub const TRACING: &str = "/sys/kernel/tracing";
 
 /// Reads a file, with its name in the error.
-pub(crate) fn read(path: impl AsRef<Path>) -> Result<String> {
+pub fn read(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Writes a file, with its name and the text in the error.
-pub(crate) fn write(path: impl AsRef<Path>, text: &str) -> Result<()> {
+pub fn write(path: impl AsRef<Path>, text: &str) -> Result<()> {
     let path = path.as_ref();
     fs::write(path, text).with_context(|| format!("cannot write {text:?} to {}", path.display()))
 }
@@ -31,7 +31,7 @@ fn link_name(path: &Path) -> Option<String> {
 
 /// A PCI function, by its address.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Function(String);
+pub struct Function(String);
 
 impl fmt::Display for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,7 +41,7 @@ impl fmt::Display for Function {
 
 impl Function {
     /// All functions with this vendor and device, in the order of their addresses.
-    pub(crate) fn find_all(vendor: u16, device: u16) -> Result<Vec<Self>> {
+    pub fn find_all(vendor: u16, device: u16) -> Result<Vec<Self>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(DEVICES).with_context(|| format!("cannot list {DEVICES}"))? {
             let function = Function(entry?.file_name().to_string_lossy().into_owned());
@@ -56,21 +56,23 @@ impl Function {
     }
 
     /// The first function with this vendor and device.
-    pub(crate) fn find(vendor: u16, device: u16) -> Result<Self> {
+    pub fn find(vendor: u16, device: u16) -> Result<Self> {
         let first = Self::find_all(vendor, device)?.into_iter().next();
         first.with_context(|| format!("the machine has no PCI function {vendor:04x}:{device:04x}"))
     }
 
-    pub(crate) fn name(&self) -> &str {
+    /// The address, as in the names of folders.
+    pub fn name(&self) -> &str {
         &self.0
     }
 
-    pub(crate) fn path(&self, file: &str) -> PathBuf {
+    /// The path of a file in the function's folder.
+    pub fn path(&self, file: &str) -> PathBuf {
         Path::new(DEVICES).join(&self.0).join(file)
     }
 
     /// A file that holds a number, hexadecimal with 0x or decimal.
-    pub(crate) fn number(&self, file: &str) -> Result<u64> {
+    pub fn number(&self, file: &str) -> Result<u64> {
         let text = read(self.path(file))?;
         let text = text.trim();
         let number = match text.strip_prefix("0x") {
@@ -81,18 +83,18 @@ impl Function {
     }
 
     /// The driver the function is bound to.
-    pub(crate) fn driver(&self) -> Option<String> {
+    pub fn driver(&self) -> Option<String> {
         link_name(&self.path("driver"))
     }
 
     /// The number of the function's IOMMU group.
-    pub(crate) fn iommu_group(&self) -> Result<String> {
+    pub fn iommu_group(&self) -> Result<String> {
         link_name(&self.path("iommu_group"))
             .with_context(|| format!("{self} has no IOMMU group; is the SMMU on?"))
     }
 
     /// The VF with this number, from 0.
-    pub(crate) fn virtual_function(&self, index: u32) -> Result<Self> {
+    pub fn virtual_function(&self, index: u32) -> Result<Self> {
         let name = link_name(&self.path(&format!("virtfn{index}")));
         Ok(Function(
             name.with_context(|| format!("{self} has no VF {index}"))?,
@@ -100,7 +102,7 @@ impl Function {
     }
 
     /// Enables VFs; their driver is probed by the kernel only if `probe` says so.
-    pub(crate) fn enable_vfs(&self, count: u32, probe: bool) -> Result<()> {
+    pub fn enable_vfs(&self, count: u32, probe: bool) -> Result<()> {
         write(
             self.path("sriov_drivers_autoprobe"),
             if probe { "1" } else { "0" },
@@ -108,7 +110,8 @@ impl Function {
         write(self.path("sriov_numvfs"), &count.to_string())
     }
 
-    pub(crate) fn unbind(&self) -> Result<()> {
+    /// Unbinds the function from its driver, if it has one.
+    pub fn unbind(&self) -> Result<()> {
         match self.driver() {
             Some(_) => write(self.path("driver/unbind"), &self.0),
             None => Ok(()),
@@ -116,7 +119,7 @@ impl Function {
     }
 
     /// Binds the function to `driver` and to no other.
-    pub(crate) fn bind(&self, driver: &str) -> Result<()> {
+    pub fn bind(&self, driver: &str) -> Result<()> {
         if self.driver().as_deref() == Some(driver) {
             return Ok(());
         }
@@ -132,7 +135,7 @@ impl Function {
     }
 
     /// Resets the function as an operator would.
-    pub(crate) fn reset(&self) -> Result<()> {
+    pub fn reset(&self) -> Result<()> {
         write(self.path("reset"), "1")
     }
 }

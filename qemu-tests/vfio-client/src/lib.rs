@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A client of VFIO: the user API of `linux/vfio.h`, as far as a VM monitor uses it for a PCI
+//! function that migrates.
+//!
+//! A [`Container`] maps the DMA memory of the functions of a VM, by type1 or by iommufd. A
+//! [`Device`] is an open function: its regions, its interrupts, and, in the module of its migration,
+//! its states and its [`DataFile`]s. Requests that a well-behaved client does not make are in
+//! [`ffi`].
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+mod container;
+mod device;
+#[allow(unsafe_code, reason = "it is what this module is for")]
+pub mod ffi;
+mod migration;
+
+pub use container::{Container, Kind, Memory};
+pub use device::{BAR0, BAR2, Device, ERROR, MSI, REGION_MMAP, REQUEST, Signal, Token};
+pub use migration::{DataFile, Features, PrecopyInfo, State};
