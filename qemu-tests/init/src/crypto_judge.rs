@@ -7,6 +7,8 @@ use std::ops::{Add, Sub};
 
 use anyhow::{Context, Result};
 use linux::sysfs;
+use protocol::Engine;
+use vm::engine::Accelerator;
 
 const FOLDER: &str = "/sys/kernel/debug/crypto_judge";
 
@@ -17,11 +19,20 @@ pub(crate) struct Judge(&'static str);
 /// Deflate, by `hisi_zip`.
 pub(crate) const ACOMP: Judge = Judge("acomp");
 /// AES in three modes, by `hisi_sec2`.
-pub(crate) const SKCIPHER: Judge = Judge("skcipher");
+const SKCIPHER: Judge = Judge("skcipher");
 /// RSA, by `hisi_hpre`.
-pub(crate) const AKCIPHER: Judge = Judge("akcipher");
+const AKCIPHER: Judge = Judge("akcipher");
 /// Diffie-Hellman on the curve P-256, by `hisi_hpre`.
-pub(crate) const KPP: Judge = Judge("kpp");
+const KPP: Judge = Judge("kpp");
+
+/// The loads that keep the driver of an accelerator at work, and judge it.
+pub(crate) fn of(accelerator: &Accelerator) -> &'static [Judge] {
+    match accelerator.kind {
+        Engine::Zip => &[ACOMP],
+        Engine::Sec => &[SKCIPHER],
+        Engine::Hpre => &[AKCIPHER, KPP],
+    }
+}
 
 impl Judge {
     /// Processes that many buffers, drawn from `seed`; returns when they are done.

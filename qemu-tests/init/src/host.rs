@@ -10,8 +10,8 @@ use linux::sysfs::{self, Function};
 pub(crate) use protocol::Driver;
 use protocol::{Container, Peer, Setup};
 use vfio_client::Kind;
+use vm::engine::{Accelerator, ZIP};
 
-use crate::engine::{Accelerator, ZIP};
 use crate::expect;
 use crate::modules::{Modules, out_of_tree};
 

@@ -3,21 +3,19 @@
 //! init of the emulated host.
 //!
 //! Mounts what a host has, reads from the kernel command line which scenario to run, runs it,
-//! reports on the control port and powers the machine off. It also plays the VM of the scenarios: it
-//! holds the memory of a VM and does what a VM's driver does.
+//! reports on the control port and powers the machine off. The VM of most scenarios is not a real one:
+//! the crate [`vm`] holds its memory and does what its driver does.
 
 #![forbid(unsafe_code)]
 
 mod control;
 mod crypto_judge;
-mod engine;
 mod expect;
 mod fail_nth;
 mod host;
 mod leaks;
 mod modules;
 mod other_host;
-mod qm;
 mod scenario;
 mod vmm;
 

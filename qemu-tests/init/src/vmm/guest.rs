@@ -10,13 +10,13 @@ use anyhow::{Context, Result, bail, ensure};
 use linux::timeouts::{Deadline, slowness};
 use protocol::{Begin, Driver, Engine, List, Load, Loads, Scenario, Task, What};
 use serde::{Deserialize, Serialize};
+use vm::engine::Accelerator;
 
 use super::Vmm;
 use super::orders::Order;
 use super::port::{POLL, Port};
 use super::report::tell;
 use crate::control;
-use crate::engine::Accelerator;
 
 const CONSOLE: &str = "/tmp/guest.console";
 const CONTROL: &str = "/tmp/guest.control";

@@ -13,14 +13,14 @@ use anyhow::{Context, Result, ensure};
 use protocol::{Measure, Setup};
 
 use crate::control::Report;
-use crate::engine::ZIP;
 use crate::host::{self, Host};
-use crate::qm::Vm;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use linux::sysfs;
 use meter::{Accesses, Allocations, Meter, Steps};
 use vfio_client::{DataFile, Device, State};
+use vm::engine::ZIP;
+use vm::qm::Vm;
 
 pub(super) use together::run as together;
 

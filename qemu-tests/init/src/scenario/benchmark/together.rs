@@ -10,12 +10,12 @@ use anyhow::{Context, Result, bail, ensure};
 use linux::sysfs::Function;
 use protocol::{Rush, Setup};
 use vfio_client::State;
+use vm::engine::ZIP;
+use vm::qm::Vm;
 
 use super::meter::Steps;
 use crate::control::Report;
-use crate::engine::ZIP;
 use crate::host::Host;
-use crate::qm::Vm;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 
 /// Sessions that each thread begins and gives up where only getting into each other's way counts.

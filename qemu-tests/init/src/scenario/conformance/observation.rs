@@ -62,7 +62,7 @@ pub(super) const REGISTERS: [(&str, usize); 10] = [
     ("CACHE_WB_DONE", 0x208),
 ];
 /// Whether the driver in the VM has set the function up.
-pub(super) use crate::qm::registers::VF_STATE;
+pub(super) use vm::qm::registers::VF_STATE;
 
 /// Words of the context of an event queue.
 pub(super) const CONTEXT: usize = 7;

@@ -6,6 +6,8 @@ use anyhow::{Context, Result, ensure};
 use linux::sysfs;
 use protocol::Setup;
 use vfio_client::Kind;
+use vm::engine::{Accelerator, HPRE, SEC, SMALL_ZIP, ZIP};
+use vm::qm::Engine;
 
 use super::differences::{Case, DIFFERENCES};
 use super::driver_under_test::DriverUnderTest;
@@ -14,10 +16,8 @@ use super::observation::{Aspect, Observation};
 use super::step::{Fault, Step};
 use super::stream::Bases;
 use crate::control;
-use crate::engine::{Accelerator, HPRE, SEC, SMALL_ZIP, ZIP};
 use crate::expect::equal;
 use crate::host::{self, Driver};
-use crate::qm::Engine;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 
 /// The taint of a kernel that has complained: an oops, or a warning.

@@ -11,11 +11,11 @@ use linux::sysfs::Function;
 use protocol::Setup;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
 use serde_json::json;
+use vm::engine::{SEC, ZIP};
 
 use super::fixture::{GuestFixture, Test};
 use super::migrate_under_load::{LATENCY, WITHIN, WORK};
-use crate::control::{self, Report, ZIP0};
-use crate::engine::{SEC, ZIP};
+use crate::control::{self, EmulatedDevice, Report, ZIP0};
 use crate::expect;
 use crate::host::Host;
 use crate::vmm::{self, Guest, Limits, Vmm};
@@ -62,7 +62,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     fixture.run(report, &TESTS);
     fixture.end(report);
     ZIP0.report_violations(report, true);
-    other.accelerator.emulated().report_violations(report, true);
+    EmulatedDevice(other.accelerator.id).report_violations(report, true);
     Ok(())
 }
 

@@ -5,12 +5,12 @@
 use anyhow::{Context, Result, ensure};
 use protocol::{HostName, Load, Setup};
 use serde::{Deserialize, Serialize};
+use vm::engine;
 
 use super::migrate_under_load::{
     DESTINATION, LATENCY, Place, SOURCE, WITHIN, WORK, show, tell_leg, were_seen, works_flawlessly,
 };
-use crate::control::Report;
-use crate::engine;
+use crate::control::{EmulatedDevice, Report};
 use crate::expect;
 use crate::host::Host;
 use crate::other_host::OtherHost;
@@ -203,9 +203,7 @@ impl LocalHost {
             });
         }
         for host in &self.hosts {
-            host.accelerator
-                .emulated()
-                .report_violations(report, host.is_clean()?);
+            EmulatedDevice(host.accelerator.id).report_violations(report, host.is_clean()?);
         }
         Ok(())
     }
@@ -225,7 +223,7 @@ fn prepare(setup: &Setup) -> Result<(Vec<Host>, Guest)> {
         .map(|accelerator| Host::with(setup, accelerator, 1))
         .collect::<Result<_>>()?;
     for host in &hosts {
-        host.accelerator.emulated().set_latency(LATENCY)?;
+        EmulatedDevice(host.accelerator.id).set_latency(LATENCY)?;
     }
     Ok((hosts, Guest::new(&accelerators)?))
 }

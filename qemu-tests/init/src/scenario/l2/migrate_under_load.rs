@@ -8,9 +8,9 @@ use anyhow::{Context, Result, ensure};
 use linux::sysfs::Function;
 use protocol::{Cancel, Load, MigrationRecord, Setup, What};
 use vfio_client::Kind;
+use vm::engine;
 
-use crate::control::{self, Report};
-use crate::engine;
+use crate::control::{self, EmulatedDevice, Report};
 use crate::expect;
 use crate::host::{Driver, Host};
 use crate::vmm::{self, Guest, Limits, Role, Vmm, Watch};
@@ -90,7 +90,7 @@ pub(crate) fn run(
     let kind = hosts.first().context("no accelerator is chosen")?.kind;
     let places = [Place::of(&hosts, 0), Place::of(&hosts, 1)];
     for host in &hosts {
-        host.accelerator.emulated().set_latency(LATENCY)?;
+        EmulatedDevice(host.accelerator.id).set_latency(LATENCY)?;
     }
     let guest = Guest::new(&accelerators)?;
     let mut holder = None;
@@ -136,9 +136,7 @@ pub(crate) fn run(
         Ok(())
     });
     for host in &hosts {
-        host.accelerator
-            .emulated()
-            .report_violations(report, host.is_clean()?);
+        EmulatedDevice(host.accelerator.id).report_violations(report, host.is_clean()?);
     }
     Ok(())
 }

@@ -5,9 +5,9 @@
 
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
+use vm::engine::ZIP;
 
 use crate::control::{self, Report, ZIP0};
-use crate::engine::ZIP;
 use crate::expect::equal;
 use crate::host::Host;
 use crate::vmm::{self, Guest, NotStarted, Role, Vmm};

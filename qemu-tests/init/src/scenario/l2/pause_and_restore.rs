@@ -6,11 +6,11 @@
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 use serde_json::json;
+use vm::engine::ZIP;
 
 use super::fixture::{GuestFixture, Test};
 use super::migrate_under_load::{LATENCY, WITHIN};
 use crate::control::{Report, ZIP0};
-use crate::engine::ZIP;
 use crate::expect;
 use crate::host::Host;
 use crate::vmm::{self, Guest};

@@ -25,9 +25,9 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use linux::sysfs::Function;
 use protocol::{Begin, Loads, Setup};
 use rustix::system::{RebootCommand, reboot};
+use vm::engine::{self, Accelerator};
 
 use crate::control::{self, Report};
-use crate::engine::{self, Accelerator};
 use crate::expect;
 use crate::host;
 use crate::modules::{self, Modules};

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
+use vm::engine::ZIP;
 
 use super::fixture::GuestFixture;
 use super::migrate_under_load::{LATENCY, WITHIN, WORK};
 use crate::control::{self, Report, ZIP0};
-use crate::engine::ZIP;
 use crate::expect;
 use crate::host::Host;
 use crate::vmm::{self, Ended, Guest, Limits};

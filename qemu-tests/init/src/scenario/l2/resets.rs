@@ -26,11 +26,11 @@ use protocol::{AgainstReset, List, ResetBy, Setup};
 use rustix::io::Errno;
 use serde_json::json;
 use vfio_client::Kind;
+use vm::engine::ZIP;
 
 use super::fixture::GuestFixture;
 use super::migrate_under_load::{LATENCY, WITHIN};
 use crate::control::{self, Report, ZIP0};
-use crate::engine::ZIP;
 use crate::expect;
 use crate::host::Host;
 use crate::scenario::topology::OtherVf;

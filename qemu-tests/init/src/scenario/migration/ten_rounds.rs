@@ -11,12 +11,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use protocol::Setup;
+use vm::engine;
+use vm::qm::{IOVA, Notice, Vm};
 
-use crate::control::Report;
-use crate::engine;
+use crate::control::{EmulatedDevice, Report};
 use crate::expect;
 use crate::host::Host;
-use crate::qm::{IOVA, Notice, Vm};
 use crate::scenario::support::transfer::{self, ChunkSizes, FAST, Found, Path};
 
 const ROUND_TRIPS: usize = 10;
@@ -82,9 +82,7 @@ fn migrate(host: &Host, seed: u64, report: &mut Report) -> Result<()> {
     fixture.found.report(report);
     transfer::report_requests(&fixture.vm, report);
     report.point("the queues stop", || fixture.vm.shut_down());
-    accelerator
-        .emulated()
-        .report_violations(report, host.is_clean()?);
+    EmulatedDevice(accelerator.id).report_violations(report, host.is_clean()?);
     Ok(())
 }
 
@@ -135,7 +133,7 @@ impl Fixture<'_> {
         } = self;
         let accelerator = host.accelerator;
         work(vm)?;
-        accelerator.emulated().set_latency(found.slow)?;
+        EmulatedDevice(accelerator.id).set_latency(found.slow)?;
         vm.submit_at_once(IN_FLIGHT)?;
         // Some of them complete and are seen before the stop.
         vm.run_until(IN_FLIGHT - 4, Duration::from_secs(120))?;
@@ -164,7 +162,7 @@ impl Fixture<'_> {
             .with_context(|| format!("{chunks:?}"))?;
         // The source is closed only now, as on two hosts.
         drop(stopped);
-        accelerator.emulated().set_latency(FAST)?;
+        EmulatedDevice(accelerator.id).set_latency(FAST)?;
         vm.finish()?;
         vm.verify()
     }

@@ -11,12 +11,12 @@ use anyhow::{Context, Result, ensure};
 use linux::sysfs::Function;
 use protocol::Setup;
 use vfio_client::{DataFile, Device, State};
+use vm::engine;
+use vm::qm::{IOVA, Vm};
 
-use crate::control::Report;
-use crate::engine;
+use crate::control::{EmulatedDevice, Report};
 use crate::expect::equal;
 use crate::host::Host;
-use crate::qm::{IOVA, Vm};
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::support::transfer::{self, FAST, Found};
 
@@ -68,10 +68,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         transfer::report_requests(&part.vm, report);
         report.point("the queues stop", || part.vm.shut_down());
         let clean = part.host.is_clean()?;
-        part.host
-            .accelerator
-            .emulated()
-            .report_violations(report, clean);
+        EmulatedDevice(part.host.accelerator.id).report_violations(report, clean);
     }
     Ok(())
 }
@@ -133,7 +130,7 @@ fn move_on(parts: &mut [Part], to: usize) -> Result<()> {
     }
     for (part, device) in parts.iter_mut().zip(devices) {
         part.vm.attach(device);
-        part.host.accelerator.emulated().set_latency(FAST)?;
+        EmulatedDevice(part.host.accelerator.id).set_latency(FAST)?;
     }
     for source in sources {
         set_state(&source, State::Stop)?;
@@ -162,10 +159,7 @@ fn stop(parts: &mut [Part]) -> Result<Vec<Vec<u8>>> {
         streams.push(stream);
     }
     for part in &mut *parts {
-        part.host
-            .accelerator
-            .emulated()
-            .set_latency(part.found.slow)?;
+        EmulatedDevice(part.host.accelerator.id).set_latency(part.found.slow)?;
         part.vm.submit_at_once(IN_FLIGHT)?;
     }
     for part in &*parts {

@@ -11,13 +11,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 use vfio_client::{Kind, State};
+use vm::engine::ZIP;
+use vm::qm::Vm;
 
 use crate::control::{self, Report, ZIP0};
-use crate::engine::ZIP;
 use crate::expect::equal;
 use crate::host::{self, Driver, Host};
 use crate::modules::is_loaded;
-use crate::qm::Vm;
 
 const SLOW: Duration = Duration::from_millis(200);
 const FAST: Duration = Duration::from_micros(20);

@@ -9,9 +9,9 @@ use anyhow::{Context, Result, ensure};
 use linux::sysfs::{self, Function};
 use protocol::Setup;
 use vfio_client::Kind;
+use vm::engine::ZIP;
 
 use crate::control::{Report, ZIP0};
-use crate::engine::ZIP;
 use crate::expect::equal;
 use crate::host::{self, Driver, Host};
 use crate::modules::{is_loaded, out_of_tree};

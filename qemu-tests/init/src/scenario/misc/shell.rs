@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
+use vm::engine::ZIP;
 
 use crate::control;
-use crate::engine::ZIP;
 use crate::host::Host;
 
 pub(crate) fn run(setup: &Setup) -> Result<()> {

@@ -5,10 +5,11 @@
 
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
+use vm::engine::{Accelerator, HPRE, SEC, ZIP};
 
 use super::load::flawless;
-use crate::control::Report;
-use crate::engine::{Accelerator, HPRE, SEC, ZIP};
+use crate::control::{EmulatedDevice, Report};
+use crate::crypto_judge;
 use crate::expect;
 use crate::host;
 
@@ -24,7 +25,7 @@ fn judge(accelerator: &Accelerator, expected: usize) -> Result<()> {
     for (driver, result) in found {
         ensure!(result == "passed", "{driver}: self-test {result}");
     }
-    let done = accelerator.emulated().counter("requests_done")?;
+    let done = EmulatedDevice(accelerator.id).counter("requests_done")?;
     ensure!(
         done >= expected as u64,
         "the device did {done} requests for {expected} algorithms"
@@ -45,7 +46,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     for (accelerator, _) in ALGORITHMS {
         let name = format!("{}: its work is that of software", accelerator.module);
         report.point(&name, || {
-            for judge in accelerator.judges {
+            for judge in crypto_judge::of(accelerator) {
                 // Each run has one algorithm, drawn from the seed.
                 for seed in 1..=4 {
                     let before = judge.results()?;

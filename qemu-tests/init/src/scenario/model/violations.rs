@@ -14,12 +14,12 @@ use linux::sysfs::Function;
 use protocol::Setup;
 use serde_json::Value;
 use vfio_client::{BAR2, Kind};
+use vm::engine::ZIP;
+use vm::qm::registers::{self, Bell, Command};
+use vm::qm::{IOVA, Vm};
 
 use crate::control::{Report, ZIP0};
-use crate::engine::ZIP;
 use crate::host;
-use crate::qm::registers::{self, Bell, Command};
-use crate::qm::{IOVA, Vm};
 use crate::scenario::support::register_layout::{EQC, PF_BAR2_SIZE, PF_BLOCK, VFT_OPERATION};
 
 /// Nothing is there, in the function block and in the migration block.

@@ -8,11 +8,11 @@ use anyhow::{Result, bail};
 use linux::timeouts;
 use rustix::io::Errno;
 use vfio_client::{Device, State};
+use vm::qm::messages::{self, Way};
+use vm::qm::{IOVA, Vm, registers};
 
 use crate::control::EmulatedDevice;
 use crate::expect::{equal, eventually, refused};
-use crate::qm::messages::{self, Way};
-use crate::qm::{IOVA, Vm, registers};
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::support::stuck_thread::{Fate, Task};
@@ -93,11 +93,7 @@ fn at_most(limit: Duration) -> Duration {
 
 /// How often a VF has caused an error of the hardware.
 pub(super) fn hardware_errors(fixture: &Fixture) -> Result<u64> {
-    fixture
-        .host
-        .accelerator
-        .emulated()
-        .counter("hardware_errors")
+    EmulatedDevice(fixture.host.accelerator.id).counter("hardware_errors")
 }
 /// What the engine takes for a request that is to be in flight when a VM is stopped. A stop waits a
 /// second for it.
@@ -107,7 +103,7 @@ const LAST: Duration = Duration::from_millis(200);
 const WITHIN: Duration = Duration::from_secs(4);
 
 fn set_latency(fixture: &Fixture, latency: Duration) -> Result<()> {
-    fixture.host.accelerator.emulated().set_latency(latency)
+    EmulatedDevice(fixture.host.accelerator.id).set_latency(latency)
 }
 
 /// The VM's requests are done, right, and seen by their interrupts.

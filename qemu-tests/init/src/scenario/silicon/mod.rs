@@ -19,13 +19,13 @@ use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 
 use crate::control::{self, EmulatedDevice, Report};
-use crate::engine;
 use crate::host::Host;
 use crate::scenario::l2::GuestFixture;
 use crate::scenario::l2::migrate_under_load::{LATENCY, WORK};
 use crate::scenario::support::fixture::Fixture;
 use crate::vmm::{self, Guest};
 use loads::{LOADS, hardware_errors};
+use vm::engine;
 
 /// How the model's default is called, which has no points.
 const DEFAULT: &str = "default";
@@ -65,16 +65,12 @@ impl Silicon<'_> {
 }
 
 fn forget_violations(fixture: &Fixture) -> Result<()> {
-    fixture
-        .host
-        .accelerator
-        .emulated()
-        .set("violations-reset", true)
+    EmulatedDevice(fixture.host.accelerator.id).set("violations-reset", true)
 }
 
 /// Ours does nothing that the device counts as a violation. The C driver does, on any hardware.
 fn without_violations(fixture: &Fixture) -> Result<()> {
-    let found = fixture.host.accelerator.emulated().violations()?;
+    let found = EmulatedDevice(fixture.host.accelerator.id).violations()?;
     ensure!(
         !fixture.host.driver.is_rust() || found.is_empty(),
         "violations: {found:?}"
@@ -91,7 +87,7 @@ pub(super) fn run(setup: &Setup, names: &[String], report: &mut Report) -> Resul
     let revision = fixture.host.vfs[0].number("revision")?;
     let mut whole = true;
     for silicon in names.iter().map(Silicon::named) {
-        silicon.set(accelerator.emulated())?;
+        silicon.set(EmulatedDevice(accelerator.id))?;
         let loads = LOADS.iter();
         for load in loads.filter(|load| load.applies(revision, &silicon.points)) {
             let before = hardware_errors(&fixture)?;
@@ -116,10 +112,9 @@ pub(super) fn run(setup: &Setup, names: &[String], report: &mut Report) -> Resul
         }
     }
     if whole {
-        accelerator.emulated().set("silicon", "")?;
+        EmulatedDevice(accelerator.id).set("silicon", "")?;
     }
-    accelerator
-        .emulated()
+    EmulatedDevice(accelerator.id)
         .report_violations(report, fixture.host.driver.is_rust() && whole);
     Ok(())
 }
@@ -131,14 +126,14 @@ pub(super) fn guest(setup: &Setup, names: &[String], report: &mut Report) -> Res
     let accelerator = accelerators.first().context("no accelerator is chosen")?;
     let host = Host::with(setup, accelerator, 2)?;
     let is_rust = host.driver.is_rust();
-    accelerator.emulated().set_latency(LATENCY)?;
+    EmulatedDevice(accelerator.id).set_latency(LATENCY)?;
     let mut fixture = GuestFixture::new(host, Guest::new(&[accelerator])?)?;
     let up = report.point("a guest boots and works", || {
         fixture.guest.does(WORK, WITHIN)
     });
     ensure!(up, "nothing to migrate");
     for silicon in names.iter().map(Silicon::named) {
-        silicon.set(accelerator.emulated())?;
+        silicon.set(EmulatedDevice(accelerator.id))?;
         let result = moves(&mut fixture, silicon.name);
         silicon.tell("guest", &result);
         if result.is_err() {
@@ -147,7 +142,7 @@ pub(super) fn guest(setup: &Setup, names: &[String], report: &mut Report) -> Res
             return Ok(());
         }
     }
-    accelerator.emulated().report_violations(report, is_rust);
+    EmulatedDevice(accelerator.id).report_violations(report, is_rust);
     Ok(())
 }
 

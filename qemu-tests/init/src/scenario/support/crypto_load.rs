@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use protocol::{Load, Loads};
+use vm::engine::Accelerator;
 
-use crate::crypto_judge::{Judge, Results};
-use crate::engine::Accelerator;
+use crate::crypto_judge::{self, Judge, Results};
 use crate::expect;
 
 /// Requests at a time, of each accelerator.
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Results so far, of an accelerator's workers that have ended and of those that have not.
 fn load(accelerator: &Accelerator) -> Result<Load> {
-    let judges = accelerator.judges.iter();
+    let judges = crypto_judge::of(accelerator).iter();
     let results: Result<Vec<Results>> = judges.map(|judge| judge.results()).collect();
     let results: Results = results?.into_iter().sum();
     Ok(Load {
@@ -64,7 +64,12 @@ impl Workers {
         let start = |accelerator: &&'static Accelerator| {
             let ended = Arc::new(AtomicUsize::new(0));
             // Each kind of algorithm has its share of them.
-            for (number, judge) in accelerator.judges.iter().cycle().take(WORKERS).enumerate() {
+            for (number, judge) in crypto_judge::of(accelerator)
+                .iter()
+                .cycle()
+                .take(WORKERS)
+                .enumerate()
+            {
                 let (told, ended) = (Arc::clone(&told_to_end), Arc::clone(&ended));
                 let name = format!("{}, worker {number}", accelerator.name());
                 std::thread::spawn(move || match work(*judge, number, &told) {

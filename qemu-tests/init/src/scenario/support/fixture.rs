@@ -6,13 +6,14 @@
 use anyhow::Result;
 use protocol::Setup;
 use vfio_client::{Device, State};
+use vm::engine::{Accelerator, ZIP};
+use vm::qm::{IOVA, Vm};
 
 use super::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 
-use crate::engine::{Accelerator, ZIP};
+use crate::control::EmulatedDevice;
 use crate::expect::equal;
 use crate::host::Host;
-use crate::qm::{IOVA, Vm};
 
 pub(crate) struct Fixture {
     pub(crate) host: Host,
@@ -56,7 +57,7 @@ impl Fixture {
 
     /// Cleans up after a check, so that it cannot fail the next one.
     pub(crate) fn tidy(&mut self) -> Result<()> {
-        self.host.accelerator.emulated().set("fault", "")?;
+        EmulatedDevice(self.host.accelerator.id).set("fault", "")?;
         if self.vm.device().is_ok() {
             self.close()?;
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Registers that a VF's driver does not use: the migration block of a VF, and the PF. Those of a
-//! VF's function block are in [`crate::qm::registers`].
+//! VF's function block are in [`vm::qm::registers`].
 
 /// Size of a VF's BAR 2.
 pub(crate) const VF_BAR2_SIZE: usize = 0x1_0000;

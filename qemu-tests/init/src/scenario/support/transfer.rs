@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use vfio_client::{Device, State};
+use vm::qm::Vm;
 
 use super::stream_layout::{
     AEQC, AEQE_DMA, EQC, EQE_DMA, MAGIC, MAGIC_V1, MAJOR_VERSION, MATCH_SIZE, PRIVATE, STREAM_SIZE,
@@ -14,7 +15,6 @@ use super::stream_layout::{
 };
 use crate::control::Report;
 use crate::expect::equal;
-use crate::qm::Vm;
 
 /// The way a VM is stopped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

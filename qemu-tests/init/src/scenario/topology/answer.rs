@@ -11,10 +11,9 @@ use anyhow::{Context, Result};
 use linux::ffi::Mapping;
 use linux::sysfs::Function;
 use vfio_client::{BAR2, Device, Kind};
-
-use crate::engine::ZIP;
-use crate::qm::Vm;
-use crate::qm::messages::{self, Way};
+use vm::engine::ZIP;
+use vm::qm::Vm;
+use vm::qm::messages::{self, Way};
 
 /// `enum qm_ifc_cmd` of hisi_qm, as far as it is about resets.
 const RESET_DONE: u64 = 3;

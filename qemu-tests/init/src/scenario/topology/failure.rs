@@ -15,12 +15,12 @@ use linux::sysfs::Function;
 use protocol::Setup;
 use rustix::io::Errno;
 use vfio_client::{DataFile, Device, ERROR, Signal, State};
+use vm::engine::ZIP;
+use vm::qm::Vm;
 
 use super::answer::{Answers, OtherVf};
 use crate::control::{Report, ZIP0};
-use crate::engine::ZIP;
 use crate::expect::{equal, eventually, refused};
-use crate::qm::Vm;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::register_layout::{ABNORMAL_INT_SET, PF_BAR2_SIZE, PF_BLOCK};

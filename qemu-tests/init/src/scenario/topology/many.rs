@@ -11,12 +11,12 @@ use anyhow::{Context, Result, bail, ensure};
 use protocol::Setup;
 use rustix::io::Errno;
 use vfio_client::State;
+use vm::engine::ZIP;
+use vm::qm::Vm;
 
 use crate::control::{Report, ZIP0};
-use crate::engine::ZIP;
 use crate::expect::{equal, refused};
 use crate::host::Host;
-use crate::qm::Vm;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::stream_layout::MATCH_SIZE;
 use crate::scenario::support::transfer::{self, Path};

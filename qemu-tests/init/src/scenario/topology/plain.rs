@@ -10,12 +10,12 @@ use protocol::Setup;
 use rustix::io::Errno;
 use vfio_bindings::bindings::vfio::VFIO_DEVICE_FLAGS_RESET;
 use vfio_client::{BAR2, Device, Kind, REGION_MMAP, State, Token};
+use vm::engine::ZIP;
+use vm::qm::registers;
 
 use crate::control::{Report, ZIP0};
-use crate::engine::ZIP;
 use crate::expect::{equal, refused};
 use crate::host::{self, Driver, Host};
-use crate::qm::registers;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::register_layout::{PF_BAR2_SIZE, VF_BAR2_SIZE};
 

@@ -9,12 +9,12 @@ use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 use rustix::io::Errno;
 use vfio_client::{Device, State};
+use vm::engine::ZIP;
+use vm::qm::registers::{self, Command};
 
 use super::failure::done;
 use crate::control::{self, Report, ZIP0};
-use crate::engine::ZIP;
 use crate::expect::{equal, errno};
-use crate::qm::registers::{self, Command};
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stuck_thread::Task;
 

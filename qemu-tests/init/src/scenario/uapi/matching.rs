@@ -17,12 +17,12 @@ use linux::sysfs::Function;
 use protocol::Setup;
 use rustix::io::Errno;
 use vfio_client::State;
+use vm::engine::{Accelerator, HPRE, SEC, ZIP};
+use vm::qm::{IOVA, Vm, registers};
 
 use crate::control::{EmulatedDevice, Report};
-use crate::engine::{Accelerator, HPRE, SEC, ZIP};
 use crate::expect::{equal, refused};
 use crate::host::{self, HUAWEI, Host};
-use crate::qm::{IOVA, Vm, registers};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::stream_layout::{self, MATCH_SIZE, STREAM_SIZE};
 use crate::scenario::support::transfer::{self, Path};

@@ -9,9 +9,9 @@ use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use vfio_client::ffi;
 use vfio_client::{DataFile, PrecopyInfo, State};
+use vm::engine::ZIP;
 
 use super::{Fixture, go_to};
-use crate::engine::ZIP;
 use crate::expect::{equal, refused};
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE, VF_STATE};
 

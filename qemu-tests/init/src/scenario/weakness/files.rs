@@ -11,12 +11,12 @@ use anyhow::{Context, Result, bail, ensure};
 use linux::sysfs;
 use rustix::io::Errno;
 use vfio_client::State;
+use vm::qm::registers::{self, Command};
 
 use super::Seen;
 use super::fixture::all_commands;
 use crate::control::ZIP0;
 use crate::expect::{errno, eventually, refused};
-use crate::qm::registers::{self, Command};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};

@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use linux::ffi;
 use vfio_client::State;
+use vm::qm::registers;
 
 use super::Seen;
 use super::fixture::{register, resuming};
 use crate::control::ZIP0;
-use crate::qm::registers;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stuck_thread::{Fate, Task};
 

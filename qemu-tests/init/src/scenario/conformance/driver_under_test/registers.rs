@@ -7,8 +7,8 @@ use std::fs::OpenOptions;
 use anyhow::{Context, Result};
 use linux::ffi::Mapping;
 use linux::sysfs::Function;
+use vm::qm::registers;
 
-use crate::qm::registers;
 use crate::scenario::conformance::observation::{Image, REGISTERS};
 use crate::scenario::support::register_layout as layout;
 

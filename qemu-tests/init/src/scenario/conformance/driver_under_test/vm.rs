@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use vm::qm::registers::{self, Command};
 
 use super::DriverUnderTest;
 use crate::expect::equal;
-use crate::qm::registers::{self, Command};
 use crate::scenario::conformance::observation::{Answer, Value, answer_of_many};
 use crate::scenario::conformance::step::Step;
 

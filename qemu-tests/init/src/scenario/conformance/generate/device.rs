@@ -4,9 +4,9 @@
 
 use vfio_bindings::bindings::vfio::*;
 use vfio_client::State;
+use vm::qm::registers;
 
 use super::Generator;
-use crate::qm::registers;
 use crate::scenario::conformance::step::{DebugFile, OUR_FILES, Step};
 
 /// Registers that a VM may write at any time.

@@ -9,10 +9,10 @@ use anyhow::{Context, Result, ensure};
 use linux::sysfs::{self, Function};
 use rustix::io::Errno;
 use vfio_client::State;
+use vm::engine::{Accelerator, HPRE, SEC};
 
 use super::Fixture;
 use super::files::Files;
-use crate::engine::{Accelerator, HPRE, SEC};
 use crate::expect::{equal, eventually};
 use crate::host::{self, HUAWEI, Host};
 use crate::modules::Modules;

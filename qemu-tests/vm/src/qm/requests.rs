@@ -18,7 +18,7 @@ const QUIET: Duration = Duration::from_millis(50);
 
 impl Vm {
     /// Makes `count` new requests, spread over all queues, with a doorbell for each.
-    pub(crate) fn submit(&mut self, count: usize) -> Result<()> {
+    pub fn submit(&mut self, count: usize) -> Result<()> {
         for index in 0..count {
             let queue = (index % usize::from(QUEUES)) as u16;
             self.fill(queue)?;
@@ -29,7 +29,7 @@ impl Vm {
 
     /// As [`Vm::submit`], with a doorbell for each queue when all are made: the device gets them
     /// faster than it can do them, however slow this machine is.
-    pub(crate) fn submit_at_once(&mut self, count: usize) -> Result<()> {
+    pub fn submit_at_once(&mut self, count: usize) -> Result<()> {
         for index in 0..count {
             self.fill((index % usize::from(QUEUES)) as u16)?;
         }
@@ -65,7 +65,7 @@ impl Vm {
     }
 
     /// Chooses how completions are noticed from now on.
-    pub(crate) fn notice_by(&mut self, notice: Notice) -> Result<()> {
+    pub fn notice_by(&mut self, notice: Notice) -> Result<()> {
         self.notice = notice;
         if notice == Notice::Interrupt {
             // While polling, the completion queues were not armed and the event queue not read.
@@ -78,7 +78,7 @@ impl Vm {
     }
 
     /// Runs the VM until `left` requests or fewer are outstanding.
-    pub(crate) fn run_until(&mut self, left: usize, timeout: Duration) -> Result<()> {
+    pub fn run_until(&mut self, left: usize, timeout: Duration) -> Result<()> {
         let deadline = Deadline::after(timeout);
         while self.outstanding() > left {
             match self.notice {
@@ -111,19 +111,19 @@ impl Vm {
     }
 
     /// Runs the VM until nothing is outstanding.
-    pub(crate) fn finish(&mut self) -> Result<()> {
+    pub fn finish(&mut self) -> Result<()> {
         self.run_until(0, Duration::from_secs(60))
     }
 
     /// Lets the device do `count` requests, and checks all so far with [`Vm::verify`].
-    pub(crate) fn work(&mut self, count: usize) -> Result<()> {
+    pub fn work(&mut self, count: usize) -> Result<()> {
         self.submit(count)?;
         self.finish()?;
         self.verify()
     }
 
     /// Takes interrupts until none comes for a while: no event is left that the VM has not seen.
-    pub(crate) fn settle(&mut self) -> Result<()> {
+    pub fn settle(&mut self) -> Result<()> {
         while self.wait_interrupt(QUIET)? {
             self.counts.interrupts += 1;
             self.handle_events()?;
@@ -211,7 +211,7 @@ impl Vm {
     }
 
     /// All requests so far completed exactly once with the right bytes.
-    pub(crate) fn verify(&self) -> Result<()> {
+    pub fn verify(&self) -> Result<()> {
         let expected = Counts {
             submitted: self.counts.submitted,
             completed: self.counts.submitted,

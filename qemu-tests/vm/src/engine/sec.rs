@@ -10,11 +10,10 @@ use fastrand::Rng;
 use sm4::Sm4;
 
 use super::{Accelerator, noise, same};
-use crate::crypto_judge::SKCIPHER;
 use crate::qm::{Buffer, Engine, Entry, Fields, Side, Slot, Work};
 
 /// The SEC accelerator.
-pub(crate) static SEC: Accelerator = Accelerator {
+pub static SEC: Accelerator = Accelerator {
     kind: protocol::Engine::Sec,
     id: "sec0",
     pf: 0xa255,
@@ -36,7 +35,6 @@ pub(crate) static SEC: Accelerator = Accelerator {
         "sha256",
         "sha512",
     ],
-    judges: &[SKCIPHER],
     engine: &Sec,
 };
 

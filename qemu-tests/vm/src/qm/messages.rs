@@ -15,7 +15,7 @@ const PF_TO_VF: usize = 0x380;
 /// How the content of messages is exchanged. A driver chooses when it is loaded, by the hardware
 /// version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Way {
+pub enum Way {
     /// By mailbox, on hardware V3.
     Mailbox,
     /// By registers, from hardware V4 on.
@@ -23,13 +23,13 @@ pub(crate) enum Way {
 }
 
 /// Whether the PF has left a message that is not acknowledged.
-pub(crate) fn has_come(bar: &Mapping) -> bool {
+pub fn has_come(bar: &Mapping) -> bool {
     // A device that is being reset reads as all ones.
     bar.read32(registers::IFC_INT_SOURCE) == 1
 }
 
 /// Reads the PF's message.
-pub(crate) fn fetch(bar: &Mapping, way: Way) -> Result<u64> {
+pub fn fetch(bar: &Mapping, way: Way) -> Result<u64> {
     match way {
         Way::Mailbox => registers::mailbox_read(bar, Command::MessageFetch, 0),
         Way::Registers => {
@@ -40,12 +40,12 @@ pub(crate) fn fetch(bar: &Mapping, way: Way) -> Result<u64> {
 }
 
 /// Acknowledges the PF's message.
-pub(crate) fn acknowledge(bar: &Mapping) {
+pub fn acknowledge(bar: &Mapping) {
     bar.write32(registers::IFC_INT_SOURCE, 1);
 }
 
 /// Sends the PF a message.
-pub(crate) fn send(bar: &Mapping, way: Way, message: u64) -> Result<()> {
+pub fn send(bar: &Mapping, way: Way, message: u64) -> Result<()> {
     match way {
         Way::Mailbox => registers::mailbox_write(bar, Command::MessageSend, 0, message)?,
         Way::Registers => bar.write64(VF_TO_PF, message),

@@ -12,14 +12,16 @@ use super::layout::{self, Buffer, SGL_ENTRIES, SGL_SIZE};
 
 /// One of a request's two buffers.
 #[derive(Clone, Copy)]
-pub(crate) enum Side {
+pub enum Side {
+    /// What goes in.
     Source = 0,
+    /// What comes out.
     Destination = 1,
 }
 
 /// A request's memory: parameters, a list for each buffer, source, destination. Made by
 /// [`Image::slot`].
-pub(crate) struct Slot<'vm> {
+pub struct Slot<'vm> {
     pub(super) image: &'vm Image,
     pub(super) lists: [usize; 2],
     pub(super) parameters: usize,
@@ -29,7 +31,7 @@ pub(crate) struct Slot<'vm> {
 
 impl Image {
     /// The memory of the request in this slot.
-    pub(crate) fn slot(&self, slot: usize) -> Slot<'_> {
+    pub fn slot(&self, slot: usize) -> Slot<'_> {
         let start = SLOT + slot * SLOT_SIZE;
         Slot {
             image: self,
@@ -43,14 +45,14 @@ impl Image {
 
 impl Slot<'_> {
     /// Puts keys and the like into the slot; their address.
-    pub(crate) fn parameters(&self, bytes: &[u8]) -> u64 {
+    pub fn parameters(&self, bytes: &[u8]) -> u64 {
         assert!(bytes.len() <= PARAMETERS_SIZE, "{} bytes", bytes.len());
         self.image.memory.write(self.parameters, bytes);
         self.image.address(self.parameters)
     }
 
     /// Puts the input into the slot.
-    pub(crate) fn source(&self, bytes: &[u8]) -> Buffer {
+    pub fn source(&self, bytes: &[u8]) -> Buffer {
         assert!(bytes.len() <= SLOT_BUFFER, "{} bytes", bytes.len());
         self.image.memory.write(self.source, bytes);
         Buffer {
@@ -61,7 +63,7 @@ impl Slot<'_> {
 
     /// Makes room for an output of `length` bytes. Memory without a result does not look like
     /// one.
-    pub(crate) fn destination(&self, length: usize) -> Buffer {
+    pub fn destination(&self, length: usize) -> Buffer {
         assert!(length <= SLOT_BUFFER, "{length} bytes");
         let memory = &self.image.memory;
         memory.write(self.destination, &[0xa5; 64][..length.min(64)]);
@@ -72,7 +74,7 @@ impl Slot<'_> {
     }
 
     /// Writes a scatter-gather list that cuts a buffer at odd places.
-    pub(crate) fn scatter(&self, side: Side, buffer: Buffer, random: &mut Rng) -> Buffer {
+    pub fn scatter(&self, side: Side, buffer: Buffer, random: &mut Rng) -> Buffer {
         let mut parts = Vec::new();
         let mut rest = buffer;
         while parts.len() + 1 < SGL_ENTRIES && rest.length > 1 && random.usize(..3) != 0 {
@@ -91,14 +93,14 @@ impl Slot<'_> {
     }
 
     /// The first `length` bytes of the output.
-    pub(crate) fn output(&self, length: usize) -> Vec<u8> {
+    pub fn output(&self, length: usize) -> Vec<u8> {
         ffi::acquire();
         self.image.memory.read(self.destination, length)
     }
 
     /// Puts an output there, as the device would.
     #[cfg(test)]
-    pub(crate) fn answer(&self, output: &[u8]) {
+    pub fn answer(&self, output: &[u8]) {
         self.image.memory.write(self.destination, output);
     }
 }

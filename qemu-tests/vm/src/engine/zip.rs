@@ -8,23 +8,21 @@ use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
 use super::{Accelerator, same};
-use crate::crypto_judge::ACOMP;
 use crate::qm::{Buffer, Engine, Entry, Fields, SLOT_BUFFER, Side, Slot, Work};
 
 /// The ZIP accelerator.
-pub(crate) static ZIP: Accelerator = Accelerator {
+pub static ZIP: Accelerator = Accelerator {
     kind: protocol::Engine::Zip,
     id: "zip0",
     pf: 0xa250,
     vf: 0xa251,
     module: "hisi_zip",
     software: &["deflate", "lz4"],
-    judges: &[ACOMP],
     engine: &Zip { largest: 12 << 10 },
 };
 
 /// The same with requests so small that they hardly take time.
-pub(crate) static SMALL_ZIP: &dyn Engine = &Zip { largest: 256 };
+pub static SMALL_ZIP: &dyn Engine = &Zip { largest: 256 };
 
 /// Size of `struct hisi_zip_sqe`.
 const ENTRY_SIZE: usize = 128;

@@ -6,10 +6,17 @@
 use linux::ffi::Mapping;
 
 /// A structure of `N` bytes under construction, little endian; what is not set is 0.
-pub(crate) struct Fields<const N: usize>([u8; N]);
+pub struct Fields<const N: usize>([u8; N]);
+
+impl<const N: usize> Default for Fields<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl<const N: usize> Fields<N> {
-    pub(crate) fn new() -> Self {
+    /// All zeroes.
+    pub fn new() -> Self {
         Fields([0; N])
     }
 
@@ -18,17 +25,20 @@ impl<const N: usize> Fields<N> {
         self
     }
 
-    pub(crate) fn u32(mut self, offset: usize, value: u32) -> Self {
+    /// Sets 4 bytes.
+    pub fn u32(mut self, offset: usize, value: u32) -> Self {
         self.0[offset..offset + 4].copy_from_slice(&value.to_le_bytes());
         self
     }
 
-    pub(crate) fn u64(mut self, offset: usize, value: u64) -> Self {
+    /// Sets 8 bytes.
+    pub fn u64(mut self, offset: usize, value: u64) -> Self {
         self.0[offset..offset + 8].copy_from_slice(&value.to_le_bytes());
         self
     }
 
-    pub(crate) fn finish(self) -> [u8; N] {
+    /// The bytes of the structure.
+    pub fn finish(self) -> [u8; N] {
         self.0
     }
 }
@@ -102,9 +112,11 @@ pub(super) fn eqc(base: u64, depth: u16) -> [u8; CONTEXT_SIZE] {
 
 /// Where and how much: an address as the device sees it, and a length in bytes.
 #[derive(Clone, Copy)]
-pub(crate) struct Buffer {
-    pub(crate) address: u64,
-    pub(crate) length: u32,
+pub struct Buffer {
+    /// The address of its first byte.
+    pub address: u64,
+    /// Its length in bytes.
+    pub length: u32,
 }
 
 /// Most entries of a scatter-gather list that this program writes.
@@ -126,21 +138,22 @@ pub(super) fn sgl(parts: &[Buffer]) -> [u8; SGL_SIZE] {
 }
 
 /// A submission queue entry, as the device has left it.
-pub(crate) struct Entry(Vec<u8>);
+pub struct Entry(Vec<u8>);
 
 impl Entry {
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+    /// An entry of these bytes.
+    pub fn new(bytes: Vec<u8>) -> Self {
         Entry(bytes)
     }
 
     /// 32-bit word `index`.
-    pub(crate) fn word(&self, index: usize) -> u32 {
+    pub fn word(&self, index: usize) -> u32 {
         let bytes = self.0[index * 4..].first_chunk();
         u32::from_le_bytes(*bytes.expect("the word is in the entry"))
     }
 
     /// 64-bit word whose low half is word `index`.
-    pub(crate) fn double_word(&self, index: usize) -> u64 {
+    pub fn double_word(&self, index: usize) -> u64 {
         u64::from(self.word(index)) | u64::from(self.word(index + 1)) << 32
     }
 }

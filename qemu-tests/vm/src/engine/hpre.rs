@@ -12,18 +12,16 @@ use p256::elliptic_curve::sec1::ToSec1Point;
 use p256::{ProjectivePoint, Scalar};
 
 use super::{Accelerator, noise, same};
-use crate::crypto_judge::{AKCIPHER, KPP};
 use crate::qm::{Engine, Entry, Fields, Slot, Work};
 
 /// The HPRE accelerator.
-pub(crate) static HPRE: Accelerator = Accelerator {
+pub static HPRE: Accelerator = Accelerator {
     kind: protocol::Engine::Hpre,
     id: "hpre0",
     pf: 0xa258,
     vf: 0xa259,
     module: "hisi_hpre",
     software: &["rsa_generic", "dh_generic", "ecdh_generic"],
-    judges: &[AKCIPHER, KPP],
     engine: &Hpre,
 };
 

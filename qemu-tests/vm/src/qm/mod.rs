@@ -8,8 +8,8 @@
 
 mod image;
 mod layout;
-pub(crate) mod messages;
-pub(crate) mod registers;
+pub mod messages;
+pub mod registers;
 mod requests;
 mod slot;
 mod start;
@@ -22,14 +22,14 @@ use anyhow::{Context, Result};
 use fastrand::Rng;
 
 use image::{EQ_DEPTH, QUEUES, SLOTS};
-pub(crate) use image::{IOVA, Image, SLOT_BUFFER};
-pub(crate) use layout::{Buffer, Entry, Fields};
+pub use image::{IOVA, Image, SLOT_BUFFER};
+pub use layout::{Buffer, Entry, Fields};
 use layout::{CQE_SIZE, Cqe};
 use linux::ffi::Mapping;
 use linux::sysfs::Function;
-pub(crate) use slot::{Side, Slot};
+pub use slot::{Side, Slot};
 use vfio_client::{Container, Device, Kind, Memory, Token};
-pub(crate) use work::{Engine, Work};
+pub use work::{Engine, Work};
 
 /// The vector of the event queue.
 const EQ_VECTOR: usize = 0;
@@ -73,7 +73,7 @@ struct Request {
 
 /// How the VM learns of completions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Notice {
+pub enum Notice {
     /// By the event queue and its interrupt.
     Interrupt,
     /// By looking at the completion queues.
@@ -82,27 +82,33 @@ pub(crate) enum Notice {
 
 /// Counts of requests by their result.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(crate) struct Counts {
-    pub(crate) submitted: u64,
-    pub(crate) completed: u64,
+pub struct Counts {
+    /// Requests made.
+    pub submitted: u64,
+    /// Completions of requests that were outstanding.
+    pub completed: u64,
     /// Completions of requests that were completed before, or never made.
-    pub(crate) duplicates: u64,
+    pub duplicates: u64,
     /// Wrong bytes, or an error status.
-    pub(crate) wrong: u64,
+    pub wrong: u64,
     /// Interrupts taken.
-    pub(crate) interrupts: u64,
+    pub interrupts: u64,
 }
 
 /// Addresses in the VM's memory, as the device sees them.
-pub(crate) struct Addresses {
-    pub(crate) events: u64,
-    pub(crate) abnormal_events: u64,
-    pub(crate) submission_contexts: u64,
-    pub(crate) completion_contexts: u64,
+pub struct Addresses {
+    /// The event queue.
+    pub events: u64,
+    /// The abnormal event queue.
+    pub abnormal_events: u64,
+    /// The table of the submission queues' contexts.
+    pub submission_contexts: u64,
+    /// The table of the completion queues' contexts.
+    pub completion_contexts: u64,
 }
 
 /// A VM with one accelerator, or the part of a VM that belongs to one of its accelerators.
-pub(crate) struct Vm {
+pub struct Vm {
     engine: &'static dyn Engine,
     image: Image,
     device: Option<Device>,
@@ -122,7 +128,7 @@ pub(crate) struct Vm {
 
 impl Vm {
     /// A VM for an accelerator with `engine`, whose memory begins at `iova` for the device.
-    pub(crate) fn with(engine: &'static dyn Engine, iova: u64, seed: u64) -> Result<Self> {
+    pub fn with(engine: &'static dyn Engine, iova: u64, seed: u64) -> Result<Self> {
         Ok(Vm {
             engine,
             image: Image::new(iova)?,
@@ -141,23 +147,23 @@ impl Vm {
     }
 
     /// Opens a function with the VM's memory behind it. It does not become the VM's device yet.
-    pub(crate) fn open(&self, kind: Kind, function: &Function) -> Result<Device> {
+    pub fn open(&self, kind: Kind, function: &Function) -> Result<Device> {
         Device::open(kind, function, self.for_dma())
     }
 
     /// The VM's memory, for a device's DMA.
-    pub(crate) fn for_dma(&self) -> Memory {
+    pub fn for_dma(&self) -> Memory {
         self.image.for_dma()
     }
 
     /// As [`Vm::open`], of a VF whose PF is a VFIO device, too.
-    pub(crate) fn open_with_token(&self, function: &Function, token: &Token) -> Result<Device> {
+    pub fn open_with_token(&self, function: &Function, token: &Token) -> Result<Device> {
         Device::open_with_token(function, token, self.image.for_dma())
     }
 
     /// Opens a function for each of these, which are parts of one VM: each device reaches the
     /// memory of all.
-    pub(crate) fn open_together(
+    pub fn open_together(
         parts: &[&Vm],
         kind: Kind,
         functions: &[&Function],
@@ -171,12 +177,12 @@ impl Vm {
     }
 
     /// Where the memory of the VM's next part may begin.
-    pub(crate) fn end(&self) -> u64 {
+    pub fn end(&self) -> u64 {
         self.image.end()
     }
 
     /// Where the VM's driver tells the device that things are.
-    pub(crate) fn addresses(&self) -> Addresses {
+    pub fn addresses(&self) -> Addresses {
         Addresses {
             events: self.image.address(Image::eq()),
             abnormal_events: self.image.address(Image::aeq()),
@@ -186,43 +192,45 @@ impl Vm {
     }
 
     /// The VM's memory.
-    pub(crate) fn memory(&self) -> &Arc<Mapping> {
+    pub fn memory(&self) -> &Arc<Mapping> {
         &self.image.memory
     }
 
-    pub(crate) fn device(&self) -> Result<&Device> {
+    /// The device that the VM has.
+    pub fn device(&self) -> Result<&Device> {
         self.device.as_ref().context("the VM has no device")
     }
 
     /// Gives the VM its device.
-    pub(crate) fn attach(&mut self, device: Device) {
+    pub fn attach(&mut self, device: Device) {
         self.device = Some(device);
     }
 
     /// Takes the device away. An interrupt that it raised stays pending, as in the interrupt
     /// controller of a VM.
-    pub(crate) fn detach(&mut self) -> Result<Device> {
+    pub fn detach(&mut self) -> Result<Device> {
         let device = self.device.take().context("the VM has no device")?;
         self.pending |= device.take_signal(EQ_VECTOR)?;
         Ok(device)
     }
 
-    pub(crate) fn counts(&self) -> Counts {
+    /// The requests so far.
+    pub fn counts(&self) -> Counts {
         self.counts
     }
 
     /// Whether the VM's driver has brought its device up.
-    pub(crate) fn is_up(&self) -> bool {
+    pub fn is_up(&self) -> bool {
         !self.queues.is_empty()
     }
 
     /// Requests that have not been seen to complete.
-    pub(crate) fn outstanding(&self) -> usize {
+    pub fn outstanding(&self) -> usize {
         self.requests.len()
     }
 
     /// Requests not even completed in memory: they wait in a submission queue.
-    pub(crate) fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         let unseen: usize = (0..QUEUES).map(|queue| self.unseen(queue)).sum();
         self.outstanding() - unseen.min(self.outstanding())
     }

@@ -8,51 +8,78 @@ use anyhow::{Result, bail, ensure};
 use linux::ffi::{self, Mapping};
 use linux::timeouts::Deadline;
 
-pub(crate) const AEQ_INT_MASK: usize = 0x4;
-pub(crate) const EQ_INT_MASK: usize = 0xc;
-pub(crate) const IFC_INT_SOURCE: usize = 0x20;
-pub(crate) const IFC_INT_MASK: usize = 0x24;
+/// `QM_VF_AEQ_INT_MASK`: 1 keeps the abnormal event queue from interrupting.
+pub const AEQ_INT_MASK: usize = 0x4;
+/// `QM_VF_EQ_INT_MASK`: 1 keeps the event queue from interrupting.
+pub const EQ_INT_MASK: usize = 0xc;
+/// `QM_IFC_INT_SOURCE_V`: the PF has left a message; written to acknowledge it.
+pub const IFC_INT_SOURCE: usize = 0x20;
+/// `QM_IFC_INT_MASK`: 1 keeps the PF's messages from interrupting.
+pub const IFC_INT_MASK: usize = 0x24;
 /// `QM_IFC_INT_STATUS`: the PF's message is to interrupt.
-pub(crate) const IFC_INT_STATUS: usize = 0x28;
+pub const IFC_INT_STATUS: usize = 0x28;
 /// `QM_IFC_INT_SET_V`: rings at the PF.
-pub(crate) const IFC_INT_SET: usize = 0x2c;
-pub(crate) const QUEUE_ISOLATION: usize = 0x30;
-pub(crate) const PAGE_SIZE: usize = 0x34;
+pub const IFC_INT_SET: usize = 0x2c;
+/// `QM_QUE_ISO_CFG_V`: the doorbells are in another BAR.
+pub const QUEUE_ISOLATION: usize = 0x30;
+/// `QM_PAGE_SIZE`.
+pub const PAGE_SIZE: usize = 0x34;
 /// `QM_FUN_DB_DROP`, on hardware V5: doorbells have no effect.
-pub(crate) const DOORBELL_DROP: usize = 0x38;
-pub(crate) const VF_STATE: usize = 0x60;
-pub(crate) const MAILBOX: usize = 0x300;
-pub(crate) const SQ_CQ_DOORBELL: usize = 0x1000;
-pub(crate) const EQ_AEQ_DOORBELL: usize = 0x2000;
-pub(crate) const EQ_AEQ_DEPTH: usize = 0x3104;
-pub(crate) const QUEUE_DEPTH: usize = 0x3108;
+pub const DOORBELL_DROP: usize = 0x38;
+/// `QM_VF_STATE`: whether the VF's driver is ready.
+pub const VF_STATE: usize = 0x60;
+/// `QM_MB_CMD_SEND_BASE`: the first of the mailbox's four words.
+pub const MAILBOX: usize = 0x300;
+/// `QM_DOORBELL_SQ_CQ_BASE_V2`: the doorbells of submission and completion queues.
+pub const SQ_CQ_DOORBELL: usize = 0x1000;
+/// `QM_DOORBELL_EQ_AEQ_BASE_V2`: the doorbells of both event queues.
+pub const EQ_AEQ_DOORBELL: usize = 0x2000;
+/// Depths of event queue and abnormal event queue, 16 bits each.
+pub const EQ_AEQ_DEPTH: usize = 0x3104;
+/// Depths of submission and completion queues, 16 bits each.
+pub const QUEUE_DEPTH: usize = 0x3108;
 
-/// Values of [`VF_STATE`].
-pub(crate) const READY: u32 = 0;
-pub(crate) const NOT_READY: u32 = 1;
+/// Value of [`VF_STATE`]: the driver is ready.
+pub const READY: u32 = 0;
+/// Value of [`VF_STATE`]: the driver is not ready.
+pub const NOT_READY: u32 = 1;
 
 /// Mailbox commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub(crate) enum Command {
+pub enum Command {
+    /// The device reads a submission queue's context.
     Sqc = 0x0,
+    /// The device reads a completion queue's context.
     Cqc = 0x1,
+    /// The device reads the event queue's context.
     Eqc = 0x2,
+    /// The device reads the abnormal event queue's context.
     Aeqc = 0x3,
+    /// Where the submission queues' contexts lie.
     SqcTable = 0x4,
+    /// Where the completion queues' contexts lie.
     CqcTable = 0x5,
+    /// Which queues the function has.
     Vft = 0x6,
+    /// Stops a queue.
     StopQueue = 0x8,
+    /// Leaves a message for the PF.
     MessageSend = 0xc,
+    /// Reads the PF's message.
     MessageFetch = 0xd,
 }
 
 /// Doorbell commands.
 #[derive(Clone, Copy)]
-pub(crate) enum Bell {
+pub enum Bell {
+    /// A submission queue has new entries.
     Sq = 0,
+    /// Completions have been taken.
     Cq = 1,
+    /// Events have been taken.
     Eq = 2,
+    /// Abnormal events have been taken.
     Aeq = 3,
 }
 
@@ -63,7 +90,7 @@ const STATUS: u32 = 0xf << 9;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Waits until the mailbox is free; returns its first word.
-pub(crate) fn mailbox_wait(registers: &Mapping) -> Result<u32> {
+pub fn mailbox_wait(registers: &Mapping) -> Result<u32> {
     let deadline = Deadline::after(TIMEOUT);
     loop {
         let word = registers.read32(MAILBOX);
@@ -79,7 +106,7 @@ pub(crate) fn mailbox_wait(registers: &Mapping) -> Result<u32> {
 }
 
 /// Starts a command and does not wait for its end.
-pub(crate) fn mailbox_start(registers: &Mapping, word: u32, queue: u16, data: u64) {
+pub fn mailbox_start(registers: &Mapping, word: u32, queue: u16, data: u64) {
     ffi::publish();
     let low = u64::from(word) | u64::from(queue) << 16 | data << 32;
     registers.write128(MAILBOX, low, data >> 32);
@@ -98,17 +125,12 @@ fn mailbox(registers: &Mapping, command: Command, read: u32, queue: u16, data: u
 }
 
 /// A command that gives the device `data`.
-pub(crate) fn mailbox_write(
-    registers: &Mapping,
-    command: Command,
-    queue: u16,
-    data: u64,
-) -> Result<()> {
+pub fn mailbox_write(registers: &Mapping, command: Command, queue: u16, data: u64) -> Result<()> {
     mailbox(registers, command, 0, queue, data)
 }
 
 /// A command that asks the device for data.
-pub(crate) fn mailbox_read(registers: &Mapping, command: Command, queue: u16) -> Result<u64> {
+pub fn mailbox_read(registers: &Mapping, command: Command, queue: u16) -> Result<u64> {
     mailbox(registers, command, READ, queue, 0)?;
     let low = registers.read32(MAILBOX + 4);
     let high = registers.read32(MAILBOX + 8);
@@ -116,12 +138,12 @@ pub(crate) fn mailbox_read(registers: &Mapping, command: Command, queue: u16) ->
 }
 
 /// The first word of a mailbox write of `command`.
-pub(crate) fn start_word(command: Command) -> u32 {
+pub fn start_word(command: Command) -> u32 {
     command as u32 | BUSY
 }
 
 /// Rings a doorbell; `flag` is its priority bit, which arms a completion queue.
-pub(crate) fn ring(registers: &Mapping, bell: Bell, queue: u16, index: u16, flag: bool) {
+pub fn ring(registers: &Mapping, bell: Bell, queue: u16, index: u16, flag: bool) {
     let offset = match bell {
         Bell::Sq | Bell::Cq => SQ_CQ_DOORBELL,
         Bell::Eq | Bell::Aeq => EQ_AEQ_DOORBELL,

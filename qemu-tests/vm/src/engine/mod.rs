@@ -14,54 +14,47 @@ use anyhow::Result;
 use fastrand::Rng;
 use protocol::{List, Setup};
 
-use crate::control::EmulatedDevice;
-use crate::crypto_judge::Judge;
 use crate::qm::{Engine, IOVA, Vm};
-pub(crate) use hpre::HPRE;
-pub(crate) use sec::SEC;
-pub(crate) use zip::{SMALL_ZIP, ZIP};
+pub use hpre::HPRE;
+pub use sec::SEC;
+pub use zip::{SMALL_ZIP, ZIP};
 
 /// An accelerator, as a host knows it.
-pub(crate) struct Accelerator {
-    pub(crate) kind: protocol::Engine,
+pub struct Accelerator {
+    /// Which one it is.
+    pub kind: protocol::Engine,
     /// Id of the emulated device.
-    pub(crate) id: &'static str,
+    pub id: &'static str,
     /// PCI device of the PF.
-    pub(crate) pf: u16,
+    pub pf: u16,
     /// PCI device of a VF, also what the migration stream names.
-    pub(crate) vf: u16,
+    pub vf: u16,
     /// The PF's driver.
-    pub(crate) module: &'static str,
+    pub module: &'static str,
     /// Algorithms in software that the driver's self-tests need: fallbacks, without which they
     /// pass without the device, and references.
-    pub(crate) software: &'static [&'static str],
-    /// The loads that keep the driver at work, and judge it.
-    pub(crate) judges: &'static [Judge],
-    pub(crate) engine: &'static dyn Engine,
+    pub software: &'static [&'static str],
+    /// What its VMs' driver has to know of it.
+    pub engine: &'static dyn Engine,
 }
 
 impl Accelerator {
     /// Its name on the command line, and in `attr` of our driver.
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         self.kind.name()
     }
 
     /// A VM for one of its VFs.
-    pub(crate) fn vm(&self, seed: u64) -> Result<Vm> {
+    pub fn vm(&self, seed: u64) -> Result<Vm> {
         Vm::with(self.engine, IOVA, seed)
-    }
-
-    /// The emulated device.
-    pub(crate) fn emulated(&self) -> EmulatedDevice {
-        EmulatedDevice(self.id)
     }
 }
 
 /// All accelerators.
-pub(crate) const ALL: [&Accelerator; 3] = [&ZIP, &SEC, &HPRE];
+pub const ALL: [&Accelerator; 3] = [&ZIP, &SEC, &HPRE];
 
 /// The accelerators that `engines=` on the command line names; ZIP if it is left out.
-pub(crate) fn chosen(setup: &Setup) -> Vec<&'static Accelerator> {
+pub fn chosen(setup: &Setup) -> Vec<&'static Accelerator> {
     let Some(List(engines)) = &setup.engines else {
         return vec![&ZIP];
     };

@@ -12,7 +12,7 @@ use super::layout::{CONTEXT_SIZE, CQE_SIZE, EQE_SIZE, LARGEST_SQE, SGL_SIZE};
 
 /// Where the memory of a VM begins for the device, unless told otherwise. Above 4 GiB, so that
 /// the high half of every address matters.
-pub(crate) const IOVA: u64 = 0x1_0000_0000;
+pub const IOVA: u64 = 0x1_0000_0000;
 
 /// Depths of the rings that `hisi_qm` would use too; the device has to agree.
 pub(super) const EQ_DEPTH: u16 = 2048;
@@ -26,7 +26,7 @@ pub(super) const QUEUES: u16 = 4;
 /// Requests that can be outstanding at one time.
 pub(super) const SLOTS: usize = 256;
 /// Bytes of input or output a request has room for.
-pub(crate) const SLOT_BUFFER: usize = 32 << 10;
+pub const SLOT_BUFFER: usize = 32 << 10;
 
 const PAGE: usize = 4096;
 
@@ -50,16 +50,16 @@ pub(super) const PARAMETERS_SIZE: usize = SLOT_HEAD - SLOT_PARAMETERS;
 pub(super) const SLOT_SIZE: usize = SLOT_HEAD + 2 * SLOT_BUFFER;
 const TOTAL: usize = SLOT + SLOTS * SLOT_SIZE;
 
-/// The memory and what lies where. All results are offsets; [`Image::address`] makes an offset
-/// the device's.
-pub(crate) struct Image {
+/// The memory and what lies where. All results are offsets; `address()` makes an offset the
+/// device's.
+pub struct Image {
     pub(super) memory: Arc<Mapping>,
     iova: u64,
 }
 
 impl Image {
     /// Memory that begins at `iova` for the device.
-    pub(crate) fn new(iova: u64) -> Result<Self> {
+    pub fn new(iova: u64) -> Result<Self> {
         let memory = Arc::new(Mapping::memory(TOTAL)?);
         Ok(Image { memory, iova })
     }

@@ -12,7 +12,7 @@ use super::{Consumer, Queue, Vm};
 impl Vm {
     /// Brings the queue manager up and starts the queues, in the order `hisi_qm` does it. Returns
     /// how many queues the function has.
-    pub(crate) fn bring_up(&mut self) -> Result<u16> {
+    pub fn bring_up(&mut self) -> Result<u16> {
         let device = self.device.as_mut().context("the VM has no device")?;
         device.enable()?;
         let registers = self.registers()?;
@@ -104,7 +104,7 @@ impl Vm {
     }
 
     /// Stops the queues and takes the driver's readiness back, as unbinding it would.
-    pub(crate) fn shut_down(&mut self) -> Result<()> {
+    pub fn shut_down(&mut self) -> Result<()> {
         let registers = self.registers()?;
         for queue in 0..QUEUES {
             registers::mailbox_write(registers, Command::StopQueue, queue, 0)?;
@@ -118,7 +118,7 @@ impl Vm {
 
     /// Forgets all requests, as a driver does whose device was reset. Those that the reset cut off
     /// count as never made.
-    pub(crate) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.counts.submitted -= self.outstanding() as u64;
         for (_, request) in self.requests.drain() {
             self.free.push(request.slot);
@@ -128,7 +128,7 @@ impl Vm {
     }
 
     /// Brings everything up again after a reset.
-    pub(crate) fn start_over(&mut self) -> Result<()> {
+    pub fn start_over(&mut self) -> Result<()> {
         self.forget();
         self.bring_up().map(drop)
     }

@@ -9,7 +9,7 @@ use super::layout::Entry;
 use super::slot::Slot;
 
 /// What the driver of a queue manager needs to know of the engine behind it.
-pub(crate) trait Engine: Sync {
+pub trait Engine: Sync {
     /// Bytes of a submission queue entry, a power of two up to 128.
     fn entry_size(&self) -> usize;
 
@@ -24,7 +24,7 @@ pub(crate) trait Engine: Sync {
 }
 
 /// One request: what goes in, what has to come out.
-pub(crate) trait Work: Send {
+pub trait Work: Send {
     /// Puts everything that goes in into `slot`; the request's entry.
     fn submit(&self, slot: &Slot<'_>, tag: u64, random: &mut Rng) -> Vec<u8>;
 
