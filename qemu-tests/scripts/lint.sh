@@ -72,6 +72,8 @@ crates=(
 	qemu-tests/linux/src/lib.rs
 	qemu-tests/vfio-client/src/lib.rs
 	qemu-tests/vm/src/lib.rs
+	qemu-tests/control/src/lib.rs
+	qemu-tests/monitor/src/lib.rs
 	qemu-tests/init/src/main.rs
 )
 
@@ -87,7 +89,8 @@ check 'circular imports' python3 scripts/import-circles.py "${crates[@]}"
 check 'words' words
 check 'rustfmt, qemu-tests' env -C qemu-tests cargo fmt --all --check
 check 'clippy, qemu-tests' env -C qemu-tests cargo clippy -q --locked --workspace --exclude init --all-targets -- -D warnings
-check 'clippy, init' env -C qemu-tests cargo clippy -q --locked -p init -p linux -p vfio-client -p vm --target aarch64-unknown-linux-musl -- -D warnings
+check 'clippy, init' env -C qemu-tests cargo clippy -q --locked -p init -p linux -p vfio-client -p vm -p control -p monitor \
+	--target aarch64-unknown-linux-musl -- -D warnings
 check 'shellcheck' shellcheck -x "${scripts[@]}"
 
 [ ${#failed[@]} -eq 0 ] || die "lint: ${failed[*]}"

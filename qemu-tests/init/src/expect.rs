@@ -4,10 +4,9 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use linux::timeouts::Deadline;
+pub(crate) use linux::timeouts::eventually;
 use rustix::io::Errno;
 
 pub(crate) fn equal<T: PartialEq + Debug>(what: &str, got: T, expected: T) -> Result<()> {
@@ -35,19 +34,4 @@ pub(crate) fn refused<T: Debug>(what: &str, result: io::Result<T>, expected: Err
             Ok(())
         }
     }
-}
-
-/// Waits until `condition` holds.
-pub(crate) fn eventually(
-    what: &str,
-    timeout: Duration,
-    mut condition: impl FnMut() -> Result<bool>,
-) -> Result<()> {
-    let deadline = Deadline::after(timeout);
-    while !condition()? {
-        let limit = deadline.limit;
-        ensure!(!deadline.is_over(), "{what}: not within {limit:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
 }

@@ -10,9 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use control::Report;
 use protocol::{Kmemleak, Setup};
-
-use crate::control::Report;
 
 const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
 

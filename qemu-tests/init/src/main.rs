@@ -3,12 +3,11 @@
 //! init of the emulated host.
 //!
 //! Mounts what a host has, reads from the kernel command line which scenario to run, runs it,
-//! reports on the control port and powers the machine off. The VM of most scenarios is not a real one:
-//! the crate [`vm`] holds its memory and does what its driver does.
+//! reports on the control port and powers the machine off. The VM of most scenarios is not a real
+//! one: the crate [`vm`] holds its memory and does what its driver does.
 
 #![forbid(unsafe_code)]
 
-mod control;
 mod crypto_judge;
 mod expect;
 mod fail_nth;
@@ -17,7 +16,6 @@ mod leaks;
 mod modules;
 mod other_host;
 mod scenario;
-mod vmm;
 
 use std::fs;
 

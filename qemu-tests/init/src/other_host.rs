@@ -15,8 +15,6 @@ use rustix::time::{ClockId, Timespec, clock_settime};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-use crate::control;
-
 const INTERFACE: &str = "eth0";
 /// Of QEMU's network card.
 const CARD: &str = "nic";

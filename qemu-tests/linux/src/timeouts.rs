@@ -46,6 +46,21 @@ impl Deadline {
     }
 }
 
+/// Waits until `condition` holds.
+pub fn eventually(
+    what: &str,
+    timeout: Duration,
+    mut condition: impl FnMut() -> Result<bool>,
+) -> Result<()> {
+    let deadline = Deadline::after(timeout);
+    while !condition()? {
+        let limit = deadline.limit;
+        ensure!(!deadline.is_over(), "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,9 +4,8 @@
 //! function that migrates.
 //!
 //! A [`Container`] maps the DMA memory of the functions of a VM, by type1 or by iommufd. A
-//! [`Device`] is an open function: its regions, its interrupts, and, in the module of its migration,
-//! its states and its [`DataFile`]s. Requests that a well-behaved client does not make are in
-//! [`ffi`].
+//! [`Device`] is an open function: its regions, its interrupts, its migration states and its
+//! [`DataFile`]s. What a client asks for that does not behave well is in [`ffi`].
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]

@@ -18,9 +18,9 @@ mod uapi;
 mod weakness;
 
 use anyhow::{Result, bail};
+use control::Report;
 use protocol::{Scenario, Setup, Task, Weakness};
 
-use crate::control::Report;
 use crate::leaks;
 
 /// Runs the scenario that the command line asks for.

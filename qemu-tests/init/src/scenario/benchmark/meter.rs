@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use control::ZIP0;
 use linux::sysfs::{self, TRACING};
 use serde_json::Value;
-
-use crate::control::{self, ZIP0};
 
 /// A measurement under way. The quantities are reported by name, each with a median of its own.
 pub(super) trait Meter: Sized {

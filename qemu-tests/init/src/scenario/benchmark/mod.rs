@@ -12,10 +12,10 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use protocol::{Measure, Setup};
 
-use crate::control::Report;
 use crate::host::{self, Host};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
+use control::Report;
 use linux::sysfs;
 use meter::{Accesses, Allocations, Meter, Steps};
 use vfio_client::{DataFile, Device, State};

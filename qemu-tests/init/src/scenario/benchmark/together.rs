@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use control::Report;
 use linux::sysfs::Function;
 use protocol::{Rush, Setup};
 use vfio_client::State;
@@ -14,7 +15,6 @@ use vm::engine::ZIP;
 use vm::qm::Vm;
 
 use super::meter::Steps;
-use crate::control::Report;
 use crate::host::Host;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 

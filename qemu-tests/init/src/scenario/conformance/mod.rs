@@ -24,7 +24,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use protocol::{Log, Setup};
 
-use crate::control::{self, Report};
+use control::Report;
 use differences::DIFFERENCES;
 use linux::sysfs;
 use pair::{DifferenceCounts, DriverPairs};

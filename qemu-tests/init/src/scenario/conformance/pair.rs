@@ -15,7 +15,6 @@ use super::history::History;
 use super::observation::{Aspect, Observation};
 use super::step::{Fault, Step};
 use super::stream::Bases;
-use crate::control;
 use crate::expect::equal;
 use crate::host::{self, Driver};
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};

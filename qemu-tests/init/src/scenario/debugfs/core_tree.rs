@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use control::Report;
 use linux::sysfs;
 use protocol::Setup;
 use rustix::io::Errno;
 use vfio_client::{Device, State};
 
-use crate::control::{self, Report};
 use crate::expect;
 use crate::host;
 use crate::modules::{self, Modules};

@@ -7,7 +7,9 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 
 use anyhow::{Result, ensure};
+use control::{EmulatedDevice, Report, ZIP0};
 use linux::sysfs::Function;
+use monitor::{Guest, Limits, Vmm};
 use protocol::Setup;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
 use serde_json::json;
@@ -15,10 +17,8 @@ use vm::engine::{SEC, ZIP};
 
 use super::fixture::{GuestFixture, Test};
 use super::migrate_under_load::{LATENCY, WITHIN, WORK};
-use crate::control::{self, EmulatedDevice, Report, ZIP0};
 use crate::expect;
 use crate::host::Host;
-use crate::vmm::{self, Guest, Limits, Vmm};
 
 /// All of the guest's memory takes longer than QEMU needs to see that the guest may be stopped.
 const SLOW: Limits = Limits {
@@ -57,7 +57,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let host = Host::prepare(setup, 3)?;
     ZIP0.set_latency(LATENCY)?;
     let other = Host::with(setup, &SEC, 1)?;
-    let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
+    let mut fixture = GuestFixture::new(host, Guest::new(vec![ZIP.kind])?)?;
     fixture.goes_on()?;
     fixture.run(report, &TESTS);
     fixture.end(report);
@@ -71,10 +71,10 @@ fn refuses(fixture: &mut GuestFixture, vf: &Function, reason: &str) -> Result<()
     let mut other = fixture.destination_with("other", vf)?;
     let stops = fixture.vmm.told("STOP");
     // Without switchover-ack it would be stopped now.
-    vmm::begin(&mut fixture.vmm, &mut other, SLOW)?;
+    monitor::begin(&mut fixture.vmm, &mut other, SLOW)?;
     fixture.has_failed()?;
     expect::equal("stops of the guest", fixture.vmm.told("STOP"), stops)?;
-    let refusal = vmm::refusal(vf)?;
+    let refusal = monitor::refusal(vf)?;
     ensure!(
         refusal.contains(reason),
         "attr was to say what does not fit: {refusal}"
@@ -117,7 +117,7 @@ impl Deaf {
 }
 
 fn cancelled_in_setup(fixture: &mut GuestFixture) -> Result<()> {
-    let sessions = vmm::sessions(fixture.vf())?;
+    let sessions = monitor::sessions(fixture.vf())?;
     let deaf = Deaf::new("/tmp/deaf.migration")?;
     fixture
         .vmm
@@ -126,8 +126,12 @@ fn cancelled_in_setup(fixture: &mut GuestFixture) -> Result<()> {
     fixture.in_phase("setup")?;
     fixture.vmm.execute("migrate_cancel", json!({}))?;
     drop(deaf);
-    vmm::is_cancelled(&mut fixture.vmm, WITHIN)?;
-    expect::equal("sessions of the VF", vmm::sessions(fixture.vf())?, sessions)
+    monitor::is_cancelled(&mut fixture.vmm, WITHIN)?;
+    expect::equal(
+        "sessions of the VF",
+        monitor::sessions(fixture.vf())?,
+        sessions,
+    )
 }
 
 fn cancelled_running(fixture: &mut GuestFixture) -> Result<()> {
@@ -151,11 +155,11 @@ fn cancelled_before_switchover(fixture: &mut GuestFixture) -> Result<()> {
     fixture
         .vmm
         .set_capabilities(&["pause-before-switchover"], true)?;
-    vmm::begin(&mut fixture.vmm, &mut other, Limits::GENEROUS)?;
+    monitor::begin(&mut fixture.vmm, &mut other, Limits::GENEROUS)?;
     fixture.comes_to_phase("pre-switchover")?;
     expect::equal(
         "state of its VF",
-        vmm::state(fixture.vf())?.as_str(),
+        monitor::state(fixture.vf())?.as_str(),
         "STOP_COPY",
     )?;
     fixture.cancel()?;
@@ -167,7 +171,7 @@ fn cancelled_before_switchover(fixture: &mut GuestFixture) -> Result<()> {
 
 fn cancelled_stopped(fixture: &mut GuestFixture) -> Result<()> {
     let mut other = fixture.destination("cancelled3", 1)?;
-    vmm::begin(&mut fixture.vmm, &mut other, Limits::GENEROUS)?;
+    monitor::begin(&mut fixture.vmm, &mut other, Limits::GENEROUS)?;
     fixture.comes_to_phase("device")?;
     fixture.cancel()?;
     does_not_run(other)
@@ -177,7 +181,11 @@ fn cancelled_stopped(fixture: &mut GuestFixture) -> Result<()> {
 fn dies(fixture: &mut GuestFixture, mut destination: Vmm) -> Result<()> {
     destination.kill()?;
     fixture.has_failed()?;
-    expect::equal("arcs that failed", vmm::failures(fixture.vf())?, Vec::new())
+    expect::equal(
+        "arcs that failed",
+        monitor::failures(fixture.vf())?,
+        Vec::new(),
+    )
 }
 
 fn killed_running(fixture: &mut GuestFixture) -> Result<()> {
@@ -188,7 +196,7 @@ fn killed_running(fixture: &mut GuestFixture) -> Result<()> {
 
 fn killed_stopped(fixture: &mut GuestFixture) -> Result<()> {
     let mut other = fixture.destination("killed2", 1)?;
-    vmm::begin(&mut fixture.vmm, &mut other, Limits::GENEROUS)?;
+    monitor::begin(&mut fixture.vmm, &mut other, Limits::GENEROUS)?;
     fixture.vf_reaches("STOP_COPY")?;
     dies(fixture, other)
 }

@@ -4,14 +4,14 @@
 //! same guest.
 
 use anyhow::{Context, Result, ensure};
+use control::Report;
 use linux::sysfs::Function;
+use monitor::{Guest, Limits, Order, Role, Vmm};
 use serde_json::json;
 
 use super::migrate_under_load::{WITHIN, WORK};
-use crate::control::Report;
 use crate::expect;
 use crate::host::Host;
-use crate::vmm::{self, Guest, Limits, Order, Role, Vmm};
 
 /// A test point, and what it does.
 pub(crate) type Test = (&'static str, fn(&mut GuestFixture) -> Result<()>);
@@ -56,7 +56,7 @@ impl GuestFixture {
             "it migrates all the same, and every request came back",
             || {
                 let (place, mut last) = self.other_place("last")?;
-                vmm::migrate(&mut self.vmm, &mut last, WITHIN)?;
+                monitor::migrate(&mut self.vmm, &mut last, WITHIN)?;
                 self.takes_over(last, place)?;
                 self.goes_on()?;
                 let load = self.guest.end(&mut self.vmm, WITHIN)?;
@@ -75,8 +75,8 @@ impl GuestFixture {
     /// The sessions of all VFs, for an error message.
     pub(crate) fn sessions(&self) -> String {
         let sessions = self.host.vfs.iter().map(|vf| {
-            let sessions = vmm::sessions(vf).unwrap_or_default();
-            let failures = vmm::failures(vf).unwrap_or_default();
+            let sessions = monitor::sessions(vf).unwrap_or_default();
+            let failures = monitor::failures(vf).unwrap_or_default();
             format!("{vf}: {}", [sessions, failures].concat().join("; "))
         });
         format!(
@@ -118,7 +118,11 @@ impl GuestFixture {
     pub(crate) fn goes_on_in(&mut self, state: &str) -> Result<()> {
         self.vmm.reaches("running", WITHIN)?;
         self.guest.does(WORK, WITHIN)?;
-        expect::equal("state of its VF", vmm::state(self.vf())?.as_str(), state)?;
+        expect::equal(
+            "state of its VF",
+            monitor::state(self.vf())?.as_str(),
+            state,
+        )?;
         let load = self.guest.load();
         ensure!(load.is_flawless(), "{load:?}");
         Ok(())
@@ -130,7 +134,7 @@ impl GuestFixture {
     /// had been done. What comes later is right again. Returns how many buffers were corrupted.
     pub(crate) fn works_after_reset(&mut self) -> Result<u64> {
         self.vmm.reaches("running", WITHIN)?;
-        let state = vmm::state(self.vf())?;
+        let state = monitor::state(self.vf())?;
         expect::equal("state of its VF", state.as_str(), "RUNNING")?;
         let before = self.guest.load();
         self.guest.obeys(&mut self.vmm, Order::Reset, WITHIN)?;
@@ -147,32 +151,32 @@ impl GuestFixture {
 
     /// The driver of the guest has set its VF up, or not.
     pub(crate) fn has_driver(&self, expected: bool) -> Result<()> {
-        let ready = vmm::driver_ready(self.vf())?;
+        let ready = monitor::driver_ready(self.vf())?;
         expect::equal("the VF's driver is there", ready, expected)
     }
 
     /// Waits until the guest's VF is in that state.
     pub(crate) fn vf_reaches(&self, wanted: &str) -> Result<()> {
         let vf = self.vf();
-        expect::eventually(wanted, WITHIN, || Ok(vmm::state(vf)? == wanted))
+        expect::eventually(wanted, WITHIN, || Ok(monitor::state(vf)? == wanted))
     }
 
     /// Begins a migration that does not end, and waits until the VF takes part in it.
     pub(crate) fn begins_to_move(&mut self, destination: &mut Vmm) -> Result<()> {
-        vmm::begin(&mut self.vmm, destination, Limits::ENDLESS)?;
+        monitor::begin(&mut self.vmm, destination, Limits::ENDLESS)?;
         self.vf_reaches("PRE_COPY")
     }
 
     /// Ends the migration, which does not end without help; the guest is at the destination then.
     pub(crate) fn moves(&mut self, mut destination: Vmm, place: usize) -> Result<()> {
         Limits::GENEROUS.set(&mut self.vmm)?;
-        vmm::completes(&mut self.vmm, WITHIN)?;
-        vmm::go_on(&mut destination, WITHIN)?;
+        monitor::completes(&mut self.vmm, WITHIN)?;
+        monitor::go_on(&mut destination, WITHIN)?;
         self.takes_over(destination, place)
     }
 
     pub(crate) fn has_failed(&mut self) -> Result<()> {
-        vmm::fails(&mut self.vmm, WITHIN).map(drop)
+        monitor::fails(&mut self.vmm, WITHIN).map(drop)
     }
 
     /// The phase of QEMU's migration, by its name for it (`MigrationStatus` of its schema).
@@ -192,6 +196,6 @@ impl GuestFixture {
     }
 
     pub(crate) fn cancel(&mut self) -> Result<()> {
-        vmm::cancel(&mut self.vmm, WITHIN)
+        monitor::cancel(&mut self.vmm, WITHIN)
     }
 }

@@ -4,16 +4,16 @@
 //! load it, unload it, or are reset.
 
 use anyhow::{Result, ensure};
+use control::{Report, ZIP0};
+use monitor::{Guest, Order};
 use protocol::Setup;
 use serde_json::json;
 use vm::engine::ZIP;
 
 use super::fixture::{GuestFixture, Test};
 use super::migrate_under_load::{LATENCY, WITHIN};
-use crate::control::{self, Report, ZIP0};
 use crate::expect;
 use crate::host::Host;
-use crate::vmm::{self, Guest, Order};
 
 const TESTS: [Test; 6] = [
     (
@@ -40,7 +40,7 @@ const ALL_DATA: usize = 176;
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let host = Host::prepare(setup, 2)?;
     ZIP0.set_latency(LATENCY)?;
-    let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?.resting())?;
+    let mut fixture = GuestFixture::new(host, Guest::new(vec![ZIP.kind])?.resting())?;
     fixture.run(report, &TESTS);
     fixture.end(report);
     ZIP0.report_violations(report, true);
@@ -55,13 +55,13 @@ impl GuestFixture {
     /// The last sessions of both VFs had that many bytes, and nothing in them failed.
     fn has_sent(&self, bytes: usize) -> Result<()> {
         for vf in &self.host.vfs[..2] {
-            let sessions = vmm::sessions(vf)?;
+            let sessions = monitor::sessions(vf)?;
             let last = sessions.last().map_or("none", String::as_str);
             ensure!(
                 last.contains(&format!(" bytes={bytes} refused=- ")),
                 "{vf}: a session of {bytes} bytes was to be the last: {last}"
             );
-            expect::equal("arcs that failed", vmm::failures(vf)?, Vec::new())?;
+            expect::equal("arcs that failed", monitor::failures(vf)?, Vec::new())?;
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl GuestFixture {
 fn without_driver(fixture: &mut GuestFixture) -> Result<()> {
     fixture.has_driver(false)?;
     let (place, mut other) = fixture.other_place("changes1")?;
-    vmm::migrate(&mut fixture.vmm, &mut other, WITHIN)?;
+    monitor::migrate(&mut fixture.vmm, &mut other, WITHIN)?;
     fixture.takes_over(other, place)?;
     fixture.has_sent(MATCH_DATA)?;
     fixture.has_driver(false)?;
@@ -121,7 +121,7 @@ fn loads_and_unloads(fixture: &mut GuestFixture) -> Result<()> {
 fn is_anew(fixture: &mut GuestFixture) -> Result<()> {
     fixture.has_failed()?;
     control::line(&format!("@show QEMU says: {}", fixture.vmm.messages()));
-    let sessions = vmm::sessions(fixture.vf())?;
+    let sessions = monitor::sessions(fixture.vf())?;
     let last = sessions.last().map_or("none", String::as_str);
     ensure!(
         last.contains(" role=save ") && !last.contains(" end=- "),

@@ -3,6 +3,8 @@
 //! One of two emulated hosts between which a guest moves: what it has, and its part of a move.
 
 use anyhow::{Context, Result, ensure};
+use control::{EmulatedDevice, Report};
+use monitor::{Guest, Limits, Role, TransferredState, Vmm, Watch};
 use protocol::{HostName, Load, Setup};
 use serde::{Deserialize, Serialize};
 use vm::engine;
@@ -10,11 +12,9 @@ use vm::engine;
 use super::migrate_under_load::{
     DESTINATION, LATENCY, Place, SOURCE, WITHIN, WORK, show, tell_leg, were_seen, works_flawlessly,
 };
-use crate::control::{EmulatedDevice, Report};
 use crate::expect;
 use crate::host::Host;
 use crate::other_host::OtherHost;
-use crate::vmm::{self, Guest, Limits, Role, TransferredState, Vmm, Watch};
 
 /// The destination host says that the guest can come.
 #[derive(Serialize, Deserialize)]
@@ -122,14 +122,14 @@ impl LocalHost {
 
     /// Waits until the VFs are in that state.
     pub(crate) fn reach(&self, wanted: &str) -> Result<()> {
-        let reached = |vf| expect::eventually(wanted, WITHIN, || Ok(vmm::state(vf)? == wanted));
+        let reached = |vf| expect::eventually(wanted, WITHIN, || Ok(monitor::state(vf)? == wanted));
         self.place.vfs.iter().try_for_each(reached)
     }
 
     /// Starts a monitor that waits for the guest, and informs the other host.
     pub(crate) fn wait_for_guest(&mut self) -> Result<()> {
         let mut vmm = self.start(Role::Waits)?;
-        vmm::listen(&mut vmm, &self.other.here(), Limits::GENEROUS)?;
+        monitor::listen(&mut vmm, &self.other.here(), Limits::GENEROUS)?;
         self.vmm = Some(vmm);
         let vfs = self.place.names();
         self.other.say(&Ready { vfs })
@@ -141,13 +141,13 @@ impl LocalHost {
         self.guest.does(WORK, WITHIN)?;
         let before = self.guest.load();
         let there = self.other.there();
-        vmm::send(self.vmm()?, &there, limits)?;
+        monitor::send(self.vmm()?, &there, limits)?;
         Ok(Move { to: vfs, before })
     }
 
     /// Waits until the guest works on the other host, and reports the leg of this number.
     pub(crate) fn complete(&mut self, number: u32, begun: Move) -> Result<()> {
-        let figures = vmm::completes(self.vmm()?, WITHIN)?;
+        let figures = monitor::completes(self.vmm()?, WITHIN)?;
         let transferred = self.guest.leaves()?;
         self.other.say(&Sent { transferred })?;
         let Arrived { load } = self.other.hear(WITHIN)?;
@@ -183,7 +183,7 @@ impl LocalHost {
         let Sent { transferred } =
             sent.with_context(|| format!("QEMU here: {}", vmm.messages()))?;
         self.guest.arrives(transferred);
-        vmm::go_on(self.vmm()?, WITHIN)?;
+        monitor::go_on(self.vmm()?, WITHIN)?;
         let load = self.guest.load();
         self.place.tell_sessions()?;
         self.other.say(&Arrived { load })?;
@@ -225,5 +225,8 @@ fn prepare(setup: &Setup) -> Result<(Vec<Host>, Guest)> {
     for host in &hosts {
         EmulatedDevice(host.accelerator.id).set_latency(LATENCY)?;
     }
-    Ok((hosts, Guest::new(&accelerators)?))
+    Ok((
+        hosts,
+        Guest::new(accelerators.iter().map(|one| one.kind).collect())?,
+    ))
 }

@@ -5,15 +5,15 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use control::{EmulatedDevice, Report};
 use linux::sysfs::Function;
+use monitor::{Guest, Limits, Role, Vmm, Watch};
 use protocol::{Cancel, Load, MigrationRecord, Setup, What};
 use vfio_client::Kind;
 use vm::engine;
 
-use crate::control::{self, EmulatedDevice, Report};
 use crate::expect;
 use crate::host::{Driver, Host};
-use crate::vmm::{self, Guest, Limits, Role, Vmm, Watch};
 
 /// For the guest to boot, for one leg, for the guest to end.
 pub(crate) const WITHIN: Duration = Duration::from_secs(600);
@@ -55,12 +55,12 @@ impl Place {
             if !self.driver.is_rust() {
                 continue;
             }
-            let sessions = vmm::sessions(vf)?;
+            let sessions = monitor::sessions(vf)?;
             if let Some(arcs) = sessions.last().and_then(|last| protocol::arcs(last)) {
                 show(&format!("  {vf}, us: {arcs}"));
             }
             let vf = vf.to_string();
-            vmm::tell(What::History { vf, sessions });
+            monitor::tell(What::History { vf, sessions });
         }
         Ok(())
     }
@@ -92,7 +92,7 @@ pub(crate) fn run(
     for host in &hosts {
         EmulatedDevice(host.accelerator.id).set_latency(LATENCY)?;
     }
-    let guest = Guest::new(&accelerators)?;
+    let guest = Guest::new(accelerators.iter().map(|one| one.kind).collect())?;
     let mut holder = None;
     let watch = Watch::start(&[&places[0].vfs[..], &places[1].vfs].concat());
     let up = report.point("a guest boots and works", || {
@@ -154,7 +154,7 @@ pub(crate) fn tell_leg(leg: MigrationRecord) {
         leg.device_state,
         leg.requests,
     ));
-    vmm::tell(What::Migration(leg));
+    monitor::tell(What::Migration(leg));
 }
 
 /// Each of the VFs must have been seen in these states, in their order.
@@ -190,11 +190,11 @@ fn cancelled(
     state: &str,
 ) -> Result<()> {
     let mut destination = Vmm::start("cancelled", Role::Waits, kind, &there.vfs, guest)?;
-    vmm::begin(source, &mut destination, limits)?;
+    monitor::begin(source, &mut destination, limits)?;
     for vf in &here.vfs {
-        expect::eventually(state, WITHIN, || Ok(vmm::state(vf)? == state))?;
+        expect::eventually(state, WITHIN, || Ok(monitor::state(vf)? == state))?;
     }
-    vmm::cancel(source, WITHIN)?;
+    monitor::cancel(source, WITHIN)?;
     destination.kill()?;
     source.reaches("running", WITHIN)?;
     guest.does(WORK, WITHIN)?;
@@ -218,7 +218,7 @@ fn leg(
     for vf in from.vfs.iter().chain(&to.vfs) {
         watch.seen(vf);
     }
-    let figures = vmm::migrate(&mut source, &mut destination, WITHIN)?;
+    let figures = monitor::migrate(&mut source, &mut destination, WITHIN)?;
     let requests = guest.load().done - before.done;
     // Closing the source's VF makes its history a thing of the past.
     from.tell_sessions()?;

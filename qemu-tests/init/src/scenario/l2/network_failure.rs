@@ -6,16 +6,16 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use control::Report;
 use linux::sysfs;
+use monitor::{Limits, Vmm};
 use protocol::{HostName, Setup};
 use serde_json::json;
 
 use super::local_host::LocalHost;
 use super::migrate_under_load::{WITHIN, WORK, show};
-use crate::control::Report;
 use crate::expect;
 use crate::other_host::plug;
-use crate::vmm::{self, Limits, Vmm};
 
 /// How often TCP repeats what is not acknowledged.
 const RETRIES: &str = "/proc/sys/net/ipv4/tcp_retries2";
@@ -114,8 +114,8 @@ fn goes_on(local: &mut LocalHost) -> Result<()> {
     local.vmm()?.reaches("running", WITHIN)?;
     local.guest.does(WORK, WITHIN)?;
     for vf in &local.place.vfs {
-        expect::equal("state of its VF", vmm::state(vf)?.as_str(), "RUNNING")?;
-        let sessions = vmm::sessions(vf)?;
+        expect::equal("state of its VF", monitor::state(vf)?.as_str(), "RUNNING")?;
+        let sessions = monitor::sessions(vf)?;
         show(&format!("{vf}: {}", sessions.last().context("no session")?));
     }
     let load = local.guest.load();
@@ -135,7 +135,7 @@ fn times_out(local: &mut LocalHost) -> Result<()> {
     let before = given_up()?;
     // It counts from the next repetition on.
     sysfs::write(RETRIES, FEW)?;
-    let failed = vmm::fails(local.vmm()?, WITHIN);
+    let failed = monitor::fails(local.vmm()?, WITHIN);
     sysfs::write(RETRIES, MANY)?;
     show(&format!("QEMU says: {}", failed?));
     ensure!(given_up()? > before, "no connection has timed out");
@@ -173,7 +173,7 @@ fn comes_to_nothing(vmm: &mut Vmm) -> Result<()> {
 fn is_cancelled(local: &mut LocalHost) -> Result<()> {
     comes_to_nothing(local.vmm()?)?;
     let before = given_up()?;
-    let status = vmm::cancel_cut_off(local.vmm()?, WITHIN)?;
+    let status = monitor::cancel_cut_off(local.vmm()?, WITHIN)?;
     show(&format!("the migration has {status}"));
     expect::equal("connections that timed out", given_up()?, before)
 }

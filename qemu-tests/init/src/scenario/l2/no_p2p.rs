@@ -4,17 +4,17 @@
 //! driver has not.
 
 use anyhow::{Context, Result, ensure};
+use control::{Report, ZIP0};
+use monitor::{Guest, NotStarted, Role, Vmm};
 use protocol::Setup;
 use vm::engine::ZIP;
 
-use crate::control::{self, Report, ZIP0};
 use crate::expect::equal;
 use crate::host::Host;
-use crate::vmm::{self, Guest, NotStarted, Role, Vmm};
 
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let host = Host::prepare(setup, 2)?;
-    let guest = Guest::new(&[&ZIP])?;
+    let guest = Guest::new(vec![ZIP.kind])?;
     report.point("QEMU starts with one VF", || {
         Vmm::start("one", Role::Boots, host.kind, &host.vfs[..1], &guest)?.quit()
     });
@@ -26,7 +26,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         "QEMU refuses two VFs that are to migrate without P2P",
         || {
             for vf in &host.vfs {
-                let features = vmm::features(vf)?;
+                let features = monitor::features(vf)?;
                 let p2p = features.iter().any(|feature| feature == "p2p");
                 ensure!(!p2p && !features.is_empty(), "{vf} has {features:?}");
             }

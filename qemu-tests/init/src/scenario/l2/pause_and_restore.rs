@@ -4,16 +4,16 @@
 //! paused, or late; and that are saved to a file and restored from it.
 
 use anyhow::{Context, Result, ensure};
+use control::{Report, ZIP0};
+use monitor::Guest;
 use protocol::Setup;
 use serde_json::json;
 use vm::engine::ZIP;
 
 use super::fixture::{GuestFixture, Test};
 use super::migrate_under_load::{LATENCY, WITHIN};
-use crate::control::{Report, ZIP0};
 use crate::expect;
 use crate::host::Host;
-use crate::vmm::{self, Guest};
 
 /// How often the guest is paused.
 const PAUSES: u32 = 5;
@@ -29,7 +29,7 @@ const TESTS: [Test; 4] = [
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let host = Host::prepare(setup, 2)?;
     ZIP0.set_latency(LATENCY)?;
-    let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
+    let mut fixture = GuestFixture::new(host, Guest::new(vec![ZIP.kind])?)?;
     fixture.goes_on()?;
     fixture.run(report, &TESTS);
     fixture.end(report);
@@ -42,12 +42,16 @@ impl GuestFixture {
     fn pause(&mut self) -> Result<()> {
         self.vmm.execute("stop", json!({}))?;
         self.vmm.reaches("paused", WITHIN)?;
-        expect::equal("state of its VF", vmm::state(self.vf())?.as_str(), "STOP")
+        expect::equal(
+            "state of its VF",
+            monitor::state(self.vf())?.as_str(),
+            "STOP",
+        )
     }
 }
 
 fn paused(fixture: &mut GuestFixture) -> Result<()> {
-    let sessions = vmm::sessions(fixture.vf())?;
+    let sessions = monitor::sessions(fixture.vf())?;
     for pause in 1..=PAUSES {
         fixture.pause()?;
         fixture.vmm.execute("cont", json!({}))?;
@@ -55,14 +59,18 @@ fn paused(fixture: &mut GuestFixture) -> Result<()> {
             .goes_on()
             .with_context(|| format!("pause {pause}"))?;
     }
-    expect::equal("sessions of the VF", vmm::sessions(fixture.vf())?, sessions)
+    expect::equal(
+        "sessions of the VF",
+        monitor::sessions(fixture.vf())?,
+        sessions,
+    )
 }
 
 fn moves_paused(fixture: &mut GuestFixture) -> Result<()> {
     let (place, mut other) = fixture.other_place("paused")?;
     fixture.pause()?;
     let before = fixture.guest.load();
-    vmm::migrate(&mut fixture.vmm, &mut other, WITHIN)?;
+    monitor::migrate(&mut fixture.vmm, &mut other, WITHIN)?;
     fixture.takes_over(other, place)?;
     let after = fixture.guest.load();
     ensure!(after.done >= before.done, "{before:?}, then {after:?}");
@@ -72,15 +80,15 @@ fn moves_paused(fixture: &mut GuestFixture) -> Result<()> {
 /// Its queues are in memory that was sent before.
 fn moves_late(fixture: &mut GuestFixture) -> Result<()> {
     let (place, mut other) = fixture.other_place("late")?;
-    vmm::migrate_late(&mut fixture.vmm, &mut other, WITHIN)?;
+    monitor::migrate_late(&mut fixture.vmm, &mut other, WITHIN)?;
     fixture.takes_over(other, place)
 }
 
 fn saved(fixture: &mut GuestFixture) -> Result<()> {
-    vmm::save(&mut fixture.vmm, FILE, WITHIN)?;
+    monitor::save(&mut fixture.vmm, FILE, WITHIN)?;
     expect::equal(
         "state of its VF",
-        vmm::state(fixture.vf())?.as_str(),
+        monitor::state(fixture.vf())?.as_str(),
         "STOP",
     )?;
     let transferred = fixture.guest.leaves()?;
@@ -90,7 +98,7 @@ fn saved(fixture: &mut GuestFixture) -> Result<()> {
         fixture.vmm.execute("stop", json!({}))?;
         fixture.guest.leaves()?;
         fixture.guest.arrives(transferred.clone());
-        vmm::restore(&mut other, FILE, WITHIN)?;
+        monitor::restore(&mut other, FILE, WITHIN)?;
         fixture.takes_over(other, place)?;
         fixture.goes_on().context(name)?;
     }

@@ -22,12 +22,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use control::Report;
 use linux::sysfs::Function;
 use protocol::{Begin, Loads, Setup};
 use rustix::system::{RebootCommand, reboot};
 use vm::engine::{self, Accelerator};
 
-use crate::control::{self, Report};
 use crate::expect;
 use crate::host;
 use crate::modules::{self, Modules};

@@ -6,15 +6,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use control::{Report, ZIP0};
+use monitor::{Ended, Guest, Limits};
 use protocol::Setup;
 use vm::engine::ZIP;
 
 use super::fixture::GuestFixture;
 use super::migrate_under_load::{LATENCY, WITHIN, WORK};
-use crate::control::{self, Report, ZIP0};
 use crate::expect;
 use crate::host::Host;
-use crate::vmm::{self, Ended, Guest, Limits};
 
 /// For requests of a guest that may hang.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let host = Host::prepare(setup, 2)?;
     let clean = host.driver.is_rust();
     ZIP0.set_latency(LATENCY)?;
-    let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
+    let mut fixture = GuestFixture::new(host, Guest::new(vec![ZIP.kind])?)?;
     fixture.goes_on()?;
     report.point(
         "an error that another tenant has caused does not cost the guest its VF",
@@ -83,8 +83,8 @@ fn others_error(fixture: &mut GuestFixture) -> Result<()> {
     ZIP0.set("fault", "")?;
     let lasted = looked.elapsed();
     control::line(&format!("@show   the error lasted {lasted:?} at most"));
-    if let Ended::Completed(_) = vmm::end(&mut fixture.vmm, WITHIN)? {
-        vmm::go_on(&mut other, WITHIN)?;
+    if let Ended::Completed(_) = monitor::end(&mut fixture.vmm, WITHIN)? {
+        monitor::go_on(&mut other, WITHIN)?;
         fixture.takes_over(other, place)?;
     }
     fixture.still_works()

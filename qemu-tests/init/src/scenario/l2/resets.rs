@@ -20,8 +20,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use control::{Report, ZIP0};
 use fastrand::Rng;
 use linux::sysfs::Function;
+use monitor::{Ended, Guest, Limits, Order, Role, Vmm};
 use protocol::{AgainstReset, List, ResetBy, Setup};
 use rustix::io::Errno;
 use serde_json::json;
@@ -30,11 +32,9 @@ use vm::engine::ZIP;
 
 use super::fixture::GuestFixture;
 use super::migrate_under_load::{LATENCY, WITHIN};
-use crate::control::{self, Report, ZIP0};
 use crate::expect;
 use crate::host::Host;
 use crate::scenario::topology::OtherVf;
-use crate::vmm::{self, Ended, Guest, Limits, Order, Role, Vmm};
 
 /// The longest time between two resets of a VF that migrates, in milliseconds. Without any, no
 /// migration would get past its beginning.
@@ -73,7 +73,7 @@ pub(crate) fn run(
             is_refused_hot_reset(&host)
         });
     }
-    let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
+    let mut fixture = GuestFixture::new(host, Guest::new(vec![ZIP.kind])?)?;
     fixture.goes_on()?;
     let mut random = Rng::with_seed(1);
     for reset in &resets {
@@ -285,7 +285,7 @@ impl GuestFixture {
         match ended? {
             Ended::Completed(_) => {
                 if reset != ResetBy::Aer {
-                    vmm::go_on(&mut other, WITHIN)?;
+                    monitor::go_on(&mut other, WITHIN)?;
                 }
                 self.takes_over(other, place)?;
             }
@@ -298,12 +298,12 @@ impl GuestFixture {
     }
 
     fn migration_ends(&mut self, other: &mut Vmm, cancel: Option<Duration>) -> Result<Ended> {
-        vmm::begin(&mut self.vmm, other, Limits::GENEROUS)?;
+        monitor::begin(&mut self.vmm, other, Limits::GENEROUS)?;
         if let Some(after) = cancel {
             std::thread::sleep(after);
             self.vmm.execute("migrate_cancel", json!({}))?;
         }
-        vmm::end(&mut self.vmm, WITHIN)
+        monitor::end(&mut self.vmm, WITHIN)
     }
 
     /// Quits QEMU while a guest boots with the other VF. Returns how many resets there were.

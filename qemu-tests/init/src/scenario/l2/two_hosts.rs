@@ -4,12 +4,12 @@
 //! run this.
 
 use anyhow::{Result, bail};
+use control::Report;
 use linux::sysfs;
 use protocol::{Failure, HostName, Setup};
 
 use super::local_host::LocalHost;
 use super::migrate_under_load::ROUNDS;
-use crate::control::Report;
 use crate::host;
 
 pub(crate) fn run(

@@ -6,16 +6,16 @@
 //! requests that it had are gone then, and the guest waits for them until it resets the VF as well.
 
 use anyhow::{Context, Result, ensure};
+use control::{Report, ZIP0};
+use monitor::{Guest, Limits};
 use protocol::Setup;
 use serde_json::json;
 use vm::engine::ZIP;
 
 use super::fixture::GuestFixture;
 use super::migrate_under_load::{LATENCY, WITHIN};
-use crate::control::{self, Report, ZIP0};
 use crate::expect;
 use crate::host::Host;
-use crate::vmm::{self, Guest, Limits};
 
 /// Requests that a guest has in flight.
 const IN_FLIGHT: u64 = 4;
@@ -23,7 +23,7 @@ const IN_FLIGHT: u64 = 4;
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let host = Host::prepare(setup, 2)?;
     ZIP0.set_latency(LATENCY)?;
-    let mut fixture = GuestFixture::new(host, Guest::new(&[&ZIP])?)?;
+    let mut fixture = GuestFixture::new(host, Guest::new(vec![ZIP.kind])?)?;
     fixture.goes_on()?;
     type Case = (&'static str, fn(&mut GuestFixture) -> Result<()>);
     let cases: [Case; 4] = [
@@ -62,7 +62,7 @@ impl GuestFixture {
     /// A migration fails since the guest's VF does.
     fn does_not_move(&mut self, name: &str) -> Result<()> {
         let (_, mut other) = self.other_place(name)?;
-        vmm::begin(&mut self.vmm, &mut other, Limits::GENEROUS)?;
+        monitor::begin(&mut self.vmm, &mut other, Limits::GENEROUS)?;
         self.has_failed()?;
         control::line(&format!("@show QEMU says: {}", self.vmm.messages()));
         ZIP0.set("fault", "")
@@ -70,7 +70,7 @@ impl GuestFixture {
 
     /// The last failed arc, as the guest's VF reports it.
     fn tells(&self, arc: &str, errno: u32) -> Result<()> {
-        let failures = vmm::failures(self.vf())?;
+        let failures = monitor::failures(self.vf())?;
         let last = failures.last().context("attr tells of no failure")?;
         control::line(&format!("@show the VF says: {last}"));
         ensure!(
@@ -85,7 +85,7 @@ impl GuestFixture {
         self.vmm.reaches("running", WITHIN)?;
         expect::equal(
             "state of its VF",
-            vmm::state(self.vf())?.as_str(),
+            monitor::state(self.vf())?.as_str(),
             "RUNNING",
         )?;
         // Nothing but a reset does that, and the guest did not ask for one. By that one also knows
@@ -124,7 +124,7 @@ fn restless(fixture: &mut GuestFixture) -> Result<()> {
 fn unloadable(fixture: &mut GuestFixture) -> Result<()> {
     let (place, mut other) = fixture.other_place("fails4")?;
     fixture.breaks(place, "mailbox-status=3@sqc-bt")?;
-    vmm::migrate(&mut fixture.vmm, &mut other, WITHIN)?;
+    monitor::migrate(&mut fixture.vmm, &mut other, WITHIN)?;
     ZIP0.set("fault", "")?;
     control::line(&format!("@show QEMU says: {}", other.messages()));
     fixture.takes_over(other, place)?;

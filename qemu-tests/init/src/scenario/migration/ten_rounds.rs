@@ -9,12 +9,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use control::{EmulatedDevice, Report};
 use fastrand::Rng;
 use protocol::Setup;
 use vm::engine;
 use vm::qm::{IOVA, Notice, Vm};
 
-use crate::control::{EmulatedDevice, Report};
 use crate::expect;
 use crate::host::Host;
 use crate::scenario::support::transfer::{self, ChunkSizes, FAST, Found, Path};

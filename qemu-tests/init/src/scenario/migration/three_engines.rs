@@ -8,13 +8,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use control::{EmulatedDevice, Report};
 use linux::sysfs::Function;
 use protocol::Setup;
 use vfio_client::{DataFile, Device, State};
 use vm::engine;
 use vm::qm::{IOVA, Vm};
 
-use crate::control::{EmulatedDevice, Report};
 use crate::expect::equal;
 use crate::host::Host;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};

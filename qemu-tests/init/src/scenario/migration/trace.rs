@@ -7,12 +7,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use control::{Report, ZIP0};
 use linux::sysfs::{self, TRACING};
 use protocol::Setup;
 use rustix::io::Errno;
 use vfio_client::State;
 
-use crate::control::{self, Report, ZIP0};
 use crate::expect::{equal, refused};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;

@@ -9,12 +9,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use control::{Report, ZIP0};
 use protocol::Setup;
 use vfio_client::{Kind, State};
 use vm::engine::ZIP;
 use vm::qm::Vm;
 
-use crate::control::{self, Report, ZIP0};
 use crate::expect::equal;
 use crate::host::{self, Driver, Host};
 use crate::modules::is_loaded;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use control::Report;
 use linux::ffi::Mapping;
 use linux::sysfs::Function;
 use protocol::Setup;
@@ -15,7 +16,6 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use vfio_client::{BAR0, DataFile, Device, Kind, Memory, State};
 
-use crate::control::Report;
 use crate::expect::{equal, eventually, refused};
 use crate::host::{self, driver_of};
 use crate::modules;

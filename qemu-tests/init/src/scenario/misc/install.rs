@@ -6,12 +6,12 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use control::{Report, ZIP0};
 use linux::sysfs::{self, Function};
 use protocol::Setup;
 use vfio_client::Kind;
 use vm::engine::ZIP;
 
-use crate::control::{Report, ZIP0};
 use crate::expect::equal;
 use crate::host::{self, Driver, Host};
 use crate::modules::{is_loaded, out_of_tree};

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
+use control::Report;
 use linux::sysfs;
 use protocol::Setup;
 
-use crate::control::Report;
 use crate::host;
 
 const RESULTS: &str = "/sys/kernel/debug/kunit";

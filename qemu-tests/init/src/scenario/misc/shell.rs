@@ -8,7 +8,6 @@ use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 use vm::engine::ZIP;
 
-use crate::control;
 use crate::host::Host;
 
 pub(crate) fn run(setup: &Setup) -> Result<()> {

@@ -4,11 +4,11 @@
 //! some work that is compared with software's.
 
 use anyhow::{Context, Result, ensure};
+use control::{EmulatedDevice, Report};
 use protocol::Setup;
 use vm::engine::{Accelerator, HPRE, SEC, ZIP};
 
 use super::load::flawless;
-use crate::control::{EmulatedDevice, Report};
 use crate::crypto_judge;
 use crate::expect;
 use crate::host;

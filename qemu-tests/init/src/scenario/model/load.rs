@@ -6,11 +6,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use control::{Report, ZIP0};
 use linux::sysfs::{self, Function};
 use protocol::Setup;
 
 use super::{Log, self_test_passed};
-use crate::control::{Report, ZIP0};
 use crate::crypto_judge::{ACOMP, Results};
 use crate::expect;
 use crate::host;

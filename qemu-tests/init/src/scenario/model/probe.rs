@@ -6,11 +6,11 @@
 use std::collections::HashSet;
 
 use anyhow::{Result, ensure};
+use control::{Report, ZIP0};
 use linux::sysfs::{self, Function};
 use protocol::Setup;
 
 use super::{Log, self_test_passed};
-use crate::control::{Report, ZIP0};
 use crate::expect;
 use crate::host;
 

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use control::{Report, ZIP0};
 use linux::ffi::Mapping;
 use linux::sysfs::Function;
 use protocol::Setup;
@@ -18,7 +19,6 @@ use vm::engine::ZIP;
 use vm::qm::registers::{self, Bell, Command};
 use vm::qm::{IOVA, Vm};
 
-use crate::control::{Report, ZIP0};
 use crate::host;
 use crate::scenario::support::register_layout::{EQC, PF_BAR2_SIZE, PF_BLOCK, VFT_OPERATION};
 

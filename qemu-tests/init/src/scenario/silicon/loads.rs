@@ -5,13 +5,13 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use control::EmulatedDevice;
 use linux::timeouts;
 use rustix::io::Errno;
 use vfio_client::{Device, State};
 use vm::qm::messages::{self, Way};
 use vm::qm::{IOVA, Vm, registers};
 
-use crate::control::EmulatedDevice;
 use crate::expect::{equal, eventually, refused};
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};

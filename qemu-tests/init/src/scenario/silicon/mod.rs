@@ -18,13 +18,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use protocol::Setup;
 
-use crate::control::{self, EmulatedDevice, Report};
 use crate::host::Host;
 use crate::scenario::l2::GuestFixture;
 use crate::scenario::l2::migrate_under_load::{LATENCY, WORK};
 use crate::scenario::support::fixture::Fixture;
-use crate::vmm::{self, Guest};
+use control::{EmulatedDevice, Report};
 use loads::{LOADS, hardware_errors};
+use monitor::Guest;
 use vm::engine;
 
 /// How the model's default is called, which has no points.
@@ -127,7 +127,7 @@ pub(super) fn guest(setup: &Setup, names: &[String], report: &mut Report) -> Res
     let host = Host::with(setup, accelerator, 2)?;
     let is_rust = host.driver.is_rust();
     EmulatedDevice(accelerator.id).set_latency(LATENCY)?;
-    let mut fixture = GuestFixture::new(host, Guest::new(&[accelerator])?)?;
+    let mut fixture = GuestFixture::new(host, Guest::new(vec![accelerator.kind])?)?;
     let up = report.point("a guest boots and works", || {
         fixture.guest.does(WORK, WITHIN)
     });
@@ -149,7 +149,7 @@ pub(super) fn guest(setup: &Setup, names: &[String], report: &mut Report) -> Res
 fn moves(fixture: &mut GuestFixture, name: &str) -> Result<()> {
     let (place, mut other) = fixture.other_place(name)?;
     fixture.guest.does(WORK, WITHIN)?;
-    vmm::migrate(&mut fixture.vmm, &mut other, WITHIN)?;
+    monitor::migrate(&mut fixture.vmm, &mut other, WITHIN)?;
     fixture.takes_over(other, place)?;
     fixture
         .guest

@@ -4,7 +4,6 @@
 
 use anyhow::{Result, ensure};
 
-use crate::control;
 use crate::fail_nth::Faults;
 
 /// Something that the kernel makes, with files in debugfs.

@@ -4,6 +4,7 @@
 //! topic alone are in an `impl` in that topic's files (`mod.rs`, `fixture.rs` or the scenario).
 
 use anyhow::Result;
+use control::EmulatedDevice;
 use protocol::Setup;
 use vfio_client::{Device, State};
 use vm::engine::{Accelerator, ZIP};
@@ -11,7 +12,6 @@ use vm::qm::{IOVA, Vm};
 
 use super::stream_layout::{MATCH_SIZE, STREAM_SIZE};
 
-use crate::control::EmulatedDevice;
 use crate::expect::equal;
 use crate::host::Host;
 

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use control::Report;
 use fastrand::Rng;
 use vfio_client::{Device, State};
 use vm::qm::Vm;
@@ -13,7 +14,6 @@ use super::stream_layout::{
     AEQC, AEQE_DMA, EQC, EQE_DMA, MAGIC, MAGIC_V1, MAJOR_VERSION, MATCH_SIZE, PRIVATE, STREAM_SIZE,
     word,
 };
-use crate::control::Report;
 use crate::expect::equal;
 
 /// The way a VM is stopped.

@@ -9,12 +9,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use control::{Report, ZIP0};
 use linux::sysfs::{self, Function};
 use protocol::Setup;
 use rustix::io::Errno;
 use vfio_client::{DataFile, Device, REQUEST, State};
 
-use crate::control::{Report, ZIP0};
 use crate::expect::{equal, eventually, refused};
 use crate::host;
 use crate::modules;

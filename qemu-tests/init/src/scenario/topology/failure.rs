@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use control::{Report, ZIP0};
 use linux::ffi::Mapping;
 use linux::sysfs::Function;
 use protocol::Setup;
@@ -19,7 +20,6 @@ use vm::engine::ZIP;
 use vm::qm::Vm;
 
 use super::answer::{Answers, OtherVf};
-use crate::control::{Report, ZIP0};
 use crate::expect::{equal, eventually, refused};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;

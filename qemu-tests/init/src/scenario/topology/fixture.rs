@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use control::ZIP0;
 use linux::sysfs;
 
-use crate::control::ZIP0;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::transfer::{self, Path};
 

@@ -8,13 +8,13 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use control::{Report, ZIP0};
 use protocol::Setup;
 use rustix::io::Errno;
 use vfio_client::State;
 use vm::engine::ZIP;
 use vm::qm::Vm;
 
-use crate::control::{Report, ZIP0};
 use crate::expect::{equal, refused};
 use crate::host::Host;
 use crate::scenario::support::debugfs;

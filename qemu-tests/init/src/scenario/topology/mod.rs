@@ -15,9 +15,8 @@ mod plain;
 mod silent;
 
 use anyhow::Result;
+use control::Report;
 use protocol::{Setup, TopologyItem};
-
-use crate::control::Report;
 
 pub(super) use answer::OtherVf;
 

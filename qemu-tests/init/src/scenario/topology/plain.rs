@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use control::{Report, ZIP0};
 use linux::sysfs::{self, Function};
 use protocol::Setup;
 use rustix::io::Errno;
@@ -13,7 +14,6 @@ use vfio_client::{BAR2, Device, Kind, REGION_MMAP, State, Token};
 use vm::engine::ZIP;
 use vm::qm::registers;
 
-use crate::control::{Report, ZIP0};
 use crate::expect::{equal, refused};
 use crate::host::{self, Driver, Host};
 use crate::scenario::support::debugfs;

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use control::{Report, ZIP0};
 use protocol::Setup;
 use rustix::io::Errno;
 use vfio_client::{Device, State};
@@ -13,7 +14,6 @@ use vm::engine::ZIP;
 use vm::qm::registers::{self, Command};
 
 use super::failure::done;
-use crate::control::{self, Report, ZIP0};
 use crate::expect::{equal, errno};
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stuck_thread::Task;

@@ -3,11 +3,11 @@
 //! States and the arcs between them.
 
 use anyhow::{Context, Result, ensure};
+use control::ZIP0;
 use rustix::io::Errno;
 use vfio_client::{DataFile, Device, Features, State};
 
 use super::{Fixture, go_to};
-use crate::control::ZIP0;
 use crate::expect::{equal, refused};
 
 pub(super) fn fresh(fixture: &mut Fixture) -> Result<()> {

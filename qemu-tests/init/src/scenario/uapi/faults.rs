@@ -18,7 +18,6 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use protocol::Setup;
 use rustix::io::Errno;
 
-use crate::control::{self, Report, ZIP0};
 use crate::expect::{self, equal};
 use crate::fail_nth::Faults;
 use crate::host;
@@ -60,6 +59,7 @@ enum Act {
 type Operation = (&'static [State], Act);
 
 use State::{PreCopy, PreCopyP2p, Resuming, Running, RunningP2p, Stop, StopCopy};
+use control::{Report, ZIP0};
 use linux::sysfs;
 use vfio_client::{BAR2, DataFile, Device, State};
 

@@ -12,6 +12,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use control::{EmulatedDevice, Report};
 use linux::ffi::Mapping;
 use linux::sysfs::Function;
 use protocol::Setup;
@@ -20,7 +21,6 @@ use vfio_client::State;
 use vm::engine::{Accelerator, HPRE, SEC, ZIP};
 use vm::qm::{IOVA, Vm, registers};
 
-use crate::control::{EmulatedDevice, Report};
 use crate::expect::{equal, refused};
 use crate::host::{self, HUAWEI, Host};
 use crate::scenario::support::debugfs;

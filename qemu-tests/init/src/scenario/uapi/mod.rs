@@ -15,11 +15,11 @@ mod waiting;
 mod work;
 
 use anyhow::{Context, Result};
+use control::{Report, ZIP0};
 use protocol::Setup;
 use rustix::io::Errno;
 use vfio_client::{DataFile, Device, State};
 
-use crate::control::{Report, ZIP0};
 use crate::expect::equal;
 use crate::scenario::support::fixture::Fixture;
 

@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use control::ZIP0;
 use rustix::io::Errno;
 use vfio_client::State;
 
 use super::Fixture;
-use crate::control::ZIP0;
 use crate::expect::{equal, refused};
 
 /// The engine takes this long for a request while requests are to be in flight.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use control::ZIP0;
 use linux::sysfs;
 use rustix::io::Errno;
 use vfio_client::State;
@@ -15,7 +16,6 @@ use vm::qm::registers::{self, Command};
 
 use super::Seen;
 use super::fixture::all_commands;
-use crate::control::ZIP0;
 use crate::expect::{errno, eventually, refused};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use control::ZIP0;
 use serde_json::Value;
 use vfio_client::{BAR2, DataFile, Device, State};
 
-use crate::control::ZIP0;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
 

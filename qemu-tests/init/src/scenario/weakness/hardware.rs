@@ -6,13 +6,13 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use control::ZIP0;
 use rustix::io::Errno;
 use vfio_client::{BAR2, Device, State};
 use vm::qm::registers;
 
 use super::Seen;
 use super::fixture::{commands, doorbells, register, resuming, violations};
-use crate::control::ZIP0;
 use crate::expect::{equal, errno, eventually, refused};
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::register_layout::EQC;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use control::ZIP0;
 use linux::ffi;
 use vfio_client::State;
 use vm::qm::registers;
 
 use super::Seen;
 use super::fixture::{register, resuming};
-use crate::control::ZIP0;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::stuck_thread::{Fate, Task};
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use control::ZIP0;
 use linux::sysfs::Function;
 use protocol::Setup;
 use rustix::io::Errno;
@@ -13,7 +14,6 @@ use vfio_client::{DataFile, State};
 
 use super::Seen;
 use super::fixture::{resuming, with};
-use crate::control::ZIP0;
 use crate::expect::{equal, errno};
 use crate::host::{self, Driver, Host};
 use crate::scenario::support::fixture::Fixture;

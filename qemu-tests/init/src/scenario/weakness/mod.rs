@@ -16,7 +16,6 @@ mod stream;
 use ::protocol::{Driver, Setup, Weakness};
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::control::{self, Report, ZIP0};
 use crate::scenario::support::fixture::Fixture;
 
 /// The result of the steps.
@@ -38,6 +37,7 @@ enum Steps {
 
 use Steps::{Bare, Bound};
 use Weakness::*;
+use control::{Report, ZIP0};
 use linux::sysfs;
 
 const ITEMS: [(Weakness, &str, Steps); Weakness::ALL.len()] = [

@@ -3,12 +3,12 @@
 //! Weaknesses in how the protocol is kept.
 
 use anyhow::{Context, Result, bail};
+use control::ZIP0;
 use linux::sysfs;
 use rustix::io::Errno;
 use vfio_client::State;
 
 use super::Seen;
-use crate::control::ZIP0;
 use crate::expect::{errno, refused};
 use crate::host;
 use crate::modules;

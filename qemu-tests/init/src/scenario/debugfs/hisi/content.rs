@@ -3,12 +3,12 @@
 //! The files that hold data: `data`, `migf_data`, `dev_data`, `match`, and `cmd_state`.
 
 use anyhow::{Context, Result, ensure};
+use control::ZIP0;
 use rustix::io::Errno;
 use vfio_client::State;
 
 use super::Fixture;
 use super::files::{Files, dump, lines};
-use crate::control::ZIP0;
 use crate::expect::{equal, refused};
 use crate::scenario::support::stream_layout::{EQE_DMA, STREAM_SIZE};
 use crate::scenario::support::transfer::{self, Path};

@@ -14,7 +14,6 @@ use linux::sysfs::Function;
 use rustix::io::Errno;
 use serde_json::Value;
 
-use crate::control;
 use crate::expect::{equal, refused};
 use crate::scenario::support::debugfs;
 

@@ -3,12 +3,12 @@
 //! `attr`: the last sessions, and the arcs that failed.
 
 use anyhow::{Context, Result, ensure};
+use control::ZIP0;
 use rustix::io::Errno;
 use vfio_client::State;
 
 use super::Fixture;
 use super::files::{Files, word};
-use crate::control::ZIP0;
 use crate::expect::{equal, refused};
 use crate::scenario::support::stream_layout::STREAM_SIZE;
 

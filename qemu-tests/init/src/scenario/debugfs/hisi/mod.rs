@@ -17,10 +17,10 @@ mod refusals;
 use anyhow::Result;
 use protocol::{Commands, Setup};
 
-use crate::control::{Report, ZIP0};
 use crate::host;
 use crate::scenario::support::fault_injection;
 use crate::scenario::support::fixture::Fixture;
+use control::{Report, ZIP0};
 use files::Files;
 
 impl Fixture {

@@ -15,7 +15,6 @@ use vfio_client::State;
 use super::Fixture;
 use super::files;
 use super::reading::{KCSAN, READERS};
-use crate::control;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::stream_layout::QUEUE_BASE;
 

@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use control::ZIP0;
 use fastrand::Rng;
 use linux::sysfs;
 use rustix::io::Errno;
@@ -16,7 +17,6 @@ use vfio_client::State;
 
 use super::Fixture;
 use super::files::read_observed;
-use crate::control::ZIP0;
 use crate::expect::equal;
 use crate::scenario::support::debugfs;
 

@@ -2,6 +2,9 @@
 
 //! A real VM monitor: Debian's QEMU with KVM, as a child process that is controlled by QMP.
 
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
 mod guest;
 mod migration;
 mod orders;
@@ -23,14 +26,14 @@ use protocol::What;
 use qmp::Qmp;
 use serde_json::{Value, json};
 
-pub(crate) use guest::{Guest, TransferredState};
-pub(crate) use migration::{
+pub use guest::{Guest, TransferredState};
+pub use migration::{
     Ended, Limits, begin, cancel, cancel_cut_off, completes, end, fails, go_on, is_cancelled,
     listen, migrate, migrate_late, restore, save, send,
 };
-pub(crate) use orders::Order;
-pub(crate) use report::tell;
-pub(crate) use watch::{Watch, driver_ready, failures, features, refusal, sessions, state};
+pub use orders::Order;
+pub use report::tell;
+pub use watch::{Watch, driver_ready, failures, features, refusal, sessions, state};
 
 use linux::sysfs::{self, Function};
 use linux::timeouts::Deadline;
@@ -45,15 +48,18 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Whether a VM monitor has the guest or waits for it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
+    /// The guest is started by it.
     Boots,
+    /// The guest comes to it by migration.
     Waits,
 }
 
 /// QEMU has ended before it took the connection to it.
 #[derive(Debug)]
-pub(crate) struct NotStarted {
-    pub(crate) status: ExitStatus,
+pub struct NotStarted {
+    /// How it has ended.
+    pub status: ExitStatus,
     messages: String,
 }
 
@@ -66,7 +72,7 @@ impl fmt::Display for NotStarted {
 impl Error for NotStarted {}
 
 /// A QEMU process. It ends with this.
-pub(crate) struct Vmm {
+pub struct Vmm {
     name: String,
     /// How it has the VFs.
     kind: Kind,
@@ -82,7 +88,7 @@ pub(crate) struct Vmm {
 impl Vmm {
     /// Starts QEMU for the guest, with VFs for it that can migrate. Fails with [`NotStarted`] if
     /// QEMU refuses to.
-    pub(crate) fn start(
+    pub fn start(
         name: &str,
         role: Role,
         kind: Kind,
@@ -93,7 +99,7 @@ impl Vmm {
     }
 
     /// As [`Self::start`], with VFs that cannot migrate.
-    pub(crate) fn start_unmigratable(
+    pub fn start_unmigratable(
         name: &str,
         kind: Kind,
         vfs: &[Function],
@@ -172,7 +178,7 @@ impl Vmm {
     }
 
     /// Runs a QMP command. Events that QEMU sends meanwhile go to the runner.
-    pub(crate) fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
+    pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let result = self.qmp.execute(command, arguments);
         for event in self.qmp.take_events() {
             self.events.push(event.name.clone());
@@ -196,7 +202,7 @@ impl Vmm {
     }
 
     /// QEMU's release, and its package.
-    pub(crate) fn version(&mut self) -> Result<String> {
+    pub fn version(&mut self) -> Result<String> {
         let version = self.execute("query-version", json!({}))?;
         let number = |part: &str| version["qemu"][part].as_u64().unwrap_or_default();
         let package = version["package"].as_str().unwrap_or_default();
@@ -210,7 +216,7 @@ impl Vmm {
     }
 
     /// Switches capabilities of migrations, by QEMU's names for them.
-    pub(crate) fn set_capabilities(&mut self, names: &[&str], state: bool) -> Result<()> {
+    pub fn set_capabilities(&mut self, names: &[&str], state: bool) -> Result<()> {
         let each = names.iter();
         let capabilities = each.map(|name| json!({ "capability": name, "state": state }));
         let arguments = json!({ "capabilities": capabilities.collect::<Vec<_>>() });
@@ -219,14 +225,14 @@ impl Vmm {
     }
 
     /// What the guest does, in QEMU's words (`RunState` of its schema).
-    pub(crate) fn status(&mut self) -> Result<String> {
+    pub fn status(&mut self) -> Result<String> {
         let status = self.execute("query-status", json!({}))?;
         let status = status["status"].as_str().context("a status has no name")?;
         Ok(status.to_owned())
     }
 
     /// Waits until the guest is in that state.
-    pub(crate) fn reaches(&mut self, wanted: &str, within: Duration) -> Result<()> {
+    pub fn reaches(&mut self, wanted: &str, within: Duration) -> Result<()> {
         let deadline = Deadline::after(within);
         loop {
             let status = self.status()?;
@@ -241,17 +247,17 @@ impl Vmm {
     }
 
     /// How often QEMU has sent this event.
-    pub(crate) fn told(&self, event: &str) -> usize {
+    pub fn told(&self, event: &str) -> usize {
         self.events.iter().filter(|told| *told == event).count()
     }
 
     /// QEMU's own messages, the last ones.
-    pub(crate) fn messages(&self) -> String {
+    pub fn messages(&self) -> String {
         last_words(&self.log)
     }
 
     /// Fails if QEMU has ended by a signal, as it does by `hw_error()`.
-    pub(crate) fn has_not_aborted(&mut self) -> Result<()> {
+    pub fn has_not_aborted(&mut self) -> Result<()> {
         match self.child.try_wait()?.and_then(|status| status.signal()) {
             None => Ok(()),
             Some(signal) => bail!("{}: signal {signal}: {}", self.name, last_words(&self.log)),
@@ -259,20 +265,20 @@ impl Vmm {
     }
 
     /// Ends QEMU at once, as a host does that loses its power.
-    pub(crate) fn kill(&mut self) -> Result<()> {
+    pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
     /// Ends QEMU, and with it the use of its VFs.
-    pub(crate) fn quit(mut self) -> Result<()> {
+    pub fn quit(mut self) -> Result<()> {
         self.execute("quit", json!({}))?;
         self.wait(PATIENCE)
     }
 
     /// Waits until QEMU has ended without being killed, and without an error.
-    pub(crate) fn wait(&mut self, timeout: Duration) -> Result<()> {
+    pub fn wait(&mut self, timeout: Duration) -> Result<()> {
         let status = self.ends(timeout)?;
         let messages = || format!("{}: {status}: {}", self.name, last_words(&self.log));
         ensure!(status.success(), messages());
@@ -280,7 +286,7 @@ impl Vmm {
     }
 
     /// Waits until QEMU has ended without being killed.
-    pub(crate) fn ends(&mut self, timeout: Duration) -> Result<ExitStatus> {
+    pub fn ends(&mut self, timeout: Duration) -> Result<ExitStatus> {
         let deadline = Deadline::after(timeout);
         loop {
             match self.child.try_wait()? {

@@ -5,17 +5,16 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use linux::timeouts::Deadline;
+use linux::timeouts::{Deadline, eventually};
 use protocol::MigrationRecord;
 use serde_json::{Value, json};
 use vfio_client::Kind;
 
 use super::Vmm;
 use super::port::POLL;
-use crate::expect;
 
 /// QEMU's figures of a migration that is over (`MigrationInfo` of its schema).
-pub(crate) struct Figures {
+pub struct Figures {
     /// Milliseconds that the guest stood still.
     downtime: u64,
     /// Milliseconds in all.
@@ -41,13 +40,7 @@ impl Figures {
     }
 
     /// As the figures of that leg, in which the guest did so many requests.
-    pub(crate) fn leg(
-        &self,
-        number: u32,
-        from: String,
-        to: String,
-        requests: u64,
-    ) -> MigrationRecord {
+    pub fn leg(&self, number: u32, from: String, to: String, requests: u64) -> MigrationRecord {
         MigrationRecord {
             number,
             from,
@@ -63,24 +56,24 @@ impl Figures {
 
 /// How much of the network and of the guest's patience a migration may take.
 #[derive(Clone, Copy)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// Milliseconds that the guest may stand still, by QEMU's own guess before it stops the guest.
-    pub(crate) downtime: u64,
+    pub downtime: u64,
     /// Bytes a second.
-    pub(crate) bandwidth: u64,
+    pub bandwidth: u64,
 }
 
 impl Limits {
     /// With QEMU's usual 300 ms a migration never ends: nothing tells which pages a device has
     /// written, so all of them are left each time QEMU looks. And a socket takes more than QEMU
     /// usually sends.
-    pub(crate) const GENEROUS: Self = Limits {
+    pub const GENEROUS: Self = Limits {
         downtime: 600_000,
         bandwidth: 1 << 40,
     };
 
     /// The guest never seems to be able to stop for so short a time, so it is not stopped.
-    pub(crate) const ENDLESS: Self = Limits {
+    pub const ENDLESS: Self = Limits {
         downtime: 1,
         bandwidth: 4 << 20,
     };
@@ -92,7 +85,7 @@ impl Limits {
     };
 
     /// Sets them, also while a migration is under way.
-    pub(crate) fn set(self, vmm: &mut Vmm) -> Result<()> {
+    pub fn set(self, vmm: &mut Vmm) -> Result<()> {
         let parameters =
             json!({ "downtime-limit": self.downtime, "max-bandwidth": self.bandwidth });
         vmm.execute("migrate-set-parameters", parameters).map(drop)
@@ -113,22 +106,24 @@ fn set_answers(vmm: &mut Vmm, answers: bool) -> Result<()> {
 }
 
 /// How a migration ended, as the source reports it.
-pub(crate) enum Ended {
+pub enum Ended {
+    /// All of the guest is sent.
     Completed(Figures),
     /// QEMU's reason, if it gives one.
     Failed(String),
+    /// It was told to cancel.
     Cancelled,
 }
 
 /// Begins to move the guest to another monitor of this host.
-pub(crate) fn begin(source: &mut Vmm, destination: &mut Vmm, limits: Limits) -> Result<()> {
+pub fn begin(source: &mut Vmm, destination: &mut Vmm, limits: Limits) -> Result<()> {
     let uri = format!("unix:/tmp/{}.migration", destination.name);
     listen(destination, &uri, limits)?;
     send(source, &uri, limits)
 }
 
 /// Lets a monitor wait for a guest there.
-pub(crate) fn listen(destination: &mut Vmm, uri: &str, limits: Limits) -> Result<()> {
+pub fn listen(destination: &mut Vmm, uri: &str, limits: Limits) -> Result<()> {
     limits.prepare(destination)?;
     let address = json!({ "uri": uri });
     destination.execute("migrate-incoming", address).map(drop)
@@ -147,14 +142,14 @@ fn stop_what_is_not_tracked(source: &mut Vmm) -> Result<()> {
 }
 
 /// Begins to move the guest to the monitor that waits for it there. It is stopped by iommufd.
-pub(crate) fn send(source: &mut Vmm, uri: &str, limits: Limits) -> Result<()> {
+pub fn send(source: &mut Vmm, uri: &str, limits: Limits) -> Result<()> {
     limits.prepare(source)?;
     stop_what_is_not_tracked(source)?;
     source.execute("migrate", json!({ "uri": uri })).map(drop)
 }
 
 /// Saves the guest to a file. Returns when the guest is stopped and all of it is in the file.
-pub(crate) fn save(source: &mut Vmm, file: &str, within: Duration) -> Result<Figures> {
+pub fn save(source: &mut Vmm, file: &str, within: Duration) -> Result<Figures> {
     set_answers(source, false)?;
     Limits::GENEROUS.set(source)?;
     stop_what_is_not_tracked(source)?;
@@ -163,14 +158,14 @@ pub(crate) fn save(source: &mut Vmm, file: &str, within: Duration) -> Result<Fig
 }
 
 /// Restores the guest from a file.
-pub(crate) fn restore(destination: &mut Vmm, file: &str, within: Duration) -> Result<()> {
+pub fn restore(destination: &mut Vmm, file: &str, within: Duration) -> Result<()> {
     set_answers(destination, false)?;
     destination.execute("migrate-incoming", json!({ "uri": format!("file:{file}") }))?;
     go_on(destination, within)
 }
 
 /// Waits for the end of a migration.
-pub(crate) fn end(source: &mut Vmm, within: Duration) -> Result<Ended> {
+pub fn end(source: &mut Vmm, within: Duration) -> Result<Ended> {
     let deadline = Deadline::after(within);
     loop {
         let info = source.execute("query-migrate", json!({}))?;
@@ -188,7 +183,7 @@ pub(crate) fn end(source: &mut Vmm, within: Duration) -> Result<Ended> {
 }
 
 /// Waits until all of the guest is sent. The source has it still, stopped.
-pub(crate) fn completes(source: &mut Vmm, within: Duration) -> Result<Figures> {
+pub fn completes(source: &mut Vmm, within: Duration) -> Result<Figures> {
     match end(source, within)? {
         Ended::Completed(figures) => Ok(figures),
         Ended::Failed(reason) => bail!("the migration failed: {reason}"),
@@ -197,7 +192,7 @@ pub(crate) fn completes(source: &mut Vmm, within: Duration) -> Result<Figures> {
 }
 
 /// Waits until a migration fails, and gives QEMU's reason.
-pub(crate) fn fails(source: &mut Vmm, within: Duration) -> Result<String> {
+pub fn fails(source: &mut Vmm, within: Duration) -> Result<String> {
     match end(source, within)? {
         Ended::Failed(reason) => Ok(reason),
         Ended::Completed(_) => bail!("the guest has migrated"),
@@ -206,7 +201,7 @@ pub(crate) fn fails(source: &mut Vmm, within: Duration) -> Result<String> {
 }
 
 /// Cancels a migration that is under way.
-pub(crate) fn cancel(source: &mut Vmm, within: Duration) -> Result<()> {
+pub fn cancel(source: &mut Vmm, within: Duration) -> Result<()> {
     source.execute("migrate_cancel", json!({}))?;
     is_cancelled(source, within)
 }
@@ -216,7 +211,7 @@ pub(crate) fn cancel(source: &mut Vmm, within: Duration) -> Result<()> {
 /// QEMU shuts the connection before it notes down that it was told to cancel (`migration_cancel()`
 /// of its `migration/migration.c`). Its thread that waits for the connection can be in between, and
 /// then the migration counts as failed.
-pub(crate) fn cancel_cut_off(source: &mut Vmm, within: Duration) -> Result<&'static str> {
+pub fn cancel_cut_off(source: &mut Vmm, within: Duration) -> Result<&'static str> {
     source.execute("migrate_cancel", json!({}))?;
     match end(source, within)? {
         Ended::Cancelled => Ok("cancelled"),
@@ -226,7 +221,7 @@ pub(crate) fn cancel_cut_off(source: &mut Vmm, within: Duration) -> Result<&'sta
 }
 
 /// Waits until a migration is cancelled, after it was ordered.
-pub(crate) fn is_cancelled(source: &mut Vmm, within: Duration) -> Result<()> {
+pub fn is_cancelled(source: &mut Vmm, within: Duration) -> Result<()> {
     match end(source, within)? {
         Ended::Cancelled => Ok(()),
         Ended::Completed(_) => bail!("the guest has migrated"),
@@ -236,18 +231,14 @@ pub(crate) fn is_cancelled(source: &mut Vmm, within: Duration) -> Result<()> {
 
 /// Lets the guest go on at its destination. Only when all is sent is it certain that the source
 /// will not let it go on as well.
-pub(crate) fn go_on(destination: &mut Vmm, within: Duration) -> Result<()> {
+pub fn go_on(destination: &mut Vmm, within: Duration) -> Result<()> {
     destination.reaches("paused", within)?;
     destination.execute("cont", json!({}))?;
     destination.reaches("running", within)
 }
 
 /// Moves the guest. Returns when it runs at the destination; the source has it still, stopped.
-pub(crate) fn migrate(
-    source: &mut Vmm,
-    destination: &mut Vmm,
-    within: Duration,
-) -> Result<Figures> {
+pub fn migrate(source: &mut Vmm, destination: &mut Vmm, within: Duration) -> Result<Figures> {
     begin(source, destination, Limits::GENEROUS)?;
     let figures = completes(source, within)?;
     go_on(destination, within)?;
@@ -256,13 +247,9 @@ pub(crate) fn migrate(
 
 /// As [`migrate`], but the guest is stopped only when all of its memory was sent: what is written
 /// after that must be sent again.
-pub(crate) fn migrate_late(
-    source: &mut Vmm,
-    destination: &mut Vmm,
-    within: Duration,
-) -> Result<()> {
+pub fn migrate_late(source: &mut Vmm, destination: &mut Vmm, within: Duration) -> Result<()> {
     begin(source, destination, Limits::UNHURRIED)?;
-    expect::eventually("a second pass over the memory", within, || {
+    eventually("a second pass over the memory", within, || {
         let info = source.execute("query-migrate", json!({}))?;
         let passes = info["ram"]["dirty-sync-count"].as_u64();
         // A guest that is stopped already has nothing to be sent again.

@@ -13,7 +13,6 @@ use protocol::What;
 
 use super::port::POLL;
 use super::report::tell;
-use crate::control;
 
 fn folder(vf: &Function) -> PathBuf {
     PathBuf::from(format!("/sys/kernel/debug/vfio/{vf}/migration"))
@@ -28,23 +27,23 @@ fn attr(vf: &Function, key: &str) -> Result<Vec<String>> {
 }
 
 /// Why our driver refused what a VF was sent last.
-pub(crate) fn refusal(vf: &Function) -> Result<String> {
+pub fn refusal(vf: &Function) -> Result<String> {
     let refused = attr(vf, "refused")?.into_iter().next();
     refused.context("attr has no line of what was refused")
 }
 
 /// A VF's last sessions, oldest first, by our driver.
-pub(crate) fn sessions(vf: &Function) -> Result<Vec<String>> {
+pub fn sessions(vf: &Function) -> Result<Vec<String>> {
     attr(vf, "history")
 }
 
 /// The arcs of a VF that failed, oldest first, by our driver.
-pub(crate) fn failures(vf: &Function) -> Result<Vec<String>> {
+pub fn failures(vf: &Function) -> Result<Vec<String>> {
     attr(vf, "failure")
 }
 
 /// Whether a guest's driver has set a VF up, by our driver.
-pub(crate) fn driver_ready(vf: &Function) -> Result<bool> {
+pub fn driver_ready(vf: &Function) -> Result<bool> {
     let ready = attr(vf, "driver ready")?;
     match ready.iter().map(String::as_str).next() {
         Some("yes") => Ok(true),
@@ -54,7 +53,7 @@ pub(crate) fn driver_ready(vf: &Function) -> Result<bool> {
 }
 
 /// The state of a VF; `closed` if it is known that no user has it open.
-pub(crate) fn state(vf: &Function) -> Result<String> {
+pub fn state(vf: &Function) -> Result<String> {
     let state = sysfs::read(folder(vf).join("state"))?;
     // VFIO's core gives the state that a VF would be opened in.
     let open = attr(vf, "device state").map_or(true, |state| state != ["closed"]);
@@ -62,19 +61,20 @@ pub(crate) fn state(vf: &Function) -> Result<String> {
 }
 
 /// The migration features of a VF, by the names of VFIO's core.
-pub(crate) fn features(vf: &Function) -> Result<Vec<String>> {
+pub fn features(vf: &Function) -> Result<Vec<String>> {
     let text = sysfs::read(folder(vf).join("features"))?;
     Ok(text.lines().map(str::to_owned).collect())
 }
 
 /// The states of some VFs, while it lives.
-pub(crate) struct Watch {
+pub struct Watch {
     over: Arc<AtomicBool>,
     seen: Vec<(Function, mpsc::Receiver<String>)>,
 }
 
 impl Watch {
-    pub(crate) fn start(vfs: &[Function]) -> Self {
+    /// Looks at the states from now on.
+    pub fn start(vfs: &[Function]) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         // A thread for each: a state cannot be read while the device is between two.
         let seen = vfs.iter().map(|vf| {
@@ -90,7 +90,7 @@ impl Watch {
     }
 
     /// The states that a VF was seen in since this was last asked.
-    pub(crate) fn seen(&self, vf: &Function) -> Vec<String> {
+    pub fn seen(&self, vf: &Function) -> Vec<String> {
         let of_vf = self.seen.iter().filter(|(watched, _)| watched == vf);
         of_vf.flat_map(|(_, states)| states.try_iter()).collect()
     }

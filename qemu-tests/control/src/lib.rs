@@ -2,6 +2,9 @@
 
 //! The line to the runner: KTAP out, requests to the emulated device out, answers in.
 
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -21,7 +24,7 @@ struct Port {
 static CONTROL: OnceLock<Mutex<Port>> = OnceLock::new();
 
 /// Opens the port and makes it raw.
-pub(crate) fn open() -> Result<()> {
+pub fn open() -> Result<()> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -53,32 +56,32 @@ fn port() -> Option<MutexGuard<'static, Port>> {
 /// Waits for one line that was not asked for, such as an order to end.
 ///
 /// Nothing may be asked while a thread waits here: the answer could come to the wrong one.
-pub(crate) fn await_line() -> Result<String> {
+pub fn await_line() -> Result<String> {
     let mut line = String::new();
     BufReader::new(File::open(PORT)?).read_line(&mut line)?;
     Ok(line.trim_end().to_owned())
 }
 
 /// Sends one line. A lost line shows on the host as a missing one, hence no error here.
-pub(crate) fn line(text: &str) {
+pub fn line(text: &str) {
     if let Some(mut port) = port() {
         let _ = port.writer.write_all(format!("{text}\n").as_bytes());
     }
 }
 
 /// Reports to the runner that the scenario fails because the one on the other host has failed.
-pub(crate) fn peer_failed() {
+pub fn peer_failed() {
     line("@consequence");
 }
 
 /// Reports to the runner what the scenario begins now: the runner names it if the scenario gets no
 /// further.
-pub(crate) fn doing(what: &str) {
+pub fn doing(what: &str) {
     line(&format!("@doing {what}"));
 }
 
 /// Sends a line from a panic, when any lock may be held.
-pub(crate) fn last_words(text: &str) {
+pub fn last_words(text: &str) {
     if let Ok(mut port) = OpenOptions::new().write(true).open(PORT) {
         let _ = port.write_all(format!("{text}\n").as_bytes());
     }
@@ -106,14 +109,14 @@ fn answer(port: &mut Port, text: &str) -> Result<Value> {
 
 /// An emulated accelerator, by its id on the machine.
 #[derive(Clone, Copy)]
-pub(crate) struct EmulatedDevice(pub(crate) &'static str);
+pub struct EmulatedDevice(pub &'static str);
 
 /// The ZIP accelerator that every machine has.
-pub(crate) const ZIP0: EmulatedDevice = EmulatedDevice("zip0");
+pub const ZIP0: EmulatedDevice = EmulatedDevice("zip0");
 
 impl EmulatedDevice {
     /// Reads a property; one that holds JSON as a string is unwrapped.
-    pub(crate) fn get(self, property: &str) -> Result<Value> {
+    pub fn get(self, property: &str) -> Result<Value> {
         match request(&format!("get {} {property}", self.0))? {
             Value::String(text) => serde_json::from_str(&text)
                 .with_context(|| format!("property {property} is no JSON: {text:?}")),
@@ -122,22 +125,22 @@ impl EmulatedDevice {
     }
 
     /// Writes a property.
-    pub(crate) fn set(self, property: &str, value: impl Into<Value>) -> Result<()> {
+    pub fn set(self, property: &str, value: impl Into<Value>) -> Result<()> {
         request(&format!("set {} {property} {}", self.0, value.into())).map(drop)
     }
 
     /// Sets the engine's latency.
-    pub(crate) fn set_latency(self, latency: Duration) -> Result<()> {
+    pub fn set_latency(self, latency: Duration) -> Result<()> {
         self.set("latency-ns", latency.as_nanos() as u64)
     }
 
     /// Makes the PF report an error on the bus, by QEMU's name for it.
-    pub(crate) fn bus_error(self, name: &str) -> Result<()> {
+    pub fn bus_error(self, name: &str) -> Result<()> {
         request(&format!("error {} {name}", self.0)).map(drop)
     }
 
     /// Returns the sum of a counter over all functions.
-    pub(crate) fn counter(self, name: &str) -> Result<u64> {
+    pub fn counter(self, name: &str) -> Result<u64> {
         self.get("counters")?
             .get(name)
             .and_then(Value::as_u64)
@@ -145,7 +148,7 @@ impl EmulatedDevice {
     }
 
     /// Returns the violation counters that are above zero.
-    pub(crate) fn violations(self) -> Result<Vec<(String, u64)>> {
+    pub fn violations(self) -> Result<Vec<(String, u64)>> {
         let value = self.get("violations")?;
         let counts = value.as_object().context("violations is no JSON object")?;
         ensure!(!counts.is_empty(), "violations has no kinds at all");
@@ -169,7 +172,7 @@ impl EmulatedDevice {
 
     /// Reports what the device counted as violations. If it is to be `clean`, there must be none;
     /// of the C migration driver, which touches what it must not, the counts are only reported.
-    pub(crate) fn report_violations(self, report: &mut Report, clean: bool) {
+    pub fn report_violations(self, report: &mut Report, clean: bool) {
         report.point(&format!("violations of {}", self.0), || {
             let found = self.violations()?;
             for (kind, count) in &found {
@@ -190,7 +193,7 @@ impl EmulatedDevice {
 }
 
 /// Writes a property of several emulated devices, and waits for all at once.
-pub(crate) fn set_of_each(ids: &[&str], property: &str, value: impl Into<Value>) -> Result<()> {
+pub fn set_of_each(ids: &[&str], property: &str, value: impl Into<Value>) -> Result<()> {
     let value = value.into();
     let requests: Vec<String> = ids
         .iter()
@@ -211,23 +214,30 @@ pub(crate) fn set_of_each(ids: &[&str], property: &str, value: impl Into<Value>)
 }
 
 /// Plugs the cable of the network card `id` in or pulls it.
-pub(crate) fn set_link(id: &str, up: bool) -> Result<()> {
+pub fn set_link(id: &str, up: bool) -> Result<()> {
     request(&format!("link {id} {up}")).map(drop)
 }
 
 /// Test points of one scenario, reported as KTAP.
-pub(crate) struct Report {
+pub struct Report {
     points: u32,
 }
 
+impl Default for Report {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Report {
-    pub(crate) fn new() -> Self {
+    /// Begins the report.
+    pub fn new() -> Self {
         line("KTAP version 1");
         Report { points: 0 }
     }
 
     /// Runs one test point. Any error makes it `not ok` and is reported in full.
-    pub(crate) fn point(&mut self, name: &str, test: impl FnOnce() -> Result<()>) -> bool {
+    pub fn point(&mut self, name: &str, test: impl FnOnce() -> Result<()>) -> bool {
         let result = test();
         self.points += 1;
         match &result {
@@ -241,20 +251,20 @@ impl Report {
     }
 
     /// Reports a point that cannot run here.
-    pub(crate) fn skip(&mut self, name: &str, reason: &str) {
+    pub fn skip(&mut self, name: &str, reason: &str) {
         self.points += 1;
         line(&format!("ok {} {name} # SKIP {reason}", self.points));
     }
 
     /// A diagnostic, one line or several.
-    pub(crate) fn note(&self, text: &str) {
+    pub fn note(&self, text: &str) {
         for text in text.lines() {
             line(&format!("# {text}"));
         }
     }
 
     /// Lines of a subtest; `passed` is its result.
-    pub(crate) fn subtest(&mut self, name: &str, lines: &[String], passed: bool) {
+    pub fn subtest(&mut self, name: &str, lines: &[String], passed: bool) {
         for text in lines {
             line(&format!("    {text}"));
         }
@@ -264,14 +274,14 @@ impl Report {
     }
 
     /// Ends the report with its plan.
-    pub(crate) fn end(self) {
+    pub fn end(self) {
         line(&format!("1..{}", self.points));
     }
 }
 
 /// Ends everything: nothing comes after this on the port. The host looks at the device before it
 /// answers, so the machine must not be off by then.
-pub(crate) fn end() {
+pub fn end() {
     if let Err(error) = request("end") {
         eprintln!("guest: {error:#}");
     }

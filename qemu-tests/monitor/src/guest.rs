@@ -10,13 +10,11 @@ use anyhow::{Context, Result, bail, ensure};
 use linux::timeouts::{Deadline, slowness};
 use protocol::{Begin, Driver, Engine, List, Load, Loads, Scenario, Task, What};
 use serde::{Deserialize, Serialize};
-use vm::engine::Accelerator;
 
 use super::Vmm;
 use super::orders::Order;
 use super::port::{POLL, Port};
 use super::report::tell;
-use crate::control;
 
 const CONSOLE: &str = "/tmp/guest.console";
 const CONTROL: &str = "/tmp/guest.control";
@@ -45,14 +43,14 @@ struct Heard {
 
 /// State that moves with a guest between hosts, or is stored with its saved file.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct TransferredState {
+pub struct TransferredState {
     heard: Heard,
     /// Incomplete lines of its console and of its control port.
     begun: [String; 2],
 }
 
 /// A guest, wherever it is.
-pub(crate) struct Guest {
+pub struct Guest {
     heard: Arc<Mutex<Heard>>,
     console: Port,
     control: Port,
@@ -63,9 +61,9 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// Makes the ports ready and listens to them from now on. The guest will work as soon as it
-    /// can.
-    pub(crate) fn new(accelerators: &[&Accelerator]) -> Result<Self> {
+    /// Makes the ports ready and listens to them from now on. The guest has a VF of each of these
+    /// accelerators, and will work as soon as it can.
+    pub fn new(engines: Vec<Engine>) -> Result<Self> {
         let heard = Arc::new(Mutex::new(Heard::default()));
         let console = Port::listen(CONSOLE, |line| control::line(&format!("@guest {line}")))?;
         let hearing = Arc::clone(&heard);
@@ -74,20 +72,20 @@ impl Guest {
             heard,
             console,
             control,
-            engines: accelerators.iter().map(|one| one.kind).collect(),
+            engines,
             begins: Begin::Work,
         })
     }
 
     /// The guest will have no driver for its VF until it is ordered to work.
-    pub(crate) fn resting(mut self) -> Self {
+    pub fn resting(mut self) -> Self {
         self.begins = Begin::Rest;
         self
     }
 
     /// How much it has, as QEMU takes it. As little as will do: all that is not zero is sent while
     /// the guest stands still, as nothing tells which pages a device has written.
-    pub(super) fn memory(&self) -> &'static str {
+    pub(crate) fn memory(&self) -> &'static str {
         // hisi_sec2 takes megabytes for each of its queues.
         match self.engines.contains(&Engine::Sec) {
             true => "512M",
@@ -96,7 +94,7 @@ impl Guest {
     }
 
     /// The command line of its kernel.
-    pub(super) fn command_line(&self) -> String {
+    pub(crate) fn command_line(&self) -> String {
         let mut task = Task::from(Scenario::AtWork {
             begin: Some(self.begins),
         });
@@ -111,7 +109,7 @@ impl Guest {
     }
 
     /// QEMU's arguments for the ports; orders come from that file.
-    pub(super) fn serial_ports(&self, orders: &Path) -> Vec<String> {
+    pub(crate) fn serial_ports(&self, orders: &Path) -> Vec<String> {
         let file = |id, path| format!("file,id={id},path={path},append=on");
         let input = format!("input-path={}", orders.display());
         let control = format!("{},{input}", file("control", CONTROL));
@@ -122,14 +120,14 @@ impl Guest {
     }
 
     /// The guest has gone to another host, or to a file. None of its reports are left here.
-    pub(crate) fn leaves(&self) -> Result<TransferredState> {
+    pub fn leaves(&self) -> Result<TransferredState> {
         let begun = [self.console.begun()?, self.control.begun()?];
         let heard = std::mem::take(&mut *lock(&self.heard));
         Ok(TransferredState { heard, begun })
     }
 
     /// The guest comes from another host, or from a file; it has not gone on yet.
-    pub(crate) fn arrives(&self, transferred: TransferredState) {
+    pub fn arrives(&self, transferred: TransferredState) {
         let TransferredState { heard, begun } = transferred;
         *lock(&self.heard) = heard;
         let [console, control] = begun;
@@ -142,34 +140,34 @@ impl Guest {
     }
 
     /// The guest's work so far, by engine.
-    pub(crate) fn loads(&self) -> Loads {
+    pub fn loads(&self) -> Loads {
         self.heard(|heard| heard.loads.clone())
     }
 
     /// The guest's work so far, of all engines.
-    pub(crate) fn load(&self) -> Load {
+    pub fn load(&self) -> Load {
         self.heard(|heard| heard.loads.values().copied().sum())
     }
 
     /// Whether the guest's program runs, since it was started or reset last.
-    pub(crate) fn is_up(&self, timeout: Duration) -> Result<()> {
+    pub fn is_up(&self, timeout: Duration) -> Result<()> {
         self.until(timeout, |heard| heard.reports > 0)
             .context("the guest is to come up")
     }
 
     /// How often the guest was started or reset.
-    pub(crate) fn boots(&self) -> u64 {
+    pub fn boots(&self) -> u64 {
         self.heard(|heard| heard.boots)
     }
 
     /// Waits until the guest has been started or reset more often than `boots` times.
-    pub(crate) fn boots_again(&self, boots: u64, timeout: Duration) -> Result<()> {
+    pub fn boots_again(&self, boots: u64, timeout: Duration) -> Result<()> {
         self.until(timeout, |heard| heard.boots > boots)
             .context("the guest is to boot again")
     }
 
     /// Waits until each engine has done `more` of the guest's requests from now on.
-    pub(crate) fn does(&self, more: u64, timeout: Duration) -> Result<()> {
+    pub fn does(&self, more: u64, timeout: Duration) -> Result<()> {
         let done = |loads: &Loads, engine: &str| loads.get(engine).map_or(0, |load| load.done);
         let before = self.loads();
         self.until(timeout, |heard| {
@@ -197,7 +195,7 @@ impl Guest {
     }
 
     /// Lets the guest, which `vmm` has, carry out an order.
-    pub(crate) fn obeys(&self, vmm: &mut Vmm, order: Order, timeout: Duration) -> Result<()> {
+    pub fn obeys(&self, vmm: &mut Vmm, order: Order, timeout: Duration) -> Result<()> {
         let name = order.name();
         let answered = self.heard(|heard| heard.answers.len());
         vmm.orders().send(name)?;
@@ -210,7 +208,7 @@ impl Guest {
     }
 
     /// Lets the guest, which `vmm` has, reset its machine. Returns when it has begun anew.
-    pub(crate) fn reboots(&self, vmm: &mut Vmm, timeout: Duration) -> Result<()> {
+    pub fn reboots(&self, vmm: &mut Vmm, timeout: Duration) -> Result<()> {
         let boots = self.boots();
         vmm.orders().send("reboot")?;
         self.boots_again(boots, timeout)
@@ -218,7 +216,7 @@ impl Guest {
 
     /// Lets the guest, which `vmm` has, end its work and shut down. Fails if the guest finds
     /// anything wrong.
-    pub(crate) fn end(&self, vmm: &mut Vmm, timeout: Duration) -> Result<Load> {
+    pub fn end(&self, vmm: &mut Vmm, timeout: Duration) -> Result<Load> {
         vmm.orders().send("end")?;
         self.until(timeout, |heard| heard.ended)?;
         // It waits for an answer before it powers off.

@@ -11,7 +11,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 /// An order to a guest, by its name on the control port.
 #[derive(Clone, Copy)]
-pub(crate) enum Order {
+pub enum Order {
     /// Load the VF's driver, and work.
     Work,
     /// End the work, and unload the driver.
@@ -25,7 +25,7 @@ pub(crate) enum Order {
 }
 
 impl Order {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Order::Work => "work",
             Order::Rest => "rest",
@@ -38,10 +38,10 @@ impl Order {
 
 /// The pipe to the control port of a monitor's guest. Each monitor has its own: one that waits for
 /// a guest would take away what is meant for another's.
-pub(super) struct Orders(File);
+pub(crate) struct Orders(File);
 
 impl Orders {
-    pub(super) fn new(path: &Path) -> Result<Self> {
+    pub(crate) fn new(path: &Path) -> Result<Self> {
         let _ = fs::remove_file(path);
         mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
             .with_context(|| format!("cannot create {}", path.display()))?;
@@ -51,7 +51,7 @@ impl Orders {
         ))
     }
 
-    pub(super) fn send(&mut self, line: &str) -> Result<()> {
+    pub(crate) fn send(&mut self, line: &str) -> Result<()> {
         Ok(self.0.write_all(format!("{line}\n").as_bytes())?)
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 /// How often something that is to come is looked for.
-pub(super) const POLL: Duration = Duration::from_millis(10);
+pub(crate) const POLL: Duration = Duration::from_millis(10);
 
 struct Lines {
     file: File,
@@ -32,11 +32,11 @@ impl Lines {
 }
 
 /// What is read from the port, line by line, in a thread of its own.
-pub(super) struct Port(Arc<Mutex<Lines>>);
+pub(crate) struct Port(Arc<Mutex<Lines>>);
 
 impl Port {
     /// Empties the file and listens from now on.
-    pub(super) fn listen(path: &str, take: impl FnMut(&str) + Send + 'static) -> Result<Self> {
+    pub(crate) fn listen(path: &str, take: impl FnMut(&str) + Send + 'static) -> Result<Self> {
         File::create(path).with_context(|| format!("cannot create {path}"))?;
         let lines = Arc::new(Mutex::new(Lines {
             file: File::open(path)?,
@@ -56,7 +56,7 @@ impl Port {
     }
 
     /// What a guest that has left this host had begun to write; the rest comes elsewhere.
-    pub(super) fn begun(&self) -> Result<String> {
+    pub(crate) fn begun(&self) -> Result<String> {
         let mut lines = lock(&self.0);
         lines.read()?;
         let begun = std::mem::take(&mut lines.begun);
@@ -64,7 +64,7 @@ impl Port {
     }
 
     /// What a guest that comes to this host has begun to write elsewhere.
-    pub(super) fn begin(&self, begun: String) {
+    pub(crate) fn begin(&self, begun: String) {
         lock(&self.0).begun = begun.into_bytes();
     }
 }
