@@ -57,7 +57,7 @@ modules-make = +@export PATH='$(modules-path)'; \
 	$(if $(modules-llvm),LLVM=$(modules-llvm)) \
 	RUSTC=$(RUSTC) BINDGEN=$(BINDGEN) \
 	$(if $(KSRC),KSRC=$(abspath $(KSRC))) \
-	$$arguments CONFIG_CRYPTO_JUDGE=$(filter-out n,$(CRYPTO_JUDGE)) \
+	$$arguments CONFIG_CRYPTO_CHECK=$(filter-out n,$(CRYPTO_CHECK)) \
 	$2
 
 .PHONY: modules modules_install modules_clippy modules_doc modules_clean

@@ -78,7 +78,7 @@ crates=(
 )
 
 check 'rustfmt, kernel side' rustfmt --check --edition 2021 --config-path "$src/.rustfmt.toml" "${kernel_rust[@]}"
-check 'clippy, kernel side' of_modules clippy modules_clippy CONFIG_SAMPLE_VFIO_EDU_RUST=m CRYPTO_JUDGE=m
+check 'clippy, kernel side' of_modules clippy modules_clippy CONFIG_SAMPLE_VFIO_EDU_RUST=m CRYPTO_CHECK=m
 check 'rustdoc, kernel side' of_modules rustdoc modules_doc
 check 'checkpatch' "$src/scripts/checkpatch.pl" --strict --no-tree --terse --quiet --show-types \
 	--ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG -f "${kernel_c[@]}"

@@ -30,7 +30,7 @@ for suite in "${suites[@]}"; do
 	vmm[$suite]=$(fact vmm "$("$tests_dir/scripts/vmm.sh" "$suite")")
 done
 
-make -s -C "$top" modules KDIR="$obj" MO="$out/modules" CONFIG_SAMPLE_VFIO_EDU_RUST=m CRYPTO_JUDGE=m >"$logs/modules-$variant.log" 2>&1 || {
+make -s -C "$top" modules KDIR="$obj" MO="$out/modules" CONFIG_SAMPLE_VFIO_EDU_RUST=m CRYPTO_CHECK=m >"$logs/modules-$variant.log" 2>&1 || {
 	tail -n 30 "$logs/modules-$variant.log" >&2
 	die "our modules do not build; whole log: $logs/modules-$variant.log"
 }

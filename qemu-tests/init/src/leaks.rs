@@ -18,29 +18,29 @@ const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
 /// Younger allocations are not reported: their pointer can still be in a register.
 const MIN_AGE: Duration = Duration::from_secs(5);
 
-/// Modules whose allocations are judged: VFIO's with ours, as an object of the core that we should
+/// Modules whose allocations are checked: VFIO's with ours, as an object of the core that we should
 /// have put is not allocated by us.
-const JUDGED: [&str; 2] = ["[vfio", "[hisi_acc_vfio_pci"];
+const CHECKED: [&str; 2] = ["[vfio", "[hisi_acc_vfio_pci"];
 
 /// Reports whether everything that was allocated can still be freed, if the machine has kmemleak
 /// on.
-pub(crate) fn judge(setup: &Setup, report: &mut Report) {
+pub(crate) fn check(setup: &Setup, report: &mut Report) {
     if setup.kmemleak == Some(Kmemleak::On) {
         report.point("nothing that VFIO has allocated is lost", || {
             let found = scan()?;
-            let lost = judged(&found);
+            let lost = checked(&found);
             ensure!(lost.is_empty(), "{}", lost.join("\n"));
             Ok(())
         });
     }
 }
 
-/// Those of kmemleak's reports that are of judged modules.
-fn judged(found: &str) -> Vec<&str> {
-    let is_judged = |report: &&str| JUDGED.iter().any(|module| report.contains(module));
+/// Those of kmemleak's reports that are of checked modules.
+fn checked(found: &str) -> Vec<&str> {
+    let is_checked = |report: &&str| CHECKED.iter().any(|module| report.contains(module));
     found
         .split("unreferenced object")
-        .filter(is_judged)
+        .filter(is_checked)
         .collect()
 }
 
@@ -56,10 +56,10 @@ fn scan() -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::judged;
+    use super::checked;
 
     #[test]
-    fn only_reports_with_a_judged_module_are_faults() {
+    fn only_reports_with_a_checked_module_are_faults() {
         let found = "unreferenced object 0xffff000006f37100 (size 128):\n\
                      \x20 comm \"guest\", pid 1, jiffies 4294937396\n\
                      \x20 backtrace (crc 5b3fb1c2):\n\
@@ -69,8 +69,8 @@ mod tests {
                      \x20 backtrace (crc 0):\n\
                      \x20   anon_inode_getfile+0x50/0x120\n\
                      \x20   _RNvXs_NtCs_9migration+0x54/0x1f0 [hisi_acc_vfio_pci_rs]\n";
-        assert_eq!(judged(found).len(), 1);
-        assert!(judged(found)[0].starts_with(" 0xffff000006f37200"));
-        assert!(judged("").is_empty());
+        assert_eq!(checked(found).len(), 1);
+        assert!(checked(found)[0].starts_with(" 0xffff000006f37200"));
+        assert!(checked("").is_empty());
     }
 }

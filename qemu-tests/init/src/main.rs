@@ -8,7 +8,7 @@
 
 #![forbid(unsafe_code)]
 
-mod crypto_judge;
+mod crypto_check;
 mod expect;
 mod fail_nth;
 mod host;

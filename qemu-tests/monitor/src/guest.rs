@@ -222,14 +222,14 @@ impl Guest {
         // It waits for an answer before it powers off.
         vmm.orders().send("ok null")?;
         let results = self.heard(|heard| heard.results.clone());
-        judge(&results).with_context(|| results.join("\n"))?;
+        check(&results).with_context(|| results.join("\n"))?;
         Ok(self.load())
     }
 }
 
 /// The results must be good, and all of them there, as they were written, by whichever monitor had
 /// the guest then.
-fn judge(results: &[String]) -> Result<()> {
+fn check(results: &[String]) -> Result<()> {
     let (mut good, mut planned) = (0, None);
     for line in results {
         if line.starts_with("ok ") {
@@ -283,15 +283,15 @@ fn hear(heard: &Mutex<Heard>, line: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::judge;
+    use super::check;
 
     #[test]
     fn results_that_are_not_good_or_not_there_are_noticed() {
-        let judged = |text: &str| {
+        let checked = |text: &str| {
             let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-            judge(&lines)
+            check(&lines)
         };
-        judged("# all went well\nok 1 self-tests\nok 2 zip\n1..2").unwrap();
+        checked("# all went well\nok 1 self-tests\nok 2 zip\n1..2").unwrap();
         for wrong in [
             "not ok 1 self-tests\nok 2 zip\n1..2",
             "ok 2 zip\n1..2",
@@ -299,7 +299,7 @@ mod tests {
             "ok 1 self-tests\ns\":{\"zip\":{\"done\":7}}}\nok 2 zip\n1..2",
             "ok 1 self-tests\nok 2 zip\n1..2\nBail out! no work",
         ] {
-            judged(wrong).unwrap_err();
+            checked(wrong).unwrap_err();
         }
     }
 }

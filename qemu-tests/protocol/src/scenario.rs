@@ -94,11 +94,11 @@ scenarios! {
         rush: Option<Rush>,
     }
     /// ZIP's own driver probes the model.
-    "judge-probe" => JudgeProbe
+    "check-probe" => CheckProbe
     /// The accelerators' own drivers test all algorithms on the model.
-    "judge-engines" => JudgeEngines
+    "check-engines" => CheckEngines
     /// ZIP's own driver puts load on the model, also while functions are reset.
-    "judge-load" => JudgeLoad {
+    "check-load" => CheckLoad {
         /// How many; 1000 if left out.
         buffers: Option<u64>,
     }

@@ -41,7 +41,7 @@ const HARMLESS: &[&str] = &[
     "kmemleak: Kernel memory leak detector initialized",
     "kmemleak: Automatic memory scanning thread",
     "kmemleak: Kernel memory leak detector disabled",
-    // Init reads them and judges by their module.
+    // Init reads them and checks by their module.
     "new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
     // The scenario of faults fails its own allocations, too, for which it has a reserve.
     "kmemleak: Cannot allocate a scan area",

@@ -33,7 +33,7 @@ pub fn run(artifacts: &Artifacts, choices: &Choices) -> Result<()> {
         svg::save(&path, &document).with_context(|| format!("cannot write {}", path.display()))?;
         println!("as a picture: {}", path.display());
     }
-    judge(&outcomes, &summary, choices).inspect_err(|_| println!("migrate: failed"))?;
+    check(&outcomes, &summary, choices).inspect_err(|_| println!("migrate: failed"))?;
     println!("no complaint in the kernel logs of hosts and guest");
     let violated: Vec<String> = outcomes.iter().flat_map(Outcome::violated).collect();
     println!(
@@ -48,12 +48,12 @@ pub fn run(artifacts: &Artifacts, choices: &Choices) -> Result<()> {
 }
 
 /// Whether all went well. Of the C driver, the scenario itself knows what it does to the model.
-pub fn judge(outcomes: &[Outcome], summary: &Summary, choices: &Choices) -> Result<()> {
-    two_hosts::judge(outcomes, |outcome| match choices.has_c() {
+pub fn check(outcomes: &[Outcome], summary: &Summary, choices: &Choices) -> Result<()> {
+    two_hosts::check(outcomes, |outcome| match choices.has_c() {
         true => outcome.expect_passed(),
         false => outcome.expect_clean(),
     })?;
-    summary.judge(choices.drivers())
+    summary.check(choices.drivers())
 }
 
 /// The events of a run, as the machine or the two reported them.
@@ -95,7 +95,7 @@ impl Summary {
 
     /// Whether the guest worked without a fault, and went from a place with the first of these
     /// drivers to one with the second, and back, as often as it did.
-    pub fn judge(&self, drivers: [Driver; 2]) -> Result<()> {
+    pub fn check(&self, drivers: [Driver; 2]) -> Result<()> {
         ensure!(!self.loads.is_empty(), "the guest has not worked");
         for (engine, load) in &self.loads {
             ensure!(
@@ -196,10 +196,10 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_judged_by_what_both_hosts_tell() {
-        summary().judge([C, Rust]).unwrap();
+    fn a_run_is_checked_by_what_both_hosts_tell() {
+        summary().check([C, Rust]).unwrap();
         for drivers in [[Rust, Rust], [C, C], [Rust, C]] {
-            summary().judge(drivers).unwrap_err();
+            summary().check(drivers).unwrap_err();
         }
         let wrongs: [fn(&mut Summary); 5] = [
             |summary| drop(summary.legs.remove(0)),
@@ -211,7 +211,7 @@ mod tests {
         for wrong in wrongs {
             let mut summary = summary();
             wrong(&mut summary);
-            summary.judge([C, Rust]).unwrap_err();
+            summary.check([C, Rust]).unwrap_err();
         }
     }
 }

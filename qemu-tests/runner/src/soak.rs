@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use protocol::Loads;
 
 use crate::choices::Choices;
-use crate::migrate::{Summary, events, judge};
+use crate::migrate::{Summary, check, events};
 use crate::{Artifacts, Suite};
 
 /// Migrations to be run.
@@ -94,7 +94,7 @@ impl MachineOptions {
         let choices = Choices::parse(&self.0)?;
         let outcomes = choices.run(artifacts, show)?;
         let summary = Summary::of(&events(&outcomes)?);
-        judge(&outcomes, &summary, &choices)?;
+        check(&outcomes, &summary, &choices)?;
         Ok(summary)
     }
 }

@@ -114,7 +114,7 @@ fn causes_first(mut failures: Vec<(bool, String)>) -> String {
 
 /// Fails with all that `each` finds wrong with the machines of a run, one or two: first with what
 /// is the cause of other failures.
-pub fn judge(outcomes: &[Outcome], each: impl Fn(&Outcome) -> Result<()>) -> Result<()> {
+pub fn check(outcomes: &[Outcome], each: impl Fn(&Outcome) -> Result<()>) -> Result<()> {
     if let [alone] = outcomes {
         return each(alone);
     }
@@ -156,16 +156,16 @@ mod tests {
         let sound = || outcome(log.path(), &["ok 1 leg", "1..1"], false);
         let cause = || outcome(log.path(), &["# no VF", "not ok 1 leg", "1..1"], false);
         let caused = || outcome(log.path(), &["not ok 1 leg", "1..1"], true);
-        let judged = |outcomes: [Outcome; 2]| {
-            let result = judge(&outcomes, Outcome::expect_passed);
+        let checked = |outcomes: [Outcome; 2]| {
+            let result = check(&outcomes, Outcome::expect_passed);
             result.map_err(|error| format!("{error:#}"))
         };
-        judged([sound(), sound()]).unwrap();
+        checked([sound(), sound()]).unwrap();
         for (outcomes, first, second) in [
             ([cause(), caused()], "machine a", "machine b"),
             ([caused(), cause()], "machine b", "machine a"),
         ] {
-            let told = judged(outcomes).unwrap_err();
+            let told = checked(outcomes).unwrap_err();
             let (cause, rest) = told.split_once(second).unwrap();
             assert!(
                 cause.starts_with(first) && cause.contains("no VF"),
@@ -176,7 +176,7 @@ mod tests {
                 "{told}"
             );
         }
-        let told = judged([sound(), cause()]).unwrap_err();
+        let told = checked([sound(), cause()]).unwrap_err();
         assert!(!told.contains("machine a"), "{told}");
     }
 }

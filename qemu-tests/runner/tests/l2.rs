@@ -162,7 +162,7 @@ mod two_hosts {
     }
 
     fn run_clean(pair: Pair) -> Result<()> {
-        two_hosts::judge(&run(pair)?, Outcome::expect_clean)
+        two_hosts::check(&run(pair)?, Outcome::expect_clean)
     }
 
     /// A guest's way to the other host and back, with these drivers and those of VFIO.
@@ -174,8 +174,8 @@ mod two_hosts {
             .drivers(drivers)
             .vfio(vfio);
         let outcomes = run(pair)?;
-        two_hosts::judge(&outcomes, Outcome::expect_clean)?;
-        Summary::of(&events(&outcomes)?).judge(drivers)
+        two_hosts::check(&outcomes, Outcome::expect_clean)?;
+        Summary::of(&events(&outcomes)?).check(drivers)
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 //! VMs of init migrate from one VF to another. Each test boots a machine of its own.
 //!
-//! The order of trust: the C drivers of Linux judge the model (`model.rs`), then the C VFIO driver
-//! judges init, which acts as the VM, then our driver is judged by both.
+//! The order of trust: the C drivers of Linux check the model (`model.rs`), then the C VFIO driver
+//! checks init, which acts as the VM, then our driver is checked by both.
 
 #![forbid(unsafe_code)]
 

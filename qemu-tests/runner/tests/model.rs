@@ -2,8 +2,8 @@
 
 //! The unmodified crypto drivers on the model. Each test boots a machine of its own.
 //!
-//! This is where the tests begin: the C drivers of Linux judge the model, then the C VFIO driver
-//! judges init, which acts as the VM (`uapi.rs`, `migration.rs`), then our driver is judged by
+//! This is where the tests begin: the C drivers of Linux check the model, then the C VFIO driver
+//! checks init, which acts as the VM (`uapi.rs`, `migration.rs`), then our driver is checked by
 //! both.
 
 #![forbid(unsafe_code)]
@@ -32,7 +32,7 @@ mod crypto_drivers {
 
     #[test]
     fn hisi_zip_probes_passes_its_self_test_and_gives_vfs() -> Result<()> {
-        run(Machine::new(Scenario::JudgeProbe))?.expect_clean()
+        run(Machine::new(Scenario::CheckProbe))?.expect_clean()
     }
 
     /// hisi_zip maps segments of any length, though it has declared no more than 64 KiB to the DMA
@@ -54,7 +54,7 @@ mod crypto_drivers {
 
     #[test]
     fn every_algorithm_of_three_engines_passes_its_self_test() -> Result<()> {
-        let outcome = run(Machine::new(Scenario::JudgeEngines).all_engines())?;
+        let outcome = run(Machine::new(Scenario::CheckEngines).all_engines())?;
         expect_clean_but_for_long_segments(&outcome, &Artifacts::load()?)
     }
 
@@ -67,7 +67,7 @@ mod crypto_drivers {
             (true, true) => Some(100),
             (true, false) => Some(200),
         };
-        let machine = Machine::new(Scenario::JudgeLoad { buffers });
+        let machine = Machine::new(Scenario::CheckLoad { buffers });
         expect_clean_but_for_long_segments(&run(machine)?, &artifacts)
     }
 

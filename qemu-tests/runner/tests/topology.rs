@@ -26,7 +26,7 @@ mod hardware_v5 {
 
     #[test]
     fn the_pf_driver_gives_vfs() -> Result<()> {
-        run(Machine::new(Scenario::JudgeProbe).revision(0x51))?.expect_clean()
+        run(Machine::new(Scenario::CheckProbe).revision(0x51))?.expect_clean()
     }
 
     #[test]

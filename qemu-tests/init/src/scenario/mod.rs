@@ -32,7 +32,7 @@ pub(crate) fn run(task: &Task) -> Result<()> {
         other => {
             let mut report = Report::new();
             test(other, setup, &mut report)?;
-            leaks::judge(setup, &mut report);
+            leaks::check(setup, &mut report);
             report.end();
             Ok(())
         }
@@ -48,9 +48,9 @@ fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
         Scenario::BenchTogether { vfs, rush } => {
             benchmark::together(setup, *vfs, rush.unwrap_or_default(), report)
         }
-        Scenario::JudgeProbe => model::probe::run(setup, report),
-        Scenario::JudgeEngines => model::engines::run(setup, report),
-        Scenario::JudgeLoad { buffers } => model::load::run(setup, *buffers, report),
+        Scenario::CheckProbe => model::probe::run(setup, report),
+        Scenario::CheckEngines => model::engines::run(setup, report),
+        Scenario::CheckLoad { buffers } => model::load::run(setup, *buffers, report),
         Scenario::Violations => model::violations::run(setup, report),
         Scenario::Uapi => uapi::run(setup, report),
         Scenario::Matching => uapi::matching::run(setup, report),

@@ -144,7 +144,7 @@ impl Payload {
         Ok(())
     }
 
-    /// Ends the work and judges it.
+    /// Ends the work and checks it.
     fn end(&mut self, report: &mut Report) -> Result<()> {
         let workers = self.workers.take().context("there is no work to end")?;
         let loads = workers.end()?;
@@ -191,11 +191,11 @@ pub(crate) fn run(setup: &Setup, begin: Begin, report: &mut Report) -> Result<()
         workers: None,
         resets: None,
     };
-    // The judge comes with software of its own.
+    // The check comes with software of its own.
     host::load_self_tests(&at_work.modules)?;
     at_work
         .modules
-        .load_with("crypto_judge", &format!("max_len={MAX_LEN}"))?;
+        .load_with("crypto_check", &format!("max_len={MAX_LEN}"))?;
     if begin == Begin::Work {
         at_work.work(report);
     }

@@ -9,7 +9,7 @@ use protocol::Setup;
 use vm::engine::{Accelerator, HPRE, SEC, ZIP};
 
 use super::load::flawless;
-use crate::crypto_judge;
+use crate::crypto_check;
 use crate::expect;
 use crate::host;
 
@@ -18,7 +18,7 @@ const BUFFERS: u64 = 40;
 /// How many algorithms the driver of each registers.
 const ALGORITHMS: [(&Accelerator, usize); 3] = [(&ZIP, 2), (&SEC, 16), (&HPRE, 5)];
 
-fn judge(accelerator: &Accelerator, expected: usize) -> Result<()> {
+fn check(accelerator: &Accelerator, expected: usize) -> Result<()> {
     host::end_of_self_tests(accelerator.module)?;
     let found = host::algorithms(accelerator.module)?;
     expect::equal("number of algorithms", found.len(), expected)?;
@@ -39,20 +39,20 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         let name = format!("{}: {expected} algorithms", accelerator.module);
         report.point(&name, || {
             host::load(&modules, accelerator, "")?;
-            judge(accelerator, expected)
+            check(accelerator, expected)
         });
     }
-    modules.load("crypto_judge")?;
+    modules.load("crypto_check")?;
     for (accelerator, _) in ALGORITHMS {
         let name = format!("{}: its work is that of software", accelerator.module);
         report.point(&name, || {
-            for judge in crypto_judge::of(accelerator) {
+            for check in crypto_check::of(accelerator) {
                 // Each run has one algorithm, drawn from the seed.
                 for seed in 1..=4 {
-                    let before = judge.results()?;
-                    judge.run(BUFFERS, seed)?;
-                    flawless(&(judge.results()? - before), BUFFERS)
-                        .with_context(|| format!("{judge:?}, seed {seed}"))?;
+                    let before = check.results()?;
+                    check.run(BUFFERS, seed)?;
+                    flawless(&(check.results()? - before), BUFFERS)
+                        .with_context(|| format!("{check:?}, seed {seed}"))?;
                 }
             }
             Ok(())

@@ -11,7 +11,7 @@ use linux::sysfs::{self, Function};
 use protocol::Setup;
 
 use super::{Log, self_test_passed};
-use crate::crypto_judge::{ACOMP, Results};
+use crate::crypto_check::{ACOMP, Results};
 use crate::expect;
 use crate::host;
 
@@ -117,7 +117,7 @@ pub(crate) fn run(setup: &Setup, buffers: Option<u64>, report: &mut Report) -> R
     report.point("the self-test passes", self_test_passed);
     pf.enable_vfs(1, true)?;
     let vf = pf.virtual_function(0)?;
-    modules.load_with("crypto_judge", "pass_over=1")?;
+    modules.load_with("crypto_check", "pass_over=1")?;
     let buffers = buffers.unwrap_or(BUFFERS);
 
     report.point(&format!("{buffers} buffers"), || {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use protocol::{Load, Loads};
 use vm::engine::Accelerator;
 
-use crate::crypto_judge::{self, Judge, Results};
+use crate::crypto_check::{self, Check, Results};
 use crate::expect;
 
 /// Requests at a time, of each accelerator.
@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Results so far, of an accelerator's workers that have ended and of those that have not.
 fn load(accelerator: &Accelerator) -> Result<Load> {
-    let judges = crypto_judge::of(accelerator).iter();
-    let results: Result<Vec<Results>> = judges.map(|judge| judge.results()).collect();
+    let checks = crypto_check::of(accelerator).iter();
+    let results: Result<Vec<Results>> = checks.map(|check| check.results()).collect();
     let results: Results = results?.into_iter().sum();
     Ok(Load {
         done: results.hardware,
@@ -64,7 +64,7 @@ impl Workers {
         let start = |accelerator: &&'static Accelerator| {
             let ended = Arc::new(AtomicUsize::new(0));
             // Each kind of algorithm has its share of them.
-            for (number, judge) in crypto_judge::of(accelerator)
+            for (number, check) in crypto_check::of(accelerator)
                 .iter()
                 .cycle()
                 .take(WORKERS)
@@ -72,7 +72,7 @@ impl Workers {
             {
                 let (told, ended) = (Arc::clone(&told_to_end), Arc::clone(&ended));
                 let name = format!("{}, worker {number}", accelerator.name());
-                std::thread::spawn(move || match work(*judge, number, &told) {
+                std::thread::spawn(move || match work(*check, number, &told) {
                     Ok(()) => drop(ended.fetch_add(1, Ordering::Relaxed)),
                     // A worker without work is missed at the end.
                     Err(error) => println!("{name}: {error:#}"),
@@ -102,10 +102,10 @@ impl Workers {
     }
 }
 
-fn work(judge: Judge, number: usize, told_to_end: &AtomicBool) -> Result<()> {
+fn work(check: Check, number: usize, told_to_end: &AtomicBool) -> Result<()> {
     let mut seed = number as u64;
     while !told_to_end.load(Ordering::Relaxed) {
-        judge.run(BUFFERS, seed)?;
+        check.run(BUFFERS, seed)?;
         seed += WORKERS as u64;
     }
     Ok(())

@@ -29,7 +29,7 @@ pub(super) fn hardware_v2(setup: &Setup, report: &mut Report) -> Result<()> {
     let vf = pf.virtual_function(1)?;
     let (kind, vm) = (host::container_of(setup), ZIP.vm(1)?);
     let fixture = Fixture::new(setup, vf, VF_BAR2_SIZE as u64)?;
-    fixture.judge(report, |vf| vm.open(kind, vf))
+    fixture.check(report, |vf| vm.open(kind, vf))
 }
 
 /// A VF whose PF has another driver than that of its engine: vfio-pci, for somebody who has it
@@ -47,7 +47,7 @@ pub(super) fn foreign_pf(setup: &Setup, report: &mut Report) -> Result<()> {
     let opened = owner.open(Kind::Type1, &pf)?;
     opened.set_token(&token).context("setting the VFs' token")?;
     let fixture = Fixture::new(setup, vf, VF_BAR2_SIZE as u64)?;
-    fixture.judge(report, |vf| vm.open_with_token(vf, &token))
+    fixture.check(report, |vf| vm.open_with_token(vf, &token))
 }
 
 /// A device that is none of the driver's VFs, bound to it by name all the same.
@@ -59,9 +59,9 @@ pub(super) fn pf_itself(setup: &Setup, report: &mut Report) -> Result<()> {
     let fixture = Fixture::new(setup, pf, PF_BAR2_SIZE as u64)?;
     // The only function of its bus is reset by its bus when it is closed, if in no other way.
     if fixture.driver.is_rust() {
-        fixture.judge(report, |pf| vm.open(kind, pf))?;
+        fixture.check(report, |pf| vm.open(kind, pf))?;
     } else {
-        fixture.judge_closed(report)?;
+        fixture.check_closed(report)?;
     }
     report.point("it is bound by an id in new_id", || {
         fixture.bind_by_new_id()
@@ -121,13 +121,13 @@ impl Fixture {
     }
 
     /// Checks that need no open device.
-    fn judge_closed(&self, report: &mut Report) -> Result<()> {
+    fn check_closed(&self, report: &mut Report) -> Result<()> {
         self.bind(report)?;
         self.rebind(report);
         Ok(())
     }
 
-    fn judge(&self, report: &mut Report, open: impl Fn(&Function) -> Result<Device>) -> Result<()> {
+    fn check(&self, report: &mut Report, open: impl Fn(&Function) -> Result<Device>) -> Result<()> {
         self.bind(report)?;
         // A device that cannot be reset is opened by the C driver as well. One that can be is
         // reset when it is opened, which the C driver does not survive (D-2).

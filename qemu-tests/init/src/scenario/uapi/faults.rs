@@ -270,8 +270,8 @@ impl Sweep {
     fn over(&mut self, operation: Operation) -> Result<Found> {
         let mut found = Found::default();
         for nth in 1..TOO_MANY {
-            let (result, made, judged) = self.with_fault(operation, nth)?;
-            let all = judged.and_then(|()| self.is_sound());
+            let (result, made, checked) = self.with_fault(operation, nth)?;
+            let all = checked.and_then(|()| self.is_sound());
             if !made {
                 result.context("without a fault")?;
                 all.context("without a fault")?;
@@ -324,10 +324,10 @@ impl Sweep {
             let act = || perform(act, device, file.as_ref(), stream, &path);
             self.faults.nth(nth, act)?
         };
-        let judged = self.judge(act, &result, before, file.as_ref());
+        let checked = self.check(act, &result, before, file.as_ref());
         drop((file, new));
         self.fixture.close()?;
-        Ok((result, left == 0, judged))
+        Ok((result, left == 0, checked))
     }
 
     /// The file that it is about, if it is about one.
@@ -343,7 +343,7 @@ impl Sweep {
     }
 
     /// Whether the open device is as it must be after that.
-    fn judge(
+    fn check(
         &self,
         act: Act,
         result: &Result<()>,

@@ -233,7 +233,7 @@ pub(super) fn run(setup: &Setup, items: &[Weakness], report: &mut Report) -> Res
                 }
             };
             broken = matches!(seen, Seen::Broken(_));
-            judge(*item, driver, seen)
+            check(*item, driver, seen)
         });
         if broken {
             // A thread that never comes back can hold the lock of the address space, and nothing
@@ -261,7 +261,7 @@ pub(super) fn cut_power() -> Result<()> {
     bail!("the machine goes on after an emergency restart")
 }
 
-fn judge(item: Weakness, driver: Driver, seen: Seen) -> Result<()> {
+fn check(item: Weakness, driver: Driver, seen: Seen) -> Result<()> {
     let (weak, what) = match seen {
         Seen::Weak(what) | Seen::Broken(what) => (true, what),
         Seen::Sound(what) => (false, what),

@@ -10,7 +10,7 @@
 #include <linux/gfp.h>
 #include <linux/scatterlist.h>
 
-#include "judge.h"
+#include "check.h"
 #include "rsa_key.h"
 
 struct side {
@@ -18,7 +18,7 @@ struct side {
 	struct akcipher_request *req;
 	struct crypto_wait wait;
 	/* NULL for software */
-	struct judge *device;
+	struct check *device;
 };
 
 struct run {
@@ -35,7 +35,7 @@ static void side_exit(struct side *side)
 	crypto_free_akcipher(side->tfm);
 }
 
-static int side_init(struct side *side, const char *name, struct judge *device)
+static int side_init(struct side *side, const char *name, struct check *device)
 {
 	int err;
 
@@ -65,7 +65,7 @@ static int side_do(struct side *side, int (*op)(struct akcipher_request *req),
 	sg_init_one(&in, src, RSA_SIZE);
 	sg_init_one(&out, dst, RSA_SIZE);
 	akcipher_request_set_crypt(side->req, &in, &out, RSA_SIZE, RSA_SIZE);
-	return judge_wait(side->device, op(side->req), &side->wait);
+	return check_wait(side->device, op(side->req), &side->wait);
 }
 
 static unsigned int akcipher_one(void *data, struct rnd_state *rnd)
@@ -81,11 +81,11 @@ static unsigned int akcipher_one(void *data, struct rnd_state *rnd)
 	      side_do(&run->hw, crypto_akcipher_encrypt, run->plain, run->by_device) ?:
 	      side_do(&run->hw, crypto_akcipher_decrypt, run->by_device, run->restored);
 	if (err) {
-		atomic64_inc(&akcipher_judge.errors);
+		atomic64_inc(&akcipher_check.errors);
 		pr_err_ratelimited("rsa: %d\n", err);
 	} else if (memcmp(run->by_device, run->by_software, RSA_SIZE) ||
 		   memcmp(run->restored, run->plain, RSA_SIZE)) {
-		atomic64_inc(&akcipher_judge.mismatches);
+		atomic64_inc(&akcipher_check.mismatches);
 		pr_err_ratelimited("rsa: results differ\n");
 	}
 	return RSA_SIZE;
@@ -103,11 +103,11 @@ static int akcipher_begin(void *data, struct rnd_state *rnd)
 {
 	struct run *run = data;
 
-	return side_init(&run->hw, "hpre-rsa", &akcipher_judge) ?:
+	return side_init(&run->hw, "hpre-rsa", &akcipher_check) ?:
 	       side_init(&run->sw, "rsa-generic", NULL);
 }
 
-struct judge akcipher_judge = {
+struct check akcipher_check = {
 	.name = "akcipher",
 	.run_size = sizeof(struct run),
 	.begin = akcipher_begin,

@@ -10,7 +10,7 @@
 #include <crypto/acompress.h>
 #include <linux/sizes.h>
 
-#include "judge.h"
+#include "check.h"
 
 #define HARDWARE	"hisi-deflate-acomp"
 #define SOFTWARE	"deflate-generic"
@@ -27,7 +27,7 @@ struct side {
 	struct acomp_req *req;
 	struct crypto_wait wait;
 	/* NULL for software */
-	struct judge *device;
+	struct check *device;
 };
 
 struct run {
@@ -41,7 +41,7 @@ static void side_exit(struct side *side)
 	crypto_free_acomp(side->tfm);
 }
 
-static int side_init(struct side *side, const char *name, struct judge *device)
+static int side_init(struct side *side, const char *name, struct check *device)
 {
 	side->device = device;
 	crypto_init_wait(&side->wait);
@@ -72,7 +72,7 @@ static int side_do(struct side *side, int (*op)(struct acomp_req *req),
 	acomp_request_set_src_dma(side->req, src, slen);
 	acomp_request_set_dst_dma(side->req, dst, dlen);
 
-	err = judge_wait(side->device, op(side->req), &side->wait);
+	err = check_wait(side->device, op(side->req), &side->wait);
 	if (err)
 		return err;
 	if (side->req->dlen > dlen ||
@@ -95,7 +95,7 @@ static size_t buffer_size(void)
 	return packed_max() + GUARD_SIZE;
 }
 
-static void judge(u8 *buffers[], unsigned int len, struct side *packer,
+static void check(u8 *buffers[], unsigned int len, struct side *packer,
 		  struct side *unpacker)
 {
 	int packed, restored = 0;
@@ -108,14 +108,14 @@ static void judge(u8 *buffers[], unsigned int len, struct side *packer,
 				   len);
 
 	if (packed <= 0 || restored < 0) {
-		atomic64_inc(&acomp_judge.errors);
+		atomic64_inc(&acomp_check.errors);
 		pr_err_ratelimited("%u bytes: %s to %d, %s to %d\n", len,
 				   crypto_acomp_driver_name(packer->tfm), packed,
 				   crypto_acomp_driver_name(unpacker->tfm),
 				   restored);
 	} else if (restored != len ||
 		   memcmp(buffers[PLAIN], buffers[RESTORED], len)) {
-		atomic64_inc(&acomp_judge.mismatches);
+		atomic64_inc(&acomp_check.mismatches);
 		pr_err_ratelimited("%u bytes: %s to %s differs\n", len,
 				   crypto_acomp_driver_name(packer->tfm),
 				   crypto_acomp_driver_name(unpacker->tfm));
@@ -155,8 +155,8 @@ static unsigned int acomp_one(void *data, struct rnd_state *rnd)
 	struct run *run = data;
 
 	fill(rnd, run->buffers[PLAIN], len);
-	judge(run->buffers, len, &run->hw, &run->sw);
-	judge(run->buffers, len, &run->sw, &run->hw);
+	check(run->buffers, len, &run->hw, &run->sw);
+	check(run->buffers, len, &run->sw, &run->hw);
 	return len;
 }
 
@@ -166,19 +166,19 @@ static void acomp_end(void *data)
 
 	side_exit(&run->sw);
 	side_exit(&run->hw);
-	judge_free(run->buffers, NR_BUFFERS, buffer_size());
+	check_free(run->buffers, NR_BUFFERS, buffer_size());
 }
 
 static int acomp_begin(void *data, struct rnd_state *rnd)
 {
 	struct run *run = data;
 
-	return judge_alloc(run->buffers, NR_BUFFERS, buffer_size()) ?:
-	       side_init(&run->hw, HARDWARE, &acomp_judge) ?:
+	return check_alloc(run->buffers, NR_BUFFERS, buffer_size()) ?:
+	       side_init(&run->hw, HARDWARE, &acomp_check) ?:
 	       side_init(&run->sw, SOFTWARE, NULL);
 }
 
-struct judge acomp_judge = {
+struct check acomp_check = {
 	.name = "acomp",
 	.run_size = sizeof(struct run),
 	.begin = acomp_begin,

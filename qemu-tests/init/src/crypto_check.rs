@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The load generators of the kernel, in its module `crypto_judge`, which also judge.
+//! The load generators of the kernel, in its module `crypto_check`, which also check.
 
 use std::iter::Sum;
 use std::ops::{Add, Sub};
@@ -10,23 +10,23 @@ use linux::sysfs;
 use protocol::Engine;
 use vm::engine::Accelerator;
 
-const FOLDER: &str = "/sys/kernel/debug/crypto_judge";
+const FOLDER: &str = "/sys/kernel/debug/crypto_check";
 
 /// One of them, for a kind of algorithm.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Judge(&'static str);
+pub(crate) struct Check(&'static str);
 
 /// Deflate, by `hisi_zip`.
-pub(crate) const ACOMP: Judge = Judge("acomp");
+pub(crate) const ACOMP: Check = Check("acomp");
 /// AES in three modes, by `hisi_sec2`.
-const SKCIPHER: Judge = Judge("skcipher");
+const SKCIPHER: Check = Check("skcipher");
 /// RSA, by `hisi_hpre`.
-const AKCIPHER: Judge = Judge("akcipher");
+const AKCIPHER: Check = Check("akcipher");
 /// Diffie-Hellman on the curve P-256, by `hisi_hpre`.
-const KPP: Judge = Judge("kpp");
+const KPP: Check = Check("kpp");
 
-/// The loads that keep the driver of an accelerator at work, and judge it.
-pub(crate) fn of(accelerator: &Accelerator) -> &'static [Judge] {
+/// The loads that keep the driver of an accelerator at work, and check it.
+pub(crate) fn of(accelerator: &Accelerator) -> &'static [Check] {
     match accelerator.kind {
         Engine::Zip => &[ACOMP],
         Engine::Sec => &[SKCIPHER],
@@ -34,7 +34,7 @@ pub(crate) fn of(accelerator: &Accelerator) -> &'static [Judge] {
     }
 }
 
-impl Judge {
+impl Check {
     /// Processes that many buffers, drawn from `seed`; returns when they are done.
     pub(crate) fn run(self, buffers: u64, seed: u64) -> Result<()> {
         let file = format!("{FOLDER}/{}/run", self.0);

@@ -11,7 +11,7 @@
 #include <linux/gfp.h>
 #include <linux/scatterlist.h>
 
-#include "judge.h"
+#include "check.h"
 
 #define COORDINATE	32
 #define POINT		(2 * COORDINATE)
@@ -23,7 +23,7 @@ struct side {
 	struct kpp_request *req;
 	struct crypto_wait wait;
 	/* NULL for software */
-	struct judge *device;
+	struct check *device;
 	u8 public[POINT] __aligned(ARCH_DMA_MINALIGN);
 	/* A device returns a point, whose first coordinate is the secret. */
 	u8 secret[POINT] __aligned(ARCH_DMA_MINALIGN);
@@ -39,7 +39,7 @@ static void side_exit(struct side *side)
 	crypto_free_kpp(side->tfm);
 }
 
-static int side_init(struct side *side, const char *name, struct judge *device)
+static int side_init(struct side *side, const char *name, struct check *device)
 {
 	side->device = device;
 	crypto_init_wait(&side->wait);
@@ -66,7 +66,7 @@ static int side_do(struct side *side, int (*op)(struct kpp_request *req),
 	sg_init_one(&out, dst, POINT);
 	kpp_request_set_input(side->req, src ? &in : NULL, src ? POINT : 0);
 	kpp_request_set_output(side->req, &out, POINT);
-	return judge_wait(side->device, op(side->req), &side->wait);
+	return check_wait(side->device, op(side->req), &side->wait);
 }
 
 static int agree(struct side *side, void *key)
@@ -95,11 +95,11 @@ static unsigned int kpp_one(void *data, struct rnd_state *rnd)
 	err = crypto_ecdh_encode_key(key, KEY_SIZE, &secret) ?:
 	      agree(sw, key) ?: agree(hw, key);
 	if (err) {
-		atomic64_inc(&kpp_judge.errors);
+		atomic64_inc(&kpp_check.errors);
 		pr_err_ratelimited("ecdh: %d\n", err);
 	} else if (memcmp(hw->public, sw->public, POINT) ||
 		   memcmp(hw->secret, sw->secret, COORDINATE)) {
-		atomic64_inc(&kpp_judge.mismatches);
+		atomic64_inc(&kpp_check.mismatches);
 		pr_err_ratelimited("ecdh: results differ\n");
 	}
 	return COORDINATE;
@@ -117,11 +117,11 @@ static int kpp_begin(void *data, struct rnd_state *rnd)
 {
 	struct run *run = data;
 
-	return side_init(&run->hw, "hpre-ecdh-nist-p256", &kpp_judge) ?:
+	return side_init(&run->hw, "hpre-ecdh-nist-p256", &kpp_check) ?:
 	       side_init(&run->sw, "ecdh-nist-p256-generic", NULL);
 }
 
-struct judge kpp_judge = {
+struct check kpp_check = {
 	.name = "kpp",
 	.run_size = sizeof(struct run),
 	.begin = kpp_begin,

@@ -3,14 +3,14 @@
  * Interface shared by the tests, one for each kind of algorithm.
  */
 
-#ifndef CRYPTO_JUDGE_H
-#define CRYPTO_JUDGE_H
+#ifndef CRYPTO_CHECK_H
+#define CRYPTO_CHECK_H
 
 #include <linux/atomic.h>
 #include <linux/crypto.h>
 #include <linux/prandom.h>
 
-struct judge {
+struct check {
 	/* Name of its directory in debugfs */
 	const char *name;
 	/* Size of the state of a run, which is zeroed before begin */
@@ -29,7 +29,7 @@ struct judge {
 	atomic64_t hardware;
 };
 
-extern struct judge acomp_judge, skcipher_judge, akcipher_judge, kpp_judge;
+extern struct check acomp_check, skcipher_check, akcipher_check, kpp_check;
 
 /* Maximum size of buffers whose length varies, in bytes */
 extern unsigned int max_len;
@@ -43,14 +43,14 @@ void acomp_pass_over_end(void);
  * NULL, which means software, counts the request if a device executed it and
  * not the fallback.
  */
-int judge_wait(struct judge *device, int err, struct crypto_wait *wait);
+int check_wait(struct check *device, int err, struct crypto_wait *wait);
 
 /*
  * Allocates contiguous memory, so that a device needs only one entry for each
- * buffer. Must be freed with judge_free(), even after a failure.
+ * buffer. Must be freed with check_free(), even after a failure.
  */
-int judge_alloc(u8 **buffers, int count, size_t size);
-void judge_free(u8 **buffers, int count, size_t size);
+int check_alloc(u8 **buffers, int count, size_t size);
+void check_free(u8 **buffers, int count, size_t size);
 
 /* Returns a random number from 1 to n */
 unsigned int draw(struct rnd_state *rnd, unsigned int n);

@@ -11,7 +11,7 @@
 #include <linux/gfp.h>
 #include <linux/scatterlist.h>
 
-#include "judge.h"
+#include "check.h"
 
 static const struct {
 	const char *hardware;
@@ -31,7 +31,7 @@ struct side {
 	struct skcipher_request *req;
 	struct crypto_wait wait;
 	/* NULL for software */
-	struct judge *device;
+	struct check *device;
 };
 
 struct run {
@@ -47,7 +47,7 @@ static void side_exit(struct side *side)
 }
 
 static int side_init(struct side *side, const char *name, u32 without,
-		     struct judge *device)
+		     struct check *device)
 {
 	side->device = device;
 	crypto_init_wait(&side->wait);
@@ -75,7 +75,7 @@ static int side_do(struct side *side, int (*op)(struct skcipher_request *req),
 	sg_init_one(&in, src, len);
 	sg_init_one(&out, dst, len);
 	skcipher_request_set_crypt(side->req, &in, &out, len, own_iv);
-	return judge_wait(side->device, op(side->req), &side->wait);
+	return check_wait(side->device, op(side->req), &side->wait);
 }
 
 static unsigned int skcipher_one(void *data, struct rnd_state *rnd)
@@ -99,12 +99,12 @@ static unsigned int skcipher_one(void *data, struct rnd_state *rnd)
 	      side_do(&run->hw, crypto_skcipher_decrypt, buffers[BY_DEVICE],
 		      buffers[RESTORED], len, iv);
 	if (err) {
-		atomic64_inc(&skcipher_judge.errors);
+		atomic64_inc(&skcipher_check.errors);
 		pr_err_ratelimited("%u bytes: %s: %d\n", len,
 				   crypto_skcipher_driver_name(run->hw.tfm), err);
 	} else if (memcmp(buffers[BY_DEVICE], buffers[BY_SOFTWARE], len) ||
 		   memcmp(buffers[RESTORED], buffers[PLAIN], len)) {
-		atomic64_inc(&skcipher_judge.mismatches);
+		atomic64_inc(&skcipher_check.mismatches);
 		pr_err_ratelimited("%u bytes: %s differs from %s\n", len,
 				   crypto_skcipher_driver_name(run->hw.tfm),
 				   crypto_skcipher_driver_name(run->sw.tfm));
@@ -123,7 +123,7 @@ static void skcipher_end(void *data)
 
 	side_exit(&run->sw);
 	side_exit(&run->hw);
-	judge_free(run->buffers, NR_BUFFERS, buffer_size());
+	check_free(run->buffers, NR_BUFFERS, buffer_size());
 }
 
 static int skcipher_begin(void *data, struct rnd_state *rnd)
@@ -132,13 +132,13 @@ static int skcipher_begin(void *data, struct rnd_state *rnd)
 	struct run *run = data;
 
 	run->key_size = ciphers[n].key_size;
-	return judge_alloc(run->buffers, NR_BUFFERS, buffer_size()) ?:
-	       side_init(&run->hw, ciphers[n].hardware, 0, &skcipher_judge) ?:
+	return check_alloc(run->buffers, NR_BUFFERS, buffer_size()) ?:
+	       side_init(&run->hw, ciphers[n].hardware, 0, &skcipher_check) ?:
 	       side_init(&run->sw, ciphers[n].name,
 			 CRYPTO_ALG_ASYNC | CRYPTO_ALG_NEED_FALLBACK, NULL);
 }
 
-struct judge skcipher_judge = {
+struct check skcipher_check = {
 	.name = "skcipher",
 	.run_size = sizeof(struct run),
 	.begin = skcipher_begin,

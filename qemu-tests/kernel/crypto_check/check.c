@@ -3,7 +3,7 @@
  * Tests crypto devices against the kernel's software implementations.
  *
  * There is a directory for each kind of algorithm in
- * /sys/kernel/debug/crypto_judge. Writing "<buffers> <seed>" to its file "run"
+ * /sys/kernel/debug/crypto_check. Writing "<buffers> <seed>" to its file "run"
  * generates that many pseudo-random buffers. The device and software process
  * them and must agree on every byte. The write returns when all of them have
  * been processed; a signal ends it early. Several tasks may write at once, so
@@ -20,7 +20,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "judge.h"
+#include "check.h"
 
 unsigned int max_len = SZ_1M;
 module_param(max_len, uint, 0444);
@@ -30,13 +30,13 @@ static bool pass_over;
 module_param(pass_over, bool, 0444);
 MODULE_PARM_DESC(pass_over, "Hold an idle compressor, which takes one queue pair in each direction");
 
-static struct judge *const judges[] = {
-	&acomp_judge, &skcipher_judge, &akcipher_judge, &kpp_judge,
+static struct check *const checks[] = {
+	&acomp_check, &skcipher_check, &akcipher_check, &kpp_check,
 };
 
 static struct dentry *root;
 
-int judge_wait(struct judge *device, int err, struct crypto_wait *wait)
+int check_wait(struct check *device, int err, struct crypto_wait *wait)
 {
 	bool asynchronous = err == -EINPROGRESS || err == -EBUSY;
 
@@ -46,7 +46,7 @@ int judge_wait(struct judge *device, int err, struct crypto_wait *wait)
 	return err;
 }
 
-int judge_alloc(u8 **buffers, int count, size_t size)
+int check_alloc(u8 **buffers, int count, size_t size)
 {
 	int i;
 
@@ -58,7 +58,7 @@ int judge_alloc(u8 **buffers, int count, size_t size)
 	return 0;
 }
 
-void judge_free(u8 **buffers, int count, size_t size)
+void check_free(u8 **buffers, int count, size_t size)
 {
 	int i;
 
@@ -79,9 +79,9 @@ unsigned int draw_len(struct rnd_state *rnd)
 	return min(magnitude - 1 + draw(rnd, magnitude), max_len);
 }
 
-static int judge_run(struct judge *judge, unsigned int count, u64 seed)
+static int check_run(struct check *check, unsigned int count, u64 seed)
 {
-	void *run = kzalloc(judge->run_size, GFP_KERNEL);
+	void *run = kzalloc(check->run_size, GFP_KERNEL);
 	struct rnd_state rnd;
 	unsigned int n;
 	int err;
@@ -90,16 +90,16 @@ static int judge_run(struct judge *judge, unsigned int count, u64 seed)
 		return -ENOMEM;
 
 	prandom_seed_state(&rnd, seed);
-	err = judge->begin(run, &rnd);
+	err = check->begin(run, &rnd);
 	for (n = 0; n < count && !err; n++) {
-		atomic64_add(judge->one(run, &rnd), &judge->bytes);
-		atomic64_inc(&judge->buffers);
+		atomic64_add(check->one(run, &rnd), &check->bytes);
+		atomic64_inc(&check->buffers);
 		cond_resched();
 		if (signal_pending(current))
 			err = -EINTR;
 	}
 
-	judge->end(run);
+	check->end(run);
 	kfree(run);
 	return err;
 }
@@ -120,7 +120,7 @@ static ssize_t run_write(struct file *file, const char __user *from,
 	if (sscanf(command, "%u %llu", &count, &seed) != 2)
 		return -EINVAL;
 
-	err = judge_run(file->private_data, count, seed);
+	err = check_run(file->private_data, count, seed);
 	return err ?: size;
 }
 
@@ -132,18 +132,18 @@ static const struct file_operations run_fops = {
 
 static int result_show(struct seq_file *seq, void *unused)
 {
-	struct judge *judge = seq->private;
+	struct check *check = seq->private;
 
-	seq_printf(seq, "buffers: %lld\n", atomic64_read(&judge->buffers));
-	seq_printf(seq, "mismatches: %lld\n", atomic64_read(&judge->mismatches));
-	seq_printf(seq, "errors: %lld\n", atomic64_read(&judge->errors));
-	seq_printf(seq, "bytes: %lld\n", atomic64_read(&judge->bytes));
-	seq_printf(seq, "hardware: %lld\n", atomic64_read(&judge->hardware));
+	seq_printf(seq, "buffers: %lld\n", atomic64_read(&check->buffers));
+	seq_printf(seq, "mismatches: %lld\n", atomic64_read(&check->mismatches));
+	seq_printf(seq, "errors: %lld\n", atomic64_read(&check->errors));
+	seq_printf(seq, "bytes: %lld\n", atomic64_read(&check->bytes));
+	seq_printf(seq, "hardware: %lld\n", atomic64_read(&check->hardware));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(result);
 
-static int __init crypto_judge_init(void)
+static int __init crypto_check_init(void)
 {
 	struct dentry *folder;
 	int err, i;
@@ -157,22 +157,22 @@ static int __init crypto_judge_init(void)
 			return err;
 	}
 
-	root = debugfs_create_dir("crypto_judge", NULL);
-	for (i = 0; i < ARRAY_SIZE(judges); i++) {
-		folder = debugfs_create_dir(judges[i]->name, root);
-		debugfs_create_file("run", 0200, folder, judges[i], &run_fops);
-		debugfs_create_file("result", 0444, folder, judges[i], &result_fops);
+	root = debugfs_create_dir("crypto_check", NULL);
+	for (i = 0; i < ARRAY_SIZE(checks); i++) {
+		folder = debugfs_create_dir(checks[i]->name, root);
+		debugfs_create_file("run", 0200, folder, checks[i], &run_fops);
+		debugfs_create_file("result", 0444, folder, checks[i], &result_fops);
 	}
 	return 0;
 }
-module_init(crypto_judge_init);
+module_init(crypto_check_init);
 
-static void __exit crypto_judge_exit(void)
+static void __exit crypto_check_exit(void)
 {
 	debugfs_remove(root);
 	acomp_pass_over_end();
 }
-module_exit(crypto_judge_exit);
+module_exit(crypto_check_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Tests crypto devices against software");
