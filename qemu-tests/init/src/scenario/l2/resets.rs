@@ -24,7 +24,7 @@ use control::{Report, ZIP0};
 use fastrand::Rng;
 use linux::sysfs::Function;
 use monitor::{Ended, Guest, Limits, Order, Role, Vmm};
-use protocol::{AgainstReset, List, ResetBy, Setup};
+use protocol::{AgainstReset, Driver, List, ResetBy, Setup};
 use rustix::io::Errno;
 use serde_json::json;
 use vfio_client::Kind;
@@ -67,6 +67,7 @@ pub(crate) fn run(
     let commands = all_or(commands, AgainstReset::ALL);
     let duration = Duration::from_secs(seconds.unwrap_or(SECONDS));
     let host = Host::prepare(setup, 2)?;
+    let driver = host.driver;
     ZIP0.set_latency(LATENCY)?;
     if resets.contains(&ResetBy::Hot) {
         report.point("hot reset is refused, as it takes the PF along", || {
@@ -99,21 +100,29 @@ pub(crate) fn run(
         fixture.goes_on()
     });
     fixture.end(report);
-    report.point(
-        "no violations but by doorbells during a reset",
-        only_doorbells,
-    );
+    report.point("no violations but by doorbells of the guest", || {
+        only_doorbells(driver)
+    });
     Ok(())
 }
 
 /// The kernel switches bus mastering off before it resets a VF. A guest that rings a doorbell in
 /// that moment makes the VF read a context in vain, which is no fault.
-fn only_doorbells() -> Result<()> {
+///
+/// The C driver does not start a VF that was stopped for a migration that is then cancelled (D-16b
+/// in `Documentation/weaknesses.rst`), so that the guest rings doorbells of a paused VF.
+fn only_doorbells(driver: Driver) -> Result<()> {
+    let allowed: &[&str] = match driver {
+        Driver::Rust => &["dma-fault"],
+        Driver::C => &["dma-fault", "dma-after-pause"],
+    };
     let found = ZIP0.violations()?;
     control::line(&format!("@show violations: {found:?}"));
     ensure!(
-        found.iter().all(|(kind, _)| kind == "dma-fault"),
-        "expected dma-fault alone, got {found:?}"
+        found
+            .iter()
+            .all(|(kind, _)| allowed.contains(&kind.as_str())),
+        "expected {allowed:?} alone, got {found:?}"
     );
     Ok(())
 }
