@@ -35,7 +35,7 @@ $(foreach name,$(with-values),$(if $(filter KERNEL,$(name))$(call given-here,$(n
 		$(if $(filter $(value),$(values-$(name))),,\
 			$(error $(name)=$($(name)): there is no $(value); there are: $(values-$(name)))))))
 $(foreach name,$(with-numbers),$(if $(call given-here,$(name)),\
-	$(if $(shell [[ '$($(name))' =~ ^[0-9]+(\.[0-9]+)?$$ ]] && echo yes),,\
+	$(if $(shell [[ '$($(name))' =~ ^[0-9]+$(if $(filter HOURS,$(name)),(\.[0-9]+)?)$$ ]] && echo yes),,\
 		$(error $(name)=$($(name)) is not a number))))
 
 commands := help demo test migrate soak conformance silicon bench matrix shell lint doc prepare

@@ -187,7 +187,7 @@ build_once() {
 	[ ! -d "$1" ] || return 0
 	scratch=$(mktemp -d "$1.XXXXXX")
 	# shellcheck disable=SC2064 # the variable is gone at exit
-	trap "rm -rf '$scratch'" EXIT
+	trap "rm -rf ${scratch@Q}" EXIT
 	build "$scratch"
 	mv "$scratch/$2" "$1"
 }

@@ -44,6 +44,12 @@ marked_comments() {
 	! git grep -nE '// (SAFETY|INVARIANT|CAST|PANIC): [a-z]' -- '*.rs'
 }
 
+# unsafe_code: outside of the crate vfio it is in files named ffi.rs only
+unsafe_code() {
+	! git grep -nw unsafe -- 'drivers/*.rs' 'samples/*.rs' ':!drivers/vfio/rust' ':!*/ffi.rs' |
+		grep -vE '^[^:]*:[0-9]*:[[:space:]]*//'
+}
+
 # licenses: the shim is part of QEMU, everything else has the kernel's license.
 licenses() {
 	local wrong
@@ -84,6 +90,7 @@ check 'checkpatch' "$src/scripts/checkpatch.pl" --strict --no-tree --terse --qui
 	--ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG -f "${kernel_c[@]}"
 check 'checkpatch of QEMU' env -C "${qemu##*src=}" scripts/checkpatch.pl --no-tree --terse --strict -q -f "${shim[@]/#/$top/}"
 check 'marked comments' marked_comments
+check 'unsafe code' unsafe_code
 check 'licenses' licenses
 check 'circular imports' python3 scripts/import-circles.py "${crates[@]}"
 check 'words' words

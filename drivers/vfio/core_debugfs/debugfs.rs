@@ -10,10 +10,10 @@
 //!       features                      what of the protocol the device supports
 //! ```
 //!
-//! [`ffi`] holds the four functions that the core calls, [`file`] the device as its files see it.
-//! Only these two deal with pointers; the content of each file is in a module of its own. Nothing
-//! here can fail a registration: a file or a directory that cannot be created is missing, and so is
-//! everything that would be below it.
+//! [`ffi`] holds the four functions that the core calls and everything that deals with pointers;
+//! [`file`] describes a file, and the content of each file is in a module of its own. Nothing here can
+//! fail a registration: a file or a directory that cannot be created is missing, and so is everything
+//! that would be below it.
 //!
 //! The format is described in `Documentation/ABI/testing/debugfs-vfio`.
 //!

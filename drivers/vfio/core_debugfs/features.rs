@@ -10,8 +10,8 @@ use kernel::{
 
 use crate::{
     file::{
-        SeqFileOps,
-        VfioDevice, //
+        MigratableDevice,
+        SeqFileOps, //
     },
     migration_features::Features, //
 };
@@ -36,7 +36,7 @@ impl SeqFileOps for FeaturesFile {
     const NAME: &'static CStr = c"features";
 
     /// Prints one feature per line, or nothing if there is none.
-    fn show(device: &VfioDevice, seq: &SeqFile) -> Result {
+    fn show(device: &impl MigratableDevice, seq: &SeqFile) -> Result {
         for name in names(device.migration_features(), device.logs_dirty_pages()) {
             seq_print!(seq, "{}\n", name);
         }

@@ -10,8 +10,8 @@ use kernel::{
 
 use crate::{
     file::{
-        SeqFileOps,
-        VfioDevice, //
+        MigratableDevice,
+        SeqFileOps, //
     },
     state_names::state_name, //
 };
@@ -28,7 +28,7 @@ impl SeqFileOps for State {
     /// Prints the state's name.
     ///
     /// Fails with [`EINVAL`] if the driver does not report the state, for whatever reason.
-    fn show(device: &VfioDevice, seq: &SeqFile) -> Result {
+    fn show(device: &impl MigratableDevice, seq: &SeqFile) -> Result {
         let state = device.state().map_err(|_| EINVAL)?;
 
         seq_print!(seq, "{}\n", state_name(state).unwrap_or(INVALID));
