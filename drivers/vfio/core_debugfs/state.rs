@@ -10,14 +10,21 @@ use kernel::{
 
 use crate::{
     file::{
+        MigState,
         MigratableDevice,
         SeqFileOps, //
     },
-    state_names::state_name, //
+    state_names::NAMES, //
 };
 
 /// The text for a value that the uAPI does not define.
 const INVALID: &str = "Invalid";
+
+/// Returns the name of `state`, if the uAPI defines it.
+fn name(state: MigState) -> Option<&'static str> {
+    // CAST: The enum is an unsigned integer of 32 bits.
+    NAMES.get(state.0 as usize).map(|&(_, name)| name)
+}
 
 /// The file `migration/state`.
 pub(crate) struct State;
@@ -31,7 +38,7 @@ impl SeqFileOps for State {
     fn show(device: &impl MigratableDevice, seq: &SeqFile) -> Result {
         let state = device.state().map_err(|_| EINVAL)?;
 
-        seq_print!(seq, "{}\n", state_name(state).unwrap_or(INVALID));
+        seq_print!(seq, "{}\n", name(state).unwrap_or(INVALID));
         Ok(())
     }
 }
@@ -39,7 +46,6 @@ impl SeqFileOps for State {
 #[kunit_tests(vfio_debugfs_state)]
 mod tests {
     use super::*;
-    use crate::file::MigState;
 
     #[test]
     fn names_follow_the_enum() {
@@ -55,14 +61,14 @@ mod tests {
         ];
 
         for (number, expected) in (0..).zip(expected) {
-            assert_eq!(state_name(MigState(number)), Some(expected));
+            assert_eq!(name(MigState(number)), Some(expected));
         }
     }
 
     #[test]
     fn other_values_have_no_name() {
         for number in [8, 9, 0x100, u32::MAX] {
-            assert_eq!(state_name(MigState(number)), None);
+            assert_eq!(name(MigState(number)), None);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::bindings::vfio_device_mig_state as MigState;
 /// until the state has a name here.
 ///
 /// C header: `include/uapi/linux/vfio.h`
-const NAMES: [(MigState, &str); MigState::VFIO_DEVICE_STATE_NR.0 as usize] = [
+pub(crate) const NAMES: [(MigState, &str); MigState::VFIO_DEVICE_STATE_NR.0 as usize] = [
     (MigState::VFIO_DEVICE_STATE_ERROR, "ERROR"),
     (MigState::VFIO_DEVICE_STATE_STOP, "STOP"),
     (MigState::VFIO_DEVICE_STATE_RUNNING, "RUNNING"),
@@ -31,14 +31,3 @@ const _: () = {
         number += 1;
     }
 };
-
-/// Returns the name of `state`, if the uAPI defines it.
-pub(crate) const fn state_name(state: MigState) -> Option<&'static str> {
-    // CAST: The enum is an unsigned integer of 32 bits.
-    let number = state.0 as usize;
-    if number < NAMES.len() {
-        Some(NAMES[number].1)
-    } else {
-        None
-    }
-}
