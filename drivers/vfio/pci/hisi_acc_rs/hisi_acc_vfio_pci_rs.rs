@@ -10,7 +10,8 @@
 //! - `device` and `mig`: the data of a VF, and the callbacks of the state machine
 //! - `history`: the last sessions, with `failure_registers`
 //! - `open` and `image`: an open VF, and its state from registers to a stream and back
-//! - `matching`, `stream` and `reject`: the migration stream
+//! - the migration stream: `matching` checks each field of it against the VF, for example the queue
+//!   count; `stream` is its layout; `reject` is why one is refused
 //! - `reset`: mutual exclusion of resets
 //! - `qm::vf`, `qm::registers` and `qm::pf`: the queue managers of VF and PF
 //! - `trace`, `regs`, `engine`, `duration` and `recent_ring`

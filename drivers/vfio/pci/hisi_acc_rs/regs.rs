@@ -75,7 +75,7 @@ pub(crate) mod function {
             12:9    status;
             /// The command is not finished.
             13:13   busy => bool;
-            /// The command.
+            /// The command, a `MailboxCommand` of `qm::vf`; 0xe pauses the function.
             7:0     command;
         }
         /// Doorbell of an SQ or a CQ; 64 bits.
