@@ -9,9 +9,11 @@ use std::{
 };
 
 /// The files to compile; a directory holds the submodules of the file of the same name.
-const FILES: [&str; 5] = [
+const FILES: [&str; 7] = [
     "data_file",
     "data_file.rs",
+    "dma_logging",
+    "dma_logging.rs",
     "migration",
     "migration.rs",
     "reset.rs",
@@ -32,7 +34,7 @@ fn main() {
         symlink(source.join(file), tree.join(file)).expect("OUT_DIR can be written to");
     }
 
-    let modules = "pub mod data_file;\npub mod migration;\npub mod reset;\n";
+    let modules = "pub mod data_file;\npub mod dma_logging;\npub mod migration;\npub mod reset;\n";
     fs::write(tree.join("mod.rs"), modules).expect("OUT_DIR can be written to");
     let root = tree.join("mod.rs");
     fs::write(

@@ -7,6 +7,8 @@
 
 mod core_device;
 mod hidden_range;
+#[cfg(CONFIG_IOMMUFD_DRIVER)]
+mod log_ops;
 mod migration_ops;
 mod vtable;
 

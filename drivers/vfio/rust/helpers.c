@@ -2,11 +2,15 @@
 
 #include <linux/dcache.h>
 #include <linux/err.h>
+#include <linux/module.h>
 #include <linux/pm_runtime.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 
 #include "helpers.h"
+
+/* iova_bitmap_set() */
+MODULE_IMPORT_NS("IOMMUFD");
 
 void __weak vfio_rust_helper_cond_resched(void)
 {

@@ -42,7 +42,8 @@ pub use self::{
 use self::state_names::NAMES;
 use crate::{
     bindings,
-    device::CoreDevice, //
+    device::CoreDevice,
+    dma_logging::DmaLogging, //
 };
 use kernel::{
     device::Bound,
@@ -135,6 +136,12 @@ pub trait Migration: Send + Sync {
 
     /// Returns how many bytes the stop-copy phase will transfer.
     fn data_size(&self, core: &CoreDevice<Bound>) -> Result<usize>;
+
+    /// Returns the device's DMA logging, if it offers that. The result must not change between
+    /// `None` and `Some`.
+    fn dma_logging(&self) -> Option<&dyn DmaLogging> {
+        None
+    }
 
     /// Called on last close: all sessions end, and the device is in [`State::Running`] for the next
     /// user.

@@ -14,6 +14,10 @@ pub use crate::{
         DeviceId,
         IdTable, //
     },
+    dirty_tracking::{
+        DirtyTracking,
+        Policy, //
+    },
     io::BarMap,
     migration::{
         Data,

@@ -16,6 +16,9 @@
 //!   driver implements [`migration::Migrate`] (how the device is stopped, saved and loaded) and
 //!   [`migration::StreamFormat`] (which data it accepts). Drivers with larger states implement
 //!   their own sessions on top of [`data_file`].
+//! - Tracking of the pages that the device writes, if the IOMMU does not do it:
+//!   [`dirty_tracking::DirtyTracking`] chooses, and [`migration::StateMachine::with_dma_logging`]
+//!   suffices for a device that cannot log by itself. Others implement [`dma_logging::DmaLogging`].
 //! - [`vfio_device_table!`] and [`module_vfio_pci_driver!`].
 //! - Optionally, files in debugfs, with [`debugfs`].
 //!
@@ -38,7 +41,6 @@
 //!
 //! # Limits
 //!
-//! - There is no dirty page tracking (`struct vfio_log_ops`); the VMM uses that of the IOMMU.
 //! - SR-IOV of a physical function cannot be configured through the driver.
 //! - `VFIO_DEVICE_FEATURE_DMA_BUF` is not supported (`struct vfio_pci_device_ops`): other devices
 //!   could access a BAR through it, and the core does not know which part
@@ -80,6 +82,8 @@ pub mod data_file;
 pub mod debugfs;
 pub mod device;
 pub mod device_id;
+pub mod dirty_tracking;
+pub mod dma_logging;
 pub mod io;
 pub mod migration;
 pub mod pci;

@@ -40,4 +40,4 @@ mod source {
     include!(concat!(env!("OUT_DIR"), "/vfio.rs"));
 }
 
-pub use source::vfio::{data_file, migration, reset};
+pub use source::vfio::{data_file, dma_logging, migration, reset};

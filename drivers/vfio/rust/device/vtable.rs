@@ -5,6 +5,8 @@
 //! C headers: [`include/linux/vfio.h`](srctree/include/linux/vfio.h),
 //! [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
 
+#[cfg(CONFIG_IOMMUFD_DRIVER)]
+use super::log_ops::set_log_ops;
 use super::{
     core_device::raw_device,
     migration_ops::set_migration_ops,
@@ -132,6 +134,11 @@ impl<T: Operations> VTable<T> {
         if let Some(migration) = unsafe { (*this).data.migration() } {
             // SAFETY: The device is not registered yet, and `migration` belongs to its data.
             unsafe { set_migration_ops::<T>(vdev, migration) };
+            #[cfg(CONFIG_IOMMUFD_DRIVER)]
+            if migration.dma_logging().is_some() {
+                // SAFETY: The device is not registered yet.
+                unsafe { set_log_ops::<T>(vdev) };
+            }
         }
 
         // SAFETY: The core's part is valid and zeroed, as its initialisation requires.

@@ -33,6 +33,11 @@ use crate::{
         Writable, //
     },
     device::CoreDevice,
+    dma_logging::{
+        CoarseLog,
+        DmaLogging,
+        IovaRange, //
+    },
     reset::{
         ResetAware,
         ResetMutex, //
@@ -94,6 +99,11 @@ impl<M: Migrate> Phase<M> {
         }
     }
 
+    /// Returns whether the device does not write to memory in this state.
+    fn stands_still(&self) -> bool {
+        matches!(self, Self::Stop | Self::StopCopy(_) | Self::Resuming(_))
+    }
+
     /// Returns the session that has begun before the device stops, in the pre-copy states.
     fn pre_copy_session(&self) -> Result<&SavingFile<M>, Failure> {
         match self {
@@ -107,6 +117,7 @@ impl<M: Migrate> Phase<M> {
 struct Inner<M: Migrate> {
     driver: M,
     phase: Phase<M>,
+    dma_log: CoarseLog,
 }
 
 /// The outcome of a walk.
@@ -152,6 +163,7 @@ impl<M: Migrate> Inner<M> {
 
 impl<M: Migrate> ResetAware for Inner<M> {
     fn reset(&mut self) {
+        self.dma_log.device_ran();
         self.enter(Phase::Running);
         self.driver.reset();
     }
@@ -233,6 +245,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
     ///
     /// Returns the data file, if the arc creates one.
     fn walk_arc(&mut self, core: &CoreDevice<Bound>, arc: MigArc) -> Result<Option<ARef<File>>> {
+        self.inner.dma_log.device_ran();
         self.inner.driver.arc_begins(arc);
         match self.try_walk_arc(core, arc) {
             Ok(file) => {
@@ -248,7 +261,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
         core: &CoreDevice<Bound>,
         arc: MigArc,
     ) -> Result<Option<ARef<File>>, Failure> {
-        let Inner { driver, phase } = &mut *self.inner;
+        let Inner { driver, phase, .. } = &mut *self.inner;
         let (next, file) = match arc {
             MigArc::RunningToRunningP2p => {
                 driver.quiesce(core)?;
@@ -351,7 +364,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
 
     /// Stops the device and completes the session that began in pre-copy.
     fn stop_and_copy(&mut self, core: &CoreDevice<Bound>) -> Result<Phase<M>, Failure> {
-        let Inner { driver, phase } = &mut *self.inner;
+        let Inner { driver, phase, .. } = &mut *self.inner;
         let session = phase.pre_copy_session()?;
         driver.stop(core)?;
         let saved = if self.machine.in_reset() {
@@ -387,6 +400,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
         if self.machine.in_reset() {
             return Err(EBUSY);
         }
+        self.inner.dma_log.device_ran();
         let loaded = self.inner.driver.load(core, state);
         loaded.map_err(|error| {
             self.inner
@@ -443,11 +457,20 @@ impl<M: Migrate> DerefMut for MachineGuard<'_, M> {
 pub struct StateMachine<M: Migrate> {
     #[pin]
     inner: ResetMutex<Inner<M>>,
+    logs_dma: bool,
 }
 
 impl<M: Migrate> StateMachine<M> {
-    /// Creates the state machine of a device that runs and has no user yet.
+    /// Creates the state machine of a device that runs and has no user yet. It does not offer DMA
+    /// logging.
     pub fn new(driver: M) -> impl PinInit<Self> {
+        Self::with_dma_logging(driver, false)
+    }
+
+    /// Like [`StateMachine::new`]. If `logs_dma` is true, the device offers DMA logging. Then each
+    /// page of the logged ranges is reported as written unless the device was in STOP, STOP_COPY or
+    /// RESUMING since the previous report.
+    pub fn with_dma_logging(driver: M, logs_dma: bool) -> impl PinInit<Self> {
         const {
             assert!(
                 size_of::<ImageOf<M>>() <= IMAGE_MAX,
@@ -467,7 +490,9 @@ impl<M: Migrate> StateMachine<M> {
             inner <- ResetMutex::new(Inner {
                 driver,
                 phase: Phase::Running,
+                dma_log: CoarseLog::default(),
             }),
+            logs_dma,
         })
     }
 
@@ -526,8 +551,13 @@ impl<M: Migrate> Migration for StateMachine<M> {
         Ok(size_of::<ImageOf<M>>())
     }
 
+    fn dma_logging(&self) -> Option<&dyn DmaLogging> {
+        self.logs_dma.then_some(self as &dyn DmaLogging)
+    }
+
     fn closed(&self, core: &CoreDevice<Bound>) {
         self.with(|guard| {
+            guard.inner.dma_log.stop();
             guard.inner.enter(Phase::Running);
             guard.inner.driver.closed(core);
         });
@@ -543,5 +573,51 @@ impl<M: Migrate> Migration for StateMachine<M> {
 
     fn reset_done(&self) {
         self.inner.reset_end();
+    }
+}
+
+impl<M: Migrate> DmaLogging for StateMachine<M> {
+    /// Any page size will do, because whole ranges are reported.
+    fn start(
+        &self,
+        _core: &CoreDevice<Bound>,
+        ranges: KVec<IovaRange>,
+        page_size: u64,
+    ) -> Result<u64> {
+        self.with(|guard| guard.inner.dma_log.start(ranges))?;
+        Ok(if page_size.is_power_of_two() {
+            page_size
+        } else {
+            // The smallest one that the core accepts in a report.
+            4096
+        })
+    }
+
+    fn stop(&self, _core: &CoreDevice<Bound>) -> Result {
+        self.with(|guard| guard.inner.dma_log.stop());
+        Ok(())
+    }
+
+    fn report(
+        &self,
+        _core: &CoreDevice<Bound>,
+        range: IovaRange,
+        dirty: &mut dyn FnMut(IovaRange),
+    ) -> Result {
+        self.with(|guard| guard.inner.dma_log.check(range))?;
+        let mut rest = Some(range);
+        while let Some(range) = rest {
+            // The lock is released before each part is reported, which writes to user memory.
+            let part = self.with(|guard| {
+                let stands_still = guard.inner.phase.stands_still();
+                guard.inner.dma_log.take_dirty(range, stands_still)
+            });
+            let Some(part) = part else {
+                break;
+            };
+            dirty(part);
+            rest = range.after(part);
+        }
+        Ok(())
     }
 }

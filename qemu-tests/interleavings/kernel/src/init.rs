@@ -3,7 +3,11 @@
 //! Allocation with in-place initialisation.
 
 use crate::error::{Error, Result};
-use core::{mem::MaybeUninit, pin::Pin};
+use core::{
+    mem::MaybeUninit,
+    ops::{Deref, DerefMut},
+    pin::Pin,
+};
 use pinned_init::{Init, PinInit};
 
 pub mod flags {
@@ -18,6 +22,44 @@ pub mod flags {
 use flags::Flags;
 
 pub type KBox<T> = Box<T>;
+
+/// The kernel's vector, whose `push()` can fail.
+pub struct KVec<T>(Vec<T>);
+
+impl<T> Default for KVec<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> KVec<T> {
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub fn push(&mut self, value: T, _: Flags) -> Result {
+        self.0.push(value);
+        Ok(())
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl<T> Deref for KVec<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for KVec<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+}
 
 /// Creates a pinned box that `init` initialises.
 pub(crate) fn pinned<T, E>(init: impl PinInit<T, E>) -> Result<Pin<Box<T>>, E> {

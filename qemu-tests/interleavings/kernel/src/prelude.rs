@@ -5,7 +5,7 @@
 pub use crate::{
     error::{code::*, Error, Result},
     ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void, CStr},
-    init::{flags::*, InPlaceInit, KBox},
+    init::{flags::*, InPlaceInit, KBox, KVec},
     str::CStrExt as _,
     uaccess::UserPtr,
     ThisModule,
