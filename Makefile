@@ -20,8 +20,10 @@ values-REVISION := V3 V4 V5
 values-QEMU := trixie trixie-backports
 values-CANCEL := no running stopped
 values-HOSTS := 1 2
+values-SWITCHOVER := at-once all-sent
+values-DMA_LOGGING := auto on off
 values-GUESTS := yes no
-with-values := KERNEL ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS GUESTS
+with-values := KERNEL ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING GUESTS
 with-numbers := ROUNDS COUNT N SEED FIRST HOURS
 with-paths := KERNEL_SRC QEMU_SRC CACHE LOGS JOBS
 
@@ -58,7 +60,10 @@ help:
 	@echo '             (ENGINES=zip,sec,hpre or a subset, CONTAINER=$(call either,CONTAINER),'
 	@echo '             DRIVER=$(call either,DRIVER), REVISION=$(call either,REVISION),'
 	@echo '             QEMU=$(call either,QEMU), CANCEL=$(call either,CANCEL), HOSTS=$(call either,HOSTS): whether the'
-	@echo '             second QEMU runs on the same emulated host or on another one); draws'
+	@echo '             second QEMU runs on the same emulated host or on another one,'
+	@echo '             SWITCHOVER=$(call either,SWITCHOVER): whether the guest is stopped as soon as'
+	@echo '             possible or when all of its memory was sent, DMA_LOGGING=$(call either,DMA_LOGGING): the'
+	@echo '             parameter of the module); draws'
 	@echo '             build/<KERNEL>/migrate.svg'
 	@echo '  soak       migrate busy guests with randomly chosen options, for HOURS=1'
 	@echo '             or until COUNT= migrations are done (SEED=1 FIRST=0)'
@@ -119,7 +124,7 @@ build/matrix:
 # $(call given,NAME...): prints name=value for those variables that are set
 given = $(foreach name,$1,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)=$($(name))))
 
-migrate-options = $(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS)
+migrate-options = $(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING)
 
 # Reject invalid combinations before a kernel or QEMU is built.
 .PHONY: migrate

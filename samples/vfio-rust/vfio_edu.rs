@@ -140,7 +140,10 @@ impl Operations for VfioEdu {
     const ID_TABLE: IdTable = &PCI_TABLE;
 
     fn init(pdev: &pci::Device<Bound>) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self { machine <- StateMachine::new(Edu(BarMap::new(pdev, 0)?)) })
+        let logs_dma = DirtyTracking::choose(pdev, Policy::Auto) == DirtyTracking::Driver;
+        try_pin_init!(Self {
+            machine <- StateMachine::with_dma_logging(Edu(BarMap::new(pdev, 0)?), logs_dma),
+        })
     }
 
     fn migration(&self) -> Option<&dyn Migration> {

@@ -138,6 +138,15 @@ pub(crate) fn load_vfio(modules: &Modules) -> Result<()> {
     modules.load("vfio_iommu_type1")
 }
 
+/// Loads a VFIO driver of the accelerators' VFs.
+fn load_vfio_driver(modules: &Modules, setup: &Setup, driver: Driver) -> Result<()> {
+    let parameters = match setup.dma_logging {
+        Some(value) if driver.is_rust() => format!("dma_logging={value}"),
+        _ => String::new(),
+    };
+    modules.load_with(module_of(driver), &parameters)
+}
+
 /// The name by which the loaded module `name` has registered its PCI driver.
 pub(crate) fn driver_of(name: &str) -> Result<String> {
     // A module is free in the name of its pci_driver, so look for the one that is its.
@@ -193,8 +202,8 @@ impl Host {
             Peer::Other => driver.other(),
             Peer::Same => driver,
         };
-        modules.load(module_of(driver))?;
-        modules.load(module_of(peer))?;
+        load_vfio_driver(&modules, setup, driver)?;
+        load_vfio_driver(&modules, setup, peer)?;
         pf.enable_vfs(vfs, false)?;
         let vfs: Vec<Function> = (0..vfs)
             .map(|index| pf.virtual_function(index))

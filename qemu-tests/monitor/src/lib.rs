@@ -41,6 +41,7 @@ use orders::Orders;
 use port::POLL;
 use report::tell_of;
 use vfio_client::Kind;
+use watch::tracks_dirty_pages;
 
 const PROGRAM: &str = "/usr/bin/qemu-system-aarch64";
 /// From the start of the program to its first word, and from its last one to its end.
@@ -74,8 +75,8 @@ impl Error for NotStarted {}
 /// A QEMU process. It ends with this.
 pub struct Vmm {
     name: String,
-    /// How it has the VFs.
-    kind: Kind,
+    /// Whether the guest has to be stopped before it migrates.
+    must_stop: bool,
     child: Child,
     qmp: Qmp,
     orders: Orders,
@@ -95,7 +96,7 @@ impl Vmm {
         vfs: &[Function],
         guest: &Guest,
     ) -> Result<Self> {
-        Self::start_with(name, role, kind, vfs, "on", guest)
+        Self::start_with(name, role, kind, vfs, true, guest)
     }
 
     /// As [`Self::start`], with VFs that cannot migrate.
@@ -105,7 +106,7 @@ impl Vmm {
         vfs: &[Function],
         guest: &Guest,
     ) -> Result<Self> {
-        Self::start_with(name, Role::Boots, kind, vfs, "off", guest)
+        Self::start_with(name, Role::Boots, kind, vfs, false, guest)
     }
 
     fn start_with(
@@ -113,9 +114,19 @@ impl Vmm {
         role: Role,
         kind: Kind,
         vfs: &[Function],
-        migration: &str,
+        can_migrate: bool,
         guest: &Guest,
     ) -> Result<Self> {
+        let mut tracked = true;
+        for vf in vfs {
+            tracked &= tracks_dirty_pages(vf)?;
+        }
+        // As QEMU's default, where that is enough.
+        let migration = match (can_migrate, tracked) {
+            (true, true) => "",
+            (true, false) => ",enable-migration=on",
+            (false, _) => ",enable-migration=off",
+        };
         let socket = format!("/tmp/{name}.qmp");
         let _ = fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket)?;
@@ -142,7 +153,7 @@ impl Vmm {
         for vf in vfs {
             command.args([
                 "-device",
-                &format!("vfio-pci,host={vf}{container},enable-migration={migration}"),
+                &format!("vfio-pci,host={vf}{container}{migration}"),
             ]);
         }
         if role == Role::Waits {
@@ -162,7 +173,7 @@ impl Vmm {
         match qmp {
             Ok(qmp) => Ok(Vmm {
                 name: name.into(),
-                kind,
+                must_stop: kind == Kind::Iommufd && !tracked,
                 child,
                 qmp,
                 orders,

@@ -8,7 +8,6 @@ use anyhow::{Context, Result, bail};
 use linux::timeouts::{Deadline, eventually};
 use protocol::MigrationRecord;
 use serde_json::{Value, json};
-use vfio_client::Kind;
 
 use super::Vmm;
 use super::port::POLL;
@@ -131,17 +130,17 @@ pub fn listen(destination: &mut Vmm, uri: &str, limits: Limits) -> Result<()> {
 
 /// Stops the guest if QEMU would lose what its VFs write.
 ///
-/// By type1 QEMU takes all pages that a VF can write to for changed, each time it looks. By iommufd
-/// it asks the IOMMU; where that cannot tell, and the emulated SMMU cannot, QEMU takes nothing for
-/// changed, and what a VF writes to a page that was sent is not at the destination.
+/// If neither the VFs' drivers nor the IOMMU report dirty pages, QEMU takes all pages that a VF can
+/// write to for dirty with type1, each time it looks, but none with iommufd: what a VF writes to a
+/// page that was sent is not at the destination.
 fn stop_what_is_not_tracked(source: &mut Vmm) -> Result<()> {
-    match source.kind {
-        Kind::Type1 => Ok(()),
-        Kind::Iommufd => source.execute("stop", json!({})).map(drop),
+    if source.must_stop {
+        source.execute("stop", json!({}))?;
     }
+    Ok(())
 }
 
-/// Begins to move the guest to the monitor that waits for it there. It is stopped by iommufd.
+/// Begins to move the guest to the monitor that waits for it there. It is stopped if it must be.
 pub fn send(source: &mut Vmm, uri: &str, limits: Limits) -> Result<()> {
     limits.prepare(source)?;
     stop_what_is_not_tracked(source)?;
@@ -247,7 +246,7 @@ pub fn migrate(source: &mut Vmm, destination: &mut Vmm, within: Duration) -> Res
 
 /// As [`migrate`], but the guest is stopped only when all of its memory was sent: what is written
 /// after that must be sent again.
-pub fn migrate_late(source: &mut Vmm, destination: &mut Vmm, within: Duration) -> Result<()> {
+pub fn migrate_late(source: &mut Vmm, destination: &mut Vmm, within: Duration) -> Result<Figures> {
     begin(source, destination, Limits::UNHURRIED)?;
     eventually("a second pass over the memory", within, || {
         let info = source.execute("query-migrate", json!({}))?;
@@ -256,6 +255,7 @@ pub fn migrate_late(source: &mut Vmm, destination: &mut Vmm, within: Duration) -
         Ok(passes >= Some(3) || info["status"] != "active" && info["status"] != "setup")
     })?;
     Limits::GENEROUS.set(source)?;
-    completes(source, within)?;
-    go_on(destination, within)
+    let figures = completes(source, within)?;
+    go_on(destination, within)?;
+    Ok(figures)
 }

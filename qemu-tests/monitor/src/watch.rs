@@ -66,6 +66,14 @@ pub fn features(vf: &Function) -> Result<Vec<String>> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
+/// Whether the driver of a VF or the IOMMU reports which pages the VF has written.
+pub(crate) fn tracks_dirty_pages(vf: &Function) -> Result<bool> {
+    let by_driver = features(vf)?.iter().any(|name| name == "dirty-tracking");
+    // The C driver has no such file, and no emulated IOMMU tracks pages for it.
+    let by_iommu = attr(vf, "dirty tracking").is_ok_and(|value| value == ["IOMMU"]);
+    Ok(by_driver || by_iommu)
+}
+
 /// The states of some VFs, while it lives.
 pub struct Watch {
     over: Arc<AtomicBool>,

@@ -331,6 +331,29 @@ words! {
 }
 
 words! {
+    /// The parameter `dma_logging` of our driver's module.
+    #[derive(Default)]
+    DmaLogging {
+        #[default]
+        Auto = "auto",
+        On = "on",
+        Off = "off",
+    }
+}
+
+words! {
+    /// When QEMU stops a guest that migrates.
+    #[derive(Default)]
+    Switchover {
+        /// As soon as it may.
+        #[default]
+        AtOnce = "at-once",
+        /// When all of the guest's memory was sent, which is sent again as far as it is dirty.
+        AllSent = "all-sent",
+    }
+}
+
+words! {
     /// A weakness of the C driver, by its number in `Documentation/weaknesses.rst`.
     Weakness {
         D1 = "d1",

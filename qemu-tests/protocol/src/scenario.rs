@@ -10,8 +10,9 @@ use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 use crate::parameters::{
-    AgainstReset, Begin, Cancel, Commands, Container, Driver, Engine, Failure, HostName, Kmemleak,
-    List, Log, Measure, Parameter, ParseError, Peer, ResetBy, Rush, TopologyItem, Weakness,
+    AgainstReset, Begin, Cancel, Commands, Container, DmaLogging, Driver, Engine, Failure,
+    HostName, Kmemleak, List, Log, Measure, Parameter, ParseError, Peer, ResetBy, Rush, Switchover,
+    TopologyItem, Weakness,
 };
 
 /// Keys and values of parameters that are not left out.
@@ -106,6 +107,8 @@ scenarios! {
     "violations" => Violations
     /// The migration uAPI.
     "uapi" => Uapi
+    /// The parameter of the driver's module.
+    "parameter" => Parameter
     /// Which streams fit which VFs.
     "matching" => Matching
     /// Each allocation and each access to user memory fails once.
@@ -171,6 +174,7 @@ scenarios! {
         /// 5 if left out.
         rounds: Option<u32>,
         cancel: Option<Cancel>,
+        switchover: Option<Switchover>,
     }
     /// A guest migrates from one host to another and back.
     "guest-between" => GuestBetween {
@@ -243,6 +247,8 @@ setup! {
     vfio: Driver,
     /// How VFIO devices are opened; type1 if left out.
     container: Container,
+    /// The parameter of that name of our driver's module; its default if left out.
+    dma_logging: DmaLogging,
     kmemleak: Kmemleak,
 }
 
@@ -353,6 +359,7 @@ mod tests {
                 peer: Some(Peer::Other),
                 vfio: Some(Driver::Rust),
                 container: Some(Container::Iommufd),
+                dma_logging: Some(DmaLogging::Off),
                 kmemleak: Some(Kmemleak::On),
             };
             survives(&task);
@@ -378,6 +385,7 @@ mod tests {
             Scenario::GuestAtWork {
                 rounds: Some(7),
                 cancel: Some(Cancel::Stopped),
+                switchover: Some(Switchover::AllSent),
             },
             Scenario::Weakness {
                 item: List(Weakness::ALL.to_vec()),

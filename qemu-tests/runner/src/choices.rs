@@ -7,7 +7,7 @@ use std::num::NonZero;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use protocol::{Cancel, Container, Driver, Engine, List, Peer, Scenario};
+use protocol::{Cancel, Container, DmaLogging, Driver, Engine, List, Peer, Scenario, Switchover};
 
 use crate::{Artifacts, Machine, Outcome, Pair, Suite};
 
@@ -38,6 +38,8 @@ pub struct Choices {
     revision: Option<u8>,
     container: Option<Container>,
     cancel: Option<Cancel>,
+    switchover: Option<Switchover>,
+    dma_logging: Option<DmaLogging>,
     rounds: Option<u32>,
 }
 
@@ -62,6 +64,9 @@ impl Choices {
     /// - `qemu`: the suite of Debian that QEMU is of;
     /// - `cancel`: `no`, or `running` or `stopped` for a first migration that is cancelled while
     ///   the guest does that;
+    /// - `switchover`: `at-once`, or `all-sent` to stop the guest only when all of its memory was
+    ///   sent;
+    /// - `dma_logging`: the parameter of the Rust driver's module;
     /// - `rounds`: how often to the other place and back.
     pub fn parse(parameters: &[(String, String)]) -> Result<Self> {
         let mut choices = Choices {
@@ -72,6 +77,8 @@ impl Choices {
             revision: None,
             container: None,
             cancel: None,
+            switchover: None,
+            dma_logging: None,
             rounds: None,
         };
         for (key, value) in parameters {
@@ -83,6 +90,8 @@ impl Choices {
                 "qemu" => choices.suite = value.parse()?,
                 "container" => choices.container = Some(parsed(key, value)?),
                 "cancel" => choices.cancel = Some(parsed(key, value)?),
+                "switchover" => choices.switchover = Some(parsed(key, value)?),
+                "dma_logging" => choices.dma_logging = Some(parsed(key, value)?),
                 "rounds" => {
                     let rounds: NonZero<u32> = parsed(key, value)?;
                     choices.rounds = Some(rounds.get());
@@ -102,9 +111,15 @@ impl Choices {
             "a first migration that is cancelled is for one host alone"
         );
         ensure!(
-            cancelled == Cancel::No || choices.container != Some(Container::Iommufd),
+            cancelled == Cancel::No
+                || choices.container != Some(Container::Iommufd)
+                || choices.logs_dma(),
             "a first migration is cancelled of a guest that runs, and with iommufd it is stopped \
-             (Documentation/admin-guide/migrating-a-guest.rst)"
+             unless the driver logs DMA (Documentation/admin-guide/migrating-a-guest.rst)"
+        );
+        ensure!(
+            choices.switchover.is_none() || !choices.two_hosts,
+            "when the guest is stopped can be chosen for one host alone"
         );
         ensure!(
             cancelled != Cancel::Stopped || choices.drivers[0] != Driver::C,
@@ -120,6 +135,11 @@ impl Choices {
         self.drivers.contains(&Driver::C)
     }
 
+    /// Whether the drivers of both VFs report which pages the VFs may have written.
+    fn logs_dma(&self) -> bool {
+        !self.has_c() && self.dma_logging != Some(DmaLogging::Off)
+    }
+
     /// The drivers of the place that the guest begins at, and of the other one.
     pub fn drivers(&self) -> [Driver; 2] {
         self.drivers
@@ -130,6 +150,10 @@ impl Choices {
         let machine = machine.engines(self.engines.clone());
         let machine = match self.container {
             Some(container) => machine.container(container),
+            None => machine,
+        };
+        let machine = match self.dma_logging {
+            Some(value) => machine.dma_logging(value),
             None => machine,
         };
         // Of all accelerators that have come by now.
@@ -157,6 +181,7 @@ impl Choices {
         let machine = self.machine(Machine::new(Scenario::GuestAtWork {
             rounds: self.rounds,
             cancel: self.cancel,
+            switchover: self.switchover,
         }));
         let machine = machine.driver(driver).peer(peer);
         Ok(vec![machine.run(artifacts, show)?])
@@ -211,6 +236,8 @@ mod tests {
             "engines=",
             "container=vfio",
             "cancel=yes",
+            "switchover=late",
+            "dma_logging=yes",
             "rounds=0",
             "rounds=many",
         ] {
@@ -242,6 +269,8 @@ mod tests {
         assert_eq!(values_of_make("DRIVER"), names(&DRIVERS));
         assert_eq!(values_of_make("REVISION"), names(&REVISIONS));
         assert_eq!(values_of_make("CANCEL"), words(Cancel::ALL));
+        assert_eq!(values_of_make("SWITCHOVER"), words(Switchover::ALL));
+        assert_eq!(values_of_make("DMA_LOGGING"), words(DmaLogging::ALL));
         assert_eq!(values_of_make("HOSTS"), names(&HOSTS));
         assert_eq!(values_of_make("QEMU"), words(&Suite::ALL));
     }
@@ -255,10 +284,12 @@ mod tests {
     }
 
     #[test]
-    fn with_iommufd_nothing_is_cancelled_first() {
+    fn with_iommufd_nothing_is_cancelled_first_unless_dma_is_logged() {
         told("container=iommufd cancel=no").unwrap();
         told("cancel=running container=type1").unwrap();
-        told("cancel=running container=iommufd").unwrap_err();
+        told("cancel=running container=iommufd dma_logging=on").unwrap();
+        told("cancel=running container=iommufd dma_logging=off").unwrap_err();
+        told("cancel=running container=iommufd driver=c").unwrap_err();
     }
 
     #[test]
@@ -266,5 +297,11 @@ mod tests {
         told("hosts=2 cancel=no").unwrap();
         told("hosts=1 cancel=running").unwrap();
         told("hosts=2 cancel=running").unwrap_err();
+    }
+
+    #[test]
+    fn the_switchover_is_chosen_on_one_host() {
+        told("hosts=1 switchover=all-sent container=iommufd").unwrap();
+        told("hosts=2 switchover=all-sent").unwrap_err();
     }
 }

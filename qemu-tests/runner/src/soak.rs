@@ -75,7 +75,9 @@ impl MachineOptions {
             "no" => one_of(&["1", "2"]),
             _ => "1".to_owned(),
         };
-        let parameters = [
+        let switchover = (hosts == "1").then(|| one_of(&["at-once", "all-sent"]));
+        let dma_logging = one_of(&["auto", "on", "off"]);
+        let mut parameters = vec![
             ("engines", engines),
             ("container", container),
             ("hosts", hosts),
@@ -84,7 +86,9 @@ impl MachineOptions {
             ("qemu", qemu),
             ("cancel", cancel),
             ("rounds", rounds),
+            ("dma_logging", dma_logging),
         ];
+        parameters.extend(switchover.map(|value| ("switchover", value)));
         let parameters = parameters.into_iter();
         MachineOptions(parameters.map(|(k, v)| (k.to_owned(), v)).collect())
     }
@@ -196,8 +200,9 @@ mod tests {
             Choices::parse(&parameters).unwrap();
             seen.extend(parameters);
         }
-        // Engines, containers, hosts, drivers, revisions, suites, cancellations, rounds
-        assert_eq!(seen.len(), 7 + 2 + 2 + 4 + 3 + 2 + 3 + 3);
+        // Engines, containers, hosts, drivers, revisions, suites, cancellations, rounds, switchovers,
+        // values of dma_logging
+        assert_eq!(seen.len(), 7 + 2 + 2 + 4 + 3 + 2 + 3 + 3 + 2 + 3);
     }
 
     #[test]

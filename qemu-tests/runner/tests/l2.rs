@@ -6,15 +6,23 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use protocol::{AgainstReset, Container, Driver, Engine, List, Peer, ResetBy, Scenario};
+use protocol::{
+    AgainstReset, Container, Driver, Engine, List, Peer, ResetBy, Scenario, Switchover,
+};
 use runner::soak::Soak;
 use runner::{Artifacts, Machine, Suite};
 
 /// A guest's way to the other VF and back.
 fn round_trip() -> Machine {
+    switches_over(None)
+}
+
+/// The same, with a choice of when QEMU stops the guest.
+fn switches_over(switchover: Option<Switchover>) -> Machine {
     let scenario = Scenario::GuestAtWork {
         rounds: Some(1),
         cancel: None,
+        switchover,
     };
     Machine::new(scenario).hypervisor().within(1800)
 }
@@ -28,6 +36,21 @@ fn run_clean(machine: Machine) -> Result<()> {
 #[test]
 fn migrates_and_comes_back() -> Result<()> {
     run_clean(round_trip())
+}
+
+/// With iommufd and QEMU's default of `enable-migration`, the guest works until all of its memory
+/// was sent: what the VF writes meanwhile is known by DMA logging alone.
+#[test]
+fn migrates_with_iommufd_after_all_was_sent() -> Result<()> {
+    run_clean(switches_over(Some(Switchover::AllSent)).container(Container::Iommufd))
+}
+
+/// The same with the QEMU of backports, and all engines at work.
+#[test]
+fn migrates_with_iommufd_after_all_was_sent_by_the_qemu_of_backports() -> Result<()> {
+    let machine = switches_over(Some(Switchover::AllSent)).monitor(Suite::TrixieBackports);
+    let machine = machine.engines([Engine::Zip, Engine::Sec, Engine::Hpre]);
+    run_clean(machine.container(Container::Iommufd))
 }
 
 /// A VF of each engine, all at work: what the P2P states are for.

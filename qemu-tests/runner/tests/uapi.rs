@@ -57,6 +57,11 @@ mod driver {
         .expect_clean()
     }
 
+    #[test]
+    fn dma_logging_is_a_parameter() -> Result<()> {
+        run(Machine::new(Scenario::Parameter).driver(Driver::Rust))?.expect_clean()
+    }
+
     /// From every driver to every driver, also between V3 and V4.
     #[test]
     fn streams_fit_what_is_compatible_and_nothing_else() -> Result<()> {

@@ -248,6 +248,62 @@ pub(crate) fn set_mig_state(device: impl AsFd, state: u32) -> io::Result<Option<
     Ok((data.data_fd >= 0).then(|| unsafe { File::from_raw_fd(data.data_fd) }))
 }
 
+/// A payload with a pointer, which only the functions of this file can set.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct WithPointer<T>(T);
+
+// SAFETY: It consists of integers.
+unsafe impl Payload for WithPointer<vfio_device_feature_dma_logging_control> {}
+// SAFETY: As above.
+unsafe impl Payload for WithPointer<vfio_device_feature_dma_logging_report> {}
+
+/// `VFIO_DEVICE_FEATURE_DMA_LOGGING_START`.
+pub(crate) fn start_dma_logging(
+    device: impl AsFd,
+    ranges: &[vfio_device_feature_dma_logging_range],
+    page_size: u64,
+) -> io::Result<u64> {
+    let mut data = WithPointer(vfio_device_feature_dma_logging_control {
+        page_size,
+        num_ranges: ranges.len() as u32,
+        __reserved: 0,
+        ranges: ranges.as_ptr() as u64,
+    });
+    let flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START;
+    // The kernel reads as many ranges as there are.
+    device_feature(device, flags, None, &mut data)?;
+    Ok(data.0.page_size)
+}
+
+/// `VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP`.
+pub(crate) fn stop_dma_logging(device: impl AsFd) -> io::Result<()> {
+    let flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP;
+    device_feature(device, flags, None, &mut ()).map(drop)
+}
+
+/// `VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT`: the words of the bitmap, with a bit for each page.
+pub(crate) fn dma_logging_report(
+    device: impl AsFd,
+    iova: u64,
+    length: u64,
+    page_size: u64,
+) -> io::Result<Vec<u64>> {
+    // With one word more than there are pages, in case that the kernel takes a smaller page size.
+    let smallest = page_size.max(4096);
+    let mut words = vec![0; (length / smallest / 64 + 2) as usize];
+    let mut data = WithPointer(vfio_device_feature_dma_logging_report {
+        iova,
+        length,
+        page_size,
+        bitmap: words.as_mut_ptr() as u64,
+    });
+    let flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT;
+    // The kernel refuses pages of less than 4096 bytes, and sets a bit for each page of the range.
+    device_feature(device, flags, None, &mut data)?;
+    Ok(words)
+}
+
 /// `VFIO_DEVICE_SET_IRQS` with one eventfd for each vector from 0; without any, all are disabled.
 pub(crate) fn set_irqs(device: impl AsFd, index: u32, vectors: &[OwnedFd]) -> io::Result<()> {
     let data = if vectors.is_empty() {

@@ -12,10 +12,12 @@
 
 mod container;
 mod device;
+mod dma_logging;
 #[allow(unsafe_code, reason = "it is what this module is for")]
 pub mod ffi;
 mod migration;
 
 pub use container::{Container, Kind, Memory};
 pub use device::{BAR0, BAR2, Device, ERROR, MSI, REGION_MMAP, REQUEST, Signal, Token};
+pub use dma_logging::{DirtyPages, IovaRange};
 pub use migration::{DataFile, Features, PrecopyInfo, State};

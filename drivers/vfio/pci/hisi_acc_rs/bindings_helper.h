@@ -8,3 +8,4 @@
 
 #include "hisi_acc_rs_events_helpers.h"
 #include "hisi_acc_rs_helpers.h"
+#include "hisi_acc_rs_parameters_helpers.h"

@@ -14,9 +14,9 @@
 //!   count; `stream` is its layout; `reject` is why one is refused
 //! - `reset`: mutual exclusion of resets
 //! - `qm::vf`, `qm::registers` and `qm::pf`: the queue managers of VF and PF
-//! - `trace`, `regs`, `engine`, `duration` and `recent_ring`
+//! - `parameters`, `trace`, `regs`, `engine`, `duration` and `recent_ring`
 //!
-//! `unsafe` occurs in `qm::pf::ffi`, `qm::vf::ffi` and `trace::ffi` only.
+//! `unsafe` occurs in `qm::pf::ffi`, `qm::vf::ffi`, `trace::ffi` and `parameters::ffi` only.
 
 // Only the debugfs files use some of the functions.
 #![cfg_attr(not(CONFIG_VFIO_DEBUGFS), allow(dead_code))]
@@ -36,6 +36,7 @@ mod image;
 mod matching;
 mod mig;
 mod open;
+mod parameters;
 mod qm;
 mod recent_ring;
 mod regs;

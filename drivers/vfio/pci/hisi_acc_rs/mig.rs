@@ -17,6 +17,7 @@ use crate::{
         OpenVf,
         VfConfig, //
     },
+    parameters,
     qm::{
         pf::PfLink,
         registers::{
@@ -50,6 +51,7 @@ use kernel::{
 };
 use vfio::{
     device::CoreDevice,
+    dirty_tracking::DirtyTracking,
     migration::{
         Direction,
         Failure,
@@ -269,6 +271,7 @@ pub(crate) struct MigratableVf {
     bar: Arc<VfBar>,
     /// Whether the migration registers are in the PF; constant while the device is open.
     in_pf: Atomic<bool>,
+    pub(crate) tracking: DirtyTracking,
     #[pin]
     pub(crate) machine: StateMachine<VfState>,
 }
@@ -288,18 +291,22 @@ impl MigratableVf {
                 .and_then(|open| VfConfig::query(&open.qm.bind(pdev)?))
                 .ok();
 
+            let tracking = DirtyTracking::choose(pdev, parameters::dma_logging());
+            let logs_dma = tracking == DirtyTracking::Driver;
+
             Ok(try_pin_init!(Self {
                 link,
                 bar,
+                tracking,
                 in_pf: Atomic::new(placement == RegisterPlacement::PfWindow),
-                machine <- StateMachine::new(VfState {
+                machine <- StateMachine::with_dma_logging(VfState {
                     link: *link,
                     open: None,
                     config,
                     stopped_by_command: false,
                     history: KBox::new(History::EMPTY, GFP_KERNEL)?,
                     outcome: None,
-                }),
+                }, logs_dma),
             }))
         })
     }

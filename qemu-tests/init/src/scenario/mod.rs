@@ -53,6 +53,7 @@ fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
         Scenario::CheckLoad { buffers } => model::load::run(setup, *buffers, report),
         Scenario::Violations => model::violations::run(setup, report),
         Scenario::Uapi => uapi::run(setup, report),
+        Scenario::Parameter => uapi::parameter::run(setup, report),
         Scenario::Matching => uapi::matching::run(setup, report),
         Scenario::Faults => uapi::faults::run(setup, report),
         Scenario::Migrate { seed } => migration::ten_rounds::run(setup, seed.unwrap_or(1), report),
@@ -86,9 +87,11 @@ fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
         Scenario::Install => misc::install::run(setup, report),
         Scenario::Example => misc::example::run(setup, report),
         Scenario::AtWork { begin } => l2::payload::run(setup, begin.unwrap_or_default(), report),
-        Scenario::GuestAtWork { rounds, cancel } => {
-            l2::migrate_under_load::run(setup, *rounds, *cancel, report)
-        }
+        Scenario::GuestAtWork {
+            rounds,
+            cancel,
+            switchover,
+        } => l2::migrate_under_load::run(setup, *rounds, *cancel, *switchover, report),
         Scenario::GuestBetween { host, rounds } => {
             l2::two_hosts::run(setup, *host, *rounds, report)
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use protocol::{Container, Driver, Engine, Kmemleak, List, Peer, Scenario, Task};
+use protocol::{Container, DmaLogging, Driver, Engine, Kmemleak, List, Peer, Scenario, Task};
 
 use crate::artifacts::{Artifacts, Suite};
 
@@ -85,6 +85,12 @@ impl Machine {
     /// How VFIO devices are opened.
     pub fn container(mut self, container: Container) -> Self {
         self.task.setup.container = Some(container);
+        self
+    }
+
+    /// The parameter `dma_logging` of our driver's module.
+    pub fn dma_logging(mut self, value: DmaLogging) -> Self {
+        self.task.setup.dma_logging = Some(value);
         self
     }
 

@@ -163,6 +163,7 @@ impl File for Attr {
             seq_print!(m, "hardware version: {}\n", HwVersion(vf.link.pf.version()));
             seq_print!(m, "registers: {}\n", migratable.placement().name());
             seq_print!(m, "function: {}\n", vf.link.function);
+            seq_print!(m, "dirty tracking: {}\n", migratable.tracking.name());
             print_queues(m, open.and(vf.config), ready);
             print_state(m, vf);
             print_record(m, vf.history.last.as_ref());

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use control::{EmulatedDevice, Report};
 use linux::sysfs::Function;
 use monitor::{Guest, Limits, Role, Vmm, Watch};
-use protocol::{Cancel, Load, MigrationRecord, Setup, What};
+use protocol::{Cancel, Load, MigrationRecord, Setup, Switchover, What};
 use vfio_client::Kind;
 use vm::engine;
 
@@ -79,6 +79,7 @@ pub(crate) fn run(
     setup: &Setup,
     rounds: Option<u32>,
     cancel: Option<Cancel>,
+    switchover: Option<Switchover>,
     report: &mut Report,
 ) -> Result<()> {
     let rounds = rounds.unwrap_or(ROUNDS);
@@ -122,7 +123,8 @@ pub(crate) fn run(
         show(&format!("{name}, of {}", 2 * rounds));
         let done = report.point(&name, || {
             let source = holder.take().context("there is no guest")?;
-            holder = Some(leg(kind, &guest, &watch, source, number, from, to)?);
+            let way = Way { number, from, to };
+            holder = Some(leg(kind, &guest, &watch, source, way, switchover)?);
             Ok(())
         });
         ensure!(done, "the guest is nowhere");
@@ -201,15 +203,22 @@ fn cancelled(
     works_flawlessly(guest)
 }
 
+/// One of the guest's migrations.
+struct Way<'a> {
+    /// From 1.
+    number: u32,
+    from: &'a Place,
+    to: &'a Place,
+}
+
 /// Moves the guest; returns the monitor that has it then.
 fn leg(
     kind: Kind,
     guest: &Guest,
     watch: &Watch,
     mut source: Vmm,
-    number: u32,
-    from: &Place,
-    to: &Place,
+    Way { number, from, to }: Way<'_>,
+    switchover: Option<Switchover>,
 ) -> Result<Vmm> {
     let name = format!("vmm{number}");
     let mut destination = Vmm::start(&name, Role::Waits, kind, &to.vfs, guest)?;
@@ -218,7 +227,10 @@ fn leg(
     for vf in from.vfs.iter().chain(&to.vfs) {
         watch.seen(vf);
     }
-    let figures = monitor::migrate(&mut source, &mut destination, WITHIN)?;
+    let figures = match switchover.unwrap_or_default() {
+        Switchover::AtOnce => monitor::migrate(&mut source, &mut destination, WITHIN)?,
+        Switchover::AllSent => monitor::migrate_late(&mut source, &mut destination, WITHIN)?,
+    };
     let requests = guest.load().done - before.done;
     // Closing the source's VF makes its history a thing of the past.
     from.tell_sessions()?;

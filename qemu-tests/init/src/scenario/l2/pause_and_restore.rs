@@ -80,7 +80,7 @@ fn moves_paused(fixture: &mut GuestFixture) -> Result<()> {
 /// Its queues are in memory that was sent before.
 fn moves_late(fixture: &mut GuestFixture) -> Result<()> {
     let (place, mut other) = fixture.other_place("late")?;
-    monitor::migrate_late(&mut fixture.vmm, &mut other, WITHIN)?;
+    let _ = monitor::migrate_late(&mut fixture.vmm, &mut other, WITHIN)?;
     fixture.takes_over(other, place)
 }
 

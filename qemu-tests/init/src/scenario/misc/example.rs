@@ -189,7 +189,7 @@ fn files(fixture: &Fixture) -> Result<()> {
         let text = debugfs::content(&fixture.folder(0).join(name))?;
         equal(name, text.as_str(), expected)
     };
-    says("features", "stop-copy\npre-copy\n")?;
+    says("features", "stop-copy\npre-copy\ndirty-tracking\n")?;
     says("state", "RUNNING\n")?;
     let device = fixture.open(0)?;
     for state in [

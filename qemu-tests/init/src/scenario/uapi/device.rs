@@ -62,13 +62,20 @@ pub(super) fn probe_features(fixture: &mut Fixture) -> Result<()> {
     ] {
         probe(&device, flags).with_context(|| format!("probing {name}"))?;
     }
-    // The accelerator cannot tell which pages it writes.
-    let logging = VFIO_DEVICE_FEATURE_DMA_LOGGING_START | SET;
-    refused(
-        "probing DMA_LOGGING_START",
-        probe(&device, logging),
-        Errno::NOTTY,
-    )
+    for (name, flags) in [
+        ("START", VFIO_DEVICE_FEATURE_DMA_LOGGING_START | SET),
+        ("STOP", VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP | SET),
+        ("REPORT", VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT | GET),
+    ] {
+        let probed = probe(&device, flags);
+        let what = format!("probing DMA_LOGGING_{name}");
+        if fixture.is_rust() {
+            probed.context(what)?;
+        } else {
+            refused(&what, probed, Errno::NOTTY)?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn refuse_features(fixture: &mut Fixture) -> Result<()> {

@@ -7,8 +7,10 @@
 
 pub(super) mod arcs;
 mod device;
+mod dma_logging;
 pub(super) mod faults;
 pub(super) mod matching;
+pub(super) mod parameter;
 mod resuming;
 mod saving;
 mod waiting;
@@ -91,7 +93,7 @@ const CHECKS: [(&str, Check); 26] = [
 ];
 
 /// What the C driver is known to fail, up to a crash of the host; only ours is held to it.
-const BEYOND_C: [(&str, Check); 7] = [
+const BEYOND_C: [(&str, Check); 10] = [
     ("work goes on after STOP and RUNNING", work::pause),
     (
         "work goes on after a migration that was given up",
@@ -102,6 +104,9 @@ const BEYOND_C: [(&str, Check); 7] = [
     ("a set of files to wait for", waiting::epoll),
     ("two writers of one data file", resuming::two_writers),
     ("the data file outlives the driver", saving::outlives_driver),
+    ("reports of dirty pages", dma_logging::reports),
+    ("DMA logging refuses what is wrong", dma_logging::refusals),
+    ("page sizes of DMA logging", dma_logging::page_sizes),
 ];
 
 pub(super) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
