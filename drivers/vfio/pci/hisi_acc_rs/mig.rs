@@ -318,7 +318,8 @@ impl MigratableVf {
     ///
     /// Those of [`OpenVf::new`].
     pub(crate) fn open(&self, pdev: &pci::Device<Bound>) -> Result {
-        self.machine.with(|vf| {
+        self.machine.with(|guard| {
+            let vf = guard.driver_mut();
             let placement = RegisterPlacement::read(&vf.link.pf);
             let open = OpenVf::new(pdev, &vf.link, &self.bar, placement)?;
             self.in_pf

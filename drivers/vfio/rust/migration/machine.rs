@@ -43,10 +43,6 @@ use crate::{
         ResetMutex, //
     }, //
 };
-use core::ops::{
-    Deref,
-    DerefMut, //
-};
 use kernel::{
     device::Bound,
     fs::File,
@@ -129,8 +125,6 @@ enum Walk {
 }
 
 /// Exclusive access to a device that can migrate, see [`StateMachine::with`].
-///
-/// Dereferences to the driver's part.
 pub struct MachineGuard<'a, M: Migrate> {
     machine: &'a StateMachine<M>,
     inner: &'a mut Inner<M>,
@@ -170,6 +164,16 @@ impl<M: Migrate> ResetAware for Inner<M> {
 }
 
 impl<M: Migrate> MachineGuard<'_, M> {
+    /// Returns the driver's part of the device.
+    pub fn driver(&self) -> &M {
+        &self.inner.driver
+    }
+
+    /// Returns the driver's part of the device, to change it.
+    pub fn driver_mut(&mut self) -> &mut M {
+        &mut self.inner.driver
+    }
+
     /// Returns the state that the device is in.
     pub fn state(&self) -> State {
         self.inner.phase.state()
@@ -392,7 +396,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
     ///
     /// [`EINVAL`] if the device is not in [`State::Stop`], [`EBUSY`] if the function is being
     /// reset. Those of [`Migrate::load`]; the device is in [`State::Error`] then.
-    pub fn load(&mut self, core: &CoreDevice<Bound>, state: VerifiedOf<M>) -> Result {
+    pub fn load_verified(&mut self, core: &CoreDevice<Bound>, state: VerifiedOf<M>) -> Result {
         self.machine.inner.apply_reset(self.inner);
         if self.state() != State::Stop {
             return Err(EINVAL);
@@ -431,20 +435,6 @@ impl<M: Migrate> MachineGuard<'_, M> {
         };
         // If this fails as well, the device stays where it is.
         let _ = self.walk_arc(core, arc);
-    }
-}
-
-impl<M: Migrate> Deref for MachineGuard<'_, M> {
-    type Target = M;
-
-    fn deref(&self) -> &M {
-        &self.inner.driver
-    }
-}
-
-impl<M: Migrate> DerefMut for MachineGuard<'_, M> {
-    fn deref_mut(&mut self) -> &mut M {
-        &mut self.inner.driver
     }
 }
 

@@ -24,7 +24,8 @@ pub(super) fn with_registers<R>(
     read: impl FnOnce(&VfState, &BoundVfQm<'_>) -> Result<R>,
 ) -> Result<R> {
     let migratable = dev.migratable().ok_or(ENODEV)?;
-    migratable.machine.with(|vf| {
+    migratable.machine.with(|guard| {
+        let vf = guard.driver();
         let open = vf.open.as_ref().ok_or(ENODEV)?;
         if migratable.machine.in_reset() || vf.link.pf.is_stopped() {
             return Err(EBUSY);

@@ -92,13 +92,13 @@ fn print_queues(m: &SeqFile, config: Option<VfConfig>, driver_ready: Option<bool
     seq_print!(m, "driver ready: {}\n", OrUnknown(driver_ready.map(yes_no)));
 }
 
-fn print_state(m: &SeqFile, vf: &MachineGuard<'_, VfState>) {
-    if vf.open.is_none() {
+fn print_state(m: &SeqFile, guard: &MachineGuard<'_, VfState>) {
+    if guard.driver().open.is_none() {
         seq_print!(m, "device state: closed\n");
         return;
     }
-    seq_print!(m, "device state: {}\n", vf.state().name());
-    if let Some((arc, error)) = vf.failed() {
+    seq_print!(m, "device state: {}\n", guard.state().name());
+    if let Some((arc, error)) = guard.failed() {
         let (from, to) = arc.ends();
         seq_print!(
             m,
@@ -155,7 +155,8 @@ impl File for Attr {
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
         let migratable = dev.migratable().ok_or(ENODEV)?;
         // One lock for all lines, so that they are consistent.
-        migratable.machine.with(|vf| {
+        migratable.machine.with(|guard| {
+            let vf = guard.driver();
             let open = vf.open.as_ref();
             let ready = open.and_then(|open| driver_ready(dev, migratable, open));
 
@@ -165,9 +166,9 @@ impl File for Attr {
             seq_print!(m, "function: {}\n", vf.link.function);
             seq_print!(m, "dirty tracking: {}\n", migratable.tracking.name());
             print_queues(m, open.and(vf.config), ready);
-            print_state(m, vf);
+            print_state(m, guard);
             print_record(m, vf.history.last.as_ref());
-            print_history(m, &vf.history, vf.reject());
+            print_history(m, &vf.history, guard.reject());
         });
         Ok(())
     }

@@ -34,23 +34,24 @@ use vfio::{
 /// The file `debug`.
 pub(crate) struct Debug;
 
-/// Runs `command` on the open device `dev`. The device is in RUNNING or STOP, and `vf` holds its
+/// Runs `command` on the open device `dev`. The device is in RUNNING or STOP, and `guard` holds its
 /// lock.
 fn run_command(
     command: Command,
     dev: &Device<HisiAcc, Bound>,
-    vf: &mut MachineGuard<'_, VfState>,
+    guard: &mut MachineGuard<'_, VfState>,
 ) -> Result {
-    let running = vf.state() == State::Running;
-    let go = |vf: &mut MachineGuard<'_, VfState>, target| vf.go_to_state(dev.core(), target);
-    let stop = |vf: &mut MachineGuard<'_, VfState>| -> Result {
-        go(vf, State::Stop)?;
-        vf.stopped_by_command |= running;
+    let running = guard.state() == State::Running;
+    let go = |guard: &mut MachineGuard<'_, VfState>, target| guard.go_to_state(dev.core(), target);
+    let stop = |guard: &mut MachineGuard<'_, VfState>| -> Result {
+        go(guard, State::Stop)?;
+        guard.driver_mut().stopped_by_command |= running;
         Ok(())
     };
 
     match command {
         Command::IoTest => {
+            let vf = guard.driver();
             let open = vf.open.as_ref().ok_or(ENODEV)?;
             let qm = open.qm.bind(dev.pdev())?;
             qm.check_mailbox()?;
@@ -65,21 +66,21 @@ fn run_command(
                 Err(EIO)
             }
         }
-        Command::Stop => stop(vf),
-        Command::Start => go(vf, State::Running),
+        Command::Stop => stop(guard),
+        Command::Start => go(guard, State::Running),
         Command::Save => {
-            stop(vf)?;
-            let saved = vf.save_snapshot(dev.core());
+            stop(guard)?;
+            let saved = guard.driver_mut().save_snapshot(dev.core());
             if running {
-                go(vf, State::Running)?;
+                go(guard, State::Running)?;
             }
             saved
         }
         Command::Resume => {
-            let verified = vf.verify_last_session()?;
-            stop(vf)?;
-            vf.load(dev.core(), verified)?;
-            go(vf, State::Running)
+            let verified = guard.driver().verify_last_session()?;
+            stop(guard)?;
+            guard.load_verified(dev.core(), verified)?;
+            go(guard, State::Running)
         }
     }
 }
@@ -103,11 +104,11 @@ fn errno_name(error: Error) -> &'static str {
 
 /// Checks whether a command may run now. `in_reset` says whether the function or its PF is being
 /// reset.
-fn check_runnable(vf: &MachineGuard<'_, VfState>, in_reset: bool) -> Result {
-    if vf.open.is_none() {
+fn check_runnable(guard: &MachineGuard<'_, VfState>, in_reset: bool) -> Result {
+    if guard.driver().open.is_none() {
         return Err(ENODEV);
     }
-    match vf.state() {
+    match guard.state() {
         State::Running | State::Stop if !in_reset => Ok(()),
         State::Error => Err(EIO),
         _ => Err(EBUSY),
@@ -122,7 +123,7 @@ impl File for Debug {
 
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
         let migratable = dev.migratable().ok_or(ENODEV)?;
-        match migratable.machine.with(|vf| vf.outcome) {
+        match migratable.machine.with(|guard| guard.driver().outcome) {
             Some(outcome) => {
                 seq_print!(m, "command: {}\n", outcome.command.name());
                 seq_print!(
@@ -149,14 +150,14 @@ impl File for Debug {
         let command = Command::parse(input)?;
         let migratable = dev.migratable().ok_or(ENODEV)?;
 
-        migratable.machine.with(|vf| {
+        migratable.machine.with(|guard| {
             let start = Instant::<Monotonic>::now();
-            let in_reset = migratable.machine.in_reset() || vf.link.pf.is_stopped();
-            let result = check_runnable(vf, in_reset).and_then(|()| {
+            let in_reset = migratable.machine.in_reset() || guard.driver().link.pf.is_stopped();
+            let result = check_runnable(guard, in_reset).and_then(|()| {
                 let _awake = dev.core().runtime_pm_get_if_active().ok_or(EBUSY)?;
-                run_command(command, dev, vf)
+                run_command(command, dev, guard)
             });
-            vf.outcome = Some(Outcome {
+            guard.driver_mut().outcome = Some(Outcome {
                 command,
                 result,
                 duration: start.elapsed().as_micros_ceil(),

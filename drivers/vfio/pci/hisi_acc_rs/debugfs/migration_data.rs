@@ -47,10 +47,10 @@ fn show_last_session(
     part: impl FnOnce(&stream::Data) -> Option<&[u8]>,
 ) -> Result {
     let migratable = dev.migratable().ok_or(ENODEV)?;
-    let data = migratable
-        .machine
-        .with(|vf| vf.history.last.as_ref().map(FinishedSession::data))
-        .ok_or(ENODATA)?;
+    let data = migratable.machine.with(|guard| {
+        let last = guard.driver().history.last.as_ref();
+        last.map(FinishedSession::data).ok_or(ENODATA)
+    })?;
 
     hex_dump(m, c"Mig Data:", part(&data).ok_or(ENODATA)?);
     seq_print!(m, "migrate data length: {}\n", data.as_slice().len());
@@ -108,7 +108,8 @@ impl File for Match {
 
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
         let migratable = dev.migratable().ok_or(ENODEV)?;
-        let config = migratable.machine.with(|vf| vf.config).ok_or(ENODATA)?;
+        let config = migratable.machine.with(|guard| guard.driver().config);
+        let config = config.ok_or(ENODATA)?;
 
         for (field, value) in config.local_device.fields() {
             seq_print!(m, "{}: {:#x}\n", field.name(), value);

@@ -208,7 +208,7 @@ mod suite {
             let result = self.machine.set_state(&self.core, target);
             (
                 result.map(|file| file.is_some()),
-                self.machine.with(|guard| guard.take()),
+                self.machine.with(|guard| guard.driver_mut().take()),
                 self.machine.state(),
             )
         }
@@ -217,7 +217,7 @@ mod suite {
         fn events(&self, target: State) -> KVec<Event> {
             let _ = self.machine.set_state(&self.core, target);
             self.machine
-                .with(|guard| core::mem::take(&mut guard.events))
+                .with(|guard| core::mem::take(&mut guard.driver_mut().events))
         }
 
         /// Writes to the data file.
@@ -266,7 +266,7 @@ mod suite {
         walk(State::PreCopyP2p, true, &[SaveHead]);
         walk(State::RunningP2p, false, &[]);
         walk(State::Running, false, &[Unquiesce]);
-        assert_eq!(fixture.machine.with(|guard| guard.state), [1, 9]);
+        assert_eq!(fixture.machine.with(|guard| guard.driver().state), [1, 9]);
         Ok(())
     }
 
@@ -348,7 +348,10 @@ mod suite {
         fixture.machine.reset_done();
         assert_eq!(fixture.machine.state(), State::Running);
         assert_eq!(
-            fixture.machine.with(|guard| guard.take()).as_slice(),
+            fixture
+                .machine
+                .with(|guard| guard.driver_mut().take())
+                .as_slice(),
             &[Call::Reset]
         );
         Ok(())
@@ -385,7 +388,9 @@ mod suite {
     fn pre_copy_data_must_match() -> Result {
         let fixture = Fixture::new(never)?;
         let _ = fixture.go(State::PreCopy);
-        fixture.machine.with(|guard| guard.state = [7, 2]);
+        fixture
+            .machine
+            .with(|guard| guard.driver_mut().state = [7, 2]);
         let (result, called, state) = fixture.go(State::StopCopy);
         assert_eq!(result, Err(EIO));
         assert_eq!(called.last(), Some(&Call::Unquiesce));
@@ -432,8 +437,8 @@ mod suite {
         fixture.machine.reset_prepare();
         fixture.machine.with(|guard| {
             assert_eq!(guard.go_to_state(&fixture.core, State::Running), Err(EBUSY));
-            assert_eq!(guard.load(&fixture.core, [3, 4]), Err(EBUSY));
-            assert!(guard.calls.is_empty());
+            assert_eq!(guard.load_verified(&fixture.core, [3, 4]), Err(EBUSY));
+            assert!(guard.driver().calls.is_empty());
         });
         fixture.machine.reset_done();
         assert_eq!(fixture.go(State::Stop).2, State::Stop);
@@ -446,7 +451,7 @@ mod suite {
         let fixture = Fixture::new(never)?;
         let _ = fixture.go(State::PreCopy);
         let result = fixture.machine.with(|guard| {
-            guard.resets = Some((when, ends, &raw const *fixture.machine));
+            guard.driver_mut().resets = Some((when, ends, &raw const *fixture.machine));
             guard.go_to_state(&fixture.core, target)
         });
         if !ends {
@@ -454,7 +459,7 @@ mod suite {
         }
         Ok((
             result,
-            fixture.machine.with(|guard| guard.take()),
+            fixture.machine.with(|guard| guard.driver_mut().take()),
             fixture.machine.state(),
         ))
     }
@@ -490,7 +495,7 @@ mod suite {
         fixture.machine.with(|guard| {
             assert_eq!(guard.go_to_state(&fixture.core, State::Stop), Err(EBUSY));
             assert_eq!(guard.state(), State::Error);
-            guard.fails = never;
+            guard.driver_mut().fails = never;
         });
         fixture.machine.reset_prepare();
         fixture.machine.reset_done();
@@ -519,10 +524,10 @@ mod suite {
         fixture.machine.closed(&fixture.core);
         fixture.machine.with(|guard| {
             assert_eq!(
-                guard.events.as_slice(),
+                guard.driver().events.as_slice(),
                 &[Event::Over(Direction::Save, 2, None)]
             );
-            assert_eq!(guard.calls.last(), Some(&Call::Closed));
+            assert_eq!(guard.driver().calls.last(), Some(&Call::Closed));
         });
         Ok(())
     }
@@ -594,7 +599,7 @@ mod suite {
         fixture.machine.reset_done();
         fixture.machine.with(|guard| {
             let over = Event::Over(Direction::Resume, 1, Some(EPERM));
-            assert_eq!(guard.events.as_slice(), &[over]);
+            assert_eq!(guard.driver().events.as_slice(), &[over]);
             assert_eq!(guard.reject(), None);
         });
         Ok(())
@@ -629,17 +634,18 @@ mod suite {
     fn stopped_device_can_be_loaded_without_a_session() -> Result {
         let fixture = Fixture::new(never)?;
         let load = || {
-            let load = |guard: &mut MachineGuard<'_, Toy>| guard.load(&fixture.core, [3, 4]);
+            let load =
+                |guard: &mut MachineGuard<'_, Toy>| guard.load_verified(&fixture.core, [3, 4]);
             fixture.machine.with(load)
         };
         assert_eq!(load(), Err(EINVAL));
         let _ = fixture.events(State::Stop);
         assert_eq!(load(), Ok(()));
         fixture.machine.with(|guard| {
-            assert_eq!(guard.state, [3, 4]);
+            assert_eq!(guard.driver().state, [3, 4]);
             assert_eq!(guard.state(), State::Stop);
-            assert!(guard.events.is_empty());
-            guard.fails = |_| Some(Failure::Recoverable(EIO));
+            assert!(guard.driver().events.is_empty());
+            guard.driver_mut().fails = |_| Some(Failure::Recoverable(EIO));
         });
         assert_eq!(load(), Err(EIO));
         assert_eq!(fixture.machine.state(), State::Error);
