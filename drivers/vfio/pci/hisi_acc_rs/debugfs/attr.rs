@@ -2,6 +2,7 @@
 
 //! `attr`: properties of the device, and the history of its sessions.
 
+use super::access;
 use crate::{
     device::HisiAcc,
     history::{
@@ -13,10 +14,7 @@ use crate::{
         MigratableVf,
         VfState, //
     },
-    open::{
-        OpenVf,
-        VfConfig, //
-    },
+    open::VfConfig,
     reject::Reject, //
 };
 use kernel::{
@@ -74,12 +72,13 @@ fn yes_no(value: bool) -> &'static str {
 fn driver_ready(
     dev: &Device<HisiAcc, Bound>,
     migratable: &MigratableVf,
-    open: &OpenVf,
+    vf: &VfState,
 ) -> Option<bool> {
+    let open = vf.open.as_ref()?;
     let _awake = dev.core().runtime_pm_get_if_active()?;
-    let accessible = !migratable.machine.in_reset() && !open.qm.pf_link().pf.is_stopped();
-    let vf = open.qm.bind(dev.pdev()).ok()?;
-    accessible.then(|| vf.driver_ready())
+    let accessible = !access::in_reset(migratable, vf);
+    let qm = open.qm.bind(dev.pdev()).ok()?;
+    accessible.then(|| qm.driver_ready())
 }
 
 /// Prints the lines about queues. `config` is `None` if the VF is closed or has never answered.
@@ -153,19 +152,19 @@ impl File for Attr {
     const NAME: &'static CStr = c"attr";
 
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
-        let migratable = dev.migratable().ok_or(ENODEV)?;
+        let migratable = access::migratable(dev)?;
         // One lock for all lines, so that they are consistent.
         migratable.machine.with(|guard| {
             let vf = guard.driver();
-            let open = vf.open.as_ref();
-            let ready = open.and_then(|open| driver_ready(dev, migratable, open));
+            let config = vf.open.as_ref().and(vf.config);
+            let ready = driver_ready(dev, migratable, vf);
 
             seq_print!(m, "engine: {}\n", vf.link.engine.name());
             seq_print!(m, "hardware version: {}\n", HwVersion(vf.link.pf.version()));
             seq_print!(m, "registers: {}\n", migratable.placement().name());
             seq_print!(m, "function: {}\n", vf.link.function);
             seq_print!(m, "dirty tracking: {}\n", migratable.tracking.name());
-            print_queues(m, open.and(vf.config), ready);
+            print_queues(m, config, ready);
             print_state(m, guard);
             print_record(m, vf.history.last.as_ref());
             print_history(m, &vf.history, guard.reject());

@@ -4,6 +4,7 @@
 //!
 //! Commands take the same arcs, under the same lock, as migrations by the user.
 
+use super::access;
 use crate::{
     command::{
         Command,
@@ -122,7 +123,7 @@ impl File for Debug {
     const NAME: &'static CStr = c"debug";
 
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
-        let migratable = dev.migratable().ok_or(ENODEV)?;
+        let migratable = access::migratable(dev)?;
         match migratable.machine.with(|guard| guard.driver().outcome) {
             Some(outcome) => {
                 seq_print!(m, "command: {}\n", outcome.command.name());
@@ -148,11 +149,11 @@ impl File for Debug {
 
     fn write(dev: &Device<HisiAcc, Bound>, input: &[u8]) -> Result {
         let command = Command::parse(input)?;
-        let migratable = dev.migratable().ok_or(ENODEV)?;
+        let migratable = access::migratable(dev)?;
 
         migratable.machine.with(|guard| {
             let start = Instant::<Monotonic>::now();
-            let in_reset = migratable.machine.in_reset() || guard.driver().link.pf.is_stopped();
+            let in_reset = access::in_reset(migratable, guard.driver());
             let result = check_runnable(guard, in_reset).and_then(|()| {
                 let _awake = dev.core().runtime_pm_get_if_active().ok_or(EBUSY)?;
                 run_command(command, dev, guard)

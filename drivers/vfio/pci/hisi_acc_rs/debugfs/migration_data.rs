@@ -7,7 +7,10 @@
 //! - `dev_data`: what the device's data would be now
 //! - `match`: the device's match data, to compare them with another host's
 
-use super::access::with_registers;
+use super::access::{
+    self,
+    with_registers, //
+};
 use crate::{
     device::HisiAcc,
     history::FinishedSession,
@@ -46,7 +49,7 @@ fn show_last_session(
     m: &SeqFile,
     part: impl FnOnce(&stream::Data) -> Option<&[u8]>,
 ) -> Result {
-    let migratable = dev.migratable().ok_or(ENODEV)?;
+    let migratable = access::migratable(dev)?;
     let data = migratable.machine.with(|guard| {
         let last = guard.driver().history.last.as_ref();
         last.map(FinishedSession::data).ok_or(ENODATA)
@@ -107,7 +110,7 @@ impl File for Match {
     const NAME: &'static CStr = c"match";
 
     fn show(dev: &Device<HisiAcc, Bound>, m: &SeqFile) -> Result {
-        let migratable = dev.migratable().ok_or(ENODEV)?;
+        let migratable = access::migratable(dev)?;
         let config = migratable.machine.with(|guard| guard.driver().config);
         let config = config.ok_or(ENODATA)?;
 
