@@ -269,7 +269,12 @@ impl Migrate for VfState {
 pub(crate) struct MigratableVf {
     link: PfLink,
     bar: Arc<VfBar>,
-    /// Whether the migration registers are in the PF; constant while the device is open.
+    /// Whether the placement of the migration registers is [`RegisterPlacement::PfWindow`]. Constant
+    /// while the device is open.
+    ///
+    /// Like the C driver's `drv_mode`, it is read without a lock: an access of the user to BAR 2
+    /// must not wait for an arc. [`OpenVf`] has the placement as an enum, but only with the lock
+    /// held. It is a `bool` here because [`Atomic`] can contain an enum only with `unsafe` code.
     in_pf: Atomic<bool>,
     pub(crate) tracking: DirtyTracking,
     #[pin]
