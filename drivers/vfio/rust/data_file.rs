@@ -17,7 +17,6 @@ mod session;
 pub use self::{
     poll::Waiters,
     session::{
-        PrecopyInfo,
         Readable,
         ResumingSession,
         SavingSession,
@@ -29,28 +28,21 @@ use self::fops::{
     ResumingFileOps,
     SavingFileOps, //
 };
-use crate::device::CoreDevice;
 use kernel::{
     fs::File,
     prelude::*,
     sync::{
         aref::ARef,
-        atomic::Relaxed,
         Arc, //
     }, //
 };
 
-/// Creates the file of a session of the open device `core`, to read its data from.
+/// Creates the file of a session, to read its data from.
 ///
 /// # Errors
 ///
 /// Those of `anon_inode_getfile()`.
-pub fn saving_file<S: SavingSession>(
-    core: &CoreDevice,
-    name: &CStr,
-    session: Arc<Readable<S>>,
-) -> Result<ARef<File>> {
-    session.info_v2.store(core.precopy_info_v2(), Relaxed);
+pub fn saving_file<S: SavingSession>(name: &CStr, session: Arc<Readable<S>>) -> Result<ARef<File>> {
     SavingFileOps::<S>::open(name, session)
 }
 

@@ -15,8 +15,6 @@ pub const VFIO_RUST_POLL_OVER: c_uint = 0x2000;
 /// `EPOLLERR`
 pub const VFIO_RUST_POLL_ERROR: c_uint = 0x8;
 
-pub const VFIO_PRECOPY_INFO_REINIT: u32 = 1;
-
 #[repr(C)]
 pub struct vfio_precopy_info {
     pub argsz: u32,

@@ -37,11 +37,6 @@ impl std::ops::Deref for CoreDevice<Bound> {
 }
 
 impl<Ctx: DeviceContext> CoreDevice<Ctx> {
-    /// Returns whether the user has requested the second version of the precopy info.
-    pub fn precopy_info_v2(&self) -> bool {
-        false
-    }
-
     pub(crate) fn vdev(&self) -> *mut bindings::vfio_device {
         self.0.get()
     }

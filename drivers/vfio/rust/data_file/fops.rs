@@ -13,7 +13,6 @@ use super::session::{
     Writable, //
 };
 use crate::bindings;
-use bitflags::bitflags;
 use core::marker::PhantomData;
 use kernel::{
     error::from_err_ptr,
@@ -22,7 +21,6 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
-        atomic::Relaxed,
         poll::PollTable,
         Arc,
         ArcBorrow, //
@@ -37,15 +35,6 @@ use kernel::{
 
 /// Number of bytes that are copied from the user to a session in one step.
 const CHUNK: usize = 256;
-
-bitflags! {
-    /// Flags of `struct vfio_precopy_info`, `VFIO_PRECOPY_INFO_*`.
-    #[derive(Clone, Copy)]
-    struct PrecopyFlags: u32 {
-        /// There is new initial data.
-        const REINIT = bindings::VFIO_PRECOPY_INFO_REINIT;
-    }
-}
 
 // SAFETY: The structure consists of integers, for which all bit patterns are valid.
 unsafe impl transmute::FromBytes for bindings::vfio_precopy_info {}
@@ -215,19 +204,14 @@ impl<S: SavingSession> SavingFileOps<S> {
         }
 
         let position = *readable.position.lock();
-        let info = readable.session.precopy_info(position)?;
-        // `flags` is an output in the second version. In the first it is reserved, and C drivers
-        // keep the user's value. The user may switch to the second version during the session,
-        // which the session cannot notice, as it has no reference to the device. So clear the flags
-        // in both versions.
-        let mut flags = PrecopyFlags::empty();
-        flags.set(
-            PrecopyFlags::REINIT,
-            info.reinit && readable.info_v2.load(Relaxed),
-        );
-        raw.flags = flags.bits();
-        raw.initial_bytes = info.initial;
-        raw.dirty_bytes = info.dirty;
+        raw.initial_bytes = readable.session.initial_bytes(position)?;
+        // No session adds data during pre-copy.
+        raw.dirty_bytes = 0;
+        // `flags` is an output in the second version, and without new initial data it is 0. In the
+        // first version it is reserved, and C drivers keep the user's value. The user may switch to
+        // the second version during the session, which the session cannot notice, as it has no
+        // reference to the device. So clear the flags in both versions.
+        raw.flags = 0;
         writer.write(&raw)
     }
 }

@@ -10,28 +10,10 @@ use core::ops::Deref;
 use kernel::{
     prelude::*,
     sync::{
-        atomic::Atomic,
         Arc,
         Mutex, //
     }, //
 };
-
-/// The result of `VFIO_MIG_GET_PRECOPY_INFO`, `struct vfio_precopy_info`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PrecopyInfo {
-    /// Remaining bytes of the data that existed when pre-copy began, or when new initial data was
-    /// last added.
-    pub initial: u64,
-    /// Bytes that have changed since then.
-    pub dirty: u64,
-    /// There is new initial data since the user's last call. It is reported only if
-    /// [`CoreDevice::precopy_info_v2`] is true.
-    ///
-    /// C: `VFIO_PRECOPY_INFO_REINIT`
-    ///
-    /// [`CoreDevice::precopy_info_v2`]: crate::device::CoreDevice::precopy_info_v2
-    pub reinit: bool,
-}
 
 /// A session that migration data is read from. Bytes already returned never change.
 ///
@@ -51,12 +33,13 @@ pub trait SavingSession: Send + Sync + 'static {
     /// Returns the threads to wake when the result of [`SavingSession::ahead`] changes.
     fn waiters(&self) -> &Waiters;
 
-    /// Returns what is left in pre-copy for a reader at `position`.
+    /// Returns how many bytes of the data that existed when pre-copy began are left for a reader at
+    /// `position`.
     ///
     /// # Errors
     ///
     /// [`EINVAL`] if the device is not in pre-copy with this session.
-    fn precopy_info(&self, position: usize) -> Result<PrecopyInfo>;
+    fn initial_bytes(&self, position: usize) -> Result<u64>;
 }
 
 /// A session that migration data is written to. The file holds a reference to the module that
@@ -77,9 +60,6 @@ pub struct Readable<S> {
     /// User memory is accessed with this lock held.
     #[pin]
     pub(super) position: Mutex<usize>,
-    /// Whether the user had requested the second version of the precopy info when the file was
-    /// created.
-    pub(super) info_v2: Atomic<bool>,
 }
 
 impl<S> Readable<S> {
@@ -94,7 +74,6 @@ impl<S> Readable<S> {
             pin_init!(Self {
                 session <- session,
                 position <- new_generic_mutex!(0, c"vfio::Readable::position"),
-                info_v2: Atomic::new(false),
             }),
             GFP_KERNEL_ACCOUNT,
         )

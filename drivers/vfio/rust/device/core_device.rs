@@ -75,18 +75,6 @@ impl<Ctx: DeviceContext> CoreDevice<Ctx> {
     }
 }
 
-impl CoreDevice {
-    /// Returns whether the user of the open device has requested the second version of the precopy
-    /// info, which reports [`PrecopyInfo::reinit`](crate::data_file::PrecopyInfo::reinit).
-    ///
-    /// C: `VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2`
-    pub fn precopy_info_v2(&self) -> bool {
-        // SAFETY: The device is valid. The core writes the byte without a lock, so it may change at
-        // any time; a volatile read returns either value.
-        unsafe { (&raw const (*self.vdev()).precopy_info_v2).read_volatile() != 0 }
-    }
-}
-
 impl CoreDevice<Bound> {
     /// Keeps the function out of runtime suspend. Returns `None` if it is suspended.
     pub fn runtime_pm_get_if_active(&self) -> Option<RuntimePmGuard<'_>> {

@@ -305,7 +305,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
             MigArc::RunningToPreCopy | MigArc::RunningP2pToPreCopyP2p => {
                 let head = driver.save_head(core).map_err(Failure::Recoverable)?;
                 let head = Data::head(head, M::Format::HEAD);
-                let (session, file) = Self::begin_saving(driver, core, Saving::pre_copy(&head))?;
+                let (session, file) = Self::begin_saving(driver, Saving::pre_copy(&head))?;
                 let next = match arc {
                     MigArc::RunningToPreCopy => Phase::PreCopy(session),
                     _ => Phase::PreCopyP2p(session),
@@ -316,7 +316,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
             MigArc::PreCopyP2pToRunningP2p => (Phase::RunningP2p, None),
             MigArc::StopToStopCopy => {
                 let data = driver.save(core, None).map_err(Failure::Recoverable)?;
-                let (session, file) = Self::begin_saving(driver, core, Saving::stop_copy(&data))?;
+                let (session, file) = Self::begin_saving(driver, Saving::stop_copy(&data))?;
                 (Phase::StopCopy(session), Some(file))
             }
             MigArc::StopCopyToStop => (Phase::Stop, None),
@@ -345,12 +345,11 @@ impl<M: Migrate> MachineGuard<'_, M> {
     /// Creates the file of a new session.
     fn begin_saving(
         driver: &mut M,
-        core: &CoreDevice<Bound>,
         session: Result<SavingFile<M>>,
     ) -> Result<(SavingFile<M>, ARef<File>), Failure> {
         let session = session.map_err(Failure::Recoverable)?;
         let file =
-            data_file::saving_file(core, M::FILE, session.clone()).map_err(Failure::Recoverable)?;
+            data_file::saving_file(M::FILE, session.clone()).map_err(Failure::Recoverable)?;
         driver.session_begun(Direction::Save);
         Ok((session, file))
     }

@@ -11,7 +11,6 @@ use super::data::{
     Image, //
 };
 use crate::data_file::{
-    PrecopyInfo,
     Readable,
     ResumingSession,
     SavingSession,
@@ -142,14 +141,11 @@ impl<E: StreamFormat> SavingSession for Saving<E> {
         &self.waiters
     }
 
-    fn precopy_info(&self, position: usize) -> Result<PrecopyInfo> {
+    fn initial_bytes(&self, position: usize) -> Result<u64> {
         if self.is_over() || self.data.is_complete() {
             return Err(EINVAL);
         }
-        Ok(PrecopyInfo {
-            initial: self.data.initial_len().saturating_sub(position) as u64,
-            ..PrecopyInfo::default()
-        })
+        Ok(self.data.initial_len().saturating_sub(position) as u64)
     }
 }
 
@@ -378,18 +374,18 @@ mod tests {
         let session = Saving::<First>::pre_copy(&Data::head(IMAGE, HEAD))?;
 
         assert_eq!(session.ahead(0)?.len(), HEAD);
-        assert_eq!(session.precopy_info(0)?.initial, HEAD as u64);
+        assert_eq!(session.initial_bytes(0)?, HEAD as u64);
         assert_eq!(session.ahead(HEAD), Err(ENOMSG));
-        assert_eq!(session.precopy_info(HEAD)?.initial, 0);
+        assert_eq!(session.initial_bytes(HEAD)?, 0);
 
         session.complete(&Data::whole(IMAGE))?;
-        assert_eq!(session.precopy_info(HEAD), Err(EINVAL));
+        assert_eq!(session.initial_bytes(HEAD), Err(EINVAL));
         assert_eq!(session.ahead(HEAD)?.len(), SIZE - HEAD);
         assert_eq!(session.ahead(SIZE)?.len(), 0);
 
         session.close();
         assert_eq!(session.ahead(HEAD), Err(ENODEV));
-        assert_eq!(session.precopy_info(HEAD), Err(EINVAL));
+        assert_eq!(session.initial_bytes(HEAD), Err(EINVAL));
         Ok(())
     }
 
@@ -398,7 +394,7 @@ mod tests {
         let session = Saving::<First>::stop_copy(&Data::head(IMAGE, HEAD))?;
         assert_eq!(session.ahead(1)?.len(), HEAD - 1);
         assert_eq!(session.ahead(HEAD)?.len(), 0);
-        assert_eq!(session.precopy_info(0), Err(EINVAL));
+        assert_eq!(session.initial_bytes(0), Err(EINVAL));
         Ok(())
     }
 
@@ -409,7 +405,7 @@ mod tests {
         other.0[HEAD - 1] = 0;
         assert_eq!(session.complete(&Data::whole(other)), Err(EIO));
         assert_eq!(session.ahead(HEAD), Err(ENOMSG));
-        assert_eq!(session.precopy_info(0)?.initial, HEAD as u64);
+        assert_eq!(session.initial_bytes(0)?, HEAD as u64);
         Ok(())
     }
 
