@@ -14,7 +14,7 @@ mod fops;
 mod poll;
 mod session;
 
-pub use self::{
+pub(crate) use self::{
     poll::Waiters,
     session::{
         Readable,
@@ -42,7 +42,10 @@ use kernel::{
 /// # Errors
 ///
 /// Those of `anon_inode_getfile()`.
-pub fn saving_file<S: SavingSession>(name: &CStr, session: Arc<Readable<S>>) -> Result<ARef<File>> {
+pub(crate) fn saving_file<S: SavingSession>(
+    name: &CStr,
+    session: Arc<Readable<S>>,
+) -> Result<ARef<File>> {
     SavingFileOps::<S>::open(name, session)
 }
 
@@ -51,7 +54,7 @@ pub fn saving_file<S: SavingSession>(name: &CStr, session: Arc<Readable<S>>) -> 
 /// # Errors
 ///
 /// Those of `anon_inode_getfile()`.
-pub fn resuming_file<S: ResumingSession>(
+pub(crate) fn resuming_file<S: ResumingSession>(
     name: &CStr,
     session: Arc<Writable<S>>,
 ) -> Result<ARef<File>> {

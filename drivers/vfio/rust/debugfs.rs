@@ -42,8 +42,8 @@ use kernel::{
 /// Whether the VFIO core supports debugfs. The C helpers exist only if it does.
 const CONFIGURED: bool = cfg!(CONFIG_VFIO_DEBUGFS);
 
-/// Maximum input of a writable file, in bytes.
-pub const INPUT_MAX: usize = 64;
+/// Maximum input of a writable file, in bytes. The documentation of [`File::write`] has the number.
+const INPUT_MAX: usize = 64;
 
 const MODE_READ: u16 = 0o444;
 const MODE_READ_WRITE: u16 = 0o600;
@@ -66,7 +66,7 @@ pub trait File: 'static {
     /// because seq_file would interpret it as a request to call `show` again, endlessly.
     fn show(dev: &Device<Self::Ops, Bound>, m: &SeqFile) -> Result;
 
-    /// Handles input of at most [`INPUT_MAX`] bytes. A file that implements this can be accessed by
+    /// Handles input of at most 64 bytes. A file that implements this can be accessed by
     /// root only.
     fn write(_dev: &Device<Self::Ops, Bound>, _input: &[u8]) -> Result {
         Err(EINVAL)

@@ -25,8 +25,7 @@ pub use self::{
     features::Features,
     machine::{
         MachineGuard,
-        StateMachine,
-        IMAGE_MAX, //
+        StateMachine, //
     },
     migrate::{
         Failure,
@@ -76,7 +75,7 @@ pub enum State {
 
 impl State {
     /// All states, in the order of their numbers.
-    pub const ALL: [Self; bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_NR.0 as usize] = [
+    pub(crate) const ALL: [Self; bindings::vfio_device_mig_state::VFIO_DEVICE_STATE_NR.0 as usize] = [
         Self::Error,
         Self::Stop,
         Self::Running,
@@ -112,20 +111,15 @@ impl From<State> for bindings::vfio_device_mig_state {
 /// The migration of a device: `struct vfio_migration_ops`, and notifications of resets and of the
 /// last close.
 ///
-/// [`StateMachine`] implements it for a device whose state is one structure. A driver with another
-/// kind of data implements the trait itself, with [`data_file`] for the files and [`ResetMutex`]
-/// for data that a reset must not wait for.
+/// [`StateMachine`] implements it for a device whose state is one structure.
 ///
 /// The callbacks run in process context, while the function is bound to the driver; the core does
 /// not serialise them.
-///
-/// [`data_file`]: crate::data_file
-/// [`ResetMutex`]: crate::reset::ResetMutex
 pub trait Migration: Send + Sync {
     /// Returns what the device offers. Called once. [`Features::STOP_COPY`] is always added.
     fn features(&self) -> Features;
 
-    /// Takes the open device to `target`, arc by arc ([`CoreDevice::next_arc`]).
+    /// Takes the open device to `target`, arc by arc.
     ///
     /// Returns the data file of the state that was entered, if it has one. On failure the device is
     /// in the state that [`Migration::state`] returns.

@@ -32,7 +32,7 @@ const WAIT_INTERVAL: Delta = Delta::from_millis(1);
 const TURN: Delta = Delta::from_millis(100);
 
 /// Data that a reset of the function returns to its initial state.
-pub trait ResetAware: Send {
+pub(crate) trait ResetAware: Send {
     /// Called after the function has been reset. Must not sleep for long, and must not access the
     /// function: the next reset may have begun.
     fn reset(&mut self);
@@ -40,7 +40,7 @@ pub trait ResetAware: Send {
 
 /// A mutex that a reset does not wait for.
 #[pin_data]
-pub struct ResetMutex<T: ResetAware> {
+pub(crate) struct ResetMutex<T: ResetAware> {
     #[pin]
     data: Mutex<T>,
     /// A reset was requested and has not ended. The function still works until `running` is set.
@@ -55,7 +55,7 @@ pub struct ResetMutex<T: ResetAware> {
 
 impl<T: ResetAware + Unpin> ResetMutex<T> {
     /// Protects `data`.
-    pub fn new(data: T) -> impl PinInit<Self> {
+    pub(crate) fn new(data: T) -> impl PinInit<Self> {
         pin_init!(Self {
             data <- new_generic_mutex!(data, c"vfio::ResetMutex::data"),
             announced: Atomic::new(false),
@@ -69,7 +69,7 @@ impl<T: ResetAware + Unpin> ResetMutex<T> {
     ///
     /// `f` sees the effect of every reset that has ended before. A reset that ends while `f` runs
     /// is applied when `f` returns, or when `f` calls `apply_reset()`.
-    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let mut data = self.data.lock();
         self.apply_reset(&mut data);
         let result = f(&mut data);
@@ -90,12 +90,12 @@ impl<T: ResetAware + Unpin> ResetMutex<T> {
     }
 
     /// Returns whether the function is being reset: its registers must not be accessed.
-    pub fn in_reset(&self) -> bool {
+    pub(crate) fn in_reset(&self) -> bool {
         self.running.load(Acquire)
     }
 
     /// Returns whether a reset was requested and has not ended.
-    pub fn reset_expected(&self) -> bool {
+    pub(crate) fn reset_expected(&self) -> bool {
         self.announced.load(Acquire) || self.in_reset()
     }
 
@@ -106,7 +106,7 @@ impl<T: ResetAware + Unpin> ResetMutex<T> {
     /// # Errors
     ///
     /// [`EINTR`] if the thread is being killed, [`ETIMEDOUT`] after `patience`.
-    pub fn wait_for_reset(&self, patience: Delta) -> Result {
+    pub(crate) fn wait_for_reset(&self, patience: Delta) -> Result {
         self.turn.store(true, Relaxed);
         read_poll_timeout(
             || {
@@ -125,14 +125,14 @@ impl<T: ResetAware + Unpin> ResetMutex<T> {
 
     /// Called when a thread has finished or abandoned the operation for which it called
     /// [`ResetMutex::wait_for_reset`].
-    pub fn end_turn(&self) {
+    pub(crate) fn end_turn(&self) {
         self.turn.store(false, Relaxed);
     }
 
     /// Called when a reset was requested, before anything waits for it. Sleeps for a short time if
     /// a thread has waited for the previous reset; otherwise that thread would never proceed if
     /// resets followed one another without a pause.
-    pub fn reset_announced(&self) {
+    pub(crate) fn reset_announced(&self) {
         // An operation that takes longer than that is interrupted by the reset, and waits again.
         let _ = read_poll_timeout(
             || Ok(self.turn.load(Relaxed)),
@@ -144,7 +144,7 @@ impl<T: ResetAware + Unpin> ResetMutex<T> {
     }
 
     /// Called when the function is about to be reset.
-    pub fn reset_begin(&self) {
+    pub(crate) fn reset_begin(&self) {
         self.running.store(true, Relaxed);
         // Orders the store before the reset of the hardware: a thread whose access failed because
         // of the reset must see it.
@@ -152,7 +152,7 @@ impl<T: ResetAware + Unpin> ResetMutex<T> {
     }
 
     /// Called when the function has been reset.
-    pub fn reset_end(&self) {
+    pub(crate) fn reset_end(&self) {
         // This comes before `running` is cleared: a thread that sees that no reset is running must
         // also see that one has ended. It is fully ordered, and so also comes before the attempt to
         // take the mutex.

@@ -14,8 +14,7 @@
 //! - For a device that can migrate: a [`migration::Migration`], to which the device returns a
 //!   reference. If the state is one structure, this is a [`migration::StateMachine`], and the
 //!   driver implements [`migration::Migrate`] (how the device is stopped, saved and loaded) and
-//!   [`migration::StreamFormat`] (which data it accepts). Drivers with larger states implement
-//!   their own sessions on top of [`data_file`].
+//!   [`migration::StreamFormat`] (which data it accepts).
 //! - Tracking of the pages that the device writes, if the IOMMU does not do it:
 //!   [`dirty_tracking::DirtyTracking`] chooses, and [`migration::StateMachine::with_dma_logging`]
 //!   suffices for a device that cannot log by itself. Others implement [`dma_logging::DmaLogging`].
@@ -34,13 +33,15 @@
 //! # Lock order
 //!
 //! From the outermost lock to the innermost: the device lock of the PCI function, the core's memory
-//! lock, the lock in [`reset::ResetMutex`], a session's lock. A reset holds the first two, so it
+//! lock, the lock of the [`migration::StateMachine`], a session's lock. A reset holds the first two, so it
 //! only tries to take the third. User memory is accessed with none of them held, because a page
 //! fault on the device's own memory takes the second. A [`device::MemoryLockGuard`] takes the
 //! second inside the third; no holder of the second waits for the third.
 //!
 //! # Limits
 //!
+//! - There are no data files for other states than the structure of a
+//!   [`migration::StateMachine`].
 //! - SR-IOV of a physical function cannot be configured through the driver.
 //! - `VFIO_DEVICE_FEATURE_DMA_BUF` is not supported (`struct vfio_pci_device_ops`): other devices
 //!   could access a BAR through it, and the core does not know which part
@@ -78,7 +79,7 @@ macro_rules! new_generic_mutex {
 #[doc(hidden)]
 pub mod bindings;
 
-pub mod data_file;
+mod data_file;
 pub mod debugfs;
 pub mod device;
 pub mod device_id;
@@ -89,7 +90,7 @@ pub mod migration;
 pub mod pci;
 pub mod prelude;
 mod region;
-pub mod reset;
+mod reset;
 pub mod timestamp;
 
 /// The module that unit tests belong to, as in the kernel crate.

@@ -64,7 +64,7 @@ impl Readiness {
 /// after an RCU grace period. [`PollCondVarBox`] uses `kfree_rcu()`, whereas with a
 /// [`PollCondVar`](kernel::sync::poll::PollCondVar) in the session, the last user of the session
 /// would have to wait for the grace period.
-pub struct Waiters(PollCondVarBox);
+pub(crate) struct Waiters(PollCondVarBox);
 
 impl Waiters {
     /// Creates an empty queue.
@@ -72,7 +72,7 @@ impl Waiters {
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let queue = PollCondVarBox::new(c"vfio::data_file::Waiters", static_lock_class!())?;
         Ok(Self(queue))
     }
@@ -83,7 +83,7 @@ impl Waiters {
     /// sees the change when it calls [`SavingSession::ahead`] after it was added to the queue.
     ///
     /// [`SavingSession::ahead`]: super::SavingSession::ahead
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.0.notify_all();
     }
 

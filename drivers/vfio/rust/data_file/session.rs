@@ -20,7 +20,7 @@ use kernel::{
 /// No method waits for anything that can wait for user memory. The file holds a reference to the
 /// module that implements this.
 #[vtable]
-pub trait SavingSession: Send + Sync + 'static {
+pub(crate) trait SavingSession: Send + Sync + 'static {
     /// Returns the data from `position` on, or the first part of it, which is what a read returns.
     /// At the end of the data it is empty.
     ///
@@ -45,7 +45,7 @@ pub trait SavingSession: Send + Sync + 'static {
 /// A session that migration data is written to. The file holds a reference to the module that
 /// implements this.
 #[vtable]
-pub trait ResumingSession: Send + Sync + 'static {
+pub(crate) trait ResumingSession: Send + Sync + 'static {
     /// Appends `chunk`. `rest` bytes of the same `write()` follow. Chunks of two `write()` calls
     /// are not interleaved.
     ///
@@ -55,7 +55,7 @@ pub trait ResumingSession: Send + Sync + 'static {
 
 /// A session with the reader's position in its data.
 #[pin_data]
-pub struct Readable<S> {
+pub(crate) struct Readable<S> {
     pub(super) session: S,
     /// User memory is accessed with this lock held.
     #[pin]
@@ -69,7 +69,7 @@ impl<S> Readable<S> {
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub fn new(session: impl Init<S>) -> Result<Arc<Self>> {
+    pub(crate) fn new(session: impl Init<S>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 session <- session,
@@ -97,7 +97,7 @@ impl<S> Deref for Readable<S> {
 
 /// A session with a lock that serialises its writers.
 #[pin_data]
-pub struct Writable<S> {
+pub(crate) struct Writable<S> {
     #[pin]
     session: S,
     /// Held during a whole `write()`. User memory is accessed with this lock held.
@@ -112,7 +112,7 @@ impl<S> Writable<S> {
     /// # Errors
     ///
     /// [`ENOMEM`].
-    pub fn new(session: impl PinInit<S>) -> Result<Arc<Self>> {
+    pub(crate) fn new(session: impl PinInit<S>) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 session <- session,

@@ -59,7 +59,7 @@ pub enum MigArc {
 
 impl MigArc {
     /// All arcs.
-    pub const ALL: [Self; 18] = [
+    const ALL: [Self; 18] = [
         Self::RunningToRunningP2p,
         Self::RunningP2pToRunning,
         Self::RunningP2pToStop,
@@ -118,7 +118,7 @@ impl MigArc {
     };
 
     /// Returns the arc between two states, if they are neighbours.
-    pub fn between(from: State, to: State) -> Option<Self> {
+    fn between(from: State, to: State) -> Option<Self> {
         Self::BY_ENDS[from as usize][to as usize]
     }
 }
@@ -150,7 +150,7 @@ impl CoreDevice {
     ///
     /// C: `vfio_mig_get_next_state()`
     #[inline]
-    pub fn next_arc(&self, current: State, target: State) -> Result<MigArc> {
+    pub(crate) fn next_arc(&self, current: State, target: State) -> Result<MigArc> {
         let next = self.next_state(current, target)?;
         MigArc::between(current, next).ok_or(EINVAL)
     }

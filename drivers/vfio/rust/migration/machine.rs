@@ -58,9 +58,9 @@ use kernel::{
 /// of another function.
 const RESET_PATIENCE: Delta = Delta::from_secs(300);
 
-/// Maximum size of an image of a [`StateMachine`] in bytes. It is limited because images are passed
-/// on the stack.
-pub const IMAGE_MAX: usize = 1024;
+/// Maximum size of an image of a [`StateMachine`] in bytes, which its documentation has as well. It
+/// is limited because images are passed on the stack.
+const IMAGE_MAX: usize = 1024;
 
 /// A session that the user reads from.
 type SavingFile<M> = Arc<Readable<Saving<<M as Migrate>::Format>>>;
@@ -437,7 +437,7 @@ impl<M: Migrate> MachineGuard<'_, M> {
     }
 }
 
-/// The migration of a device whose state is one structure of at most [`IMAGE_MAX`] bytes.
+/// The migration of a device whose state is one structure of at most 1 KiB.
 ///
 /// It owns all mutable data of the device, behind a lock that resets do not wait for. The session
 /// of a data file ends with the state that it belongs to. If a transition fails, the device is in
