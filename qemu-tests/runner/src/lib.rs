@@ -11,7 +11,6 @@
 pub mod abi;
 pub mod artifacts;
 pub mod bench;
-pub mod choices;
 pub mod conformance;
 pub mod kcsan;
 pub mod kernel_log;
@@ -19,6 +18,7 @@ pub mod ktap;
 pub mod machine;
 pub mod migrate;
 pub mod modules;
+pub mod options;
 pub mod silicon;
 pub mod soak;
 pub mod symbols;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use protocol::{Scenario, Task};
-use runner::choices::Choices;
+use runner::options::Options;
 use runner::silicon::Wanted;
 use runner::soak::Soak;
 use runner::{Artifacts, Machine, Suite};
@@ -117,7 +117,7 @@ fn run(command: Command) -> Result<()> {
         parameters,
     } = &command
     {
-        return Choices::of(parameters).map(drop);
+        return Options::of(parameters).map(drop);
     }
     let artifacts = Artifacts::load()?;
     match command {
@@ -162,7 +162,7 @@ fn run(command: Command) -> Result<()> {
             .run_interactive(&artifacts)
             .map(drop),
         Command::Migrate { parameters, .. } => {
-            runner::migrate::run(&artifacts, &Choices::of(&parameters)?)
+            runner::migrate::run(&artifacts, &Options::of(&parameters)?)
         }
         Command::Soak {
             seed,

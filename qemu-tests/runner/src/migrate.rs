@@ -9,7 +9,7 @@ use std::fmt::{self, Display};
 use anyhow::{Context, Result, ensure};
 use protocol::{Driver, Event, Loads, MigrationRecord, What};
 
-use crate::choices::Choices;
+use crate::options::Options;
 use crate::{Artifacts, Outcome, timeline_svg, two_hosts};
 
 /// The results of a run.
@@ -23,8 +23,8 @@ pub struct Summary {
 }
 
 /// Runs it, shows what happens and what came out.
-pub fn run(artifacts: &Artifacts, choices: &Choices) -> Result<()> {
-    let outcomes = choices.run(artifacts, |line| println!("{line}"))?;
+pub fn run(artifacts: &Artifacts, options: &Options) -> Result<()> {
+    let outcomes = options.run(artifacts, |line| println!("{line}"))?;
     let events = events(&outcomes)?;
     let summary = Summary::of(&events);
     println!("\n{summary}");
@@ -33,7 +33,7 @@ pub fn run(artifacts: &Artifacts, choices: &Choices) -> Result<()> {
         svg::save(&path, &document).with_context(|| format!("cannot write {}", path.display()))?;
         println!("as a picture: {}", path.display());
     }
-    check(&outcomes, &summary, choices).inspect_err(|_| println!("migrate: failed"))?;
+    check(&outcomes, &summary, options).inspect_err(|_| println!("migrate: failed"))?;
     println!("no complaint in the kernel logs of hosts and guest");
     let violated: Vec<String> = outcomes.iter().flat_map(Outcome::violated).collect();
     println!(
@@ -48,12 +48,12 @@ pub fn run(artifacts: &Artifacts, choices: &Choices) -> Result<()> {
 }
 
 /// Whether all went well. Of the C driver, the scenario itself knows what it does to the model.
-pub fn check(outcomes: &[Outcome], summary: &Summary, choices: &Choices) -> Result<()> {
-    two_hosts::check(outcomes, |outcome| match choices.has_c() {
+pub fn check(outcomes: &[Outcome], summary: &Summary, options: &Options) -> Result<()> {
+    two_hosts::check(outcomes, |outcome| match options.has_c() {
         true => outcome.expect_passed(),
         false => outcome.expect_clean(),
     })?;
-    summary.check(choices.drivers())
+    summary.check(options.drivers())
 }
 
 /// The events of a run, as the machine or the two reported them.

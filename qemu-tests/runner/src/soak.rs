@@ -13,8 +13,8 @@ use fastrand::Rng;
 use indicatif::{ProgressBar, ProgressStyle};
 use protocol::Loads;
 
-use crate::choices::Choices;
 use crate::migrate::{Summary, check, events};
+use crate::options::Options;
 use crate::{Artifacts, Suite};
 
 /// Migrations to be run.
@@ -95,10 +95,10 @@ impl MachineOptions {
 
     /// Runs the machine; how often the guest migrated, and its work.
     fn run(&self, artifacts: &Artifacts, show: impl Fn(&str) + Sync) -> Result<Summary> {
-        let choices = Choices::parse(&self.0)?;
-        let outcomes = choices.run(artifacts, show)?;
+        let options = Options::parse(&self.0)?;
+        let outcomes = options.run(artifacts, show)?;
         let summary = Summary::of(&events(&outcomes)?);
-        check(&outcomes, &summary, &choices)?;
+        check(&outcomes, &summary, &options)?;
         Ok(summary)
     }
 }
@@ -181,7 +181,7 @@ impl Display for SoakTotals {
 mod tests {
     use std::collections::HashSet;
 
-    use super::{Choices, MachineOptions};
+    use super::{MachineOptions, Options};
 
     #[test]
     fn a_machine_is_the_same_again_and_another_one_is_not() {
@@ -197,7 +197,7 @@ mod tests {
         let mut seen = HashSet::new();
         for machine in 0..500 {
             let MachineOptions(parameters) = MachineOptions::of(1, machine);
-            Choices::parse(&parameters).unwrap();
+            Options::parse(&parameters).unwrap();
             seen.extend(parameters);
         }
         // Engines, containers, hosts, drivers, revisions, suites, cancellations, rounds, switchovers,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a guest migrates with, as `make migrate` and `make soak` are told it.
+//! The options of `make migrate` and `make soak`: with what a guest migrates.
 
 use std::fmt::Display;
 use std::num::NonZero;
@@ -28,9 +28,9 @@ const HOSTS: [(&str, bool); 2] = [("1", false), ("2", true)];
 /// How long all of it may take, in seconds.
 const WITHIN: u64 = 3600;
 
-/// What has been chosen.
+/// The options, each as given or with its default.
 #[derive(Clone, Debug)]
-pub struct Choices {
+pub struct Options {
     two_hosts: bool,
     drivers: [Driver; 2],
     engines: List<Engine>,
@@ -43,8 +43,8 @@ pub struct Choices {
     rounds: Option<u32>,
 }
 
-impl Choices {
-    /// As [`Self::parse`], of parameters `key=value`.
+impl Options {
+    /// Like [`Self::parse`], for parameters `key=value`.
     pub fn of(parameters: &[String]) -> Result<Self> {
         let pair = |parameter: &String| {
             let pair = parameter.split_once('=');
@@ -69,7 +69,7 @@ impl Choices {
     /// - `dma_logging`: the parameter of the Rust driver's module;
     /// - `rounds`: how often to the other place and back.
     pub fn parse(parameters: &[(String, String)]) -> Result<Self> {
-        let mut choices = Choices {
+        let mut options = Options {
             two_hosts: false,
             drivers: [Driver::Rust; 2],
             engines: [Engine::Zip].into(),
@@ -83,50 +83,50 @@ impl Choices {
         };
         for (key, value) in parameters {
             match key.as_str() {
-                "hosts" => choices.two_hosts = known(key, value, &HOSTS)?,
-                "engines" => choices.engines = parsed(key, value)?,
-                "driver" => choices.drivers = known(key, value, &DRIVERS)?,
-                "revision" => choices.revision = Some(known(key, value, &REVISIONS)?),
-                "qemu" => choices.suite = value.parse()?,
-                "container" => choices.container = Some(parsed(key, value)?),
-                "cancel" => choices.cancel = Some(parsed(key, value)?),
-                "switchover" => choices.switchover = Some(parsed(key, value)?),
-                "dma_logging" => choices.dma_logging = Some(parsed(key, value)?),
+                "hosts" => options.two_hosts = known(key, value, &HOSTS)?,
+                "engines" => options.engines = parsed(key, value)?,
+                "driver" => options.drivers = known(key, value, &DRIVERS)?,
+                "revision" => options.revision = Some(known(key, value, &REVISIONS)?),
+                "qemu" => options.suite = value.parse()?,
+                "container" => options.container = Some(parsed(key, value)?),
+                "cancel" => options.cancel = Some(parsed(key, value)?),
+                "switchover" => options.switchover = Some(parsed(key, value)?),
+                "dma_logging" => options.dma_logging = Some(parsed(key, value)?),
                 "rounds" => {
                     let rounds: NonZero<u32> = parsed(key, value)?;
-                    choices.rounds = Some(rounds.get());
+                    options.rounds = Some(rounds.get());
                 }
                 _ => bail!("{key}={value}: there is no such parameter"),
             }
         }
-        let cancelled = choices.cancel.unwrap_or_default();
+        let cancelled = options.cancel.unwrap_or_default();
         ensure!(
-            !(choices.engines.0.len() > 1 && choices.has_c()),
+            !(options.engines.0.len() > 1 && options.has_c()),
             "the C driver does not have the P2P states, without which QEMU takes one VF that can \
              migrate; engines={} are several",
-            choices.engines
+            options.engines
         );
         ensure!(
-            cancelled == Cancel::No || !choices.two_hosts,
+            cancelled == Cancel::No || !options.two_hosts,
             "a first migration that is cancelled is for one host alone"
         );
         ensure!(
             cancelled == Cancel::No
-                || choices.container != Some(Container::Iommufd)
-                || choices.logs_dma(),
+                || options.container != Some(Container::Iommufd)
+                || options.logs_dma(),
             "a first migration is cancelled of a guest that runs, and with iommufd it is stopped \
              unless the driver logs DMA (Documentation/admin-guide/migrating-a-guest.rst)"
         );
         ensure!(
-            choices.switchover.is_none() || !choices.two_hosts,
+            options.switchover.is_none() || !options.two_hosts,
             "when the guest is stopped can be chosen for one host alone"
         );
         ensure!(
-            cancelled != Cancel::Stopped || choices.drivers[0] != Driver::C,
+            cancelled != Cancel::Stopped || options.drivers[0] != Driver::C,
             "the C driver does not start a VF that was stopped in vain, so that the guest's \
              requests would never complete (D-16b in Documentation/weaknesses.rst)"
         );
-        Ok(choices)
+        Ok(options)
     }
 
     /// Whether the C driver has one of the VFs. It does on hardware V4 and V5 what the model counts
@@ -210,7 +210,7 @@ mod tests {
     fn told(text: &str) -> anyhow::Result<()> {
         let pairs = text.split(' ').filter_map(|word| word.split_once('='));
         let pairs: Vec<_> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-        Choices::parse(&pairs).map(drop)
+        Options::parse(&pairs).map(drop)
     }
 
     #[test]
