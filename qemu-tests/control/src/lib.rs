@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The line to the runner: KTAP out, requests to the emulated device out, answers in.
+//! Init's end of the control channel, whose lines are those of [`protocol::channel`]: results, and
+//! requests to the emulated devices.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use protocol::channel::{Answer, Line, Order, Request};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use serde_json::Value;
 
 const PORT: &str = "/dev/ttyAMA1";
+
+/// The first line of a [`Report`], and thus of a machine.
+pub const KTAP_VERSION: &str = "KTAP version 1";
 
 struct Port {
     reader: BufReader<File>,
@@ -53,58 +59,92 @@ fn port() -> Option<MutexGuard<'static, Port>> {
     )
 }
 
-/// Waits for one line that was not asked for, such as an order to end.
+/// Waits for the next order. Only a guest of the emulated host gets orders.
 ///
-/// Nothing may be asked while a thread waits here: the answer could come to the wrong one.
-pub fn await_line() -> Result<String> {
+/// No request may be sent while a thread waits here: the answer could come to the wrong one.
+pub fn await_order() -> Result<Order> {
     let mut line = String::new();
     BufReader::new(File::open(PORT)?).read_line(&mut line)?;
-    Ok(line.trim_end().to_owned())
+    Ok(line.trim_end().parse()?)
+}
+
+/// Returns `line` as it is sent.
+fn bytes(line: &Line) -> Vec<u8> {
+    let mut text = line.to_string().replace('\n', " ");
+    text.push('\n');
+    text.into_bytes()
 }
 
 /// Sends one line. A lost line shows on the host as a missing one, hence no error here.
-pub fn line(text: &str) {
+pub fn send(line: &Line) {
     if let Some(mut port) = port() {
-        let _ = port.writer.write_all(format!("{text}\n").as_bytes());
+        let _ = port.writer.write_all(&bytes(line));
     }
+}
+
+/// Sends text for the terminal, none, one or several lines.
+pub fn show(text: impl AsRef<str>) {
+    for line in text.as_ref().lines() {
+        send(&Line::Show(line.to_owned()));
+    }
+}
+
+/// Sends a result for the test to compare.
+pub fn dump(text: impl Into<String>) {
+    send(&Line::Dump(text.into()));
+}
+
+/// Sends a diagnostic of the results, one line or several.
+pub fn note(text: impl AsRef<str>) {
+    for line in text.as_ref().lines() {
+        ktap(format!("# {line}"));
+    }
+}
+
+/// Ends the results with an error.
+pub fn bail_out(reason: impl Display) {
+    ktap(format!("Bail out! {reason}"));
 }
 
 /// Reports to the runner that the scenario fails because the one on the other host has failed.
 pub fn peer_failed() {
-    line("@consequence");
+    send(&Line::PeerFailed);
 }
 
 /// Reports to the runner what the scenario begins now: the runner names it if the scenario gets no
 /// further.
-pub fn doing(what: &str) {
-    line(&format!("@doing {what}"));
+pub fn doing(what: impl Into<String>) {
+    send(&Line::Doing(what.into()));
 }
 
-/// Sends a line from a panic, when any lock may be held.
-pub fn last_words(text: &str) {
+/// Ends everything with an error, from a panic, when any lock may be held.
+pub fn last_words(reason: impl Display) {
     if let Ok(mut port) = OpenOptions::new().write(true).open(PORT) {
-        let _ = port.write_all(format!("{text}\n").as_bytes());
+        let _ = port.write_all(&bytes(&Line::Ktap(format!("Bail out! {reason}"))));
+        let _ = port.write_all(&bytes(&Line::Request(Request::End)));
     }
 }
 
-fn request(text: &str) -> Result<Value> {
+fn ktap(line: String) {
+    send(&Line::Ktap(line));
+}
+
+fn request(request: Request) -> Result<Value> {
     let mut port = port().context("the control port is not open")?;
-    port.writer
-        .write_all(format!("@host {text}\n").as_bytes())?;
-    answer(&mut port, text)
+    let line = Line::Request(request);
+    port.writer.write_all(&bytes(&line))?;
+    answer(&mut port, &line)
 }
 
 /// The answer to the next request that has none yet.
-fn answer(port: &mut Port, text: &str) -> Result<Value> {
-    let mut answer = String::new();
-    port.reader.read_line(&mut answer)?;
-    let answer = answer.trim_end();
-    match answer.split_once(' ').unwrap_or((answer, "null")) {
-        ("ok", json) => serde_json::from_str(json)
-            .with_context(|| format!("`{text}` was answered with no JSON: {answer}")),
-        ("err", reason) => bail!("the host refused `{text}`: {reason}"),
-        _ => bail!("`{text}` was answered with neither ok nor err: {answer:?}"),
-    }
+fn answer(port: &mut Port, request: &Line) -> Result<Value> {
+    let mut line = String::new();
+    port.reader.read_line(&mut line)?;
+    let Answer(answer) = line
+        .trim_end()
+        .parse()
+        .with_context(|| format!("the answer to `{request}`"))?;
+    answer.map_err(|reason| anyhow!("the host refused `{request}`: {reason}"))
 }
 
 /// An emulated accelerator, by its id on the machine.
@@ -115,9 +155,17 @@ pub struct EmulatedDevice(pub &'static str);
 pub const ZIP0: EmulatedDevice = EmulatedDevice("zip0");
 
 impl EmulatedDevice {
+    /// Reads a property, as QEMU returns it.
+    fn raw(self, property: &str) -> Result<Value> {
+        request(Request::Get {
+            device: self.0.to_owned(),
+            property: property.to_owned(),
+        })
+    }
+
     /// Reads a property; one that holds JSON as a string is unwrapped.
     pub fn get(self, property: &str) -> Result<Value> {
-        match request(&format!("get {} {property}", self.0))? {
+        match self.raw(property)? {
             Value::String(text) => serde_json::from_str(&text)
                 .with_context(|| format!("property {property} is no JSON: {text:?}")),
             value => Ok(value),
@@ -126,7 +174,15 @@ impl EmulatedDevice {
 
     /// Writes a property.
     pub fn set(self, property: &str, value: impl Into<Value>) -> Result<()> {
-        request(&format!("set {} {property} {}", self.0, value.into())).map(drop)
+        request(Self::set_request(self.0, property, value.into())).map(drop)
+    }
+
+    fn set_request(id: &str, property: &str, value: Value) -> Request {
+        Request::Set {
+            device: id.to_owned(),
+            property: property.to_owned(),
+            value,
+        }
     }
 
     /// Sets the engine's latency.
@@ -136,7 +192,11 @@ impl EmulatedDevice {
 
     /// Makes the PF report an error on the bus, by QEMU's name for it.
     pub fn bus_error(self, name: &str) -> Result<()> {
-        request(&format!("error {} {name}", self.0)).map(drop)
+        request(Request::BusError {
+            device: self.0.to_owned(),
+            name: name.to_owned(),
+        })
+        .map(drop)
     }
 
     /// Returns the sum of a counter over all functions.
@@ -165,7 +225,7 @@ impl EmulatedDevice {
 
     /// The last violations in words.
     fn violation_log(self) -> Result<String> {
-        let value = request(&format!("get {} violation-log", self.0))?;
+        let value = self.raw("violation-log")?;
         let text = value.as_str().context("violation-log is no text")?;
         Ok(text.to_owned())
     }
@@ -176,12 +236,10 @@ impl EmulatedDevice {
         report.point(&format!("violations of {}", self.0), || {
             let found = self.violations()?;
             for (kind, count) in &found {
-                line(&format!("# violation {kind} {count}"));
+                note(format!("violation {kind} {count}"));
             }
             if !found.is_empty() {
-                for text in self.violation_log()?.lines() {
-                    line(&format!("# {text}"));
-                }
+                note(self.violation_log()?);
             }
             ensure!(
                 !clean || found.is_empty(),
@@ -195,27 +253,26 @@ impl EmulatedDevice {
 /// Writes a property of several emulated devices, and waits for all at once.
 pub fn set_of_each(ids: &[&str], property: &str, value: impl Into<Value>) -> Result<()> {
     let value = value.into();
-    let requests: Vec<String> = ids
+    let requests: Vec<Line> = ids
         .iter()
-        .map(|id| format!("set {id} {property} {value}"))
+        .map(|id| EmulatedDevice::set_request(id, property, value.clone()))
+        .map(Line::Request)
         .collect();
-    let mut lines = String::new();
-    for text in &requests {
-        lines += &format!("@host {text}\n");
-    }
+    let lines: Vec<u8> = requests.iter().flat_map(bytes).collect();
     let mut port = port().context("the control port is not open")?;
-    port.writer.write_all(lines.as_bytes())?;
+    port.writer.write_all(&lines)?;
     // All are there before one of them fails this.
     let answers: Vec<_> = requests
         .iter()
-        .map(|text| answer(&mut port, text))
+        .map(|request| answer(&mut port, request))
         .collect();
     answers.into_iter().try_for_each(|answer| answer.map(drop))
 }
 
 /// Plugs the cable of the network card `id` in or pulls it.
 pub fn set_link(id: &str, up: bool) -> Result<()> {
-    request(&format!("link {id} {up}")).map(drop)
+    let card = id.to_owned();
+    request(Request::Link { card, up }).map(drop)
 }
 
 /// Test points of one scenario, reported as KTAP.
@@ -232,7 +289,7 @@ impl Default for Report {
 impl Report {
     /// Begins the report.
     pub fn new() -> Self {
-        line("KTAP version 1");
+        ktap(KTAP_VERSION.to_owned());
         Report { points: 0 }
     }
 
@@ -241,10 +298,10 @@ impl Report {
         let result = test();
         self.points += 1;
         match &result {
-            Ok(()) => line(&format!("ok {} {name}", self.points)),
+            Ok(()) => ktap(format!("ok {} {name}", self.points)),
             Err(error) => {
-                self.note(&format!("{error:#}"));
-                line(&format!("not ok {} {name}", self.points));
+                note(format!("{error:#}"));
+                ktap(format!("not ok {} {name}", self.points));
             }
         }
         result.is_ok()
@@ -253,36 +310,29 @@ impl Report {
     /// Reports a point that cannot run here.
     pub fn skip(&mut self, name: &str, reason: &str) {
         self.points += 1;
-        line(&format!("ok {} {name} # SKIP {reason}", self.points));
-    }
-
-    /// A diagnostic, one line or several.
-    pub fn note(&self, text: &str) {
-        for text in text.lines() {
-            line(&format!("# {text}"));
-        }
+        ktap(format!("ok {} {name} # SKIP {reason}", self.points));
     }
 
     /// Lines of a subtest; `passed` is its result.
     pub fn subtest(&mut self, name: &str, lines: &[String], passed: bool) {
         for text in lines {
-            line(&format!("    {text}"));
+            ktap(format!("    {text}"));
         }
         self.points += 1;
         let result = if passed { "ok" } else { "not ok" };
-        line(&format!("{result} {} {name}", self.points));
+        ktap(format!("{result} {} {name}", self.points));
     }
 
     /// Ends the report with its plan.
     pub fn end(self) {
-        line(&format!("1..{}", self.points));
+        ktap(format!("1..{}", self.points));
     }
 }
 
 /// Ends everything: nothing comes after this on the port. The host looks at the device before it
 /// answers, so the machine must not be off by then.
 pub fn end() {
-    if let Err(error) = request("end") {
+    if let Err(error) = request(Request::End) {
         eprintln!("guest: {error:#}");
     }
 }

@@ -59,11 +59,7 @@ fn power_off() -> ! {
 fn main() {
     std::panic::set_hook(Box::new(|panic| {
         eprintln!("{panic}");
-        control::last_words(&format!(
-            "Bail out! {}",
-            panic.to_string().replace('\n', ": ")
-        ));
-        control::last_words("@host end");
+        control::last_words(panic.to_string().replace('\n', ": "));
         let _ = reboot(RebootCommand::PowerOff);
     }));
     // Until these are done there is nowhere to report to but the console.
@@ -73,7 +69,7 @@ fn main() {
     }
     if let Err(error) = run() {
         eprintln!("guest: {error:#}");
-        control::line(&format!("Bail out! {error:#}"));
+        control::bail_out(format_args!("{error:#}"));
     }
     control::end();
     power_off();

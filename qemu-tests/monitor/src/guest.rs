@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use linux::timeouts::{Deadline, slowness};
+use protocol::channel::{Answer, Line, Order, Request};
 use protocol::{Begin, Driver, Engine, List, Load, Loads, Scenario, Task, What};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Vmm;
-use super::orders::Order;
 use super::port::{POLL, Port};
 use super::report::tell;
 
@@ -22,9 +23,6 @@ const CONTROL: &str = "/tmp/guest.control";
 /// For how long a CPU of it may not pass through a quiescent state of RCU, on a normal host; in s,
 /// as its kernel has it (`CONFIG_RCU_CPU_STALL_TIMEOUT`). What that kernel takes is 3 to 300.
 const RCU_STALL_S: u32 = 21;
-
-/// The first line of a guest's program.
-const BOOTED: &str = "KTAP version 1";
 
 /// What the guest has reported since it was started or reset last.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -65,7 +63,9 @@ impl Guest {
     /// accelerators, and will work as soon as it can.
     pub fn new(engines: Vec<Engine>) -> Result<Self> {
         let heard = Arc::new(Mutex::new(Heard::default()));
-        let console = Port::listen(CONSOLE, |line| control::line(&format!("@guest {line}")))?;
+        let console = Port::listen(CONSOLE, |line| {
+            control::send(&Line::GuestLog(line.to_owned()))
+        })?;
         let hearing = Arc::clone(&heard);
         let control = Port::listen(CONTROL, move |line| hear(&hearing, line))?;
         Ok(Guest {
@@ -196,11 +196,10 @@ impl Guest {
 
     /// Lets the guest, which `vmm` has, carry out an order.
     pub fn obeys(&self, vmm: &mut Vmm, order: Order, timeout: Duration) -> Result<()> {
-        let name = order.name();
         let answered = self.heard(|heard| heard.answers.len());
-        vmm.orders().send(name)?;
+        vmm.orders().send(order)?;
         self.until(timeout, |heard| heard.answers.len() > answered)
-            .with_context(|| format!("the guest is told to {name}"))?;
+            .with_context(|| format!("the guest is told to {order}"))?;
         match self.heard(|heard| heard.answers[answered].clone()) {
             Ok(()) => Ok(()),
             Err(reason) => bail!("the guest: {reason}"),
@@ -210,17 +209,17 @@ impl Guest {
     /// Lets the guest, which `vmm` has, reset its machine. Returns when it has begun anew.
     pub fn reboots(&self, vmm: &mut Vmm, timeout: Duration) -> Result<()> {
         let boots = self.boots();
-        vmm.orders().send("reboot")?;
+        vmm.orders().send(Order::Reboot)?;
         self.boots_again(boots, timeout)
     }
 
     /// Lets the guest, which `vmm` has, end its work and shut down. Fails if the guest finds
     /// anything wrong.
     pub fn end(&self, vmm: &mut Vmm, timeout: Duration) -> Result<Load> {
-        vmm.orders().send("end")?;
+        vmm.orders().send(Order::End)?;
         self.until(timeout, |heard| heard.ended)?;
         // It waits for an answer before it powers off.
-        vmm.orders().send("ok null")?;
+        vmm.orders().send(Answer(Ok(Value::Null)))?;
         let results = self.heard(|heard| heard.results.clone());
         check(&results).with_context(|| results.join("\n"))?;
         Ok(self.load())
@@ -254,30 +253,27 @@ fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
 fn hear(heard: &Mutex<Heard>, line: &str) {
     let mut heard = lock(heard);
     // What the guest was about to say when it was reset has no end.
-    if line.ends_with(BOOTED) {
+    if line.ends_with(control::KTAP_VERSION) {
         *heard = Heard {
             boots: heard.boots + 1,
             ..Heard::default()
         };
-    } else if let Some(json) = line.strip_prefix("@load ") {
-        match serde_json::from_str(json) {
-            Ok(engines) => {
-                heard.loads = engines;
-                heard.reports += 1;
-                let engines = heard.loads.clone();
-                tell(What::Load { engines });
-            }
-            Err(error) => heard.results.push(format!("Bail out! {line}: {error}")),
+        return;
+    }
+    match line.parse() {
+        Ok(Line::Load(engines)) => {
+            heard.loads = engines.clone();
+            heard.reports += 1;
+            tell(What::Load { engines });
         }
-    } else if let Some(order) = line.strip_prefix("@did ") {
-        control::line(&format!("@show the guest did as told: {order}"));
-        heard.answers.push(Ok(()));
-    } else if let Some(reason) = line.strip_prefix("@failed ") {
-        heard.answers.push(Err(reason.to_owned()));
-    } else if line == "@host end" {
-        heard.ended = true;
-    } else {
-        heard.results.push(line.to_owned());
+        Ok(Line::Did(order)) => {
+            control::show(format!("the guest did as told: {order}"));
+            heard.answers.push(Ok(()));
+        }
+        Ok(Line::Failed(order, reason)) => heard.answers.push(Err(format!("{order}: {reason}"))),
+        Ok(Line::Request(Request::End)) => heard.ended = true,
+        Ok(other) => heard.results.push(other.to_string()),
+        Err(error) => heard.results.push(format!("Bail out! {error}")),
     }
 }
 

@@ -31,7 +31,6 @@ pub use migration::{
     Ended, Limits, begin, cancel, cancel_cut_off, completes, end, fails, go_on, is_cancelled,
     listen, migrate, migrate_late, restore, save, send,
 };
-pub use orders::Order;
 pub use report::tell;
 pub use watch::{Watch, driver_ready, failures, features, refusal, sessions, state};
 

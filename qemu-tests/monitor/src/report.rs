@@ -16,5 +16,5 @@ pub fn tell(what: What) {
 /// Reports to the runner what has happened, in microseconds since 1970.
 pub(crate) fn tell_of(at: u64, what: What) {
     let line = serde_json::to_string(&Event { at, what }).expect("an event is plain data");
-    control::line(&format!("@dump {line}"));
+    control::dump(line);
 }

@@ -120,7 +120,7 @@ fn follow(vf: &Function, over: &AtomicBool, states: &mpsc::Sender<String>) {
                 vf: vf.to_string(),
                 state: state.clone(),
             });
-            control::line(&format!("@show     {vf}: {state}"));
+            control::show(format!("    {vf}: {state}"));
             // It is not needed when the watch is over.
             let _ = states.send(state.clone());
             last = state;

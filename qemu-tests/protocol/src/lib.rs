@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What the runner and the program in an emulated host share: the scenario that the program is to
-//! run, and its reports of guests that migrate, one JSON object a line.
+//! run, the lines of the [control channel](channel), and reports of guests that migrate, one JSON
+//! object a line.
 
 #![forbid(unsafe_code)]
 
+pub mod channel;
 mod parameters;
 mod scenario;
 

@@ -108,6 +108,8 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 /// Several values with commas between them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List<T>(pub Vec<T>);

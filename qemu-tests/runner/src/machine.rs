@@ -3,18 +3,7 @@
 //! One machine, one scenario.
 //!
 //! The machine has two serial ports. The first is the kernel's console and goes to a
-//! file. The second is the control channel: init sends lines of
-//!
-//! - KTAP, the results;
-//! - `@show <text>`, for the terminal;
-//! - `@guest <text>`, the kernel log of a guest of the machine;
-//! - `@dump <text>`, for the test to compare;
-//! - `@doing <text>`, what the scenario begins now, by which one knows that it makes progress;
-//! - `@consequence`, for a scenario that fails because the one on another machine has failed;
-//! - `@host get <device> <property>`, `@host set <device> <property> <json>`,
-//!   `@host error <device> <name>` for an error on the bus, `@host link <card> <up>` for
-//!   a network cable, and `@host end`, each answered by one line `ok <json>` or
-//!   `err <text>`.
+//! file. The second is the control channel, see [`protocol::channel`].
 
 mod description;
 mod outcome;
@@ -28,6 +17,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use protocol::channel::{Answer, Line, Request};
 use qmp::Qmp;
 use serde_json::Value;
 
@@ -151,7 +141,7 @@ impl Machine {
                 dump: Vec::new(),
                 violations: Vec::new(),
                 ended: false,
-                is_consequence: false,
+                peer_failed: false,
                 console,
                 control: control_log,
                 guest_console,
@@ -178,7 +168,7 @@ impl Machine {
                 }
                 Err(RecvTimeoutError::Timeout) => match other_failed {
                     Some(how) => {
-                        session.outcome.is_consequence = true;
+                        session.outcome.peer_failed = true;
                         session.outcome.report.line(&format!("Bail out! {how}"));
                         return Ok(session.outcome);
                     }
@@ -262,7 +252,7 @@ struct Session<S> {
     writer: UnixStream,
     qmp: Qmp,
     log: File,
-    /// The scenario's last `@doing`, and when it came.
+    /// The scenario's last [`Line::Doing`], and when it came.
     doing: Option<(String, Instant)>,
     /// The console's input, if it is not a terminal and nothing has been read from it yet.
     typing: Option<Typing>,
@@ -272,61 +262,50 @@ struct Session<S> {
 }
 
 impl<S: FnMut(&str)> Session<S> {
-    fn line(&mut self, line: &str) -> Result<()> {
-        if let (Some(text), Some(log)) = (line.strip_prefix("@guest "), &mut self.guest_log) {
+    fn line(&mut self, text: &str) -> Result<()> {
+        let line = text.parse();
+        if let (Ok(Line::GuestLog(text)), Some(log)) = (&line, &mut self.guest_log) {
             return Ok(writeln!(log, "{text}")?);
         }
-        writeln!(self.log, "{line}")?;
-        if let Some(text) = line.strip_prefix("@show") {
-            (self.show)(text.strip_prefix(' ').unwrap_or(text));
-        } else if let Some(text) = line.strip_prefix("@dump") {
-            let text = text.strip_prefix(' ').unwrap_or(text);
-            self.outcome.dump.push(text.to_string());
-        } else if let Some(text) = line.strip_prefix("@doing ") {
-            self.doing = Some((text.to_owned(), Instant::now()));
-            if let Some(typing) = self.typing.take() {
-                typing.start();
+        writeln!(self.log, "{text}")?;
+        match line {
+            Ok(Line::Show(text)) => (self.show)(&text),
+            Ok(Line::Dump(text)) => self.outcome.dump.push(text),
+            Ok(Line::Doing(what)) => {
+                self.doing = Some((what, Instant::now()));
+                if let Some(typing) = self.typing.take() {
+                    typing.start();
+                }
             }
-        } else if line == "@consequence" {
-            self.outcome.is_consequence = true;
-        } else if let Some(request) = line.strip_prefix("@host ") {
-            let answer = match self.request(request) {
-                Ok(value) => format!("ok {value}"),
-                Err(e) => format!("err {}", format!("{e:#}").replace('\n', " ")),
-            };
-            writeln!(self.log, "@answer {answer}")?;
-            // The guest may be gone by the time the last answer is sent.
-            let _ = writeln!(self.writer, "{answer}");
-        } else {
-            self.outcome.report.line(line);
+            Ok(Line::PeerFailed) => self.outcome.peer_failed = true,
+            Ok(Line::Request(request)) => {
+                let answer = self.request(request);
+                let answer = Answer(answer.map_err(|error| format!("{error:#}")));
+                writeln!(self.log, "@answer {answer}")?;
+                // The guest may be gone by the time the last answer is sent.
+                let _ = writeln!(self.writer, "{answer}");
+            }
+            Ok(Line::Ktap(text)) => self.outcome.report.line(&text),
+            Ok(Line::GuestLog(_) | Line::Load(_) | Line::Did(_) | Line::Failed(..)) => {
+                let problem = format!("Bail out! not expected of this machine: {text}");
+                self.outcome.report.line(&problem);
+            }
+            Err(error) => self.outcome.report.line(&format!("Bail out! {error}")),
         }
         Ok(())
     }
 
-    fn request(&mut self, request: &str) -> Result<Value> {
-        let mut words = request.splitn(4, ' ');
-        let mut word = || words.next().context("incomplete request");
-        match word()? {
-            "get" => {
-                let (id, property) = (word()?, word()?);
-                self.qmp.get(id, property)
-            }
-            "set" => {
-                let (id, property, value) = (word()?, word()?, word()?);
-                self.qmp.set(id, property, serde_json::from_str(value)?)?;
-                Ok(Value::Null)
-            }
-            "error" => {
-                let (id, name) = (word()?, word()?);
-                self.qmp.inject_error(id, name)?;
-                Ok(Value::Null)
-            }
-            "link" => {
-                let (id, up) = (word()?, word()?);
-                self.qmp.set_link(id, up.parse()?)?;
-                Ok(Value::Null)
-            }
-            "end" => {
+    fn request(&mut self, request: Request) -> Result<Value> {
+        match request {
+            Request::Get { device, property } => return self.qmp.get(&device, &property),
+            Request::Set {
+                device,
+                property,
+                value,
+            } => self.qmp.set(&device, &property, value)?,
+            Request::BusError { device, name } => self.qmp.inject_error(&device, &name)?,
+            Request::Link { card, up } => self.qmp.set_link(&card, up)?,
+            Request::End => {
                 self.outcome.ended = true;
                 for id in &self.accelerators {
                     let text = self.qmp.get(id, "violations")?;
@@ -334,10 +313,9 @@ impl<S: FnMut(&str)> Session<S> {
                         .with_context(|| format!("violations of {id}: {text}"))?;
                     self.outcome.violations.push((id.to_string(), counts));
                 }
-                Ok(Value::Null)
             }
-            other => bail!("unknown request `{other}`"),
         }
+        Ok(Value::Null)
     }
 }
 

@@ -87,8 +87,8 @@ impl Pair {
             outcomes => {
                 let named = NAMES.iter().zip(&outcomes);
                 let failures = named.filter_map(|(name, outcome)| {
-                    let is_consequence = outcome.as_ref().is_ok_and(|one| one.is_consequence);
-                    Some((is_consequence, how_failed(name, outcome)?))
+                    let peer_failed = outcome.as_ref().is_ok_and(|one| one.peer_failed);
+                    Some((peer_failed, how_failed(name, outcome)?))
                 });
                 Err(anyhow!(causes_first(failures.collect())))
             }
@@ -107,7 +107,7 @@ fn how_failed(name: &str, outcome: &Result<Outcome>) -> Option<String> {
 
 /// Texts of what failed; those come first that are no consequence of others.
 fn causes_first(mut failures: Vec<(bool, String)>) -> String {
-    failures.sort_by_key(|(is_consequence, _)| *is_consequence);
+    failures.sort_by_key(|(peer_failed, _)| *peer_failed);
     let texts = failures.into_iter().map(|(_, text)| text);
     texts.collect::<Vec<_>>().join("\n")
 }
@@ -121,7 +121,7 @@ pub fn check(outcomes: &[Outcome], each: impl Fn(&Outcome) -> Result<()>) -> Res
     let named = NAMES.iter().zip(outcomes);
     let failures = named.filter_map(|(name, outcome)| {
         let error = each(outcome).err()?;
-        Some((outcome.is_consequence, format!("machine {name}: {error:#}")))
+        Some((outcome.peer_failed, format!("machine {name}: {error:#}")))
     });
     let failures: Vec<_> = failures.collect();
     ensure!(failures.is_empty(), "{}", causes_first(failures));
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use crate::ktap;
 
-    fn outcome(console: &Path, lines: &[&str], is_consequence: bool) -> Outcome {
+    fn outcome(console: &Path, lines: &[&str], peer_failed: bool) -> Outcome {
         let mut report = ktap::Report::default();
         lines.iter().for_each(|line| report.line(line));
         Outcome {
@@ -143,7 +143,7 @@ mod tests {
             dump: Vec::new(),
             violations: Vec::new(),
             ended: true,
-            is_consequence,
+            peer_failed,
             console: console.to_owned(),
             control: console.to_owned(),
             guest_console: None,

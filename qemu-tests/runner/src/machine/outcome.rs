@@ -15,14 +15,14 @@ use crate::ktap::Report;
 pub struct Outcome {
     /// The results.
     pub report: Report,
-    /// The lines sent by `@dump`.
+    /// The results for the test to compare, see [`protocol::channel::Line::Dump`].
     pub dump: Vec<String>,
     /// Per accelerator, the model's counts of violations by kind at the end.
     pub violations: Vec<(String, Value)>,
-    /// Whether the guest came to its `@host end`.
+    /// Whether the scenario came to its end, see [`protocol::channel::Request::End`].
     pub ended: bool,
     /// Whether it failed because another machine did.
-    pub is_consequence: bool,
+    pub peer_failed: bool,
     /// The kernel's log.
     pub console: PathBuf,
     /// The control channel's lines.

@@ -179,15 +179,15 @@ impl Steps {
         }
     }
 
-    /// Reports the median of each, as `@dump <step> <quantity>=<number>..`.
+    /// Reports the median of each, as a line `<step> <quantity>=<number>..`.
     pub(super) fn tell(self) {
         let Self { order, mut costs } = self;
         for name in order {
-            let mut line = format!("@dump {name}");
+            let mut line = name.clone();
             for (quantity, values) in costs.remove(&name).unwrap_or_default() {
                 line += &format!(" {quantity}={}", median(values));
             }
-            control::line(&line);
+            control::dump(line);
         }
     }
 }

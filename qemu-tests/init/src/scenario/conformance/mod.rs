@@ -78,7 +78,7 @@ pub(super) fn run(
         (Sequence::Random { seed, number }, steps)
     });
     for (done, (sequence, steps)) in (0_u64..).zip(kept.chain(random)) {
-        control::doing(&format!("{sequence} ({})", sequence.reproduced()));
+        control::doing(format!("{sequence} ({})", sequence.reproduced()));
         if matches!(sequence, Sequence::Random { number, .. } if Some(number) == stall) {
             stand_still();
         }
@@ -92,7 +92,7 @@ pub(super) fn run(
                 told.push(found.clone());
                 report.point(&sequence.to_string(), || {
                     let (steps, found) = shrink::shrink(pair, steps, found, || {
-                        control::doing(&format!("parts of {sequence}"));
+                        control::doing(format!("parts of {sequence}"));
                     })?;
                     bail!("{}", tell(sequence, &steps, &found))
                 });
@@ -102,15 +102,15 @@ pub(super) fn run(
             }
         }
         if (done + 1) % PROGRESS == 0 {
-            control::line(&format!(
-                "@show {} sequences, of {count} from {first}, {failed} failed, {} s of the machine",
+            control::show(format!(
+                "{} sequences, of {count} from {first}, {failed} failed, {} s of the machine",
                 done + 1,
                 start.elapsed().as_secs()
             ));
         }
     }
     for (difference, times) in DIFFERENCES.iter().zip(counts) {
-        control::line(&format!("@dump difference {} {times}", difference.name));
+        control::dump(format!("difference {} {times}", difference.name));
     }
     report.point("all sequences", || {
         ensure!(failed == 0, "{failed} sequences show what is not listed");

@@ -53,7 +53,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
 /// Sends the whole tree to the host.
 fn dump(section: &str) -> Result<()> {
     for line in debugfs::describe(Path::new(VFIO))? {
-        control::line(&format!("@dump {section}: {line}"));
+        control::dump(format!("{section}: {line}"));
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ fn removed_under_reader() -> Result<()> {
     for (name, file) in [("begun", begun), ("fresh", fresh)] {
         let result = file.read_at(&mut [0; 64], 0);
         // A difference between the two vfio.ko would show here as well.
-        control::line(&format!("@dump reader {name}: {result:?}"));
+        control::dump(format!("reader {name}: {result:?}"));
         expect::refused(&format!("a read ({name}) after removal"), result, Errno::IO)?;
     }
     ensure!(

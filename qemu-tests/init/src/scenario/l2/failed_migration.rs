@@ -79,9 +79,9 @@ fn refuses(fixture: &mut GuestFixture, vf: &Function, reason: &str) -> Result<()
         refusal.contains(reason),
         "attr was to say what does not fit: {refusal}"
     );
-    control::line(&format!("@show the VF says: {refusal}"));
+    control::show(format!("the VF says: {refusal}"));
     let status = other.ends(WITHIN)?;
-    control::line(&format!("@show QEMU says: {}", other.messages()));
+    control::show(format!("QEMU says: {}", other.messages()));
     expect::equal("exit status of the destination", status.code(), Some(1))
 }
 
@@ -145,7 +145,7 @@ fn cancelled_running(fixture: &mut GuestFixture) -> Result<()> {
 /// The destination of a migration that was cancelled when it may have got everything.
 fn does_not_run(mut destination: Vmm) -> Result<()> {
     let status = destination.status().unwrap_or_else(|_| "gone".to_owned());
-    control::line(&format!("@show the destination is {status}"));
+    control::show(format!("the destination is {status}"));
     ensure!(status != "running", "the guest runs on both sides");
     Ok(())
 }

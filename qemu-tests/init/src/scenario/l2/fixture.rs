@@ -6,7 +6,8 @@
 use anyhow::{Context, Result, ensure};
 use control::Report;
 use linux::sysfs::Function;
-use monitor::{Guest, Limits, Order, Role, Vmm};
+use monitor::{Guest, Limits, Role, Vmm};
+use protocol::channel::Order;
 use serde_json::json;
 
 use super::migrate_under_load::{WITHIN, WORK};

@@ -5,8 +5,9 @@
 
 use anyhow::{Result, ensure};
 use control::{Report, ZIP0};
-use monitor::{Guest, Order};
+use monitor::Guest;
 use protocol::Setup;
+use protocol::channel::Order;
 use serde_json::json;
 use vm::engine::ZIP;
 
@@ -120,7 +121,7 @@ fn loads_and_unloads(fixture: &mut GuestFixture) -> Result<()> {
 /// The guest has been reset, which ends the session of its VF and so the migration.
 fn is_anew(fixture: &mut GuestFixture) -> Result<()> {
     fixture.has_failed()?;
-    control::line(&format!("@show QEMU says: {}", fixture.vmm.messages()));
+    control::show(format!("QEMU says: {}", fixture.vmm.messages()));
     let sessions = monitor::sessions(fixture.vf())?;
     let last = sessions.last().map_or("none", String::as_str);
     ensure!(

@@ -3,14 +3,14 @@
 //! One of two emulated hosts between which a guest moves: what it has, and its part of a move.
 
 use anyhow::{Context, Result, ensure};
-use control::{EmulatedDevice, Report};
+use control::{EmulatedDevice, Report, show};
 use monitor::{Guest, Limits, Role, TransferredState, Vmm, Watch};
 use protocol::{HostName, Load, Setup};
 use serde::{Deserialize, Serialize};
 use vm::engine;
 
 use super::migrate_under_load::{
-    DESTINATION, LATENCY, Place, SOURCE, WITHIN, WORK, show, tell_leg, were_seen, works_flawlessly,
+    DESTINATION, LATENCY, Place, SOURCE, WITHIN, WORK, tell_leg, were_seen, works_flawlessly,
 };
 use crate::expect;
 use crate::host::Host;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use control::{EmulatedDevice, Report};
+use control::{EmulatedDevice, Report, show};
 use linux::sysfs::Function;
 use monitor::{Guest, Limits, Role, Vmm, Watch};
 use protocol::{Cancel, Load, MigrationRecord, Setup, Switchover, What};
@@ -57,7 +57,7 @@ impl Place {
             }
             let sessions = monitor::sessions(vf)?;
             if let Some(arcs) = sessions.last().and_then(|last| protocol::arcs(last)) {
-                show(&format!("  {vf}, us: {arcs}"));
+                show(format!("  {vf}, us: {arcs}"));
             }
             let vf = vf.to_string();
             monitor::tell(What::History { vf, sessions });
@@ -99,7 +99,7 @@ pub(crate) fn run(
     let up = report.point("a guest boots and works", || {
         show("a guest boots");
         let mut vmm = Vmm::start("vmm0", Role::Boots, kind, &places[0].vfs, &guest)?;
-        show(&format!("  by QEMU {}", vmm.version()?));
+        show(format!("  by QEMU {}", vmm.version()?));
         guest.does(WORK, WITHIN)?;
         holder = Some(vmm);
         Ok(())
@@ -120,7 +120,7 @@ pub(crate) fn run(
             _ => (second, first),
         };
         let name = format!("leg {number}: {} to {}", from.names(), to.names());
-        show(&format!("{name}, of {}", 2 * rounds));
+        show(format!("{name}, of {}", 2 * rounds));
         let done = report.point(&name, || {
             let source = holder.take().context("there is no guest")?;
             let way = Way { number, from, to };
@@ -143,13 +143,9 @@ pub(crate) fn run(
     Ok(())
 }
 
-pub(crate) fn show(text: &str) {
-    control::line(&format!("@show {text}"));
-}
-
 /// Reports a leg's figures.
 pub(crate) fn tell_leg(leg: MigrationRecord) {
-    show(&format!(
+    show(format!(
         "  stood still for {} ms; {} KiB sent, {} bytes of them the VFs'; {} requests meanwhile",
         leg.downtime,
         leg.transferred >> 10,
@@ -176,7 +172,7 @@ pub(crate) fn were_seen(watch: &Watch, vfs: &[Function], states: &[&str]) -> Res
 pub(crate) fn works_flawlessly(guest: &Guest) -> Result<()> {
     let loads = guest.loads();
     for (engine, load) in &loads {
-        show(&format!("  {engine}: {load}"));
+        show(format!("  {engine}: {load}"));
     }
     ensure!(loads.values().all(Load::is_flawless), "{loads:?}");
     Ok(())

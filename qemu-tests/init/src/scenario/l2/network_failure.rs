@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use control::Report;
+use control::{Report, show};
 use linux::sysfs;
 use monitor::{Limits, Vmm};
 use protocol::{HostName, Setup};
 use serde_json::json;
 
 use super::local_host::LocalHost;
-use super::migrate_under_load::{WITHIN, WORK, show};
+use super::migrate_under_load::{WITHIN, WORK};
 use crate::expect;
 use crate::other_host::plug;
 
@@ -98,12 +98,12 @@ fn waits_in_vain(local: &mut LocalHost) -> Result<()> {
     let mut vmm = local.leave_vmm()?;
     match vmm.status() {
         Ok(status) => {
-            show(&format!("the destination is {status}"));
+            show(format!("the destination is {status}"));
             ensure!(status != "running", "the guest runs on both sides");
             vmm.kill()
         }
         Err(_) => {
-            show(&format!("the destination has ended: {}", vmm.messages()));
+            show(format!("the destination has ended: {}", vmm.messages()));
             Ok(())
         }
     }
@@ -116,7 +116,7 @@ fn goes_on(local: &mut LocalHost) -> Result<()> {
     for vf in &local.place.vfs {
         expect::equal("state of its VF", monitor::state(vf)?.as_str(), "RUNNING")?;
         let sessions = monitor::sessions(vf)?;
-        show(&format!("{vf}: {}", sessions.last().context("no session")?));
+        show(format!("{vf}: {}", sessions.last().context("no session")?));
     }
     let load = local.guest.load();
     ensure!(load.is_flawless(), "{load:?}");
@@ -137,7 +137,7 @@ fn times_out(local: &mut LocalHost) -> Result<()> {
     sysfs::write(RETRIES, FEW)?;
     let failed = monitor::fails(local.vmm()?, WITHIN);
     sysfs::write(RETRIES, MANY)?;
-    show(&format!("QEMU says: {}", failed?));
+    show(format!("QEMU says: {}", failed?));
     ensure!(given_up()? > before, "no connection has timed out");
     Ok(())
 }
@@ -174,7 +174,7 @@ fn is_cancelled(local: &mut LocalHost) -> Result<()> {
     comes_to_nothing(local.vmm()?)?;
     let before = given_up()?;
     let status = monitor::cancel_cut_off(local.vmm()?, WITHIN)?;
-    show(&format!("the migration has {status}"));
+    show(format!("the migration has {status}"));
     expect::equal("connections that timed out", given_up()?, before)
 }
 

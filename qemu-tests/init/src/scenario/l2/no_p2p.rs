@@ -32,7 +32,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
             }
             let two = Vmm::start("two", Role::Boots, host.kind, &host.vfs, &guest);
             let error = two.err().context("it starts")?;
-            control::line(&format!("@show QEMU says: {error:#}"));
+            control::show(format!("QEMU says: {error:#}"));
             let refusal = error.downcast::<NotStarted>().context("it was to end")?;
             equal("exit status", refusal.status.code(), Some(1))
         },

@@ -4,16 +4,7 @@
 //! their drivers, and keeps all of them at work until it gets another order. It knows nothing of
 //! migration.
 //!
-//! Orders are lines on the control port. Each is answered when it is carried out, by `@did`, or by
-//! `@failed` and the reason:
-//!
-//! - `work`: load the drivers, and begin to work;
-//! - `rest`: end the work, and unload the drivers;
-//! - `reset`: reset the VFs, as an administrator of the guest does it;
-//! - `keep-resetting`: the same over and over from now on, in a thread of its own;
-//! - `end-resetting`: end that, which fails if no reset has succeeded;
-//! - `reboot`: begin anew, which is not answered;
-//! - `end`: end the work, and report the results.
+//! It gets each [`Order`] on the control channel.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use control::Report;
 use linux::sysfs::Function;
+use protocol::channel::{Line, Order};
 use protocol::{Begin, Loads, Setup};
 use rustix::system::{RebootCommand, reboot};
 use vm::engine::{self, Accelerator};
@@ -131,15 +123,15 @@ impl Payload {
         Ok(())
     }
 
-    fn obey(&mut self, order: &str, report: &mut Report) -> Result<()> {
+    fn obey(&mut self, order: Order, report: &mut Report) -> Result<()> {
         match order {
-            "work" => self.work(report),
-            "rest" => self.rest()?,
-            "reset" => self.reset()?,
-            "keep-resetting" => self.resets = Some(Resets::start(self.vfs()?)),
-            "end-resetting" => self.end_resetting()?,
-            "reboot" => reboot(RebootCommand::Restart)?,
-            _ => bail!("there is no such order"),
+            Order::Work => self.work(report),
+            Order::Rest => self.rest()?,
+            Order::Reset => self.reset()?,
+            Order::KeepResetting => self.resets = Some(Resets::start(self.vfs()?)),
+            Order::EndResetting => self.end_resetting()?,
+            Order::Reboot => reboot(RebootCommand::Restart)?,
+            Order::End => self.end(report)?,
         }
         Ok(())
     }
@@ -148,7 +140,7 @@ impl Payload {
     fn end(&mut self, report: &mut Report) -> Result<()> {
         let workers = self.workers.take().context("there is no work to end")?;
         let loads = workers.end()?;
-        tell(&loads)?;
+        tell(loads.clone());
         for (engine, load) in loads {
             report.point(&format!("{engine}: every request came back"), || {
                 ensure!(load.is_flawless(), "{load}");
@@ -160,19 +152,18 @@ impl Payload {
     }
 }
 
-fn tell(loads: &Loads) -> Result<()> {
-    control::line(&format!("@load {}", serde_json::to_string(loads)?));
-    Ok(())
+fn tell(loads: Loads) {
+    control::send(&Line::Load(loads));
 }
 
-/// The orders as they come. `end` is the last one.
-fn orders() -> Receiver<String> {
+/// The orders as they come. [`Order::End`] is the last one.
+fn orders() -> Receiver<Order> {
     let (sender, orders) = mpsc::channel();
     std::thread::spawn(move || {
         loop {
-            match control::await_line() {
+            match control::await_order() {
                 Ok(order) => {
-                    let is_last = order == "end";
+                    let is_last = order == Order::End;
                     if sender.send(order).is_err() || is_last {
                         return;
                     }
@@ -202,12 +193,17 @@ pub(crate) fn run(setup: &Setup, begin: Begin, report: &mut Report) -> Result<()
     let orders = orders();
     loop {
         match orders.recv_timeout(PERIOD) {
-            Ok(order) if order == "end" => return at_work.end(report),
-            Ok(order) => match at_work.obey(&order, report) {
-                Ok(()) => control::line(&format!("@did {order}")),
-                Err(error) => control::line(&format!("@failed {order}: {error:#}")),
-            },
-            Err(RecvTimeoutError::Timeout) => tell(&crypto_load::loads(&at_work.accelerators)?)?,
+            Ok(order) => {
+                let obeyed = at_work.obey(order, report);
+                if order == Order::End {
+                    return obeyed;
+                }
+                control::send(&match obeyed {
+                    Ok(()) => Line::Did(order),
+                    Err(error) => Line::Failed(order, format!("{error:#}")),
+                });
+            }
+            Err(RecvTimeoutError::Timeout) => tell(crypto_load::loads(&at_work.accelerators)?),
             Err(RecvTimeoutError::Disconnected) => bail!("no order can come any more"),
         }
     }

@@ -82,7 +82,7 @@ fn others_error(fixture: &mut GuestFixture) -> Result<()> {
     std::thread::sleep(ERROR_LASTS);
     ZIP0.set("fault", "")?;
     let lasted = looked.elapsed();
-    control::line(&format!("@show   the error lasted {lasted:?} at most"));
+    control::show(format!("  the error lasted {lasted:?} at most"));
     if let Ended::Completed(_) = monitor::end(&mut fixture.vmm, WITHIN)? {
         monitor::go_on(&mut other, WITHIN)?;
         fixture.takes_over(other, place)?;

@@ -23,7 +23,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use control::{Report, ZIP0};
 use fastrand::Rng;
 use linux::sysfs::Function;
-use monitor::{Ended, Guest, Limits, Order, Role, Vmm};
+use monitor::{Ended, Guest, Limits, Role, Vmm};
+use protocol::channel::Order;
 use protocol::{AgainstReset, Driver, List, ResetBy, Setup};
 use rustix::io::Errno;
 use serde_json::json;
@@ -117,7 +118,7 @@ fn only_doorbells(driver: Driver) -> Result<()> {
         Driver::C => &["dma-fault", "dma-after-pause"],
     };
     let found = ZIP0.violations()?;
-    control::line(&format!("@show violations: {found:?}"));
+    control::show(format!("violations: {found:?}"));
     ensure!(
         found
             .iter()
@@ -213,9 +214,7 @@ impl GuestFixture {
                 break;
             }
         }
-        control::line(&format!(
-            "@show   {turns} turns, {resets} resets from outside"
-        ));
+        control::show(format!("  {turns} turns, {resets} resets from outside"));
         match reset {
             ResetBy::Aer => self.works_after_system_reset(),
             ResetBy::Guest => {

@@ -64,7 +64,7 @@ impl GuestFixture {
         let (_, mut other) = self.other_place(name)?;
         monitor::begin(&mut self.vmm, &mut other, Limits::GENEROUS)?;
         self.has_failed()?;
-        control::line(&format!("@show QEMU says: {}", self.vmm.messages()));
+        control::show(format!("QEMU says: {}", self.vmm.messages()));
         ZIP0.set("fault", "")
     }
 
@@ -72,7 +72,7 @@ impl GuestFixture {
     fn tells(&self, arc: &str, errno: u32) -> Result<()> {
         let failures = monitor::failures(self.vf())?;
         let last = failures.last().context("attr tells of no failure")?;
-        control::line(&format!("@show the VF says: {last}"));
+        control::show(format!("the VF says: {last}"));
         ensure!(
             last.contains(&format!(" arc={arc} errno={errno} ")),
             "{arc} was to fail by {errno}: {last}"
@@ -126,7 +126,7 @@ fn unloadable(fixture: &mut GuestFixture) -> Result<()> {
     fixture.breaks(place, "mailbox-status=3@sqc-bt")?;
     monitor::migrate(&mut fixture.vmm, &mut other, WITHIN)?;
     ZIP0.set("fault", "")?;
-    control::line(&format!("@show QEMU says: {}", other.messages()));
+    control::show(format!("QEMU says: {}", other.messages()));
     fixture.takes_over(other, place)?;
     fixture.tells("RESUMING>STOP", 5)?;
     fixture.recovers()

@@ -44,7 +44,7 @@ fn migrate(host: &Host, seed: u64, report: &mut Report) -> Result<()> {
         random: Rng::with_seed(seed),
         found: Found::new(),
     };
-    report.note(&format!("accelerator: {}", accelerator.name()));
+    control::note(format!("accelerator: {}", accelerator.name()));
 
     let up = report.point("without a driver, then work on VF1", || {
         let mut device = fixture.vm.open(host.kind, &host.vfs[0])?;

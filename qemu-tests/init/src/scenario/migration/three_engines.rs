@@ -63,7 +63,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         }
     }
     for part in &mut parts {
-        report.note(&format!("accelerator: {}", part.host.accelerator.name()));
+        control::note(format!("accelerator: {}", part.host.accelerator.name()));
         part.found.report(report);
         transfer::report_requests(&part.vm, report);
         report.point("the queues stop", || part.vm.shut_down());

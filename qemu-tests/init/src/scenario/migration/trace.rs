@@ -62,7 +62,7 @@ fn events() -> Result<Vec<Event>> {
         .collect();
     for Event { name, text } in &found {
         let text = serde_json::Value::from(text.as_str());
-        control::line(&format!("@dump {EVENTS}/hisi_acc_vfio_{name} text {text}"));
+        control::dump(format!("{EVENTS}/hisi_acc_vfio_{name} text {text}"));
     }
     Ok(found)
 }
@@ -154,7 +154,7 @@ fn fields(_: &mut Fixture) -> Result<()> {
         });
         let declared: Vec<&str> = declared.collect();
         let declared = serde_json::Value::from(declared);
-        control::line(&format!("@dump {EVENTS}/{name} fields {declared}"));
+        control::dump(format!("{EVENTS}/{name} fields {declared}"));
     }
     Ok(())
 }

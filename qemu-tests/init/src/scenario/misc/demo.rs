@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use control::{Report, ZIP0};
+use control::{Report, ZIP0, show};
 use protocol::Setup;
 use vfio_client::{Kind, State};
 use vm::engine::ZIP;
@@ -22,21 +22,15 @@ use crate::modules::is_loaded;
 const SLOW: Duration = Duration::from_millis(200);
 const FAST: Duration = Duration::from_micros(20);
 
-fn show(text: &str) {
-    for line in text.lines() {
-        control::line(&format!("@show {line}"));
-    }
-}
-
 fn explain(text: &str) {
-    control::line("@show");
+    show("\n");
     show(text);
 }
 
 /// Shows a command, runs it, shows and returns what it printed. Whether it should succeed is part
 /// of what is demonstrated.
 fn typed(command: &str, succeeds: bool) -> Result<String> {
-    show(&format!("# {command}"));
+    show(format!("# {command}"));
     let output = Command::new("/bin/busybox")
         .args(["sh", "-c", &format!("exec 2>&1; {command}")])
         .env("PATH", "/bin")
@@ -143,7 +137,7 @@ impl Demo {
         self.vm.attach(device);
         self.vm.bring_up()?;
         self.vm.work(64)?;
-        show(&format!(
+        show(format!(
             "(VM: {} requests done, all right)",
             self.vm.counts().completed
         ));
@@ -167,7 +161,7 @@ impl Demo {
             types(&format!("cat {folder}/debug"))?;
         }
         self.vm.work(64)?;
-        show(&format!(
+        show(format!(
             "(VM: {} requests done, all right)",
             self.vm.counts().completed
         ));
@@ -210,7 +204,7 @@ impl Demo {
         self.vm.device()?.set_state(State::StopCopy)?;
         self.state(1, State::StopCopy)?;
         stream.extend(file.read_available(4096)?);
-        show(&format!(
+        show(format!(
             "(VM: {} bytes saved, {} requests still in its queues)",
             stream.len(),
             self.vm.waiting(),
@@ -237,7 +231,7 @@ impl Demo {
         ZIP0.set_latency(FAST)?;
         self.vm.finish()?;
         self.vm.work(64)?;
-        show(&format!(
+        show(format!(
             "(VM on VF2: {} requests done, each once, all right)",
             self.vm.counts().completed,
         ));

@@ -124,7 +124,7 @@ pub(crate) fn run(setup: &Setup, buffers: Option<u64>, report: &mut Report) -> R
         let results = Load::start(buffers, 1)?.wait(Duration::from_secs(600))?;
         flawless(&results, buffers)
     });
-    report.note(&format!("{:?}", ACOMP.results()?));
+    control::note(format!("{:?}", ACOMP.results()?));
     report.point("the VF did them", || {
         let (by_pf, by_vf) = (sent(&pf)?, sent(&vf)?);
         let wanted = 2 * buffers;
@@ -159,7 +159,7 @@ pub(crate) fn run(setup: &Setup, buffers: Option<u64>, report: &mut Report) -> R
             );
             Ok(())
         });
-        report.note(&format!("{:?}", ACOMP.results()?));
+        control::note(format!("{:?}", ACOMP.results()?));
         report.point(&format!("{name} works after its reset"), || {
             let results = Load::start(20, 3)?.wait(Duration::from_secs(120))?;
             flawless(&results, 20)

@@ -7,8 +7,8 @@
 //! the scenario. It is reported by a line for each load:
 //!
 //! ```text
-//! @dump silicon <points> <load> ok
-//! @dump silicon <points> <load> failed: <reason>
+//! silicon <points> <load> ok
+//! silicon <points> <load> failed: <reason>
 //! ```
 
 mod loads;
@@ -60,7 +60,7 @@ impl Silicon<'_> {
             Ok(()) => "ok".to_owned(),
             Err(error) => format!("failed: {error:#}").replace('\n', "; "),
         };
-        control::line(&format!("@dump silicon {} {load} {told}", self.name));
+        control::dump(format!("silicon {} {load} {told}", self.name));
     }
 }
 
@@ -137,7 +137,7 @@ pub(super) fn guest(setup: &Setup, names: &[String], report: &mut Report) -> Res
         let result = moves(&mut fixture, silicon.name);
         silicon.tell("guest", &result);
         if result.is_err() {
-            report.note(&fixture.sessions());
+            control::note(fixture.sessions());
             // QEMU and its VFs may be in any state.
             return Ok(());
         }

@@ -51,7 +51,7 @@ pub(crate) fn fail_each_allocation_backwards(what: &impl Creatable) -> Result<()
             break;
         }
     }
-    control::line(&format!("# made without files: {without_files}"));
+    control::note(format!("made without files: {without_files}"));
     ensure!(without_files > 0, "no allocation for a file ever failed");
     Ok(())
 }

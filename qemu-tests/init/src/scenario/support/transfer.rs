@@ -73,8 +73,8 @@ impl Found {
             );
             Ok(())
         });
-        report.note(&format!("outstanding at stops: {}", self.outstanding));
-        report.note(&format!("not completed at stops: {}", self.waiting));
+        control::note(format!("outstanding at stops: {}", self.outstanding));
+        control::note(format!("not completed at stops: {}", self.waiting));
     }
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn report_requests(vm: &Vm, report: &mut Report) {
         );
         vm.verify()
     });
-    report.note(&format!("{:?}", vm.counts()));
+    control::note(format!("{:?}", vm.counts()));
 }
 
 /// How a stream is handed over.

@@ -220,7 +220,7 @@ pub(super) fn together(setup: &Setup, report: &mut Report) -> Result<()> {
         .iter()
         .map(|migrating_vm| migrating_vm.mistaken)
         .sum();
-    report.note(&format!(
+    control::note(format!(
         "streams that speak of another VF's queues: {mistaken} of {}",
         ROUNDS * TOGETHER
     ));

@@ -46,8 +46,8 @@ pub(super) fn reset_during_pf_reset(setup: &Setup, report: &mut Report) -> Resul
                 done("the VF's reset", PATIENCE, &vf_reset)?.context("resetting the VF")?;
             let seconds = |end: Instant| (end - begin).as_secs_f32();
             let (pf_took, vf_took) = (seconds(pf_end), seconds(vf_end));
-            control::line(&format!(
-                "@show   the PF's reset ended after {pf_took:.1} s, the VF's after {vf_took:.1} s"
+            control::show(format!(
+                "  the PF's reset ended after {pf_took:.1} s, the VF's after {vf_took:.1} s"
             ));
             ensure!(
                 vf_end > pf_end,
@@ -96,7 +96,7 @@ pub(super) fn message_not_taken(setup: &Setup, report: &mut Report) -> Result<()
                 }
             }
             let took = begin.elapsed().as_secs_f32();
-            control::line(&format!("@show   answered after {took:.2} s"));
+            control::show(format!("  answered after {took:.2} s"));
             equal("state", device.state()?, State::Running)?;
             fixture.vm.work(8)
         },

@@ -192,7 +192,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         report.point(&name, || {
             let found = sweep.over(operation)?;
             made += found.outcomes.values().sum::<u64>();
-            control::line(&format!("@dump {name} | {found}"));
+            control::dump(format!("{name} | {found}"));
             // The comparison of the two is in what is dumped.
             ensure!(!driver.is_rust() || found.wrong.is_empty(), "{found}");
             Ok(())
@@ -206,7 +206,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         sweep.fixture.host.vfs[0].unbind()?;
         let unloaded = modules::unload(host::module_of(driver));
         if !driver.is_rust() {
-            control::line(&format!("@dump unload | {}", outcome(&unloaded)));
+            control::dump(format!("unload | {}", outcome(&unloaded)));
             return Ok(());
         }
         unloaded

@@ -267,7 +267,7 @@ fn check(item: Weakness, driver: Driver, seen: Seen) -> Result<()> {
         Seen::Sound(what) => (false, what),
     };
     let word = if weak { "shown" } else { "absent" };
-    control::line(&format!("@dump weakness {item} {word}: {what}"));
+    control::dump(format!("weakness {item} {word}: {what}"));
     ensure!(
         weak != driver.is_rust(),
         "the weakness is {word}, which was not expected of this driver: {what}"

@@ -31,12 +31,12 @@ pub(super) const ALL: [(&str, u32); 7] = [
 /// Sends to the host what was seen of a file, `text` or `errno` or `mode`; once each.
 pub(super) fn observe(file: &Path, kind: &str, value: impl Into<Value>) {
     static SENT: Mutex<Option<HashSet<String>>> = Mutex::new(None);
-    let line = format!("@dump {} {kind} {}", file.display(), value.into());
+    let line = format!("{} {kind} {}", file.display(), value.into());
     let new = SENT
         .lock()
         .is_ok_and(|mut sent| sent.get_or_insert_with(HashSet::new).insert(line.clone()));
     if new {
-        control::line(&line);
+        control::dump(line);
     }
 }
 

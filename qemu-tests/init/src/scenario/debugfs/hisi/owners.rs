@@ -158,8 +158,8 @@ pub(super) fn under_readers(fixture: &mut Fixture) -> Result<()> {
     result?;
     let commands = commands.map_err(|_| anyhow::anyhow!("who gives commands panicked"))?;
     let seen = watch.seen.load(Ordering::Relaxed);
-    control::line(&format!(
-        "# data seen by readers: {seen}, commands: {commands}"
+    control::note(format!(
+        "data seen by readers: {seen}, commands: {commands}"
     ));
     ensure!(seen > 0, "no reader has seen any data");
     ensure!(commands > 0, "no command was carried out");
@@ -167,7 +167,7 @@ pub(super) fn under_readers(fixture: &mut Fixture) -> Result<()> {
         let text = sysfs::read(KCSAN)?;
         ensure!(text.contains("enabled: 1"), "KCSAN has not looked:\n{text}");
         for line in text.lines().take(4) {
-            control::line(&format!("# KCSAN {line}"));
+            control::note(format!("KCSAN {line}"));
         }
     }
     Ok(())
