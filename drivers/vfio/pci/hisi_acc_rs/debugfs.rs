@@ -19,7 +19,7 @@ use vfio::debugfs::{
 };
 
 /// Directory of a device, with its files.
-pub(crate) const DIRECTORY: Option<Directory<HisiAcc>> = Some(Directory::new(c"hisi_acc", FILES));
+pub(crate) const DIRECTORY: Directory<HisiAcc> = Directory::new(c"hisi_acc", FILES);
 
 const FILES: &[Entry<HisiAcc>] = &[
     Entry::file::<attr::Attr>(),

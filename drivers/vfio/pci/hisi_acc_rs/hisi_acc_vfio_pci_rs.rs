@@ -24,9 +24,6 @@
 mod command;
 #[cfg(CONFIG_VFIO_DEBUGFS)]
 mod debugfs;
-#[cfg(not(CONFIG_VFIO_DEBUGFS))]
-#[path = "no_debugfs.rs"]
-mod debugfs;
 mod device;
 mod duration;
 mod engine;
@@ -60,7 +57,6 @@ use kernel::{
     prelude::*, //
 };
 use vfio::{
-    debugfs::Directory,
     device::{
         Device,
         Operations, //
@@ -84,7 +80,8 @@ vfio::vfio_device_table!(
 impl Operations for HisiAcc {
     const NAME: &'static CStr = c"hisi-acc-vfio-pci-rs";
     const ID_TABLE: IdTable = &PCI_TABLE;
-    const DEBUGFS: Option<Directory<Self>> = debugfs::DIRECTORY;
+    #[cfg(CONFIG_VFIO_DEBUGFS)]
+    const DEBUGFS: Option<vfio::debugfs::Directory<Self>> = Some(debugfs::DIRECTORY);
 
     fn init(pdev: &pci::Device<Bound>) -> impl PinInit<Self, Error> {
         HisiAcc::new(pdev)
