@@ -40,5 +40,5 @@ mod source {
     include!(concat!(env!("OUT_DIR"), "/vfio.rs"));
 }
 
-pub use source::vfio::{dma_logging, migration};
 pub(crate) use source::vfio::{data_file, reset};
+pub use source::vfio::{dma_logging, migration};
