@@ -37,6 +37,8 @@ pub struct Hardware {
     register: AtomicU32,
     /// The steps that each thread saw when it could last check for a reset.
     looked: Mutex<HashMap<ThreadId, Steps>>,
+    /// The function has written to memory.
+    written: AtomicBool,
     /// See [`Hardware::is_realistic`].
     unrealistic: AtomicBool,
 }
@@ -51,6 +53,7 @@ impl Hardware {
         let this = Arc::new(Self {
             register: AtomicU32::new(0),
             looked: Mutex::default(),
+            written: AtomicBool::new(false),
             unrealistic: AtomicBool::new(false),
         });
         PRESENT.set(Some(this.clone()));
@@ -118,6 +121,25 @@ impl Hardware {
     /// Accesses the function without a change.
     pub fn touch(&self, name: &str) -> bool {
         self.access(name, |old| old)
+    }
+
+    /// Lets the function write to memory, if it runs.
+    pub fn dma(&self) {
+        let runs = self
+            .register
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| {
+                let steps = Steps(old / RESET_STEP);
+                (old & STOPPED == 0 && !steps.in_reset()).then_some(old)
+            });
+        if runs.is_ok() {
+            trace::note("the function writes to memory");
+            self.written.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns whether the function has written to memory.
+    pub fn has_written(&self) -> bool {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Called when a callback returns.

@@ -4,6 +4,7 @@
 
 use crate::{
     device::CoreDevice,
+    dma_logging::{DmaLogging, IovaRange},
     hardware::Hardware,
     migration::{
         Data, Failure, MigArc, Migrate, Migration, Session, State, StateMachine, StreamFormat,
@@ -14,7 +15,7 @@ use kernel::{
     device::Bound,
     error::Result,
     fs::File,
-    init::{flags::GFP_KERNEL, InPlaceInit},
+    init::{flags::GFP_KERNEL, InPlaceInit, KVec},
     prelude::{vtable, EIO, ENODATA},
     sync::aref::ARef,
     trace,
@@ -196,7 +197,7 @@ impl<D: Migrate> Vfio<D> {
             log: Arc::clone(&log),
             never_stops,
         });
-        let machine = Box::pin_init(StateMachine::new(driver), GFP_KERNEL);
+        let machine = Box::pin_init(StateMachine::with_dma_logging(driver, true), GFP_KERNEL);
         let machine = machine.expect("there is memory");
         Arc::new(Self {
             core: CoreDevice::new(machine.features()),
@@ -226,6 +227,29 @@ impl<D: Migrate> Vfio<D> {
 
     pub fn state(&self) -> State {
         self.machine.state()
+    }
+
+    /// Starts logging DMA to one page.
+    pub fn start_dma_logging(&self) {
+        let mut ranges = KVec::new();
+        ranges
+            .push(Self::page(), GFP_KERNEL)
+            .expect("there is memory");
+        DmaLogging::start(&*self.machine, &self.core, ranges, 4096).expect("it was not started");
+    }
+
+    /// Returns whether the page is reported as written.
+    pub fn is_dirty(&self) -> bool {
+        let mut dirty = false;
+        self.machine
+            .report(&self.core, Self::page(), &mut |_| dirty = true)
+            .expect("the page is logged");
+        trace::note(format_args!("the page is dirty: {dirty}"));
+        dirty
+    }
+
+    fn page() -> IovaRange {
+        IovaRange::new(0, 4095).expect("it is not empty")
     }
 
     /// Closes the last file of the device.

@@ -157,7 +157,6 @@ impl<M: Migrate> Inner<M> {
 
 impl<M: Migrate> ResetAware for Inner<M> {
     fn reset(&mut self) {
-        self.dma_log.device_ran();
         self.enter(Phase::Running);
         self.driver.reset();
     }
