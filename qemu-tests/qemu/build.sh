@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Fetches, verifies, unpacks and builds a minimal QEMU, once, and links the emulated
+# Fetches, verifies, unpacks, patches and builds a minimal QEMU, once, and links the emulated
 # accelerator into it, again whenever that changes. Prints
 #
-#	qemu=<binary> src=<source tree>
+#	qemu=<binary> httu_test=<test of the SMMU for it> src=<source tree>
 #
 # QEMU_SRC=<dir or tarball> replaces the pinned Debian source.
 
@@ -17,6 +17,8 @@ python_packages=(meson==1.9.1 pycotap==1.3.1 setuptools==80.9.0 wheel==0.45.1)
 
 here=$tests_dir/qemu
 shim=("$here"/shim/*.[ch])
+# What QEMU lacks, as patches in the form in which QEMU takes them
+patches=("$here"/patches/*.patch)
 
 fetch() {
 	local file=$cache/downloads/qemu_10.2.2+ds.orig.tar.xz newest
@@ -40,6 +42,15 @@ fetch() {
 		)
 	fi
 	printf '%s' "$file"
+}
+
+# Without fuzz: what has changed around a patch has to be looked at.
+patch_source() {
+	local file
+	for file in "${patches[@]}"; do
+		patch -d "$1" -p1 --batch --forward --fuzz=0 -i "$file" >>"$logs/qemu-patch.log" 2>&1 ||
+			die "$(basename "$file") does not apply to ${QEMU_SRC:-QEMU 10.2.2}; log: $logs/qemu-patch.log"
+	done
 }
 
 # Debian's tarball lacks the firmware that pc-bios/ would unpack, and a machine booted
@@ -81,6 +92,8 @@ prepare() {
 			tar -C "$top/src" --strip-components=1 -xf "$tarball"
 	fi
 	[ -f "$top/src/hw/pci/pcie_sriov.c" ] || die "${QEMU_SRC:-$tarball} is not a QEMU source tree"
+	: >"$logs/qemu-patch.log"
+	patch_source "$top/src"
 	complete_source "$top/src"
 	cp "$here/kunpeng.mak" "$top/src/configs/devices/aarch64-softmmu/kunpeng.mak"
 	python3 -m venv "$top/venv"
@@ -124,8 +137,8 @@ else
 fi
 # The key contains the recipe's functions as printed by bash, so that a changed comment
 # does not rebuild QEMU.
-top=$cache/qemu-$(key "$source" "$(declare -f complete_source configure_qemu)" "${python_packages[*]}" \
-	"$here/kunpeng.mak" "$(gcc --version | sed -n 1p)")
+top=$cache/qemu-$(key "$source" "$(declare -f patch_source complete_source configure_qemu)" \
+	"${python_packages[*]}" "$here/kunpeng.mak" "${patches[@]}" "$(gcc --version | sed -n 1p)")
 export PATH="$top/venv/bin:$PATH"
 
 [ -f "$top/.prepared" ] || prepare "$top"
@@ -133,6 +146,7 @@ build_model "$top"
 
 # The name of the binary is derived from its inputs, so that another clone with a
 # different model does not replace it under a running test.
+httu_test=tests/qtest/smmuv3-httu-test
 binary=$top/bin/qemu-system-aarch64-$(key "${shim[@]}" "$top/build/kunpeng/libkunpeng_accel_qemu.a")
 if [ ! -x "$binary" ]; then
 	mkdir -p "$top/src/hw/misc/kunpeng" "$top/bin"
@@ -149,9 +163,10 @@ if [ ! -x "$binary" ]; then
 	if [ ! -f "$top/build/build.ninja" ]; then
 		logged "configuring QEMU" 400 "$logs/qemu-configure.log" configure_qemu "$top"
 	fi
-	logged "building QEMU" 1375 "$logs/qemu.log" \
-		ninja -C "$top/build" -j "$jobs" qemu-system-aarch64
+	logged "building QEMU" 1430 "$logs/qemu.log" \
+		ninja -C "$top/build" -j "$jobs" qemu-system-aarch64 "$httu_test"
+	cp "$top/build/$httu_test" "$top/bin/"
 	cp "$top/build/qemu-system-aarch64" "$binary.new"
 	mv "$binary.new" "$binary"
 fi
-printf 'qemu=%s src=%s\n' "$binary" "$top/src"
+printf 'qemu=%s httu_test=%s src=%s\n' "$binary" "$top/bin/$(basename "$httu_test")" "$top/src"

@@ -91,6 +91,7 @@ done
 {
 	cat <<-EOT
 		qemu=$(fact qemu "$qemu")
+		httu_test=$(fact httu_test "$qemu")
 		kernel=$obj
 		image=$obj/arch/arm64/boot/Image
 		initrd=$out/initrd.cpio

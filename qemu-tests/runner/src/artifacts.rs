@@ -52,6 +52,8 @@ impl FromStr for Suite {
 pub struct Artifacts {
     /// QEMU with the accelerator linked in.
     pub qemu: PathBuf,
+    /// A test of its SMMU.
+    pub httu_test: PathBuf,
     /// The kernel's build folder.
     pub kernel: PathBuf,
     /// The arm64 kernel image.
@@ -118,6 +120,7 @@ impl Artifacts {
         };
         Ok(Self {
             qemu: get("qemu")?,
+            httu_test: get("httu_test")?,
             kernel: get("kernel")?,
             image: get("image")?,
             initrd: get("initrd")?,

@@ -186,6 +186,19 @@ fn a_source_that_is_not_one() -> Result<()> {
     )
 }
 
+#[test]
+fn a_patch_that_does_not_apply_is_named() -> Result<()> {
+    let here = Surroundings::new()?;
+    let other = here.folder.path().join("other");
+    std::fs::create_dir_all(other.join("hw/pci"))?;
+    std::fs::write(other.join("hw/pci/pcie_sriov.c"), "")?;
+    let other = other.display().to_string();
+    expect(
+        &here.refusal("qemu/build.sh", &[("QEMU_SRC", &other)])?,
+        &["0001-hw-arm-smmuv3", ".patch does not apply to", &other],
+    )
+}
+
 fn walk(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
