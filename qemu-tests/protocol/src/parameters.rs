@@ -189,6 +189,18 @@ words! {
 }
 
 words! {
+    /// What the SMMU does for a write to a page of which it has a writable entry in its TLB.
+    #[derive(Default)]
+    Iotlb {
+        /// It uses that entry.
+        #[default]
+        Keeps = "keeps",
+        /// It walks the translation tables.
+        Walks = "walks",
+    }
+}
+
+words! {
     /// One of two emulated hosts.
     HostName {
         /// The guest begins here.

@@ -11,8 +11,8 @@ use std::str::FromStr;
 
 use crate::parameters::{
     AgainstReset, Begin, Cancel, Commands, Container, DmaLogging, Driver, Engine, Failure,
-    HostName, Kmemleak, List, Log, Measure, Parameter, ParseError, Peer, ResetBy, Rush, Switchover,
-    TopologyItem, Weakness,
+    HostName, Iotlb, Kmemleak, List, Log, Measure, Parameter, ParseError, Peer, ResetBy, Rush,
+    Switchover, TopologyItem, Weakness,
 };
 
 /// Keys and values of parameters that are not left out.
@@ -165,6 +165,11 @@ scenarios! {
     "install" => Install
     /// The example of a variant driver.
     "example" => Example
+    /// The SMMU tells which pages a device has written.
+    "dirty-tracking" => DirtyTracking {
+        /// What the machine's SMMU does; it keeps entries if left out.
+        iotlb: Option<Iotlb>,
+    }
     /// The program of a guest: it keeps accelerators at work.
     "at-work" => AtWork {
         begin: Option<Begin>,
@@ -392,6 +397,9 @@ mod tests {
             },
             Scenario::Silicon {
                 silicon: ["default".to_owned(), "a+b".to_owned()].into(),
+            },
+            Scenario::DirtyTracking {
+                iotlb: Some(Iotlb::Walks),
             },
         ] {
             survives(&scenario.into());

@@ -6,7 +6,7 @@ use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result, bail, ensure};
 use linux::ffi::Mapping;
@@ -32,6 +32,9 @@ pub struct Memory {
     pub iova: u64,
 }
 
+/// The size of a page of the IOMMU.
+pub const PAGE: u64 = 4096;
+
 /// How functions are reached while their devices come and go.
 enum Way {
     Groups {
@@ -42,6 +45,13 @@ enum Way {
     Iommufd {
         iommufd: File,
         ioas: u32,
+    },
+    /// As `Iommufd`, with a table of the IOMMU in which it marks the pages that are written.
+    Tracked {
+        iommufd: File,
+        ioas: u32,
+        /// Made for the first device.
+        table: OnceLock<u32>,
     },
     /// Nothing is mapped.
     WithoutDma {
@@ -74,21 +84,73 @@ impl Container {
         })
     }
 
+    /// As [`Container::new`] with iommufd, and the IOMMU tracks what devices write.
+    pub fn tracked(memories: Vec<Memory>) -> Result<Self> {
+        let Way::Iommufd { iommufd, ioas } = iommufd(&memories)? else {
+            bail!("iommufd has one way only");
+        };
+        Ok(Container {
+            way: Way::Tracked {
+                iommufd,
+                ioas,
+                table: OnceLock::new(),
+            },
+            _memories: memories,
+        })
+    }
+
+    /// The iommufd and the table in which the IOMMU marks the pages that are written.
+    fn table(&self) -> Result<(&File, u32)> {
+        match &self.way {
+            Way::Tracked { iommufd, table, .. } => {
+                Ok((iommufd, *table.get().context("no device was opened yet")?))
+            }
+            _ => bail!("the container was not made for that"),
+        }
+    }
+
+    /// Starts or stops to track what devices write. Of what they wrote before nothing is known.
+    pub fn track(&self, on: bool) -> Result<()> {
+        let (iommufd, table) = self.table()?;
+        ffi::track(iommufd, table, on).context("IOMMU_HWPT_SET_DIRTY_TRACKING")
+    }
+
+    /// The addresses of those pages in `length` bytes from `iova` that devices have written since
+    /// they were reported last.
+    pub fn dirty_pages(&self, iova: u64, length: usize) -> Result<Vec<u64>> {
+        let (iommufd, table) = self.table()?;
+        let bitmap = ffi::dirty_bitmap(iommufd, table, iova, length as u64, PAGE)
+            .context("IOMMU_HWPT_GET_DIRTY_BITMAP")?;
+        let is_dirty = |page: &u64| bitmap[(page / 64) as usize] >> (page % 64) & 1 != 0;
+        let pages = 0..length as u64 / PAGE;
+        Ok(pages
+            .filter(is_dirty)
+            .map(|page| iova + page * PAGE)
+            .collect())
+    }
+
     /// Opens a function that this was made for.
     pub(crate) fn device(&self, function: &Function) -> Result<OwnedFd> {
         match &self.way {
             Way::Groups { .. } => self.device_by_name(function, function.name()),
             Way::Iommufd { iommufd, ioas } => {
-                let device = open_bound(&function.path("vfio-dev"), iommufd)?;
-                let mut attach = vfio_device_attach_iommufd_pt {
-                    argsz: size_of::<vfio_device_attach_iommufd_pt>() as u32,
-                    flags: 0,
-                    pt_id: *ioas,
-                    pasid: 0,
+                let (device, _) = open_bound(&function.path("vfio-dev"), iommufd)?;
+                attach(device, *ioas)
+            }
+            Way::Tracked {
+                iommufd,
+                ioas,
+                table,
+            } => {
+                let (device, id) = open_bound(&function.path("vfio-dev"), iommufd)?;
+                let table = match table.get() {
+                    Some(table) => *table,
+                    None => {
+                        let made = tracking_table(iommufd, id, *ioas)?;
+                        *table.get_or_init(|| made)
+                    }
                 };
-                ffi::ioctl(&device, &ffi::DEVICE_ATTACH_IOMMUFD_PT, &mut attach)
-                    .context("VFIO_DEVICE_ATTACH_IOMMUFD_PT")?;
-                Ok(device)
+                attach(device, table)
             }
             Way::WithoutDma { .. } => bail!("{function} was opened without DMA"),
         }
@@ -168,8 +230,31 @@ fn iommufd(memories: &[Memory]) -> Result<Way> {
     })
 }
 
+/// Makes a table of the IOMMU for the mappings of an IOAS, in which it marks what is written.
+fn tracking_table(iommufd: &File, device: u32, ioas: u32) -> Result<u32> {
+    ensure!(
+        ffi::can_track(iommufd, device).context("IOMMU_GET_HW_INFO")?,
+        "the IOMMU does not track what devices write"
+    );
+    ffi::tracking_table(iommufd, device, ioas).context("IOMMU_HWPT_ALLOC")
+}
+
+/// Gives a device the mappings of an IOAS, or those of a table of the IOMMU.
+fn attach(device: OwnedFd, mappings: u32) -> Result<OwnedFd> {
+    let mut attach = vfio_device_attach_iommufd_pt {
+        argsz: size_of::<vfio_device_attach_iommufd_pt>() as u32,
+        flags: 0,
+        pt_id: mappings,
+        pasid: 0,
+    };
+    ffi::ioctl(&device, &ffi::DEVICE_ATTACH_IOMMUFD_PT, &mut attach)
+        .context("VFIO_DEVICE_ATTACH_IOMMUFD_PT")?;
+    Ok(device)
+}
+
 /// Opens the one device file listed in `folder` and binds it to `iommufd`, which opens the device.
-fn open_bound(folder: &Path, iommufd: &File) -> Result<OwnedFd> {
+/// Returns iommufd's number for it, too.
+fn open_bound(folder: &Path, iommufd: &File) -> Result<(OwnedFd, u32)> {
     let entry = std::fs::read_dir(folder)
         .with_context(|| format!("{} is not there: no VFIO device file", folder.display()))?
         .next()
@@ -184,13 +269,13 @@ fn open_bound(folder: &Path, iommufd: &File) -> Result<OwnedFd> {
     };
     ffi::ioctl(&device, &ffi::DEVICE_BIND_IOMMUFD, &mut bind)
         .context("VFIO_DEVICE_BIND_IOMMUFD")?;
-    Ok(device.into())
+    Ok((device.into(), bind.out_devid))
 }
 
 /// Opens a device that does no DMA, such as a mediated one without hardware.
 pub(crate) fn open_without_dma(folder: &Path) -> Result<(Container, OwnedFd)> {
     let iommufd = open("/dev/iommu")?;
-    let device = open_bound(folder, &iommufd)?;
+    let (device, _) = open_bound(folder, &iommufd)?;
     let container = Container {
         way: Way::WithoutDma { _iommufd: iommufd },
         _memories: Vec::new(),

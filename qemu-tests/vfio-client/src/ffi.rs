@@ -63,6 +63,67 @@ struct IoasMap {
     iova: u64,
 }
 
+/// `struct iommu_hwpt_alloc` of the kernel's `linux/iommufd.h`.
+#[repr(C)]
+#[derive(Default)]
+struct HwptAlloc {
+    size: u32,
+    flags: u32,
+    dev_id: u32,
+    pt_id: u32,
+    out_hwpt_id: u32,
+    reserved: u32,
+    data_type: u32,
+    data_len: u32,
+    data_uptr: u64,
+    fault_id: u32,
+    reserved2: u32,
+}
+
+/// `IOMMU_HWPT_ALLOC_DIRTY_TRACKING`.
+const HWPT_ALLOC_DIRTY_TRACKING: u32 = 1 << 1;
+
+/// `struct iommu_hw_info` of the kernel's `linux/iommufd.h`.
+#[repr(C)]
+#[derive(Default)]
+struct HwInfo {
+    size: u32,
+    flags: u32,
+    dev_id: u32,
+    data_len: u32,
+    data_uptr: u64,
+    out_data_type: u32,
+    out_max_pasid_log2: u8,
+    reserved: [u8; 3],
+    out_capabilities: u64,
+}
+
+/// `IOMMU_HW_CAP_DIRTY_TRACKING`.
+const HW_CAP_DIRTY_TRACKING: u64 = 1 << 0;
+
+/// `struct iommu_hwpt_set_dirty_tracking` of the kernel's `linux/iommufd.h`.
+#[repr(C)]
+#[derive(Default)]
+struct HwptSetDirtyTracking {
+    size: u32,
+    flags: u32,
+    hwpt_id: u32,
+    reserved: u32,
+}
+
+/// `struct iommu_hwpt_get_dirty_bitmap` of the kernel's `linux/iommufd.h`.
+#[repr(C)]
+struct HwptGetDirtyBitmap {
+    size: u32,
+    hwpt_id: u32,
+    flags: u32,
+    reserved: u32,
+    iova: u64,
+    length: u64,
+    page_size: u64,
+    data: u64,
+}
+
 /// `IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE`.
 const IOAS_MAP_FIXED_READ_WRITE: u32 = 7;
 
@@ -80,6 +141,9 @@ pub(crate) const MIG_GET_PRECOPY_INFO: Request<vfio_precopy_info> = Request::vfi
 /// A number no VFIO file knows, with the argument of the one above.
 pub(crate) const NO_SUCH_REQUEST: Request<vfio_precopy_info> = Request::vfio(99);
 pub(crate) const IOAS_ALLOC: Request<IoasAlloc> = Request::iommufd(0x81);
+const HWPT_ALLOC: Request<HwptAlloc> = Request::iommufd(0x89);
+const GET_HW_INFO: Request<HwInfo> = Request::iommufd(0x8a);
+const HWPT_SET_DIRTY_TRACKING: Request<HwptSetDirtyTracking> = Request::iommufd(0x8b);
 
 const DEVICE_FEATURE: u32 = TYPE | (BASE + 17);
 const DEVICE_SET_IRQS: u32 = TYPE | (BASE + 10);
@@ -89,6 +153,7 @@ const SET_IOMMU: u32 = TYPE | (BASE + 2);
 const GROUP_GET_DEVICE_FD: u32 = TYPE | (BASE + 6);
 const IOMMU_MAP_DMA: u32 = TYPE | (BASE + 13);
 const IOAS_MAP: u32 = TYPE | 0x85;
+const HWPT_GET_DIRTY_BITMAP: u32 = TYPE | 0x8c;
 
 fn checked(result: libc::c_int) -> io::Result<i32> {
     if result < 0 {
@@ -357,6 +422,73 @@ pub(crate) fn ioas_map(
     };
     // SAFETY: As in `map_dma`.
     unsafe { raw(iommufd, IOAS_MAP, ptr::from_mut(&mut map) as usize) }.map(drop)
+}
+
+/// `IOMMU_GET_HW_INFO`: whether the IOMMU of a device tracks what devices write.
+pub(crate) fn can_track(iommufd: impl AsFd, device: u32) -> io::Result<bool> {
+    // Without a buffer, the kernel fills in what is in the structure.
+    let mut info = HwInfo {
+        size: size_of::<HwInfo>() as u32,
+        dev_id: device,
+        ..Default::default()
+    };
+    ioctl(iommufd, &GET_HW_INFO, &mut info)?;
+    Ok(info.out_capabilities & HW_CAP_DIRTY_TRACKING != 0)
+}
+
+/// `IOMMU_HWPT_ALLOC`: a table with the mappings of an IOAS, for devices behind the IOMMU of
+/// `device`, in which the IOMMU tracks what they write.
+pub(crate) fn tracking_table(iommufd: impl AsFd, device: u32, ioas: u32) -> io::Result<u32> {
+    let mut alloc = HwptAlloc {
+        size: size_of::<HwptAlloc>() as u32,
+        flags: HWPT_ALLOC_DIRTY_TRACKING,
+        dev_id: device,
+        pt_id: ioas,
+        ..Default::default()
+    };
+    ioctl(iommufd, &HWPT_ALLOC, &mut alloc)?;
+    Ok(alloc.out_hwpt_id)
+}
+
+/// `IOMMU_HWPT_SET_DIRTY_TRACKING`.
+pub(crate) fn track(iommufd: impl AsFd, table: u32, on: bool) -> io::Result<()> {
+    let mut set = HwptSetDirtyTracking {
+        size: size_of::<HwptSetDirtyTracking>() as u32,
+        flags: on.into(),
+        hwpt_id: table,
+        ..Default::default()
+    };
+    ioctl(iommufd, &HWPT_SET_DIRTY_TRACKING, &mut set).map(drop)
+}
+
+/// `IOMMU_HWPT_GET_DIRTY_BITMAP`: a bit for each page of `page_size` in `length` bytes from `iova`.
+pub(crate) fn dirty_bitmap(
+    iommufd: impl AsFd,
+    table: u32,
+    iova: u64,
+    length: u64,
+    page_size: u64,
+) -> io::Result<Vec<u64>> {
+    let mut bitmap = vec![0u64; length.div_ceil(page_size).div_ceil(64) as usize];
+    let mut get = HwptGetDirtyBitmap {
+        size: size_of::<HwptGetDirtyBitmap>() as u32,
+        hwpt_id: table,
+        flags: 0,
+        reserved: 0,
+        iova,
+        length,
+        page_size,
+        data: bitmap.as_mut_ptr() as u64,
+    };
+    // SAFETY: The structure is the request's own, and the bitmap has a bit for each page.
+    unsafe {
+        raw(
+            iommufd,
+            HWPT_GET_DIRTY_BITMAP,
+            ptr::from_mut(&mut get) as usize,
+        )
+    }?;
+    Ok(bitmap)
 }
 
 /// An address that no process has mapped.

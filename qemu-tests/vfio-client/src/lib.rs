@@ -17,7 +17,7 @@ mod dma_logging;
 pub mod ffi;
 mod migration;
 
-pub use container::{Container, Kind, Memory};
+pub use container::{Container, Kind, Memory, PAGE};
 pub use device::{BAR0, BAR2, Device, ERROR, MSI, REGION_MMAP, REQUEST, Signal, Token};
 pub use dma_logging::{DirtyPages, IovaRange};
 pub use migration::{DataFile, Features, PrecopyInfo, State};

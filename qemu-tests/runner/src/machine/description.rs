@@ -31,6 +31,8 @@ pub struct Machine {
     pub(super) module: Option<PathBuf>,
     /// As QEMU takes it, if it is not what the machine needs in any case.
     memory: Option<&'static str>,
+    /// Properties of the SMMU, if it is not the machine's usual one.
+    smmu: Option<&'static str>,
     /// Whether the machine's time is counted in instructions.
     counted: bool,
     /// Whose QEMU it has, if it can have guests of its own.
@@ -52,6 +54,7 @@ impl Machine {
             network: None,
             module: None,
             memory: None,
+            smmu: None,
             counted: false,
             monitor: None,
             deadline: Duration::from_secs(900),
@@ -200,6 +203,13 @@ impl Machine {
         self
     }
 
+    /// The SMMU has properties, such as `httu=dirty`, and stage 1 only: the one that a machine has
+    /// in any case has both stages, and refuses that one.
+    pub fn smmu(mut self, properties: &'static str) -> Self {
+        self.smmu = Some(properties);
+        self
+    }
+
     /// The machine's time is a nanosecond for each instruction, and what it waits for comes at
     /// once: times measured in it do not depend on this machine. One CPU, and slower.
     pub fn counted(mut self) -> Self {
@@ -238,7 +248,12 @@ impl Machine {
         command
             .arg("-M")
             .arg(format!(
-                "virt,gic-version=3,iommu=smmuv3,its=on,virtualization={}",
+                "virt,gic-version=3,{}its=on,virtualization={}",
+                if self.smmu.is_none() {
+                    "iommu=smmuv3,"
+                } else {
+                    ""
+                },
                 if self.monitor.is_some() { "on" } else { "off" }
             ))
             .arg("-cpu")
@@ -290,6 +305,12 @@ impl Machine {
                 artifacts.slowness(),
                 self.task
             ));
+        // Before the devices that are behind it.
+        if let Some(properties) = self.smmu {
+            command
+                .arg("-device")
+                .arg(format!("arm-smmuv3,primary-bus=pcie.0,{properties}"));
+        }
         if let Some(network) = &self.network {
             command.args(["-netdev", network]);
         }

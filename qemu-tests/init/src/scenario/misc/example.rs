@@ -23,9 +23,9 @@ use crate::scenario::support::debugfs;
 use crate::scenario::support::transfer::Path;
 use crate::scenario::uapi::arcs::{every_arc, every_reset};
 
-const MODULE: &str = "vfio_edu";
-const QEMU: u16 = 0x1234;
-const EDU: u16 = 0x11e8;
+pub(super) const MODULE: &str = "vfio_edu";
+pub(super) const QEMU: u16 = 0x1234;
+pub(super) const EDU: u16 = 0x11e8;
 
 const LIVENESS: u64 = 0x04;
 const FACTORIAL: u64 = 0x08;
@@ -35,18 +35,18 @@ const IRQ_RAISE: u64 = 0x60;
 const DMA_SOURCE: u64 = 0x80;
 const DMA_TARGET: u64 = 0x88;
 const DMA_COUNT: u64 = 0x90;
-const DMA_COMMAND: u64 = 0x98;
+pub(super) const DMA_COMMAND: u64 = 0x98;
 
 /// In STATUS: the device computes.
 const COMPUTING: u32 = 1;
 /// In STATUS: an interrupt is wanted when it has.
 const RAISE_IRQ: u32 = 1 << 7;
 /// In the DMA command: go, from the VM's memory to the device's.
-const TO_DEVICE: u32 = 1;
+pub(super) const TO_DEVICE: u32 = 1;
 /// In the DMA command: go, from the device's memory to the VM's.
-const TO_MEMORY: u32 = 3;
+pub(super) const TO_MEMORY: u32 = 3;
 /// The device's own memory, as its DMA engine has it.
-const BUFFER: u64 = 0x4_0000;
+pub(super) const BUFFER: u64 = 0x4_0000;
 
 /// Where the VM's memory begins for the device, which has 28 address lines.
 const IOVA: u64 = 0x10_0000;
@@ -86,7 +86,7 @@ const WORKED: Registers = Registers {
     dma: [0x1_2345_6789, 0xab_cdef_0123, 0x765],
 };
 
-fn read32(device: &Device, register: u64) -> Result<u32> {
+pub(super) fn read32(device: &Device, register: u64) -> Result<u32> {
     let mut bytes = [0; 4];
     device.read_region(BAR0, register, &mut bytes)?;
     Ok(u32::from_le_bytes(bytes))
@@ -143,7 +143,7 @@ fn work(device: &Device) -> Result<()> {
 }
 
 /// Starts the DMA engine.
-fn transfer(device: &Device, from: u64, to: u64, command: u32) -> Result<()> {
+pub(super) fn transfer(device: &Device, from: u64, to: u64, command: u32) -> Result<()> {
     write64(device, DMA_SOURCE, from)?;
     write64(device, DMA_TARGET, to)?;
     write64(device, DMA_COUNT, 8)?;

@@ -3,6 +3,7 @@
 //! Scenarios of no other topic.
 
 pub(super) mod demo;
+pub(super) mod dirty_tracking;
 pub(super) mod example;
 pub(super) mod install;
 pub(super) mod kunit;
