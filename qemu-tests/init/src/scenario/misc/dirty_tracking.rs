@@ -88,8 +88,8 @@ impl Edu {
 }
 
 /// What is reported of pages that are written again after they were reported. Linux 7.3 clears the
-/// dirty state, but does not invalidate the SMMU's TLB: with entries that it keeps, the SMMU does not
-/// mark the pages again.
+/// dirty state, but does not invalidate the SMMU's TLB (`qemu-tests/kernel/patches`): with entries
+/// that it keeps, the SMMU does not mark the pages again.
 fn again(iotlb: Iotlb, pages: &[u64]) -> &[u64] {
     match iotlb {
         Iotlb::Walks => pages,
