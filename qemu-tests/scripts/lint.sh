@@ -89,6 +89,10 @@ check 'rustdoc, kernel side' of_modules rustdoc modules_doc
 check 'checkpatch' "$src/scripts/checkpatch.pl" --strict --no-tree --terse --quiet --show-types \
 	--ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG -f "${kernel_c[@]}"
 check 'checkpatch of QEMU' env -C "${qemu##*src=}" scripts/checkpatch.pl --no-tree --terse --strict -q -f "${shim[@]/#/$top/}"
+check 'checkpatch of patches for QEMU' env -C "${qemu##*src=}" scripts/checkpatch.pl --no-tree --terse -q "$top"/qemu-tests/qemu/patches/*.patch
+# Without the history of Linux, a Fixes: line cannot be checked.
+check 'checkpatch of patches for Linux' "$src/scripts/checkpatch.pl" --strict --no-tree --terse --quiet --show-types \
+	--ignore UNKNOWN_COMMIT_ID "$top"/qemu-tests/kernel/patches/*.patch
 check 'marked comments' marked_comments
 check 'unsafe code' unsafe_code
 check 'licenses' licenses
