@@ -12,18 +12,19 @@ SHELL := /bin/bash
 
 # Valid values of the options. ENGINES is a comma-separated list of some of its values. The runner
 # checks which options can be combined.
-values-KERNEL := normal debug kcsan
+values-KERNEL := normal debug kcsan fixed
 values-ENGINES := zip sec hpre
-values-CONTAINER := type1 iommufd
+values-CONTAINER := type1 iommufd each
 values-DRIVER := rust c rust,c c,rust
 values-REVISION := V3 V4 V5
 values-QEMU := trixie trixie-backports
 values-CANCEL := no running stopped
 values-HOSTS := 1 2
-values-SWITCHOVER := at-once all-sent
+values-SWITCHOVER := at-once all-sent default
 values-DMA_LOGGING := auto on off
+values-HTTU := off walks keeps
 values-GUESTS := yes no
-with-values := KERNEL ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING GUESTS
+with-values := KERNEL ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING HTTU GUESTS
 with-numbers := ROUNDS COUNT N SEED FIRST HOURS
 with-paths := KERNEL_SRC QEMU_SRC CACHE LOGS JOBS
 
@@ -55,15 +56,18 @@ help:
 	@echo 'These need only Debian, make, and root to install its packages:'
 	@echo '  demo       step a VF through a migration on an emulated Kunpeng host'
 	@echo '  test       run all tests: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...;'
-	@echo '             KERNEL=kcsan: with the data race detector)'
+	@echo '             KERNEL=kcsan: with the data race detector; KERNEL=fixed: with the fixes of'
+	@echo '             qemu-tests/kernel/patches)'
 	@echo '  migrate    migrate a busy guest from one QEMU to another and back, ROUNDS=5 times'
 	@echo '             (ENGINES=zip,sec,hpre or a subset, CONTAINER=$(call either,CONTAINER),'
 	@echo '             DRIVER=$(call either,DRIVER), REVISION=$(call either,REVISION),'
 	@echo '             QEMU=$(call either,QEMU), CANCEL=$(call either,CANCEL), HOSTS=$(call either,HOSTS): whether the'
 	@echo '             second QEMU runs on the same emulated host or on another one,'
-	@echo '             SWITCHOVER=$(call either,SWITCHOVER): whether the guest is stopped as soon as'
-	@echo '             possible or when all of its memory was sent, DMA_LOGGING=$(call either,DMA_LOGGING): the'
-	@echo '             parameter of the module); draws'
+	@echo '             SWITCHOVER=$(call either,SWITCHOVER): whether the guest is stopped as soon'
+	@echo '             as possible, when all of its memory was sent, or by the limits of QEMU,'
+	@echo '             DMA_LOGGING=$(call either,DMA_LOGGING): the parameter of the module, HTTU=$(call either,HTTU):'
+	@echo '             whether the SMMU marks dirty pages, and what it does for another write to'
+	@echo '             one: walk the tables, or keep to its TLB); draws'
 	@echo '             build/<KERNEL>/migrate.svg'
 	@echo '  soak       migrate busy guests with randomly chosen options, for HOURS=1'
 	@echo '             or until COUNT= migrations are done (SEED=1 FIRST=0)'
@@ -124,7 +128,7 @@ build/matrix:
 # $(call given,NAME...): prints name=value for those variables that are set
 given = $(foreach name,$1,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)=$($(name))))
 
-migrate-options = $(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING)
+migrate-options = $(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING HTTU)
 
 # Reject invalid combinations before a kernel or QEMU is built.
 .PHONY: migrate

@@ -6,7 +6,9 @@
 #
 #	src=<source tree> obj=<object tree>
 #
-# Usage: build.sh [normal|debug|kcsan]
+# The kernel "fixed" is the normal one with the fixes in patches/.
+#
+# Usage: build.sh [normal|debug|kcsan|fixed]
 
 # shellcheck source-path=SCRIPTDIR source=../scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
@@ -17,14 +19,38 @@ here=$tests_dir/kernel
 variant=${1:-normal}
 fragments=("$here/host.config")
 case $variant in
-normal) ;;
+normal | fixed) ;;
 debug | kcsan) fragments+=("$here/$variant.config") ;;
-*) die "unknown kernel variant '$variant'; there are: normal, debug, kcsan" ;;
+*) die "unknown kernel variant '$variant'; there are: normal, debug, kcsan, fixed" ;;
 esac
 
 where=$("$here/source.sh")
 src=$(fact src "$where")
 source=$(fact source "$where")
+
+# patch_source FROM INTO: copies the source tree, and applies the patches. The copy has hard links;
+# patch replaces the files that it changes.
+patch_source() {
+	local patch
+	need_space 500
+	rm -rf "$2.new"
+	cp -al "$1" "$2.new" 2>/dev/null || cp -a "$1" "$2.new"
+	for patch in "$here"/patches/*.patch; do
+		patch -s -d "$2.new" -p1 --fuzz=0 <"$patch" >&2 ||
+			die "${patch##*/} does not apply to $1"
+	done
+	mv "$2.new" "$2"
+}
+
+if [ "$variant" = fixed ]; then
+	source=$(key "$source" "$here"/patches/*.patch)
+	patched=$cache/linux-fixed-$source
+	[ -d "$patched" ] || (
+		lock source
+		[ -d "$patched" ] || patch_source "$src" "$patched"
+	)
+	src=$patched
+fi
 
 # build OBJ: the recipe; its text as printed by bash is part of the key, so that a changed
 # comment does not rebuild the kernel

@@ -6,7 +6,7 @@
 #
 #	build/<variant>/artifacts
 #
-# Usage: prepare.sh [normal|debug|kcsan]
+# Usage: prepare.sh [normal|debug|kcsan|fixed]
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 pub use guest::{Guest, TransferredState};
 pub use migration::{
     Ended, Limits, begin, cancel, cancel_cut_off, completes, end, fails, go_on, is_cancelled,
-    listen, migrate, migrate_late, restore, save, send,
+    listen, migrate, migrate_late, migrate_within, restore, save, send,
 };
 pub use report::tell;
 pub use watch::{Watch, driver_ready, failures, features, refusal, sessions, state};

@@ -22,6 +22,10 @@ pub struct Figures {
     transferred: u64,
     /// Bytes of them that were the VFIO devices' state.
     device_state: u64,
+    /// Bytes of the guest's memory that were sent while it stood still.
+    downtime_bytes: u64,
+    /// How often QEMU has looked for dirty pages.
+    passes: u64,
 }
 
 impl Figures {
@@ -35,6 +39,8 @@ impl Figures {
             total: number(info, "total-time")?,
             transferred: number(&info["ram"], "transferred")?,
             device_state: number(&info["vfio"], "transferred")?,
+            downtime_bytes: number(&info["ram"], "downtime-bytes")?,
+            passes: number(&info["ram"], "dirty-sync-count")?,
         })
     }
 
@@ -48,6 +54,8 @@ impl Figures {
             total: self.total,
             transferred: self.transferred,
             device_state: self.device_state,
+            downtime_bytes: self.downtime_bytes,
+            passes: self.passes,
             requests,
         }
     }
@@ -63,8 +71,14 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// With QEMU's usual 300 ms a migration never ends: nothing tells which pages a device has
-    /// written, so all of them are left each time QEMU looks. And a socket takes more than QEMU
+    /// QEMU's own.
+    pub const DEFAULT: Self = Limits {
+        downtime: 300,
+        bandwidth: 128 << 20,
+    };
+
+    /// With QEMU's usual 300 ms a migration never ends unless the IOMMU tells which pages a device
+    /// has written: all of them are left each time QEMU looks. And a socket takes more than QEMU
     /// usually sends.
     pub const GENEROUS: Self = Limits {
         downtime: 600_000,
@@ -238,7 +252,17 @@ pub fn go_on(destination: &mut Vmm, within: Duration) -> Result<()> {
 
 /// Moves the guest. Returns when it runs at the destination; the source has it still, stopped.
 pub fn migrate(source: &mut Vmm, destination: &mut Vmm, within: Duration) -> Result<Figures> {
-    begin(source, destination, Limits::GENEROUS)?;
+    migrate_within(source, destination, Limits::GENEROUS, within)
+}
+
+/// As [`migrate`], with those limits.
+pub fn migrate_within(
+    source: &mut Vmm,
+    destination: &mut Vmm,
+    limits: Limits,
+    within: Duration,
+) -> Result<Figures> {
+    begin(source, destination, limits)?;
     let figures = completes(source, within)?;
     go_on(destination, within)?;
     Ok(figures)

@@ -138,6 +138,10 @@ pub struct MigrationRecord {
     pub transferred: u64,
     /// Bytes of it that were the devices' state.
     pub device_state: u64,
+    /// Bytes of the guest's memory that were sent while it stood still.
+    pub downtime_bytes: u64,
+    /// How often QEMU has looked for dirty pages.
+    pub passes: u64,
     /// Requests that the guest has done meanwhile.
     pub requests: u64,
 }
@@ -197,6 +201,8 @@ mod tests {
             total: 3,
             transferred: 4,
             device_state: 5,
+            downtime_bytes: 7,
+            passes: 8,
             requests: 6,
         };
         let event = Event {

@@ -201,6 +201,19 @@ words! {
 }
 
 words! {
+    /// What the kernel reports of a page that is written again after it was reported.
+    #[derive(Default)]
+    FurtherWrites {
+        #[default]
+        Reported = "reported",
+        /// Linux 7.3 clears the dirty state, but does not invalidate the SMMU's TLB
+        /// (`qemu-tests/kernel/patches`): with entries that it keeps, the SMMU does not mark the
+        /// page again.
+        Missed = "missed",
+    }
+}
+
+words! {
     /// One of two emulated hosts.
     HostName {
         /// The guest begins here.
@@ -364,6 +377,8 @@ words! {
         AtOnce = "at-once",
         /// When all of the guest's memory was sent, which is sent again as far as it is dirty.
         AllSent = "all-sent",
+        /// When QEMU expects to stop it for no longer than its default limit.
+        Default = "default",
     }
 }
 

@@ -11,8 +11,8 @@ use std::str::FromStr;
 
 use crate::parameters::{
     AgainstReset, Begin, Cancel, Commands, Container, DmaLogging, Driver, Engine, Failure,
-    HostName, Iotlb, Kmemleak, List, Log, Measure, Parameter, ParseError, Peer, ResetBy, Rush,
-    Switchover, TopologyItem, Weakness,
+    FurtherWrites, HostName, Kmemleak, List, Log, Measure, Parameter, ParseError, Peer, ResetBy,
+    Rush, Switchover, TopologyItem, Weakness,
 };
 
 /// Keys and values of parameters that are not left out.
@@ -167,8 +167,8 @@ scenarios! {
     "example" => Example
     /// The SMMU tells which pages a device has written.
     "dirty-tracking" => DirtyTracking {
-        /// What the machine's SMMU does; it keeps entries if left out.
-        iotlb: Option<Iotlb>,
+        /// They are reported if left out.
+        further: Option<FurtherWrites>,
     }
     /// The program of a guest: it keeps accelerators at work.
     "at-work" => AtWork {
@@ -399,7 +399,7 @@ mod tests {
                 silicon: ["default".to_owned(), "a+b".to_owned()].into(),
             },
             Scenario::DirtyTracking {
-                iotlb: Some(Iotlb::Walks),
+                further: Some(FurtherWrites::Missed),
             },
         ] {
             survives(&scenario.into());

@@ -72,6 +72,8 @@ pub struct Artifacts {
     pub debug: bool,
     /// Whether its checker is KCSAN, which excludes KASAN.
     pub kcsan: bool,
+    /// Whether the kernel has the fixes of `qemu-tests/kernel/patches`.
+    pub fixed: bool,
 }
 
 impl Artifacts {
@@ -128,8 +130,9 @@ impl Artifacts {
             initrd_trixie_backports: get("initrd_trixie-backports")?,
             logs: get("logs")?,
             out,
-            debug: variant != "normal",
+            debug: matches!(variant, "debug" | "kcsan"),
             kcsan: variant == "kcsan",
+            fixed: variant == "fixed",
         })
     }
 }

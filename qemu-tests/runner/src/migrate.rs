@@ -22,8 +22,46 @@ pub struct Summary {
     pub histories: BTreeSet<String>,
 }
 
-/// Runs it, shows what happens and what came out.
-pub fn run(artifacts: &Artifacts, options: &Options) -> Result<()> {
+/// Runs each, shows what happens and what came out. Of several, compares the figures.
+pub fn run(artifacts: &Artifacts, ways: &[(&str, Options)]) -> Result<()> {
+    let mut rows = Vec::new();
+    for (name, options) in ways {
+        if ways.len() > 1 {
+            println!("\n{name}:");
+        }
+        rows.push((*name, run_one(artifacts, options)?));
+    }
+    if rows.len() > 1 {
+        print!("\n{}", Comparison(&rows));
+    }
+    println!("migrate: ok");
+    Ok(())
+}
+
+/// Medians of runs that differ in how dirty pages become known.
+struct Comparison<'r>(&'r [(&'r str, Summary)]);
+
+impl Display for Comparison<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "medians                downtime ms  KiB in it  passes  requests meanwhile"
+        )?;
+        for (name, summary) in self.0 {
+            writeln!(
+                f,
+                "{name:<22}{:>12}{:>11}{:>8}{:>20}",
+                summary.median(|leg| leg.downtime),
+                summary.median(|leg| leg.downtime_bytes) >> 10,
+                summary.median(|leg| leg.passes),
+                summary.median(|leg| leg.requests),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn run_one(artifacts: &Artifacts, options: &Options) -> Result<Summary> {
     let outcomes = options.run(artifacts, |line| println!("{line}"))?;
     let events = events(&outcomes)?;
     let summary = Summary::of(&events);
@@ -43,8 +81,7 @@ pub fn run(artifacts: &Artifacts, options: &Options) -> Result<()> {
             some => some.join(", "),
         }
     );
-    println!("migrate: ok");
-    Ok(())
+    Ok(summary)
 }
 
 /// Whether all went well. Of the C driver, the scenario itself knows what it does to the model.
@@ -91,6 +128,13 @@ impl Summary {
             }
         }
         summary
+    }
+
+    /// The median of a figure of the migrations; 0 if there was none.
+    fn median(&self, figure: fn(&MigrationRecord) -> u64) -> u64 {
+        let mut figures: Vec<u64> = self.legs.iter().map(figure).collect();
+        figures.sort_unstable();
+        figures.get(figures.len() / 2).copied().unwrap_or_default()
     }
 
     /// Whether the guest worked without a fault, and went from a place with the first of these
@@ -140,19 +184,22 @@ impl Display for Summary {
         let (from, to) = (wide(|leg| leg.from.len()), wide(|leg| leg.to.len()));
         writeln!(
             f,
-            "leg  {:<from$}  {:<to$} downtime ms   total ms   sent KiB  VFs, bytes  requests",
+            "leg  {:<from$}  {:<to$} downtime ms  KiB in it   total ms   sent KiB  passes  VFs, bytes  \
+             requests",
             "from", "to"
         )?;
         for leg in &self.legs {
             writeln!(
                 f,
-                "{:>3}  {:<from$}  {:<to$}{:>12}{:>11}{:>11}{:>12}{:>10}",
+                "{:>3}  {:<from$}  {:<to$}{:>12}{:>11}{:>11}{:>11}{:>8}{:>12}{:>10}",
                 leg.number,
                 leg.from,
                 leg.to,
                 leg.downtime,
+                leg.downtime_bytes >> 10,
                 leg.total,
                 leg.transferred >> 10,
+                leg.passes,
                 leg.device_state,
                 leg.requests
             )?;
@@ -182,6 +229,8 @@ mod tests {
             total: 2,
             transferred: 3,
             device_state: 4,
+            downtime_bytes: 6,
+            passes: 7,
             requests: 5,
         };
         let load = Load {

@@ -7,7 +7,9 @@ use std::num::NonZero;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use protocol::{Cancel, Container, DmaLogging, Driver, Engine, List, Peer, Scenario, Switchover};
+use protocol::{
+    Cancel, Container, DmaLogging, Driver, Engine, Iotlb, List, Peer, Scenario, Switchover,
+};
 
 use crate::{Artifacts, Machine, Outcome, Pair, Suite};
 
@@ -20,6 +22,40 @@ const DRIVERS: [(&str, [Driver; 2]); 4] = [
     ("c", [Driver::C, Driver::C]),
     ("rust,c", [Driver::Rust, Driver::C]),
     ("c,rust", [Driver::C, Driver::Rust]),
+];
+
+/// The value of `container` that stands for [`WAYS`].
+const EACH: &str = "each";
+
+/// Parameters and their values.
+type Parameters = &'static [(&'static str, &'static str)];
+
+/// The ways in which dirty pages become known.
+const WAYS: [(&str, Parameters); 3] = [
+    (
+        "type1",
+        &[("container", "type1"), ("switchover", "all-sent")],
+    ),
+    (
+        "iommufd, DMA logging",
+        &[("container", "iommufd"), ("switchover", "all-sent")],
+    ),
+    (
+        "iommufd, HTTU",
+        &[
+            ("container", "iommufd"),
+            ("switchover", "default"),
+            ("dma_logging", "off"),
+            ("httu", "walks"),
+        ],
+    ),
+];
+
+/// Whether the SMMU marks the pages that VFs write, and how.
+const HTTU: [(&str, Option<Iotlb>); 3] = [
+    ("off", None),
+    ("walks", Some(Iotlb::Walks)),
+    ("keeps", Some(Iotlb::Keeps)),
 ];
 
 /// Whether the other place is on a host of its own.
@@ -40,18 +76,43 @@ pub struct Options {
     cancel: Option<Cancel>,
     switchover: Option<Switchover>,
     dma_logging: Option<DmaLogging>,
+    httu: Option<Iotlb>,
     rounds: Option<u32>,
 }
 
 impl Options {
-    /// Like [`Self::parse`], for parameters `key=value`.
-    pub fn of(parameters: &[String]) -> Result<Self> {
+    /// As [`Self::parse`], of parameters `key=value`. With `container=each` it is several: one for
+    /// each way in which dirty pages become known, with its name.
+    pub fn of(parameters: &[String]) -> Result<Vec<(&'static str, Self)>> {
         let pair = |parameter: &String| {
             let pair = parameter.split_once('=');
             let (key, value) = pair.with_context(|| format!("{parameter} has no value"))?;
             Ok((key.to_owned(), value.to_owned()))
         };
-        Self::parse(&parameters.iter().map(pair).collect::<Result<Vec<_>>>()?)
+        let pairs: Vec<_> = parameters.iter().map(pair).collect::<Result<_>>()?;
+        let each = ("container".to_owned(), EACH.to_owned());
+        if !pairs.contains(&each) {
+            return Ok(vec![("", Self::parse(&pairs)?)]);
+        }
+        let chosen = |key: &str| {
+            WAYS.iter()
+                .any(|(_, way)| way.iter().any(|(k, _)| *k == key))
+        };
+        let others: Vec<_> = pairs.into_iter().filter(|pair| *pair != each).collect();
+        if let Some((key, value)) = others.iter().find(|(key, _)| chosen(key)) {
+            bail!("{key}={value}: container={EACH} chooses that itself");
+        }
+        let ways = WAYS.iter().map(|(name, way)| {
+            let way = way.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            let parameters: Vec<_> = others.iter().cloned().chain(way).collect();
+            let options = Self::parse(&parameters)?;
+            ensure!(
+                !options.has_c(),
+                "container={EACH} is for the Rust driver, which can log DMA"
+            );
+            Ok((*name, options))
+        });
+        ways.collect()
     }
 
     /// A guest at work that migrates, with these parameters:
@@ -65,8 +126,10 @@ impl Options {
     /// - `cancel`: `no`, or `running` or `stopped` for a first migration that is cancelled while
     ///   the guest does that;
     /// - `switchover`: `at-once`, or `all-sent` to stop the guest only when all of its memory was
-    ///   sent;
+    ///   sent, or `default` to stop it when QEMU's own limits allow it;
     /// - `dma_logging`: the parameter of the Rust driver's module;
+    /// - `httu`: `off`, or what the SMMU does for a write to a page that it has marked as dirty:
+    ///   it `walks` the translation tables, or `keeps` to the entry in its TLB;
     /// - `rounds`: how often to the other place and back.
     pub fn parse(parameters: &[(String, String)]) -> Result<Self> {
         let mut options = Options {
@@ -79,6 +142,7 @@ impl Options {
             cancel: None,
             switchover: None,
             dma_logging: None,
+            httu: None,
             rounds: None,
         };
         for (key, value) in parameters {
@@ -92,6 +156,7 @@ impl Options {
                 "cancel" => options.cancel = Some(parsed(key, value)?),
                 "switchover" => options.switchover = Some(parsed(key, value)?),
                 "dma_logging" => options.dma_logging = Some(parsed(key, value)?),
+                "httu" => options.httu = known(key, value, &HTTU)?,
                 "rounds" => {
                     let rounds: NonZero<u32> = parsed(key, value)?;
                     options.rounds = Some(rounds.get());
@@ -122,6 +187,12 @@ impl Options {
             "when the guest is stopped can be chosen for one host alone"
         );
         ensure!(
+            options.switchover != Some(Switchover::Default) || options.iommu_tracks(),
+            "switchover=default never ends if all pages count as dirty: it needs httu=walks or \
+             httu=keeps, dma_logging=off and container=iommufd \
+             (Documentation/admin-guide/migrating-a-guest.rst)"
+        );
+        ensure!(
             cancelled != Cancel::Stopped || options.drivers[0] != Driver::C,
             "the C driver does not start a VF that was stopped in vain, so that the guest's \
              requests would never complete (D-16b in Documentation/weaknesses.rst)"
@@ -140,6 +211,12 @@ impl Options {
         !self.has_c() && self.dma_logging != Some(DmaLogging::Off)
     }
 
+    /// Whether QEMU asks the IOMMU which pages the VFs have written.
+    fn iommu_tracks(&self) -> bool {
+        let by_iommufd = self.container == Some(Container::Iommufd);
+        self.httu.is_some() && by_iommufd && !self.logs_dma()
+    }
+
     /// The drivers of the place that the guest begins at, and of the other one.
     pub fn drivers(&self) -> [Driver; 2] {
         self.drivers
@@ -154,6 +231,10 @@ impl Options {
         };
         let machine = match self.dma_logging {
             Some(value) => machine.dma_logging(value),
+            None => machine,
+        };
+        let machine = match self.httu {
+            Some(iotlb) => machine.httu(iotlb),
             None => machine,
         };
         // Of all accelerators that have come by now.
@@ -238,6 +319,7 @@ mod tests {
             "cancel=yes",
             "switchover=late",
             "dma_logging=yes",
+            "httu=on",
             "rounds=0",
             "rounds=many",
         ] {
@@ -265,13 +347,16 @@ mod tests {
     #[test]
     fn make_refuses_what_is_refused_here() {
         assert_eq!(values_of_make("ENGINES"), words(Engine::ALL));
-        assert_eq!(values_of_make("CONTAINER"), words(Container::ALL));
+        let mut containers = words(Container::ALL);
+        containers.push(EACH.to_owned());
+        assert_eq!(values_of_make("CONTAINER"), containers);
         assert_eq!(values_of_make("DRIVER"), names(&DRIVERS));
         assert_eq!(values_of_make("REVISION"), names(&REVISIONS));
         assert_eq!(values_of_make("CANCEL"), words(Cancel::ALL));
         assert_eq!(values_of_make("SWITCHOVER"), words(Switchover::ALL));
         assert_eq!(values_of_make("DMA_LOGGING"), words(DmaLogging::ALL));
         assert_eq!(values_of_make("HOSTS"), names(&HOSTS));
+        assert_eq!(values_of_make("HTTU"), names(&HTTU));
         assert_eq!(values_of_make("QEMU"), words(&Suite::ALL));
     }
 
@@ -300,8 +385,32 @@ mod tests {
     }
 
     #[test]
+    fn each_container_is_a_run_of_its_own() {
+        let of = |text: &str| {
+            let parameters: Vec<_> = text.split(' ').map(str::to_owned).collect();
+            Options::of(&parameters)
+        };
+        assert_eq!(of("container=iommufd").unwrap().len(), 1);
+        let ways = of("container=each engines=zip,sec").unwrap();
+        assert!(ways.iter().all(|(_, options)| options.engines.0.len() == 2));
+        let names: Vec<_> = ways.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, WAYS.map(|(name, _)| name));
+        of("container=each httu=keeps").unwrap_err();
+        of("container=each driver=c").unwrap_err();
+    }
+
+    #[test]
     fn the_switchover_is_chosen_on_one_host() {
         told("hosts=1 switchover=all-sent container=iommufd").unwrap();
         told("hosts=2 switchover=all-sent").unwrap_err();
+    }
+
+    #[test]
+    fn by_its_defaults_qemu_migrates_where_the_iommu_tracks() {
+        told("switchover=default httu=walks dma_logging=off container=iommufd").unwrap();
+        told("switchover=default httu=keeps driver=c container=iommufd").unwrap();
+        told("switchover=default httu=walks dma_logging=off").unwrap_err();
+        told("switchover=default httu=walks container=iommufd").unwrap_err();
+        told("switchover=default dma_logging=off container=iommufd").unwrap_err();
     }
 }

@@ -86,8 +86,8 @@ fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
         Scenario::Kunit => misc::kunit::run(setup, report),
         Scenario::Install => misc::install::run(setup, report),
         Scenario::Example => misc::example::run(setup, report),
-        Scenario::DirtyTracking { iotlb } => {
-            misc::dirty_tracking::run(setup, iotlb.unwrap_or_default(), report)
+        Scenario::DirtyTracking { further } => {
+            misc::dirty_tracking::run(setup, further.unwrap_or_default(), report)
         }
         Scenario::AtWork { begin } => l2::payload::run(setup, begin.unwrap_or_default(), report),
         Scenario::GuestAtWork {

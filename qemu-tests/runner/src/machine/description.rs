@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use protocol::{Container, DmaLogging, Driver, Engine, Kmemleak, List, Peer, Scenario, Task};
+use protocol::{
+    Container, DmaLogging, Driver, Engine, Iotlb, Kmemleak, List, Peer, Scenario, Task,
+};
 
 use crate::artifacts::{Artifacts, Suite};
 
@@ -203,10 +205,13 @@ impl Machine {
         self
     }
 
-    /// The SMMU has properties, such as `httu=dirty`, and stage 1 only: the one that a machine has
-    /// in any case has both stages, and refuses that one.
-    pub fn smmu(mut self, properties: &'static str) -> Self {
-        self.smmu = Some(properties);
+    /// The SMMU marks the pages that are written (HTTU). It has stage 1 only: the one that a machine
+    /// has in any case has both stages, and refuses HTTU.
+    pub fn httu(mut self, iotlb: Iotlb) -> Self {
+        self.smmu = Some(match iotlb {
+            Iotlb::Keeps => "httu=dirty",
+            Iotlb::Walks => "httu=dirty,x-httu-walk-writes=on",
+        });
         self
     }
 

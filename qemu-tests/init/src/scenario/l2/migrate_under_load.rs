@@ -146,8 +146,10 @@ pub(crate) fn run(
 /// Reports a leg's figures.
 pub(crate) fn tell_leg(leg: MigrationRecord) {
     show(format!(
-        "  stood still for {} ms; {} KiB sent, {} bytes of them the VFs'; {} requests meanwhile",
+        "  stood still for {} ms, while {} KiB were sent of {} KiB, {} bytes of them the VFs'; {} \
+         requests meanwhile",
         leg.downtime,
+        leg.downtime_bytes >> 10,
         leg.transferred >> 10,
         leg.device_state,
         leg.requests,
@@ -226,6 +228,10 @@ fn leg(
     let figures = match switchover.unwrap_or_default() {
         Switchover::AtOnce => monitor::migrate(&mut source, &mut destination, WITHIN)?,
         Switchover::AllSent => monitor::migrate_late(&mut source, &mut destination, WITHIN)?,
+        Switchover::Default => {
+            let limits = Limits::DEFAULT;
+            monitor::migrate_within(&mut source, &mut destination, limits, WITHIN)?
+        }
     };
     let requests = guest.load().done - before.done;
     // Closing the source's VF makes its history a thing of the past.

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use control::{Report, ZIP0};
 use linux::ffi::Mapping;
 use linux::sysfs::Function;
-use protocol::{Iotlb, Setup};
+use protocol::{FurtherWrites, Setup};
 use vfio_client::{Container, Device, Memory, PAGE};
 use vm::engine::ZIP;
 use vm::qm::{IOVA, Vm};
@@ -87,17 +87,15 @@ impl Edu {
     }
 }
 
-/// What is reported of pages that are written again after they were reported. Linux 7.3 clears the
-/// dirty state, but does not invalidate the SMMU's TLB (`qemu-tests/kernel/patches`): with entries
-/// that it keeps, the SMMU does not mark the pages again.
-fn again(iotlb: Iotlb, pages: &[u64]) -> &[u64] {
-    match iotlb {
-        Iotlb::Walks => pages,
-        Iotlb::Keeps => &[],
+/// What is reported of pages that are written again after they were reported.
+fn again(further: FurtherWrites, pages: &[u64]) -> &[u64] {
+    match further {
+        FurtherWrites::Reported => pages,
+        FurtherWrites::Missed => &[],
     }
 }
 
-fn exact_pages(edu: &Function, iotlb: Iotlb) -> Result<()> {
+fn exact_pages(edu: &Function, further: FurtherWrites) -> Result<()> {
     let edu = Edu::open(edu)?;
     edu.expect_dirty("before the device writes", &[])?;
     edu.copy(b"the 1st ", 9, &[3, 17, 40])?;
@@ -105,20 +103,20 @@ fn exact_pages(edu: &Function, iotlb: Iotlb) -> Result<()> {
     edu.expect_dirty("after no further write", &[])?;
 
     edu.copy(b"the 2nd ", 9, &[17])?;
-    edu.expect_dirty("after a second write", again(iotlb, &[17]))?;
+    edu.expect_dirty("after a second write", again(further, &[17]))?;
     edu.copy(b"the 3rd ", 10, &[5])?;
     edu.expect_dirty("after a write to another page", &[5])
 }
 
 /// Stopping and starting again clears what was written meanwhile.
-fn off_and_on(edu: &Function, iotlb: Iotlb) -> Result<()> {
+fn off_and_on(edu: &Function, further: FurtherWrites) -> Result<()> {
     let edu = Edu::open(edu)?;
     edu.copy(b"the 1st ", 9, &[1, 2])?;
     edu.container.track(false)?;
     edu.container.track(true)?;
     edu.expect_dirty("after a new start", &[])?;
     edu.copy(b"the 2nd ", 9, &[2, 6])?;
-    let again: Vec<_> = again(iotlb, &[2]).iter().copied().chain([6]).collect();
+    let again: Vec<_> = again(further, &[2]).iter().copied().chain([6]).collect();
     edu.expect_dirty("after further writes", &again)
 }
 
@@ -156,7 +154,7 @@ fn written_and_reported(vm: &mut Vm, container: &Container) -> Result<(Vec<u64>,
     Ok((written, reported))
 }
 
-fn of_a_vf(host: &Host, iotlb: Iotlb) -> Result<()> {
+fn of_a_vf(host: &Host, further: FurtherWrites) -> Result<()> {
     let mut vm = Vm::with(ZIP.engine, IOVA, 1)?;
     let container = Arc::new(Container::tracked(vec![vm.for_dma()])?);
     let device = Device::open_in(&container, &host.vfs[0])?;
@@ -172,11 +170,11 @@ fn of_a_vf(host: &Host, iotlb: Iotlb) -> Result<()> {
     equal(
         "whether pages of further requests are missing",
         missing,
-        iotlb == Iotlb::Keeps,
+        further == FurtherWrites::Missed,
     )
 }
 
-pub(crate) fn run(setup: &Setup, iotlb: Iotlb, report: &mut Report) -> Result<()> {
+pub(crate) fn run(setup: &Setup, further: FurtherWrites, report: &mut Report) -> Result<()> {
     let modules = host::modules(setup)?;
     let host = Host::prepare(setup, 1)?;
     modules.load("iommufd")?;
@@ -184,8 +182,8 @@ pub(crate) fn run(setup: &Setup, iotlb: Iotlb, report: &mut Report) -> Result<()
     let edu = Function::find(QEMU, EDU)?;
     edu.bind(&driver_of(MODULE)?)?;
 
-    report.point("the pages of an edu device", || exact_pages(&edu, iotlb));
-    report.point("stop and start", || off_and_on(&edu, iotlb));
-    report.point("the pages of a VF", || of_a_vf(&host, iotlb));
+    report.point("the pages of an edu device", || exact_pages(&edu, further));
+    report.point("stop and start", || off_and_on(&edu, further));
+    report.point("the pages of a VF", || of_a_vf(&host, further));
     Ok(())
 }
