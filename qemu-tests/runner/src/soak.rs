@@ -75,8 +75,15 @@ impl MachineOptions {
             "no" => one_of(&["1", "2"]),
             _ => "1".to_owned(),
         };
-        let switchover = (hosts == "1").then(|| one_of(&["at-once", "all-sent"]));
         let dma_logging = one_of(&["auto", "on", "off"]);
+        let httu = one_of(&["off", "walks"]);
+        let smmu_tracks = [&driver, &container, &dma_logging, &httu];
+        let smmu_tracks = smmu_tracks.map(String::as_str) == ["rust", "iommufd", "off", "walks"];
+        let switchover = match (hosts.as_str(), smmu_tracks) {
+            ("1", true) => Some(one_of(&["at-once", "all-sent", "default"])),
+            ("1", false) => Some(one_of(&["at-once", "all-sent"])),
+            _ => None,
+        };
         let mut parameters = vec![
             ("engines", engines),
             ("container", container),
@@ -87,6 +94,7 @@ impl MachineOptions {
             ("cancel", cancel),
             ("rounds", rounds),
             ("dma_logging", dma_logging),
+            ("httu", httu),
         ];
         parameters.extend(switchover.map(|value| ("switchover", value)));
         let parameters = parameters.into_iter();
@@ -201,8 +209,8 @@ mod tests {
             seen.extend(parameters);
         }
         // Engines, containers, hosts, drivers, revisions, suites, cancellations, rounds, switchovers,
-        // values of dma_logging
-        assert_eq!(seen.len(), 7 + 2 + 2 + 4 + 3 + 2 + 3 + 3 + 2 + 3);
+        // values of dma_logging and of httu
+        assert_eq!(seen.len(), 7 + 2 + 2 + 4 + 3 + 2 + 3 + 3 + 3 + 3 + 2);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use linux::ffi::Mapping;
 use linux::sysfs::Function;
 use vfio_bindings::bindings::vfio::*;
 
+use super::dirty_pages::{DirtyPages, IovaRange};
 use super::ffi;
 
 /// How devices are opened.
@@ -115,18 +116,12 @@ impl Container {
         ffi::track(iommufd, table, on).context("IOMMU_HWPT_SET_DIRTY_TRACKING")
     }
 
-    /// The addresses of those pages in `length` bytes from `iova` that devices have written since
-    /// they were reported last.
-    pub fn dirty_pages(&self, iova: u64, length: usize) -> Result<Vec<u64>> {
+    /// Those pages that devices have written since they were reported last.
+    pub fn dirty_pages(&self, range: IovaRange) -> Result<DirtyPages> {
         let (iommufd, table) = self.table()?;
-        let bitmap = ffi::dirty_bitmap(iommufd, table, iova, length as u64, PAGE)
+        let bitmap = ffi::dirty_bitmap(iommufd, table, range.iova, range.length, PAGE)
             .context("IOMMU_HWPT_GET_DIRTY_BITMAP")?;
-        let is_dirty = |page: &u64| bitmap[(page / 64) as usize] >> (page % 64) & 1 != 0;
-        let pages = 0..length as u64 / PAGE;
-        Ok(pages
-            .filter(is_dirty)
-            .map(|page| iova + page * PAGE)
-            .collect())
+        Ok(DirtyPages::new(range, PAGE, bitmap))
     }
 
     /// Opens a function that this was made for.

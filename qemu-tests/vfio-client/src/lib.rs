@@ -12,6 +12,7 @@
 
 mod container;
 mod device;
+mod dirty_pages;
 mod dma_logging;
 #[allow(unsafe_code, reason = "it is what this module is for")]
 pub mod ffi;
@@ -19,5 +20,5 @@ mod migration;
 
 pub use container::{Container, Kind, Memory, PAGE};
 pub use device::{BAR0, BAR2, Device, ERROR, MSI, REGION_MMAP, REQUEST, Signal, Token};
-pub use dma_logging::{DirtyPages, IovaRange};
+pub use dirty_pages::{DirtyPages, IovaRange};
 pub use migration::{DataFile, Features, PrecopyInfo, State};

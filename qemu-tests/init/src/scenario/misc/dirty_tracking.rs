@@ -11,7 +11,7 @@ use control::{Report, ZIP0};
 use linux::ffi::Mapping;
 use linux::sysfs::Function;
 use protocol::{FurtherWrites, Setup};
-use vfio_client::{Container, Device, Memory, PAGE};
+use vfio_client::{Container, Device, IovaRange, Memory, PAGE};
 use vm::engine::ZIP;
 use vm::qm::{IOVA, Vm};
 
@@ -81,9 +81,12 @@ impl Edu {
     }
 
     fn expect_dirty(&self, when: &str, pages: &[u64]) -> Result<()> {
-        let dirty = (self.container).dirty_pages(EDU_IOVA, self.memory.len())?;
+        let dirty = self.container.dirty_pages(IovaRange {
+            iova: EDU_IOVA,
+            length: EDU_PAGES * PAGE,
+        })?;
         let pages: Vec<_> = pages.iter().map(|number| page(*number)).collect();
-        equal(when, dirty, pages)
+        equal(when, dirty.addresses(), pages)
     }
 }
 
@@ -134,8 +137,11 @@ fn fingerprints(memory: &Mapping) -> Vec<u32> {
 
 /// The pages that a VF writes for some requests, and which of them are reported.
 fn written_and_reported(vm: &mut Vm, container: &Container) -> Result<(Vec<u64>, Vec<u64>)> {
-    let length = vm.memory().len();
-    container.dirty_pages(IOVA, length)?;
+    let memory = IovaRange {
+        iova: IOVA,
+        length: vm.memory().len() as u64,
+    };
+    container.dirty_pages(memory)?;
     ZIP0.set_latency(SLOW)?;
     vm.submit_at_once(REQUESTS)?;
     let before = fingerprints(vm.memory());
@@ -144,7 +150,7 @@ fn written_and_reported(vm: &mut Vm, container: &Container) -> Result<(Vec<u64>,
     // Of the events, the VM can only wait for the interrupts.
     std::thread::sleep(Duration::from_millis(200));
     let after = fingerprints(vm.memory());
-    let reported = container.dirty_pages(IOVA, length)?;
+    let reported = container.dirty_pages(memory)?.addresses();
     ZIP0.set_latency(FAST)?;
     vm.finish()?;
     vm.settle()?;

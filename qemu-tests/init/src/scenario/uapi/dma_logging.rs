@@ -4,13 +4,11 @@
 
 use anyhow::{Result, ensure};
 use rustix::io::Errno;
-use vfio_client::{DirtyPages, IovaRange, State};
+use vfio_client::{DirtyPages, IovaRange, PAGE, State};
 use vm::qm::IOVA;
 
 use super::Fixture;
 use crate::expect::{equal, refused};
-
-pub(super) const PAGE: u64 = 4096;
 
 /// Some pages of the VM, which the log is started for.
 pub(super) const LOGGED: IovaRange = IovaRange {
@@ -67,8 +65,8 @@ pub(super) fn reports(fixture: &mut Fixture) -> Result<()> {
     device.set_state(State::Stop)?;
     let part = device.dirty_pages(pages(30, 20), PAGE)?;
     ensure!(part.are_all(), "STOP: not all of a part are dirty");
-    let rest: Vec<usize> = report(fixture)?.numbers().collect();
-    let expected: Vec<usize> = (0..30).chain(50..100).collect();
+    let rest: Vec<u64> = report(fixture)?.numbers().collect();
+    let expected: Vec<u64> = (0..30).chain(50..100).collect();
     equal("STOP: what was not reported", rest, expected)?;
     none_is_dirty(fixture, "STOP, again")?;
     let other = device.dirty_pages(LOGGED_TOO, PAGE)?;

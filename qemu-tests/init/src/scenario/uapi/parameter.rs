@@ -7,10 +7,10 @@ use control::Report;
 use linux::sysfs;
 use protocol::{DmaLogging, Setup};
 use rustix::io::Errno;
-use vfio_client::State;
+use vfio_client::{PAGE, State};
 
 use super::Fixture;
-use super::dma_logging::{LOGGED, PAGE};
+use super::dma_logging::LOGGED;
 use crate::expect::{equal, refused};
 use crate::host::{Host, module_of, modules};
 use crate::modules::unload;
