@@ -79,6 +79,7 @@ crates=(
 	qemu-tests/vfio-client/src/lib.rs
 	qemu-tests/vm/src/lib.rs
 	qemu-tests/control/src/lib.rs
+	qemu-tests/protocol/src/lib.rs
 	qemu-tests/monitor/src/lib.rs
 	qemu-tests/init/src/main.rs
 )

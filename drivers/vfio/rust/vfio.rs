@@ -17,7 +17,7 @@
 //!   [`migration::StreamFormat`] (which data it accepts).
 //! - Tracking of the pages that the device writes, if the IOMMU does not do it:
 //!   [`dirty_tracking::DirtyTracking`] chooses, and [`migration::StateMachine::with_dma_logging`]
-//!   suffices for a device that cannot log by itself. Others implement [`dma_logging::DmaLogging`].
+//!   suffices for a device that cannot log. Others implement [`dma_logging::DmaLogging`].
 //! - [`vfio_device_table!`] and [`module_vfio_pci_driver!`].
 //! - Optionally, files in debugfs, with [`debugfs`].
 //!

@@ -145,6 +145,7 @@ fn pauses_and_is_restored_from_a_file() -> Result<()> {
     run_clean(machine.hypervisor().within(1800))
 }
 
+/// A save or a load fails because the VF does: QEMU resets the VF, and the guest works on.
 #[test]
 fn works_on_after_its_vf_failed() -> Result<()> {
     run_clean(Machine::new(Scenario::GuestFails).hypervisor().within(1800))
