@@ -23,8 +23,10 @@ values-HOSTS := 1 2
 values-SWITCHOVER := at-once all-sent default
 values-DMA_LOGGING := auto on off
 values-HTTU := off walks keeps
+values-STOP_FIRST := auto no
 values-GUESTS := yes no
-with-values := KERNEL ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING HTTU GUESTS
+with-values := KERNEL ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING HTTU STOP_FIRST \
+	GUESTS
 with-numbers := ROUNDS COUNT N SEED FIRST HOURS
 with-paths := KERNEL_SRC QEMU_SRC CACHE LOGS JOBS
 
@@ -67,8 +69,9 @@ help:
 	@echo '             as possible, when all of its memory was sent, or by the limits of QEMU,'
 	@echo '             DMA_LOGGING=$(call either,DMA_LOGGING): the parameter of the module, HTTU=$(call either,HTTU):'
 	@echo '             whether the SMMU marks dirty pages, and what it does for another write to'
-	@echo '             one: walk the tables, or keep to its TLB); draws'
-	@echo '             build/<KERNEL>/migrate.svg'
+	@echo '             one: walk the tables, or keep to its TLB, STOP_FIRST=$(call either,STOP_FIRST): whether'
+	@echo '             the guest is stopped before it migrates where QEMU would lose what its'
+	@echo '             VFs write); draws build/<KERNEL>/migrate.svg'
 	@echo '  soak       migrate busy guests with randomly chosen options, for HOURS=1'
 	@echo '             or until COUNT= migrations are done (SEED=1 FIRST=0)'
 	@echo '  conformance  run random sequences with both drivers and compare (N=2000 SEED=1 FIRST=0)'
@@ -128,7 +131,7 @@ build/matrix:
 # $(call given,NAME...): prints name=value for those variables that are set
 given = $(foreach name,$1,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)=$($(name))))
 
-migrate-options = $(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING HTTU)
+migrate-options = $(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING HTTU STOP_FIRST)
 
 # Reject invalid combinations before a kernel or QEMU is built.
 .PHONY: migrate

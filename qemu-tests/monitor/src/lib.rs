@@ -187,6 +187,12 @@ impl Vmm {
         }
     }
 
+    /// The guest migrates without being stopped first, even if QEMU loses what its VFs write.
+    pub fn without_stop_first(mut self) -> Self {
+        self.must_stop = false;
+        self
+    }
+
     /// Runs a QMP command. Events that QEMU sends meanwhile go to the runner.
     pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let result = self.qmp.execute(command, arguments);

@@ -383,6 +383,18 @@ words! {
 }
 
 words! {
+    /// Whether a guest is stopped before it migrates, where nothing tracks what its VFs write.
+    #[derive(Default)]
+    StopFirst {
+        /// With iommufd, of which QEMU then takes no page for dirty.
+        #[default]
+        Auto = "auto",
+        /// Never, to see what QEMU loses.
+        No = "no",
+    }
+}
+
+words! {
     /// A weakness of the C driver, by its number in `Documentation/weaknesses.rst`.
     Weakness {
         D1 = "d1",

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use crate::parameters::{
     AgainstReset, Begin, Cancel, Commands, Container, DmaLogging, Driver, Engine, Failure,
     FurtherWrites, HostName, Kmemleak, List, Log, Measure, Parameter, ParseError, Peer, ResetBy,
-    Rush, Switchover, TopologyItem, Weakness,
+    Rush, StopFirst, Switchover, TopologyItem, Weakness,
 };
 
 /// Keys and values of parameters that are not left out.
@@ -180,6 +180,7 @@ scenarios! {
         rounds: Option<u32>,
         cancel: Option<Cancel>,
         switchover: Option<Switchover>,
+        stop_first: Option<StopFirst>,
     }
     /// A guest migrates from one host to another and back.
     "guest-between" => GuestBetween {
@@ -391,6 +392,7 @@ mod tests {
                 rounds: Some(7),
                 cancel: Some(Cancel::Stopped),
                 switchover: Some(Switchover::AllSent),
+                stop_first: Some(StopFirst::No),
             },
             Scenario::Weakness {
                 item: List(Weakness::ALL.to_vec()),

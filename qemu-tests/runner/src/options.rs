@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use protocol::{
-    Cancel, Container, DmaLogging, Driver, Engine, Iotlb, List, Peer, Scenario, Switchover,
+    Cancel, Container, DmaLogging, Driver, Engine, Iotlb, List, Peer, Scenario, StopFirst,
+    Switchover,
 };
 
 use crate::{Artifacts, Machine, Outcome, Pair, Suite};
@@ -75,6 +76,7 @@ pub struct Options {
     container: Option<Container>,
     cancel: Option<Cancel>,
     switchover: Option<Switchover>,
+    stop_first: Option<StopFirst>,
     dma_logging: Option<DmaLogging>,
     httu: Option<Iotlb>,
     rounds: Option<u32>,
@@ -127,6 +129,8 @@ impl Options {
     ///   the guest does that;
     /// - `switchover`: `at-once`, or `all-sent` to stop the guest only when all of its memory was
     ///   sent, or `default` to stop it when QEMU's own limits allow it;
+    /// - `stop_first`: `auto`, or `no` for a guest that is not stopped before it migrates although
+    ///   QEMU loses what its VFs write;
     /// - `dma_logging`: the parameter of the Rust driver's module;
     /// - `httu`: `off`, or what the SMMU does for a write to a page that it has marked as dirty:
     ///   it `walks` the translation tables, or `keeps` to the entry in its TLB;
@@ -141,6 +145,7 @@ impl Options {
             container: None,
             cancel: None,
             switchover: None,
+            stop_first: None,
             dma_logging: None,
             httu: None,
             rounds: None,
@@ -155,6 +160,7 @@ impl Options {
                 "container" => options.container = Some(parsed(key, value)?),
                 "cancel" => options.cancel = Some(parsed(key, value)?),
                 "switchover" => options.switchover = Some(parsed(key, value)?),
+                "stop_first" => options.stop_first = Some(parsed(key, value)?),
                 "dma_logging" => options.dma_logging = Some(parsed(key, value)?),
                 "httu" => options.httu = known(key, value, &HTTU)?,
                 "rounds" => {
@@ -178,9 +184,20 @@ impl Options {
         ensure!(
             cancelled == Cancel::No
                 || options.container != Some(Container::Iommufd)
-                || options.logs_dma(),
+                || options.logs_dma()
+                || options.is_not_stopped(),
             "a first migration is cancelled of a guest that runs, and with iommufd it is stopped \
              unless the driver logs DMA (Documentation/admin-guide/migrating-a-guest.rst)"
+        );
+        ensure!(
+            !options.is_not_stopped()
+                || options.container == Some(Container::Iommufd) && !options.logs_dma(),
+            "stop_first=no is for container=iommufd without dirty tracking, that is with \
+             dma_logging=off or the C driver: else the guest is not stopped first anyway"
+        );
+        ensure!(
+            !options.is_not_stopped() || !options.two_hosts,
+            "whether the guest is stopped first can be chosen for one host alone"
         );
         ensure!(
             options.switchover.is_none() || !options.two_hosts,
@@ -215,6 +232,11 @@ impl Options {
     fn iommu_tracks(&self) -> bool {
         let by_iommufd = self.container == Some(Container::Iommufd);
         self.httu.is_some() && by_iommufd && !self.logs_dma()
+    }
+
+    /// Whether the guest works on until QEMU stops it, even if nothing tracks dirty pages.
+    fn is_not_stopped(&self) -> bool {
+        self.stop_first == Some(StopFirst::No)
     }
 
     /// The drivers of the place that the guest begins at, and of the other one.
@@ -263,6 +285,7 @@ impl Options {
             rounds: self.rounds,
             cancel: self.cancel,
             switchover: self.switchover,
+            stop_first: self.stop_first,
         }));
         let machine = machine.driver(driver).peer(peer);
         Ok(vec![machine.run(artifacts, show)?])
@@ -318,6 +341,7 @@ mod tests {
             "container=vfio",
             "cancel=yes",
             "switchover=late",
+            "stop_first=yes",
             "dma_logging=yes",
             "httu=on",
             "rounds=0",
@@ -354,6 +378,7 @@ mod tests {
         assert_eq!(values_of_make("REVISION"), names(&REVISIONS));
         assert_eq!(values_of_make("CANCEL"), words(Cancel::ALL));
         assert_eq!(values_of_make("SWITCHOVER"), words(Switchover::ALL));
+        assert_eq!(values_of_make("STOP_FIRST"), words(StopFirst::ALL));
         assert_eq!(values_of_make("DMA_LOGGING"), words(DmaLogging::ALL));
         assert_eq!(values_of_make("HOSTS"), names(&HOSTS));
         assert_eq!(values_of_make("HTTU"), names(&HTTU));
@@ -375,6 +400,18 @@ mod tests {
         told("cancel=running container=iommufd dma_logging=on").unwrap();
         told("cancel=running container=iommufd dma_logging=off").unwrap_err();
         told("cancel=running container=iommufd driver=c").unwrap_err();
+    }
+
+    #[test]
+    fn only_a_guest_that_would_be_stopped_first_can_be_kept_at_work() {
+        told("stop_first=no container=iommufd dma_logging=off").unwrap();
+        told("stop_first=no container=iommufd driver=c cancel=running").unwrap();
+        told("stop_first=no container=iommufd driver=rust,c switchover=all-sent").unwrap();
+        told("stop_first=auto hosts=2").unwrap();
+        told("stop_first=no dma_logging=off").unwrap_err();
+        told("stop_first=no container=type1 driver=c").unwrap_err();
+        told("stop_first=no container=iommufd dma_logging=on").unwrap_err();
+        told("stop_first=no container=iommufd dma_logging=off hosts=2").unwrap_err();
     }
 
     #[test]

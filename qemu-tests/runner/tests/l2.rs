@@ -24,6 +24,7 @@ fn switches_over(switchover: Option<Switchover>) -> Machine {
         rounds: Some(1),
         cancel: None,
         switchover,
+        stop_first: None,
     };
     Machine::new(scenario).hypervisor().within(1800)
 }

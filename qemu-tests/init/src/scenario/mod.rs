@@ -94,7 +94,16 @@ fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
             rounds,
             cancel,
             switchover,
-        } => l2::migrate_under_load::run(setup, *rounds, *cancel, *switchover, report),
+            stop_first,
+        } => {
+            let choices = l2::migrate_under_load::Choices {
+                rounds: rounds.unwrap_or(l2::migrate_under_load::ROUNDS),
+                cancel: cancel.unwrap_or_default(),
+                switchover: switchover.unwrap_or_default(),
+                stop_first: stop_first.unwrap_or_default(),
+            };
+            l2::migrate_under_load::run(setup, choices, report)
+        }
         Scenario::GuestBetween { host, rounds } => {
             l2::two_hosts::run(setup, *host, *rounds, report)
         }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use control::{EmulatedDevice, Report, show};
 use linux::sysfs::Function;
 use monitor::{Guest, Limits, Role, Vmm, Watch};
-use protocol::{Cancel, Load, MigrationRecord, Setup, Switchover, What};
+use protocol::{Cancel, Load, MigrationRecord, Setup, StopFirst, Switchover, What};
 use vfio_client::Kind;
 use vm::engine;
 
@@ -19,6 +19,8 @@ use crate::host::{Driver, Host};
 pub(crate) const WITHIN: Duration = Duration::from_secs(600);
 /// Requests of each engine before the guest moves, and after.
 pub(crate) const WORK: u64 = 100;
+/// For the work after a move on which the guest may hang: many times what it takes.
+const UNLESS_IT_HANGS: Duration = Duration::from_secs(120);
 /// Of an engine, so that there are always requests in flight.
 pub(crate) const LATENCY: Duration = Duration::from_millis(2);
 
@@ -75,14 +77,46 @@ fn cancelled_when(cancel: Cancel) -> Option<(Limits, &'static str)> {
     }
 }
 
-pub(crate) fn run(
-    setup: &Setup,
-    rounds: Option<u32>,
-    cancel: Option<Cancel>,
-    switchover: Option<Switchover>,
-    report: &mut Report,
-) -> Result<()> {
-    let rounds = rounds.unwrap_or(ROUNDS);
+/// What can be chosen for the scenario.
+#[derive(Clone, Copy)]
+pub(crate) struct Choices {
+    pub(crate) rounds: u32,
+    pub(crate) cancel: Cancel,
+    pub(crate) switchover: Switchover,
+    pub(crate) stop_first: StopFirst,
+}
+
+impl Choices {
+    /// Starts a monitor for the guest, of which it is not stopped first if that was chosen.
+    fn start(
+        self,
+        name: &str,
+        role: Role,
+        kind: Kind,
+        vfs: &[Function],
+        guest: &Guest,
+    ) -> Result<Vmm> {
+        let vmm = Vmm::start(name, role, kind, vfs, guest)?;
+        Ok(match self.stop_first {
+            StopFirst::Auto => vmm,
+            StopFirst::No => vmm.without_stop_first(),
+        })
+    }
+
+    /// The guest has moved: it has to go on with its work.
+    fn works_on(self, guest: &Guest) -> Result<()> {
+        match self.stop_first {
+            StopFirst::Auto => guest.does(WORK, WITHIN).context("after the move"),
+            StopFirst::No => guest.does(WORK, UNLESS_IT_HANGS).context(
+                "the guest hangs after the move, as it does if QEMU has left behind what its VFs \
+                 wrote to memory that was sent already",
+            ),
+        }
+    }
+}
+
+pub(crate) fn run(setup: &Setup, choices: Choices, report: &mut Report) -> Result<()> {
+    let rounds = choices.rounds;
     let accelerators = engine::chosen(setup);
     let hosts: Vec<Host> = accelerators
         .iter()
@@ -98,14 +132,14 @@ pub(crate) fn run(
     let watch = Watch::start(&[&places[0].vfs[..], &places[1].vfs].concat());
     let up = report.point("a guest boots and works", || {
         show("a guest boots");
-        let mut vmm = Vmm::start("vmm0", Role::Boots, kind, &places[0].vfs, &guest)?;
+        let mut vmm = choices.start("vmm0", Role::Boots, kind, &places[0].vfs, &guest)?;
         show(format!("  by QEMU {}", vmm.version()?));
         guest.does(WORK, WITHIN)?;
         holder = Some(vmm);
         Ok(())
     });
     ensure!(up, "nothing to migrate");
-    if let Some((limits, state)) = cancelled_when(cancel.unwrap_or_default()) {
+    if let Some((limits, state)) = cancelled_when(choices.cancel) {
         let name = format!("cancelled in {state}, it works on where it is");
         show(&name);
         report.point(&name, || {
@@ -124,7 +158,7 @@ pub(crate) fn run(
         let done = report.point(&name, || {
             let source = holder.take().context("there is no guest")?;
             let way = Way { number, from, to };
-            holder = Some(leg(kind, &guest, &watch, source, way, switchover)?);
+            holder = Some(leg(kind, &guest, &watch, source, way, choices)?);
             Ok(())
         });
         ensure!(done, "the guest is nowhere");
@@ -216,16 +250,16 @@ fn leg(
     watch: &Watch,
     mut source: Vmm,
     Way { number, from, to }: Way<'_>,
-    switchover: Option<Switchover>,
+    choices: Choices,
 ) -> Result<Vmm> {
     let name = format!("vmm{number}");
-    let mut destination = Vmm::start(&name, Role::Waits, kind, &to.vfs, guest)?;
+    let mut destination = choices.start(&name, Role::Waits, kind, &to.vfs, guest)?;
     guest.does(WORK, WITHIN)?;
     let before = guest.load();
     for vf in from.vfs.iter().chain(&to.vfs) {
         watch.seen(vf);
     }
-    let figures = match switchover.unwrap_or_default() {
+    let figures = match choices.switchover {
         Switchover::AtOnce => monitor::migrate(&mut source, &mut destination, WITHIN)?,
         Switchover::AllSent => monitor::migrate_late(&mut source, &mut destination, WITHIN)?,
         Switchover::Default => {
@@ -239,7 +273,7 @@ fn leg(
     to.tell_sessions()?;
     source.quit()?;
     tell_leg(figures.leg(number, from.names(), to.names(), requests));
-    guest.does(WORK, WITHIN).context("after the move")?;
+    choices.works_on(guest)?;
     were_seen(watch, &from.vfs, &SOURCE)?;
     were_seen(watch, &to.vfs, &DESTINATION)?;
     works_flawlessly(guest)?;
