@@ -99,6 +99,8 @@ check 'unsafe code' unsafe_code
 check 'licenses' licenses
 check 'circular imports' python3 scripts/import-circles.py "${crates[@]}"
 check 'words' words
+check 'checkpatch of fixes for QEMU' env -C "${qemu##*src=}" scripts/checkpatch.pl --no-tree --terse --strict -q \
+	"$top"/qemu-tests/monitor-qemu/patches/*.patch
 check 'rustfmt, qemu-tests' env -C qemu-tests cargo fmt --all --check
 check 'clippy, qemu-tests' env -C qemu-tests cargo clippy -q --locked --workspace --exclude init --all-targets -- -D warnings
 check 'clippy, init' env -C qemu-tests cargo clippy -q --locked -p init -p linux -p vfio-client -p vm -p control -p monitor \
