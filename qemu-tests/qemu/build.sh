@@ -8,41 +8,13 @@
 #
 # QEMU_SRC=<dir or tarball> replaces the pinned Debian source.
 
-# shellcheck source-path=SCRIPTDIR source=../scripts/common.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
-
-version='1:10.2.2+ds-1'
-sha256=be05230fe47a6937cd29f28f562932c8125f9c93c2a82c625198f7a4aa601dfb
-python_packages=(meson==1.9.1 pycotap==1.3.1 setuptools==80.9.0 wheel==0.45.1)
+# shellcheck source-path=SCRIPTDIR source=source.sh
+. "$(dirname "${BASH_SOURCE[0]}")/source.sh"
 
 here=$tests_dir/qemu
 shim=("$here"/shim/*.[ch])
 # What QEMU lacks, as patches in the form in which QEMU takes them
 patches=("$here"/patches/*.patch)
-
-fetch() {
-	local file=$cache/downloads/qemu_10.2.2+ds.orig.tar.xz newest
-	mkdir -p "$cache/downloads"
-	if [ ! -f "$file" ]; then
-		(
-			apt_of source amd64 "deb-src sid"
-			if ! apt-cache showsrc qemu 2>/dev/null | grep -xF "Version: $version" >/dev/null; then
-				newest=$(apt-cache showsrc qemu | awk '/^Version:/ { print $2 }' | sort -V | tail -n 1)
-				die "QEMU $version is gone from the mirror; newest there: ${newest:-none}." \
-					"Set QEMU_SRC=<dir or tarball of QEMU 10.2>, or change the pin in $here/build.sh"
-			fi
-			need_space 200
-			mkdir -p "$cache/downloads/qemu.new"
-			cd "$cache/downloads/qemu.new"
-			logged "fetching QEMU 10.2.2 (39 MB)" 3 "$logs/qemu-fetch.log" \
-				apt-get source -q --download-only --tar-only "qemu=$version"
-			verify "$(basename "$file")" "$sha256"
-			mv "$(basename "$file")" "$file"
-			rm -rf "$cache/downloads/qemu.new"
-		)
-	fi
-	printf '%s' "$file"
-}
 
 # Without fuzz: what has changed around a patch has to be looked at.
 patch_source() {
