@@ -17,7 +17,7 @@ values-ENGINES := zip sec hpre
 values-CONTAINER := type1 iommufd each
 values-DRIVER := rust c rust,c c,rust
 values-REVISION := V3 V4 V5
-values-QEMU := trixie trixie-backports
+values-QEMU := trixie trixie-backports fixed
 values-CANCEL := no running stopped
 values-HOSTS := 1 2
 values-SWITCHOVER := at-once all-sent default
@@ -63,7 +63,8 @@ help:
 	@echo '  migrate    migrate a busy guest from one QEMU to another and back, ROUNDS=5 times'
 	@echo '             (ENGINES=zip,sec,hpre or a subset, CONTAINER=$(call either,CONTAINER),'
 	@echo '             DRIVER=$(call either,DRIVER), REVISION=$(call either,REVISION),'
-	@echo '             QEMU=$(call either,QEMU), CANCEL=$(call either,CANCEL), HOSTS=$(call either,HOSTS): whether the'
+	@echo '             QEMU=$(call either,QEMU): of Debian, or with the fixes of'
+	@echo '             qemu-tests/monitor-qemu, CANCEL=$(call either,CANCEL), HOSTS=$(call either,HOSTS): whether the'
 	@echo '             second QEMU runs on the same emulated host or on another one,'
 	@echo '             SWITCHOVER=$(call either,SWITCHOVER): whether the guest is stopped as soon'
 	@echo '             as possible, when all of its memory was sent, or by the limits of QEMU,'
@@ -138,7 +139,7 @@ migrate-options = $(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CAN
 migrate:
 	@$(test-scripts)/setup.sh >/dev/null
 	@$(runner) migrate --check $(migrate-options)
-	@$(test-scripts)/prepare.sh $(KERNEL)
+	@$(test-scripts)/prepare.sh $(KERNEL) $(filter fixed,$(QEMU))
 	@$(runner) migrate $(migrate-options)
 
 N ?= 2000

@@ -6,7 +6,10 @@
 #
 #	build/<variant>/artifacts
 #
-# Usage: prepare.sh [normal|debug|kcsan|fixed]
+# Usage: prepare.sh [normal|debug|kcsan|fixed] [fixed]
+#
+# The first argument is the kernel. With "fixed" as the second one also a host whose guests run on a
+# QEMU with fixes, which is built here.
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -29,6 +32,12 @@ declare -A vmm
 for suite in "${suites[@]}"; do
 	vmm[$suite]=$(fact vmm "$("$tests_dir/scripts/vmm.sh" "$suite")")
 done
+# What another run has left would have an older init.
+rm -f "$out/initrd-fixed.cpio"
+if [ "${2:-}" = fixed ]; then
+	suites+=(fixed)
+	vmm[fixed]=$(fact vmm "$("$tests_dir/monitor-qemu/build.sh")")
+fi
 
 make -s -C "$top" modules KDIR="$obj" MO="$out/modules" CONFIG_SAMPLE_VFIO_EDU_RUST=m CRYPTO_CHECK=m >"$logs/modules-$variant.log" 2>&1 || {
 	tail -n 30 "$logs/modules-$variant.log" >&2

@@ -9,18 +9,23 @@ use std::str::FromStr;
 
 use anyhow::{Context, Error, Result, bail};
 
-/// A suite of Debian whose QEMU can be the VM monitor.
+/// Whose QEMU can be the VM monitor: that of a suite of Debian, or our own build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suite {
     /// Debian 13.
     Trixie,
     /// Packages that are newer than those of Debian 13 and were built for it.
     TrixieBackports,
+    /// Not Debian's: built here, with the fixes of `qemu-tests/monitor-qemu/patches`. It is there
+    /// only if it was asked for.
+    Fixed,
 }
 
 impl Suite {
     /// All of them.
-    pub const ALL: [Self; 2] = [Suite::Trixie, Suite::TrixieBackports];
+    pub const ALL: [Self; 3] = [Suite::Trixie, Suite::TrixieBackports, Suite::Fixed];
+    /// Those that are always there.
+    pub const DEBIAN: [Self; 2] = [Suite::Trixie, Suite::TrixieBackports];
 }
 
 impl Display for Suite {
@@ -28,6 +33,7 @@ impl Display for Suite {
         f.write_str(match self {
             Suite::Trixie => "trixie",
             Suite::TrixieBackports => "trixie-backports",
+            Suite::Fixed => "fixed",
         })
     }
 }
@@ -64,6 +70,8 @@ pub struct Artifacts {
     pub initrd_trixie: PathBuf,
     /// The same with that of its backports.
     pub initrd_trixie_backports: PathBuf,
+    /// The same with that of our own build, if it was asked for.
+    pub initrd_fixed: PathBuf,
     /// Where all that is made here goes.
     pub out: PathBuf,
     /// Where the machines' logs go.
@@ -101,6 +109,7 @@ impl Artifacts {
         match suite {
             Suite::Trixie => &self.initrd_trixie,
             Suite::TrixieBackports => &self.initrd_trixie_backports,
+            Suite::Fixed => &self.initrd_fixed,
         }
     }
 
@@ -128,6 +137,7 @@ impl Artifacts {
             initrd: get("initrd")?,
             initrd_trixie: get("initrd_trixie")?,
             initrd_trixie_backports: get("initrd_trixie-backports")?,
+            initrd_fixed: out.join("initrd-fixed.cpio"),
             logs: get("logs")?,
             out,
             debug: matches!(variant, "debug" | "kcsan"),

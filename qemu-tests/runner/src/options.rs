@@ -124,7 +124,7 @@ impl Options {
     /// - `container`: `type1` or `iommufd`;
     /// - `driver`: `rust`, `c`, or both with a comma between them;
     /// - `revision`: `V3`, `V4` or `V5`;
-    /// - `qemu`: the suite of Debian that QEMU is of;
+    /// - `qemu`: the suite of Debian that QEMU is of, or `fixed`;
     /// - `cancel`: `no`, or `running` or `stopped` for a first migration that is cancelled while
     ///   the guest does that;
     /// - `switchover`: `at-once`, or `all-sent` to stop the guest only when all of its memory was
@@ -268,6 +268,13 @@ impl Options {
 
     /// Runs it on one machine or on two, to their end. `show` gets the lines meant for a person.
     pub fn run(&self, artifacts: &Artifacts, show: impl Fn(&str) + Sync) -> Result<Vec<Outcome>> {
+        let initrd = artifacts.initrd_vmm(self.suite);
+        ensure!(
+            initrd.exists(),
+            "{} is not there; `make migrate QEMU={}` builds it",
+            initrd.display(),
+            self.suite
+        );
         let [driver, other] = self.drivers;
         if self.two_hosts {
             let rounds = self.rounds;
@@ -329,6 +336,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_refused() {
         told("revision=V4 qemu=trixie-backports").unwrap();
+        told("qemu=fixed").unwrap();
         for wrong in [
             "revision=V2",
             "qemu=bookworm",

@@ -60,7 +60,7 @@ impl MachineOptions {
             ]),
             _ => one_of(&["zip", "sec", "hpre"]),
         };
-        let suites = Suite::ALL.map(|suite| suite.to_string());
+        let suites = Suite::DEBIAN.map(|suite| suite.to_string());
         let container = one_of(&["type1", "iommufd"]);
         let revision = one_of(&["V3", "V4", "V5"]);
         let qemu = one_of(&suites.each_ref().map(String::as_str));

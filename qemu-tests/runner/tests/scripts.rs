@@ -101,6 +101,7 @@ fn no_network() -> Result<()> {
     )?;
     for recipe in [
         "kernel/build.sh",
+        "monitor-qemu/build.sh",
         "qemu/build.sh",
         "scripts/busybox.sh",
         "scripts/oldest_rust.sh",
@@ -119,6 +120,7 @@ fn disk_full() -> Result<()> {
     let here = Surroundings::new()?.replace("df", "echo head; echo dev 9 9 17 99% /")?;
     for recipe in [
         "kernel/build.sh",
+        "monitor-qemu/build.sh",
         "qemu/build.sh",
         "scripts/oldest_rust.sh",
         "scripts/vmm.sh",
@@ -139,7 +141,7 @@ fn a_broken_download_is_refused_and_removed() -> Result<()> {
             "apt-cache",
             "case $1 in madison) echo 'linux-source-7.3 | 7.3.4-1~bpo13+1 | x';; showsrc) echo 'Version: 1:10.2.2+ds-1';; esac",
         )?;
-    for recipe in ["kernel/build.sh", "qemu/build.sh"] {
+    for recipe in ["kernel/build.sh", "monitor-qemu/build.sh", "qemu/build.sh"] {
         expect(
             &here.refusal(recipe, &[])?,
             &["sha256", "is removed", "run again"],
