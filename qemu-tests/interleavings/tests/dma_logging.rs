@@ -5,7 +5,7 @@
 use interleavings::{
     explore::{every_interleaving, spawn, Preemptions},
     migration::{Migrate, State},
-    vf::{plain, Vfio},
+    vf::{plain, Plain, Vfio},
 };
 use std::sync::{
     atomic::{AtomicBool, Ordering},
@@ -35,21 +35,27 @@ impl Copy {
     }
 }
 
-/// The function writes to memory while a VMM asks for dirty pages, and while it is stopped.
+/// Runs `user` while the function writes to memory, if it runs, and a VMM asks for dirty pages.
+fn against_a_report(vfio: &Arc<Vfio<Plain>>, copy: Arc<Copy>, user: impl FnOnce(&Vfio<Plain>)) {
+    let device = vfio.clone();
+    let device = spawn("device", move || device.hardware.dma());
+    let (other, others_copy) = (vfio.clone(), copy.clone());
+    let report = spawn("report", move || others_copy.sync(&other));
+    user(vfio);
+    device.join().unwrap();
+    report.join().unwrap();
+    copy.finish(vfio);
+}
+
+/// The function is stopped.
 #[test]
 fn report_against_stop() {
     every_interleaving(Preemptions::AtMost(4), || {
         let vfio = plain();
         vfio.start_dma_logging();
-        let copy = Arc::new(Copy::default());
-        let device = vfio.clone();
-        let device = spawn("device", move || device.hardware.dma());
-        let (other, others_copy) = (vfio.clone(), copy.clone());
-        let report = spawn("report", move || others_copy.sync(&other));
-        vfio.set_state(State::Stop).unwrap();
-        device.join().unwrap();
-        report.join().unwrap();
-        copy.finish(&vfio);
+        against_a_report(&vfio, Arc::default(), |vfio| {
+            vfio.set_state(State::Stop).unwrap();
+        });
     });
 }
 
@@ -60,17 +66,12 @@ fn report_against_start_and_stop() {
         let vfio = plain();
         vfio.start_dma_logging();
         vfio.set_state(State::Stop).unwrap();
-        let copy = Arc::new(Copy::default());
+        let copy = Arc::<Copy>::default();
         copy.sync(&vfio);
-        let device = vfio.clone();
-        let device = spawn("device", move || device.hardware.dma());
-        let (other, others_copy) = (vfio.clone(), copy.clone());
-        let report = spawn("report", move || others_copy.sync(&other));
-        vfio.set_state(State::Running).unwrap();
-        vfio.set_state(State::Stop).unwrap();
-        device.join().unwrap();
-        report.join().unwrap();
-        copy.finish(&vfio);
+        against_a_report(&vfio, copy, |vfio| {
+            vfio.set_state(State::Running).unwrap();
+            vfio.set_state(State::Stop).unwrap();
+        });
     });
 }
 
