@@ -140,7 +140,7 @@ impl Operations for VfioEdu {
     const ID_TABLE: IdTable = &PCI_TABLE;
 
     fn init(pdev: &pci::Device<Bound>) -> impl PinInit<Self, Error> {
-        let logs_dma = DirtyTracking::choose(pdev, Policy::Auto) == DirtyTracking::Driver;
+        let logs_dma = DirtyTracking::choose(pdev, LoggingPolicy::Auto) == DirtyTracking::Driver;
         try_pin_init!(Self {
             machine <- StateMachine::with_dma_logging(Edu(BarMap::new(pdev, 0)?), logs_dma),
         })

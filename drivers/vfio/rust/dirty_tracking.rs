@@ -20,7 +20,7 @@ const IOMMU_IS_RELIABLE: bool = !cfg!(CONFIG_ARM_SMMU_V3);
 
 /// When a driver logs the DMA of its devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
+pub enum LoggingPolicy {
     /// Unless the IOMMU tracks dirty pages reliably.
     Auto,
     /// Always.
@@ -45,7 +45,7 @@ impl DirtyTracking {
     ///
     /// A kernel without `CONFIG_IOMMUFD_DRIVER` has no reports of dirty pages to users of iommufd,
     /// and none of DMA logging either.
-    pub fn choose(pdev: &pci::Device<Bound>, policy: Policy) -> Self {
+    pub fn choose(pdev: &pci::Device<Bound>, policy: LoggingPolicy) -> Self {
         // SAFETY: `pdev` is a valid, bound device.
         let iommu_tracks = unsafe {
             kernel::bindings::device_iommu_capable(
@@ -61,11 +61,11 @@ impl DirtyTracking {
         )
     }
 
-    fn decide(policy: Policy, iommu_tracks: bool, reliable: bool, can_log: bool) -> Self {
+    fn decide(policy: LoggingPolicy, iommu_tracks: bool, reliable: bool, can_log: bool) -> Self {
         let log = match policy {
-            Policy::Auto => !(iommu_tracks && reliable),
-            Policy::On => true,
-            Policy::Off => false,
+            LoggingPolicy::Auto => !(iommu_tracks && reliable),
+            LoggingPolicy::On => true,
+            LoggingPolicy::Off => false,
         };
         if log && can_log {
             Self::Driver
@@ -97,17 +97,20 @@ mod tests {
 
     #[test]
     fn auto_prefers_an_iommu_that_is_reliable() {
-        assert_eq!(DirtyTracking::decide(Policy::Auto, true, true, true), Iommu);
         assert_eq!(
-            DirtyTracking::decide(Policy::Auto, true, false, true),
+            DirtyTracking::decide(LoggingPolicy::Auto, true, true, true),
+            Iommu
+        );
+        assert_eq!(
+            DirtyTracking::decide(LoggingPolicy::Auto, true, false, true),
             Driver
         );
         assert_eq!(
-            DirtyTracking::decide(Policy::Auto, false, true, true),
+            DirtyTracking::decide(LoggingPolicy::Auto, false, true, true),
             Driver
         );
         assert_eq!(
-            DirtyTracking::decide(Policy::Auto, false, true, false),
+            DirtyTracking::decide(LoggingPolicy::Auto, false, true, false),
             Nothing
         );
     }
@@ -116,19 +119,19 @@ mod tests {
     fn on_and_off_do_not_ask_for_reliability() {
         for reliable in [false, true] {
             assert_eq!(
-                DirtyTracking::decide(Policy::On, true, reliable, true),
+                DirtyTracking::decide(LoggingPolicy::On, true, reliable, true),
                 Driver
             );
             assert_eq!(
-                DirtyTracking::decide(Policy::On, true, reliable, false),
+                DirtyTracking::decide(LoggingPolicy::On, true, reliable, false),
                 Iommu
             );
             assert_eq!(
-                DirtyTracking::decide(Policy::Off, true, reliable, true),
+                DirtyTracking::decide(LoggingPolicy::Off, true, reliable, true),
                 Iommu
             );
             assert_eq!(
-                DirtyTracking::decide(Policy::Off, false, reliable, true),
+                DirtyTracking::decide(LoggingPolicy::Off, false, reliable, true),
                 Nothing
             );
         }

@@ -16,7 +16,7 @@ pub use crate::{
     },
     dirty_tracking::{
         DirtyTracking,
-        Policy, //
+        LoggingPolicy, //
     },
     io::BarMap,
     migration::{

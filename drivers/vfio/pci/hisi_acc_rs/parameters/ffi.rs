@@ -7,15 +7,15 @@
 
 use vfio::{
     bindings,
-    dirty_tracking::Policy, //
+    dirty_tracking::LoggingPolicy, //
 };
 
 /// Returns the value of the parameter `dma_logging`.
-pub(crate) fn dma_logging() -> Policy {
+pub(crate) fn dma_logging() -> LoggingPolicy {
     // SAFETY: The function has no safety requirements.
     match unsafe { bindings::hisi_acc_rs_dma_logging() } {
-        bindings::HISI_ACC_RS_DMA_LOGGING_ON => Policy::On,
-        bindings::HISI_ACC_RS_DMA_LOGGING_OFF => Policy::Off,
-        _ => Policy::Auto,
+        bindings::HISI_ACC_RS_DMA_LOGGING_ON => LoggingPolicy::On,
+        bindings::HISI_ACC_RS_DMA_LOGGING_OFF => LoggingPolicy::Off,
+        _ => LoggingPolicy::Auto,
     }
 }

@@ -3,6 +3,10 @@
 //! The device: its states, what stops and starts it, its registers.
 
 use rustix::io::Errno;
+use vfio_bindings::bindings::vfio::{
+    VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+    VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, VFIO_DEVICE_FEATURE_MASK, VFIO_DEVICE_FEATURE_MIGRATION,
+};
 use vfio_client::State;
 
 use super::Case;
@@ -20,7 +24,7 @@ pub(super) fn p2p_states(case: &Case<'_>) -> bool {
                 if c[..] == [1, 0, 1] && ours[..] == [1, 1, 1]
         ),
         Step::Feature { flags, .. } => {
-            flags & 0xffff == vfio_bindings::bindings::vfio::VFIO_DEVICE_FEATURE_MIGRATION
+            flags & VFIO_DEVICE_FEATURE_MASK == VFIO_DEVICE_FEATURE_MIGRATION
                 && matches!(
                     (&case.c.answer, &case.ours.answer),
                     (Ok(Value::Numbers(c)), Ok(Value::Numbers(ours)))
@@ -30,10 +34,26 @@ pub(super) fn p2p_states(case: &Case<'_>) -> bool {
         Step::Debug(DebugFile::Features) => matches!(
             (&case.c.answer, &case.ours.answer),
             (Ok(Value::Text(c)), Ok(Value::Text(ours)))
-                if *c == "stop-copy\npre-copy\n" && *ours == "stop-copy\np2p\npre-copy\n"
+                if *c == "stop-copy\npre-copy\n"
+                    && *ours == "stop-copy\np2p\npre-copy\ndirty-tracking\n"
         ),
         _ => false,
     }
+}
+
+/// Ours logs DMA, whose features the C driver does not have. `p2p_states` covers their line in
+/// debugfs.
+pub(super) fn dma_logging(case: &Case<'_>) -> bool {
+    let features = [
+        VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+        VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
+        VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
+    ];
+    let of_logging = match case.step {
+        Step::Feature { flags, .. } => features.contains(&(flags & VFIO_DEVICE_FEATURE_MASK)),
+        _ => false,
+    };
+    of_logging && case.aspect == Aspect::Answer && case.c.answer == Err(Errno::NOTTY)
 }
 
 /// D-16: after a stop that failed the C driver says that a device runs which is paused. Ours does

@@ -44,6 +44,7 @@ macro_rules! differences {
 
 differences! {
     "p2p-states": device::p2p_states,
+    "dma-logging": device::dma_logging,
     "d7-refused-yet-loaded": loading::refused_yet_loaded,
     "d8-checked-once": loading::checked_once,
     "d9-unbounded": loading::unbounded,
