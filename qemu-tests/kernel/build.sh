@@ -34,7 +34,10 @@ patch_source() {
 	local patch
 	need_space 500
 	rm -rf "$2.new"
-	cp -al "$1" "$2.new" 2>/dev/null || cp -a "$1" "$2.new"
+	cp -al "$1" "$2.new" 2>/dev/null || {
+		rm -rf "$2.new"
+		cp -a "$1" "$2.new"
+	}
 	for patch in "$here"/patches/*.patch; do
 		patch -s -d "$2.new" -p1 --fuzz=0 <"$patch" >&2 ||
 			die "${patch##*/} does not apply to $1"

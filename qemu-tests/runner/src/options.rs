@@ -35,7 +35,12 @@ type Parameters = &'static [(&'static str, &'static str)];
 const WAYS: [(&str, Parameters); 3] = [
     (
         "type1",
-        &[("container", "type1"), ("switchover", "all-sent")],
+        // Else QEMU would ask the driver with type1 as well.
+        &[
+            ("container", "type1"),
+            ("switchover", "all-sent"),
+            ("dma_logging", "off"),
+        ],
     ),
     (
         "iommufd, DMA logging",
