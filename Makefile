@@ -85,6 +85,8 @@ help:
 	@echo '  doc        build rustdoc of the model, of the test programs and of the crate vfio'
 	@echo '  prepare    build the prerequisites of demo, test, migrate and shell'
 	@echo 'For your own kernel:'
+	@echo '  metadata   compile what packaged kernel headers lack for Rust modules: KDIR=<headers>'
+	@echo '             KSRC=<source of that kernel>, into build/metadata'
 	@echo '  modules    build our modules against KDIR=<prepared kernel build dir>, into build/modules'
 	@echo '  modules_install  install them into updates/ of its modules (INSTALL_MOD_PATH=<root>)'
 	@echo 'Options of the modules, with their defaults; =y, =m or =n on the command line overrides them:'

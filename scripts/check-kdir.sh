@@ -7,7 +7,7 @@
 #
 # On the first problem, prints one line that says what to do, and exits with status 1.
 #
-# Usage: KDIR=<dir> [KSRC=] [RUSTC=] [BINDGEN=] [BITFLAGS=] check-kdir.sh [NAME=y|m|n]...
+# Usage: KDIR=<dir> [KSRC=] [RUSTC=] [BINDGEN=] [BITFLAGS=] [KBUILD_EXTRA_SYMBOLS=] check-kdir.sh [NAME=y|m|n]...
 #
 # NAME is an option without the prefix CONFIG_; options that are not given have their default.
 
@@ -25,7 +25,7 @@ die() {
 }
 
 [ -n "${KDIR:-}" ] ||
-	die 'KDIR is not set: run make modules KDIR=<build directory of a Linux 7.x kernel>'
+	die 'KDIR is not set: run make modules KDIR=<build directory of a Linux 7.3 kernel>'
 for file in include/config/auto.conf include/config/kernel.release Makefile; do
 	[ -s "$KDIR/$file" ] || die "$KDIR is not a prepared kernel build directory: it has no $file"
 done
@@ -38,11 +38,16 @@ is_on() { [[ ${value[$1]:-n} == [ym] ]]; }
 
 # The kernel and the tools.
 release=$(<"$KDIR/include/config/kernel.release")
-[[ $release == 7.* ]] || die "$KDIR is Linux $release: these modules are for Linux 7.x"
+case $release in
+7.3 | 7.3[!0-9]*) ;;
+# Its kernel crate lacks modules and types that this project uses.
+[0-6].* | 7.[0-2] | 7.[0-2][!0-9]*) die "$KDIR is Linux $release: these modules are for Linux 7.3" ;;
+*) say "  WARN    $KDIR is Linux $release: these modules were only tested on Linux 7.3" ;;
+esac
 is_on RUST || die "the kernel of $KDIR was configured without CONFIG_RUST"
 [ -f "$KDIR/Module.symvers" ] || die "$KDIR is configured but not built: it has no Module.symvers"
 [ -f "$KDIR/rust/libkernel.rmeta" ] ||
-	die "$KDIR lacks rust/libkernel.rmeta, which Rust modules need"
+	die "$KDIR lacks rust/libkernel.rmeta, which Rust modules need: if it is the packaged headers of a kernel, run make metadata KDIR=$KDIR KSRC=<source of that kernel>"
 kernel_rustc=${value[RUSTC_VERSION_TEXT]:-}
 kernel_rustc=${kernel_rustc//\"/}
 rustc_version=$("${RUSTC:-rustc}" --version 2>/dev/null) ||
@@ -51,6 +56,17 @@ rustc_version=$("${RUSTC:-rustc}" --version 2>/dev/null) ||
 	die "the kernel of $KDIR was built with $kernel_rustc, but ${RUSTC:-rustc} is $rustc_version: set RUSTC=<path> to the same version"
 command -v "${BINDGEN:-bindgen}" >/dev/null ||
 	die "there is no ${BINDGEN:-bindgen}: install bindgen-cli or set BINDGEN=<path>"
+
+# A kernel without the accelerators' drivers: they can have been built beside it. The VFIO driver
+# imports symbols of hisi_qm only.
+for file in ${KBUILD_EXTRA_SYMBOLS:-}; do
+	[ -f "$file" ] || die "KBUILD_EXTRA_SYMBOLS: there is no $file"
+	if awk -F '\t' '$3 ~ /(^|\/)hisi_qm$/ { found = 1 } END { exit !found }' "$file"; then
+		for name in QM ZIP SEC2 HPRE; do
+			value[CRYPTO_DEV_HISI_$name]=${value[CRYPTO_DEV_HISI_$name]:-m}
+		done
+	fi
+done
 
 # Our options.
 read_kconfig "$scripts/.." Kconfig
@@ -65,6 +81,16 @@ for argument; do
 	esac
 	given[$name]=$setting
 done
+
+# A kernel without VFIO_DEBUGFS: vfio.ko is built here with it. Nothing else in the kernel depends on
+# the option, and struct vfio_device has the same members with and without it.
+setting=${given[VFIO_DEBUGFS_RUST]-${option_default[VFIO_DEBUGFS_RUST]}}
+if [ "$setting" = y ] && [ "${value[VFIO]:-}" = m ] && is_on DEBUG_FS && ! is_on VFIO_DEBUGFS; then
+	say "  NOTE    the kernel of $KDIR has no CONFIG_VFIO_DEBUGFS: vfio.ko is built with it"
+	value[VFIO_DEBUGFS]=y
+	printf 'CONFIG_VFIO_DEBUGFS=y\n'
+fi
+
 for name in "${option_names[@]}"; do
 	value[$name]=${given[$name]-${option_default[$name]}}
 	if is_on "$name"; then

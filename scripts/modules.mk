@@ -3,21 +3,28 @@
 # Builds the kernel modules outside the kernel tree. The top Makefile includes
 # this file; `make -f scripts/modules.mk modules KDIR=..` works as well.
 #
+#	metadata        make a directory for KDIR from packaged kernel headers that lack rust/*.rmeta
 #	modules         build the modules
 #	modules_install install the modules; INSTALL_MOD_PATH is a prefix of the path
 #	modules_clippy  check their Rust code with clippy; a warning is an error
 #	modules_doc     build rustdoc of the crate vfio; a warning is an error
 #	modules_clean   remove the results of these targets
 #
-# KDIR=<dir>     the prepared build directory of a Linux 7.x kernel with CONFIG_RUST
+# KDIR=<dir>     the prepared build directory of a Linux 7.3 kernel with CONFIG_RUST
 # KSRC=<dir>     that kernel's source, if KDIR does not contain drivers/vfio/*.c
 # MO=<dir>       the output directory
+# METADATA=<dir> the output directory of `metadata`
 # BITFLAGS=<dir> the source of the crate bitflags 2, instead of a package's or cargo's
-# LLVM=<suffix>  the compiler, as for the kernel; by default that which built KDIR
+# KBUILD_EXTRA_SYMBOLS=<file>
+#                the Module.symvers of the accelerators' drivers, if they were built beside the kernel
+# LLVM=<suffix>, CC=, CROSS_COMPILE=
+#                the compiler, as for the kernel; by default that which built KDIR, of the same
+#                major version
 #
 # CONFIG_<NAME>=y|m|n sets one of our options. Kconfig defines them and their defaults.
 
 MO ?= $(CURDIR)/build/modules
+METADATA ?= $(CURDIR)/build/metadata
 RUSTC ?= rustc
 BINDGEN ?= bindgen
 
@@ -31,6 +38,13 @@ modules-option = $(shell sed -n 's/^CONFIG_$1=//p' $(KDIR)/include/config/auto.c
 modules-clang = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT=.*clang version \([0-9]*\).*/\1/p' \
 	$(KDIR)/include/config/auto.conf 2>/dev/null)
 modules-llvm = $(or $(LLVM),$(if $(modules-clang),$(if $(shell command -v clang-$(modules-clang)),-$(modules-clang),1)))
+# GCC, where KDIR was built with it: a cross compiler if this machine has another architecture.
+modules-gcc = $(shell sed -n 's/^CONFIG_CC_VERSION_TEXT=.*gcc.* \([0-9]*\)\.[0-9.]*"\{0,1\}$$/\1/p' \
+	$(KDIR)/include/config/auto.conf 2>/dev/null)
+modules-cross = $(or $(CROSS_COMPILE),$(if $(and $(filter arm64,$(modules-arch)),$(filter-out aarch64,$(shell uname -m))),aarch64-linux-gnu-))
+modules-cc = $(or $(if $(filter command,$(firstword $(origin CC))),$(CC)),$(modules-cross)gcc$(if $(shell \
+	command -v $(modules-cross)gcc-$(modules-gcc)),-$(modules-gcc)))
+modules-compiler = $(if $(modules-llvm),LLVM=$(modules-llvm),$(if $(modules-gcc),CROSS_COMPILE=$(modules-cross) CC=$(modules-cc)))
 modules-arch = $(or $(ARCH),$(if $(call modules-option,ARM64),arm64))
 
 # The recipes of qemu-tests/ install their own bindgen into their cache.
@@ -50,17 +64,22 @@ modules-given = $(foreach name,$(modules-options),\
 # an option that is off
 modules-make = +@export PATH='$(modules-path)'; \
 	arguments=$$(KDIR='$(KDIR)' KSRC='$(KSRC)' RUSTC='$(RUSTC)' BINDGEN='$(BINDGEN)' BITFLAGS='$(BITFLAGS)' \
-		$(modules-scripts)/check-kdir.sh $(modules-given)) && \
+		KBUILD_EXTRA_SYMBOLS='$(KBUILD_EXTRA_SYMBOLS)' $(modules-scripts)/check-kdir.sh $(modules-given)) && \
 	$(MAKE) --no-print-directory -C $(KDIR) \
 	M=$(modules-top) MO=$1 \
 	$(if $(modules-arch),ARCH=$(modules-arch)) \
-	$(if $(modules-llvm),LLVM=$(modules-llvm)) \
+	$(modules-compiler) \
 	RUSTC=$(RUSTC) BINDGEN=$(BINDGEN) \
 	$(if $(KSRC),KSRC=$(abspath $(KSRC))) \
 	$$arguments CONFIG_CRYPTO_CHECK=$(filter-out n,$(CRYPTO_CHECK)) \
 	$2
 
-.PHONY: modules modules_install modules_clippy modules_doc modules_clean
+.PHONY: metadata modules modules_install modules_clippy modules_doc modules_clean
+
+metadata:
+	+@PATH='$(modules-path)' KDIR='$(KDIR)' KSRC='$(KSRC)' RUSTC='$(RUSTC)' BINDGEN='$(BINDGEN)' \
+		$(modules-scripts)/rust-metadata.sh '$(METADATA)' $(modules-compiler)
+	@echo '  make modules KDIR=$(METADATA)$(if $(KSRC), KSRC=$(KSRC)) builds modules for it'
 
 modules:
 	$(call modules-make,$(modules-out),modules)

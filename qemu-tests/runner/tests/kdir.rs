@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
@@ -30,12 +30,19 @@ const NEEDED: [&str; 11] = [
 ];
 
 /// A kernel's build folder, as far as the script looks at it.
-struct BuildFolder(TempDir);
+struct BuildFolder {
+    folder: TempDir,
+    /// A file in it that lists symbols of other modules; empty if there is none.
+    extra_symbols: &'static str,
+}
 
 impl BuildFolder {
     /// One of a kernel that has all of [`NEEDED`], but for `lacking`.
     fn lacking(lacking: &[&str]) -> Result<Self> {
-        let folder = Self(tempfile::tempdir()?);
+        let folder = Self {
+            folder: tempfile::tempdir()?,
+            extra_symbols: "",
+        };
         let options = NEEDED.iter().filter(|name| !lacking.contains(name));
         let mut config: String = options.map(|name| format!("CONFIG_{name}=m\n")).collect();
         config += &format!("CONFIG_RUSTC_VERSION_TEXT=\"{RUSTC}\"\n");
@@ -53,14 +60,14 @@ impl BuildFolder {
         let tool = format!("#!/bin/sh\necho '{RUSTC}'\n");
         folder.write("tool", &tool)?;
         std::fs::set_permissions(
-            folder.0.path().join("tool"),
+            folder.folder.path().join("tool"),
             std::os::unix::fs::PermissionsExt::from_mode(0o755),
         )?;
         Ok(folder)
     }
 
     fn write(&self, file: &str, text: &str) -> Result<()> {
-        let path = self.0.path().join(file);
+        let path = self.folder.path().join(file);
         std::fs::create_dir_all(path.parent().context("no folder")?)?;
         Ok(std::fs::write(path, text)?)
     }
@@ -73,20 +80,27 @@ impl BuildFolder {
     }
 
     fn without(self, file: &str) -> Result<Self> {
-        std::fs::remove_file(self.0.path().join(file))?;
+        std::fs::remove_file(self.folder.path().join(file))?;
         Ok(self)
     }
 
     fn check(&self, options: &[&str]) -> Result<Output> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/check-kdir.sh");
-        let tool = self.0.path().join("tool");
+        let tool = self.folder.path().join("tool");
         let command = Command::new(script)
             .args(options)
-            .env("KDIR", self.0.path())
+            .env("KDIR", self.folder.path())
             .env("RUSTC", &tool)
             .env("BINDGEN", &tool)
-            .env("BITFLAGS", self.0.path().join("bitflags"))
+            .env("BITFLAGS", self.folder.path().join("bitflags"))
             .env_remove("KSRC")
+            .env(
+                "KBUILD_EXTRA_SYMBOLS",
+                match self.extra_symbols {
+                    "" => PathBuf::new(),
+                    name => self.folder.path().join(name),
+                },
+            )
             .output();
         Ok(command?)
     }
@@ -194,7 +208,7 @@ fn a_kernel_without_what_the_driver_needs_is_refused_by_name() -> Result<()> {
 #[test]
 fn compile_test_stands_in_for_the_architecture() -> Result<()> {
     let folder = BuildFolder::lacking(&["ARM64"])?;
-    let config = folder.0.path().join("include/config/auto.conf");
+    let config = folder.folder.path().join("include/config/auto.conf");
     let text = std::fs::read_to_string(&config)? + "CONFIG_COMPILE_TEST=y\n";
     std::fs::write(&config, text)?;
     ensure!(folder.options(&[])?.contains_key("HISI_ACC_VFIO_PCI_RS"));
@@ -224,9 +238,73 @@ fn another_rust_and_another_linux_are_refused() -> Result<()> {
     ensure!(line.contains(RUSTC) && line.contains("1.99.0"), "{line}");
 
     let folder = BuildFolder::lacking(&[])?;
-    folder.write("include/config/kernel.release", "6.12.5\n")?;
+    for release in ["6.12.5", "7.2.12+deb13-arm64", "7.2"] {
+        folder.write("include/config/kernel.release", &format!("{release}\n"))?;
+        let line = folder.refusal(&[])?;
+        ensure!(line.contains(release), "{line}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_later_linux_is_tried_with_a_warning() -> Result<()> {
+    let folder = BuildFolder::lacking(&[])?;
+    for (release, tested) in [
+        ("7.3", true),
+        ("7.3.4+deb13-arm64", true),
+        ("7.30.1", false),
+    ] {
+        folder.write("include/config/kernel.release", &format!("{release}\n"))?;
+        let output = folder.check(&[])?;
+        let errors = String::from_utf8(output.stderr)?;
+        ensure!(output.status.success(), "{release}: {errors}");
+        ensure!(errors.contains("WARN") != tested, "{release}: {errors}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_kernel_without_vfio_debugfs_gets_it_with_vfio_ko() -> Result<()> {
+    let folder = BuildFolder::lacking(&["VFIO_DEBUGFS"])?;
+    let config = folder.folder.path().join("include/config/auto.conf");
+    let text = std::fs::read_to_string(&config)? + "CONFIG_DEBUG_FS=y\n";
+    std::fs::write(&config, text)?;
+    assert_eq!(
+        folder.options(&[])?,
+        on(&[
+            ("VFIO_DEBUGFS", "y"),
+            ("VFIO_DEBUGFS_RUST", "y"),
+            ("HISI_ACC_VFIO_PCI_RS", "m"),
+            ("HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS", "y"),
+        ])
+    );
+    assert_eq!(
+        folder.options(&["VFIO_DEBUGFS_RUST=n"])?,
+        on(&[("HISI_ACC_VFIO_PCI_RS", "m")])
+    );
+    let line = folder.without("drivers/vfio/vfio_main.c")?.refusal(&[])?;
+    ensure!(line.contains("KSRC="), "{line}");
+    Ok(())
+}
+
+#[test]
+fn drivers_of_the_accelerators_can_be_built_beside_the_kernel() -> Result<()> {
+    let options = ["QM", "ZIP", "SEC2", "HPRE"].map(|name| format!("CRYPTO_DEV_HISI_{name}"));
+    let mut folder = BuildFolder::lacking(&options.each_ref().map(String::as_str))?;
+    ensure!(folder.refusal(&[])?.contains("CRYPTO_DEV_HISI_QM"));
+
+    let symbols = |module| format!("0x00000000\thisi_qm_init\t{module}\tEXPORT_SYMBOL_GPL\t\n");
+    folder.write("others", &symbols("drivers/another/not_hisi_qm"))?;
+    folder.extra_symbols = "others";
+    ensure!(folder.refusal(&[])?.contains("CRYPTO_DEV_HISI_QM"));
+
+    folder.write("theirs", &symbols("drivers/crypto/hisilicon/hisi_qm"))?;
+    folder.extra_symbols = "theirs";
+    ensure!(folder.options(&[])?.contains_key("HISI_ACC_VFIO_PCI_RS"));
+
+    folder.extra_symbols = "nowhere";
     let line = folder.refusal(&[])?;
-    ensure!(line.contains("6.12.5"), "{line}");
+    ensure!(line.contains("nowhere"), "{line}");
     Ok(())
 }
 
@@ -254,7 +332,7 @@ fn bitflags(folder: &BuildFolder) -> Result<Output> {
         std::os::unix::fs::symlink(program, programs.path().join(name))?;
     }
     let command = Command::new(script)
-        .env("CARGO_PACKAGES", folder.0.path())
+        .env("CARGO_PACKAGES", folder.folder.path())
         .env("PATH", programs.path())
         .env_remove("BITFLAGS")
         .output();
@@ -278,7 +356,7 @@ fn bitflags_of_a_package_is_taken_if_its_version_serves() -> Result<()> {
     let found = String::from_utf8(output.stdout)?;
     assert_eq!(
         Path::new(found.trim_end()),
-        folder.0.path().join("bitflags-2.9.1")
+        folder.folder.path().join("bitflags-2.9.1")
     );
     Ok(())
 }
