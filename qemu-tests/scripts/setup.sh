@@ -10,7 +10,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 packages=(
-	bc bison build-essential ca-certificates clang-19 cpio curl file flex git kmod
+	bc bison build-essential ca-certificates clang-19 cpio curl dkms file flex git kmod
 	libelf-dev libfdt-dev libclang-19-dev libglib2.0-dev libpixman-1-dev libssl-dev lld-19 llvm-19
 	ninja-build pkg-config procps python3 python3-venv rsync shellcheck xz-utils zlib1g-dev
 )
