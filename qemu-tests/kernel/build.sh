@@ -4,7 +4,7 @@
 # Builds the kernel under test, once for each state of its inputs. Prints the two
 # directories used:
 #
-#	src=<source tree> obj=<object tree>
+#	src=<source tree> obj=<object tree> image=<kernel image>
 #
 # The kernel "fixed" is the normal one with the fixes in patches/.
 #
@@ -81,4 +81,4 @@ obj=$cache/kernel-$variant-$(key "$src" "$source" "${fragments[@]}" "$(declare -
 	lock kernel
 	[ -f "$obj/.built" ] || build "$obj"
 )
-printf 'src=%s obj=%s\n' "$src" "$obj"
+printf 'src=%s obj=%s image=%s\n' "$src" "$obj" "$obj/arch/arm64/boot/Image"

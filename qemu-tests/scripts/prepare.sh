@@ -6,7 +6,7 @@
 #
 #	build/<variant>/artifacts
 #
-# Usage: prepare.sh [normal|debug|kcsan|fixed] [fixed]
+# Usage: prepare.sh [normal|debug|kcsan|fixed|debian] [fixed]
 #
 # The first argument is the kernel. With "fixed" as the second one also a host whose guests run on a
 # QEMU with fixes, which is built here.
@@ -22,8 +22,11 @@ mkdir -p "$out/logs"
 guest=$("$tests_dir/scripts/setup.sh")
 target=$(fact target "$guest")
 sysroot=$(fact sysroot "$guest")
-kernel=$("$tests_dir/kernel/build.sh" "$variant")
+recipe=("$tests_dir/kernel/build.sh" "$variant")
+[ "$variant" != debian ] || recipe=("$tests_dir/kernel/debian.sh")
+kernel=$("${recipe[@]}")
 obj=$(fact obj "$kernel")
+image=$(fact image "$kernel")
 qemu=$("$tests_dir/qemu/build.sh")
 busybox=$("$tests_dir/scripts/busybox.sh")
 # The Debian suites whose QEMU can run the emulated host's guests.
@@ -39,7 +42,13 @@ if [ "${2:-}" = fixed ]; then
 	vmm[fixed]=$(fact vmm "$("$tests_dir/monitor-qemu/build.sh")")
 fi
 
-make -s -C "$top" modules KDIR="$obj" MO="$out/modules" CONFIG_SAMPLE_VFIO_EDU_RUST=m CRYPTO_CHECK=m >"$logs/modules-$variant.log" 2>&1 || {
+build_modules=(make -s -C "$top" modules KDIR="$obj" MO="$out/modules" CONFIG_SAMPLE_VFIO_EDU_RUST=m CRYPTO_CHECK=m)
+if [ "$variant" = debian ]; then
+	src=$(fact src "$kernel")
+	build_modules=("$tests_dir/scripts/debian13.sh" "$top" "$obj" "$src" -- "${build_modules[@]}"
+		KSRC="$src" KBUILD_EXTRA_SYMBOLS="$obj/left-out/Module.symvers")
+fi
+"${build_modules[@]}" >"$logs/modules-$variant.log" 2>&1 || {
 	tail -n 30 "$logs/modules-$variant.log" >&2
 	die "our modules do not build; whole log: $logs/modules-$variant.log"
 }
@@ -71,7 +80,7 @@ make -s -C "$top" modules KDIR="$obj" MO="$out/modules" CONFIG_SAMPLE_VFIO_EDU_R
 # The initramfs of a host with guests also has a VM monitor, and the kernel and initramfs
 # for its guests: always the normal kernel, independent of the host's kernel. The host is
 # under test, and a guest of a guest is too slow for a kernel with additional checks.
-guest_image=$obj/arch/arm64/boot/Image
+guest_image=$image
 guest_initrd=$out/initrd.cpio
 if [ "$variant" != normal ]; then
 	"${BASH_SOURCE[0]}" normal
@@ -102,7 +111,8 @@ done
 		qemu=$(fact qemu "$qemu")
 		httu_test=$(fact httu_test "$qemu")
 		kernel=$obj
-		image=$obj/arch/arm64/boot/Image
+		source=$(fact src "$kernel")
+		image=$image
 		initrd=$out/initrd.cpio
 		logs=$out/logs
 	EOT

@@ -13,6 +13,11 @@ use anyhow::{Context, Result};
 use linux::sysfs;
 
 const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
+
+/// Whether this kernel can inject faults: distributions leave that out.
+pub(crate) fn is_there() -> bool {
+    Path::new(FAIL_NTH).exists()
+}
 const DEBUGFS: &str = "/sys/kernel/debug";
 
 const SLAB: &str = "failslab";

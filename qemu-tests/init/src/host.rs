@@ -132,6 +132,15 @@ pub(crate) fn pfs(accelerator: &Accelerator) -> Result<Vec<Function>> {
     Function::find_all(HUAWEI, accelerator.pf)
 }
 
+/// Whether this kernel's VFIO can log DMA, once VFIO is loaded. It does that with IOMMUFD, which some
+/// distributions leave out.
+pub(crate) fn can_log_dma() -> bool {
+    Kind::newest() == Kind::Iommufd
+}
+
+/// Why something is not tested where [`can_log_dma`] is false.
+pub(crate) const NO_IOMMUFD: &str = "the kernel has no IOMMUFD";
+
 /// Loads VFIO with the containers of both kinds.
 pub(crate) fn load_vfio(modules: &Modules) -> Result<()> {
     modules.load("vfio")?;

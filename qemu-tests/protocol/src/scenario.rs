@@ -163,6 +163,8 @@ scenarios! {
     "kunit" => Kunit
     /// Modules that were installed as a distribution's user does.
     "install" => Install
+    /// Kernel lockdown, as with Secure Boot.
+    "lockdown" => Lockdown
     /// The example of a variant driver.
     "example" => Example
     /// The SMMU tells which pages a device has written.

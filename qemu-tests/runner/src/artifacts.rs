@@ -82,6 +82,26 @@ pub struct Artifacts {
     pub kcsan: bool,
     /// Whether the kernel has the fixes of `qemu-tests/kernel/patches`.
     pub fixed: bool,
+    /// Whether the kernel has IOMMUFD, without which VFIO cannot log DMA either.
+    pub iommufd: bool,
+    /// Set if the kernel is the one that Debian ships.
+    pub debian: Option<Debian>,
+}
+
+/// What is needed to build modules for Debian's kernel, other than for one that was built here.
+#[derive(Clone, Debug)]
+pub struct Debian {
+    /// The kernel's source, which its build folder lacks.
+    pub source: PathBuf,
+    /// The build folder of the drivers that Debian leaves out.
+    left_out: PathBuf,
+}
+
+impl Debian {
+    /// The symbols that the drivers that Debian leaves out export.
+    pub fn symbols(&self) -> PathBuf {
+        self.left_out.join("Module.symvers")
+    }
 }
 
 impl Artifacts {
@@ -143,6 +163,18 @@ impl Artifacts {
             debug: matches!(variant, "debug" | "kcsan"),
             kcsan: variant == "kcsan",
             fixed: variant == "fixed",
+            iommufd: {
+                let config = std::fs::read_to_string(get("kernel")?.join(".config"))?;
+                let mut options = config.lines();
+                options.any(|line| matches!(line, "CONFIG_IOMMUFD=y" | "CONFIG_IOMMUFD=m"))
+            },
+            debian: match variant {
+                "debian" => Some(Debian {
+                    source: get("source")?,
+                    left_out: get("kernel")?.join("left-out"),
+                }),
+                _ => None,
+            },
         })
     }
 }

@@ -11,9 +11,27 @@ use crate::artifacts::Artifacts;
 
 /// Builds our modules into `folder`, with `options` on make's command line. Returns the folder.
 pub fn build(artifacts: &Artifacts, folder: &Path, options: &[&str]) -> Result<PathBuf> {
-    let output = Command::new("make")
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()?;
+    let mut command = match &artifacts.debian {
+        None => Command::new("make"),
+        Some(debian) => {
+            std::fs::create_dir_all(folder)?;
+            let mut command = Command::new(top.join("qemu-tests/scripts/debian13.sh"));
+            command.args([&top, &artifacts.kernel, &debian.source, folder]);
+            command.args(["--", "make"]);
+            command.arg(format!("KSRC={}", debian.source.display()));
+            command.arg(format!(
+                "KBUILD_EXTRA_SYMBOLS={}",
+                debian.symbols().display()
+            ));
+            command
+        }
+    };
+    let output = command
         .arg("-C")
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
+        .arg(top)
         .arg("modules")
         .arg(format!("KDIR={}", artifacts.kernel.display()))
         .arg(format!("MO={}", folder.display()))

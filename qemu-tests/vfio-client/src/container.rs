@@ -25,6 +25,20 @@ pub enum Kind {
     Iommufd,
 }
 
+impl Kind {
+    /// With iommufd if this kernel has it: distributions leave it out. VFIO must be loaded.
+    pub fn newest() -> Self {
+        if Path::new(IOMMUFD).exists() {
+            Kind::Iommufd
+        } else {
+            Kind::Type1
+        }
+    }
+}
+
+/// iommufd's file
+const IOMMUFD: &str = "/dev/iommu";
+
 /// Memory that devices reach by DMA.
 pub struct Memory {
     /// The memory as this program has it.
@@ -208,7 +222,7 @@ fn open_group(function: &Function, container: &File) -> Result<File> {
 }
 
 fn iommufd(memories: &[Memory]) -> Result<Way> {
-    let iommufd = open("/dev/iommu")?;
+    let iommufd = open(IOMMUFD)?;
     let mut ioas = ffi::IoasAlloc {
         size: size_of::<ffi::IoasAlloc>() as u32,
         flags: 0,
@@ -269,7 +283,7 @@ fn open_bound(folder: &Path, iommufd: &File) -> Result<(OwnedFd, u32)> {
 
 /// Opens a device that does no DMA, such as a mediated one without hardware.
 pub(crate) fn open_without_dma(folder: &Path) -> Result<(Container, OwnedFd)> {
-    let iommufd = open("/dev/iommu")?;
+    let iommufd = open(IOMMUFD)?;
     let (device, _) = open_bound(folder, &iommufd)?;
     let container = Container {
         way: Way::WithoutDma { _iommufd: iommufd },

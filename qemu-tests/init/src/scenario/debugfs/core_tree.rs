@@ -42,7 +42,8 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
         removed_before_user,
     );
     report.point("R3: devices come and go under a reader", come_and_go);
-    report.point("R22: memory runs out while a device is made", || {
+    let name = "R22: memory runs out while a device is made";
+    fault_injection::point(report, name, || {
         fault_injection::fail_each_allocation_backwards(&Mtty)
     });
     plain_vfio_pci(&modules, report);

@@ -129,7 +129,7 @@ fn only_doorbells(driver: Driver) -> Result<()> {
 }
 
 fn is_refused_hot_reset(host: &Host) -> Result<()> {
-    let device = ZIP.vm(1)?.open(Kind::Iommufd, &host.vfs[0])?;
+    let device = ZIP.vm(1)?.open(Kind::newest(), &host.vfs[0])?;
     expect::refused("hot reset", device.hot_reset(), Errno::INVAL)
 }
 

@@ -133,7 +133,7 @@ impl Demo {
 
     fn work(&mut self) -> Result<()> {
         explain("a VM opens VF1, brings its queues up and compresses");
-        let device = self.vm.open(Kind::Iommufd, &self.fixture.vf1)?;
+        let device = self.vm.open(Kind::newest(), &self.fixture.vf1)?;
         self.vm.attach(device);
         self.vm.bring_up()?;
         self.vm.work(64)?;
@@ -215,7 +215,7 @@ impl Demo {
         );
         let source = self.vm.detach()?;
 
-        let mut device = self.vm.open(Kind::Iommufd, &self.fixture.vf2)?;
+        let mut device = self.vm.open(Kind::newest(), &self.fixture.vf2)?;
         let file = device.set_state_with_file(State::Resuming)?;
         self.state(2, State::Resuming)?;
         file.write_chunks(&stream, &[40, 136])?;

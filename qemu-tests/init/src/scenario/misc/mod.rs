@@ -7,4 +7,5 @@ pub(super) mod dirty_tracking;
 pub(super) mod example;
 pub(super) mod install;
 pub(super) mod kunit;
+pub(super) mod lockdown;
 pub(super) mod shell;

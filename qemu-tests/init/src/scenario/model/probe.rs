@@ -15,7 +15,9 @@ use crate::expect;
 use crate::host;
 
 fn no_complaints(log: &mut Log) -> Result<()> {
-    let complaints = log.complaints()?;
+    let mut complaints = log.complaints()?;
+    // The drivers were built beside the kernel where a distribution leaves them out.
+    complaints.retain(|line| !line.ends_with("loading out-of-tree module taints kernel."));
     ensure!(
         complaints.is_empty(),
         "the kernel complained:\n{}",

@@ -3,8 +3,18 @@
 //! Allocations of the kernel that fail at a chosen moment.
 
 use anyhow::{Result, ensure};
+use control::Report;
 
-use crate::fail_nth::Faults;
+use crate::fail_nth::{self, Faults};
+
+/// Runs a test point that injects faults, unless the kernel cannot.
+pub(crate) fn point(report: &mut Report, name: &str, test: impl FnOnce() -> Result<()>) {
+    if fail_nth::is_there() {
+        report.point(name, test);
+    } else {
+        report.skip(name, "the kernel has no fault injection");
+    }
+}
 
 /// Something that the kernel makes, with files in debugfs.
 pub(crate) trait Creatable {

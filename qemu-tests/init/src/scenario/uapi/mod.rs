@@ -23,6 +23,7 @@ use rustix::io::Errno;
 use vfio_client::{DataFile, Device, State};
 
 use crate::expect::equal;
+use crate::host::{NO_IOMMUFD, can_log_dma};
 use crate::scenario::support::fixture::Fixture;
 
 impl Fixture {
@@ -93,7 +94,7 @@ const CHECKS: [(&str, Check); 26] = [
 ];
 
 /// What the C driver is known to fail, up to a crash of the host; only ours is held to it.
-const BEYOND_C: [(&str, Check); 10] = [
+const BEYOND_C: [(&str, Check); 7] = [
     ("work goes on after STOP and RUNNING", work::pause),
     (
         "work goes on after a migration that was given up",
@@ -104,6 +105,10 @@ const BEYOND_C: [(&str, Check); 10] = [
     ("a set of files to wait for", waiting::epoll),
     ("two writers of one data file", resuming::two_writers),
     ("the data file outlives the driver", saving::outlives_driver),
+];
+
+/// What the C driver does not have.
+const DMA_LOGGING: [(&str, Check); 3] = [
     ("reports of dirty pages", dma_logging::reports),
     ("DMA logging refuses what is wrong", dma_logging::refusals),
     ("page sizes of DMA logging", dma_logging::page_sizes),
@@ -119,6 +124,15 @@ pub(super) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
             fixture.point(report, name, check)?;
         } else {
             report.skip(name, "known to fail with the C driver");
+        }
+    }
+    for (name, check) in DMA_LOGGING {
+        if !fixture.is_rust() {
+            report.skip(name, "the C driver does not log DMA");
+        } else if !can_log_dma() {
+            report.skip(name, NO_IOMMUFD);
+        } else {
+            fixture.point(report, name, check)?;
         }
     }
     ZIP0.report_violations(report, fixture.is_rust());

@@ -12,7 +12,7 @@ use vfio_client::{PAGE, State};
 use super::Fixture;
 use super::dma_logging::LOGGED;
 use crate::expect::{equal, refused};
-use crate::host::{Host, module_of, modules};
+use crate::host::{Host, can_log_dma, module_of, modules};
 use crate::modules::unload;
 use crate::scenario::support::debugfs;
 
@@ -55,7 +55,7 @@ fn decides(fixture: &Fixture, value: DmaLogging) -> Result<()> {
     let module = module_of(fixture.host.driver);
     let shown = sysfs::read(format!("/sys/module/{module}/parameters/dma_logging"))?;
     equal("the parameter", shown.trim_end(), value.name())?;
-    let logs = value != DmaLogging::Off;
+    let logs = value != DmaLogging::Off && can_log_dma();
 
     let folder = debugfs::device(fixture.host.vfs[0].name()).join("migration");
     let attr = sysfs::read(folder.join("hisi_acc/attr"))?;

@@ -113,7 +113,8 @@ pub(crate) fn run(setup: &Setup, commands: Commands, report: &mut Report) -> Res
         report.point("R4: the core's files, of a device without hardware", || {
             lifetime::of_the_core(&modules)
         });
-        report.point("R22: memory runs out while a VF is bound", || {
+        let name = "R22: memory runs out while a VF is bound";
+        fault_injection::point(report, name, || {
             fixture.host.vfs[0].unbind()?;
             fault_injection::fail_each_allocation_backwards(&lifetime::Binding(&fixture))?;
             fixture.host.vfs[0].bind(&fixture.host.driver_name()?)
