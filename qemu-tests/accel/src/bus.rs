@@ -8,12 +8,14 @@ use crate::host::FunctionId;
 use crate::host::Host;
 use crate::violation::Violation;
 use crate::violation::Violations;
+use crate::written_pages::WrittenPages;
 
 /// One function's access to memory, interrupts, time and the counters.
 pub(crate) struct Bus<'a> {
     pub(crate) host: &'a mut dyn Host,
     pub(crate) violations: &'a mut Violations,
     pub(crate) counters: &'a mut Counters,
+    pub(crate) written: &'a mut WrittenPages,
     pub(crate) function: FunctionId,
     /// Hardware errors caused by the function: bits of `QM_ABNORMAL_INT_STATUS`.
     pub(crate) errors: u32,
@@ -29,6 +31,9 @@ impl Bus<'_> {
     pub(crate) fn write(&mut self, address: u64, data: &[u8]) -> Result<(), DmaFault> {
         self.counters.dma_writes += 1;
         let result = self.host.dma_write(self.function, address, data);
+        if result.is_ok() {
+            self.written.record(self.function, address, data.len());
+        }
         self.note(result, "write", data.len())
     }
 

@@ -26,6 +26,7 @@ use crate::silicon::SiliconError;
 use crate::vft::Vft;
 use crate::violation::Violation;
 use crate::violation::Violations;
+use crate::written_pages::WrittenPages;
 
 /// A PF with its VFs.
 ///
@@ -45,6 +46,7 @@ pub struct Device {
     silicon: Silicon,
     violations: Violations,
     counters: Counters,
+    written: WrittenPages,
     /// The deadline last requested from the host.
     deadline_ns: Option<u64>,
 }
@@ -71,6 +73,7 @@ impl Device {
             silicon: Silicon::default(),
             violations: Violations::default(),
             counters: Counters::new(functions),
+            written: WrittenPages::new(functions),
             deadline_ns: None,
             config,
         })
@@ -91,6 +94,12 @@ impl Device {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Returns the pages of memory that the functions have written.
+    #[must_use]
+    pub fn written_pages(&self) -> &WrittenPages {
+        &self.written
     }
 
     /// Returns the time from the fetch of a request to its completion in nanoseconds, without the time for its bytes.
@@ -235,6 +244,7 @@ impl Device {
             host,
             violations: &mut self.violations,
             counters: &mut self.counters,
+            written: &mut self.written,
             function,
             errors: 0,
         }
@@ -263,6 +273,7 @@ impl Device {
             host,
             violations: &mut self.violations,
             counters: &mut self.counters,
+            written: &mut self.written,
             function: number,
             errors: 0,
         };
@@ -288,6 +299,7 @@ impl Device {
         self.with(host, function, |function, bus, _| {
             function.reset(bus, silicon);
         });
+        self.written.forget(function);
         self.messages.reset(function, silicon);
     }
 

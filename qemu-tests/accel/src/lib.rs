@@ -45,6 +45,7 @@ mod sgl;
 mod silicon;
 mod vft;
 mod violation;
+mod written_pages;
 mod zip;
 
 pub use config::Config;
@@ -69,3 +70,4 @@ pub use silicon::Silicon;
 pub use silicon::SiliconError;
 pub use violation::Violation;
 pub use violation::Violations;
+pub use written_pages::WrittenPages;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -221,6 +222,17 @@ impl EmulatedDevice {
             })
             .filter(|entry| !matches!(entry, Ok((_, 0))))
             .collect()
+    }
+
+    /// The pages of 4 KiB that a function of the device has written since it was reset last, by
+    /// their numbers. The PF is function 0.
+    pub fn written_pages(self, function: usize) -> Result<BTreeSet<u64>> {
+        let mut functions = self.get("written-pages")?;
+        let runs = functions[format!("fn{function}")].take();
+        let runs: Vec<[u64; 2]> = serde_json::from_value(runs)
+            .with_context(|| format!("written-pages has no runs of function {function}"))?;
+        let pages = runs.iter().flat_map(|[first, count]| *first..first + count);
+        Ok(pages.collect())
     }
 
     /// The last violations in words.

@@ -304,6 +304,11 @@ static char *get_counters(Object *obj, Error **errp)
     return get_text(HISI_ACC(obj), KUNPENG_ACCEL_COUNTERS);
 }
 
+static char *get_written_pages(Object *obj, Error **errp)
+{
+    return get_text(HISI_ACC(obj), KUNPENG_ACCEL_WRITTEN_PAGES);
+}
+
 static void set_violations_reset(Object *obj, bool value, Error **errp)
 {
     HisiAccState *s = HISI_ACC(obj);
@@ -428,6 +433,8 @@ static void hisi_acc_class_init(ObjectClass *klass, const void *data)
     object_class_property_add_str(klass, "violation-log", get_violation_log,
                                   NULL);
     object_class_property_add_str(klass, "counters", get_counters, NULL);
+    object_class_property_add_str(klass, "written-pages", get_written_pages,
+                                  NULL);
     object_class_property_add_bool(klass, "violations-reset", NULL,
                                    set_violations_reset);
     object_class_property_add_str(klass, "fault", get_fault, set_fault);

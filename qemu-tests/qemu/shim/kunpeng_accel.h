@@ -44,6 +44,7 @@ enum {
     KUNPENG_ACCEL_COUNTERS = 1,
     KUNPENG_ACCEL_VIOLATION_LOG = 2,
     KUNPENG_ACCEL_SILICON = 3,
+    KUNPENG_ACCEL_WRITTEN_PAGES = 4,
 };
 
 KunpengAccel *kunpeng_accel_new(KunpengAccelConfig config, KunpengAccelOps ops,

@@ -81,6 +81,7 @@ const TEXT_VIOLATIONS: u32 = 0;
 const TEXT_COUNTERS: u32 = 1;
 const TEXT_VIOLATION_LOG: u32 = 2;
 const TEXT_SILICON: u32 = 3;
+const TEXT_WRITTEN_PAGES: u32 = 4;
 
 /// The machine, accessed through the callbacks.
 struct Machine {
@@ -371,6 +372,7 @@ pub unsafe extern "C" fn kunpeng_accel_text(
         TEXT_COUNTERS => device.counters().to_json(),
         TEXT_VIOLATION_LOG => device.violations().log(),
         TEXT_SILICON => device.silicon().to_string(),
+        TEXT_WRITTEN_PAGES => device.written_pages().to_json(),
         _ => String::new(),
     });
     // SAFETY: The caller guarantees that `buffer` is writable for `room` bytes.
