@@ -8,6 +8,7 @@
 mod guest;
 mod migration;
 mod orders;
+mod pages;
 mod port;
 mod report;
 mod watch;
@@ -28,9 +29,10 @@ use serde_json::{Value, json};
 
 pub use guest::{Guest, TransferredState};
 pub use migration::{
-    Ended, Limits, begin, cancel, cancel_cut_off, completes, end, fails, go_on, is_cancelled,
-    listen, migrate, migrate_late, migrate_within, restore, save, send,
+    Ended, Figures, Limits, begin, cancel, cancel_cut_off, completes, completes_by, end, fails,
+    go_on, is_cancelled, listen, migrate, migrate_by, restore, save, send,
 };
+pub use pages::{PageComparison, PageHashes};
 pub use report::tell;
 pub use watch::{Watch, driver_ready, failures, features, refusal, sessions, state};
 

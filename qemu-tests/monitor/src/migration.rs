@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use linux::timeouts::{Deadline, eventually};
-use protocol::MigrationRecord;
+use protocol::{MigrationRecord, Switchover};
 use serde_json::{Value, json};
 
 use super::Vmm;
+use super::pages::PageComparison;
 use super::port::POLL;
 
 /// QEMU's figures of a migration that is over (`MigrationInfo` of its schema).
@@ -44,8 +45,16 @@ impl Figures {
         })
     }
 
-    /// As the figures of that leg, in which the guest did so many requests.
-    pub fn leg(&self, number: u32, from: String, to: String, requests: u64) -> MigrationRecord {
+    /// As the figures of that leg, in which the guest did so many requests, and after which the
+    /// pages that its VFs had written were compared.
+    pub fn leg(
+        &self,
+        number: u32,
+        from: String,
+        to: String,
+        requests: u64,
+        pages: PageComparison,
+    ) -> MigrationRecord {
         MigrationRecord {
             number,
             from,
@@ -57,6 +66,8 @@ impl Figures {
             downtime_bytes: self.downtime_bytes,
             passes: self.passes,
             requests,
+            pages_compared: pages.compared,
+            pages_differing: pages.differing,
         }
     }
 }
@@ -96,6 +107,15 @@ impl Limits {
         downtime: 1,
         bandwidth: 64 << 20,
     };
+
+    /// Those with which a migration begins that has this switchover.
+    pub fn to_begin(switchover: Switchover) -> Self {
+        match switchover {
+            Switchover::AtOnce => Limits::GENEROUS,
+            Switchover::AllSent => Limits::UNHURRIED,
+            Switchover::Default => Limits::DEFAULT,
+        }
+    }
 
     /// Sets them, also while a migration is under way.
     pub fn set(self, vmm: &mut Vmm) -> Result<()> {
@@ -252,34 +272,34 @@ pub fn go_on(destination: &mut Vmm, within: Duration) -> Result<()> {
 
 /// Moves the guest. Returns when it runs at the destination; the source has it still, stopped.
 pub fn migrate(source: &mut Vmm, destination: &mut Vmm, within: Duration) -> Result<Figures> {
-    migrate_within(source, destination, Limits::GENEROUS, within)
+    migrate_by(source, destination, Switchover::AtOnce, within)
 }
 
-/// As [`migrate`], with those limits.
-pub fn migrate_within(
+/// As [`migrate`], with a choice of when the guest is stopped.
+pub fn migrate_by(
     source: &mut Vmm,
     destination: &mut Vmm,
-    limits: Limits,
+    switchover: Switchover,
     within: Duration,
 ) -> Result<Figures> {
-    begin(source, destination, limits)?;
-    let figures = completes(source, within)?;
+    begin(source, destination, Limits::to_begin(switchover))?;
+    let figures = completes_by(source, switchover, within)?;
     go_on(destination, within)?;
     Ok(figures)
 }
 
-/// As [`migrate`], but the guest is stopped only when all of its memory was sent: what is written
-/// after that must be sent again.
-pub fn migrate_late(source: &mut Vmm, destination: &mut Vmm, within: Duration) -> Result<Figures> {
-    begin(source, destination, Limits::UNHURRIED)?;
-    eventually("a second pass over the memory", within, || {
-        let info = source.execute("query-migrate", json!({}))?;
-        let passes = info["ram"]["dirty-sync-count"].as_u64();
-        // A guest that is stopped already has nothing to be sent again.
-        Ok(passes >= Some(3) || info["status"] != "active" && info["status"] != "setup")
-    })?;
-    Limits::GENEROUS.set(source)?;
-    let figures = completes(source, within)?;
-    go_on(destination, within)?;
-    Ok(figures)
+/// As [`completes`], of a migration that has begun with the limits of the switchover. With
+/// [`Switchover::AllSent`] the guest is stopped only when all of its memory was sent: what is
+/// written after that must be sent again.
+pub fn completes_by(source: &mut Vmm, switchover: Switchover, within: Duration) -> Result<Figures> {
+    if switchover == Switchover::AllSent {
+        eventually("a second pass over the memory", within, || {
+            let info = source.execute("query-migrate", json!({}))?;
+            let passes = info["ram"]["dirty-sync-count"].as_u64();
+            // A guest that is stopped already has nothing to be sent again.
+            Ok(passes >= Some(3) || info["status"] != "active" && info["status"] != "setup")
+        })?;
+        Limits::GENEROUS.set(source)?;
+    }
+    completes(source, within)
 }

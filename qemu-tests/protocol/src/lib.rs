@@ -144,6 +144,10 @@ pub struct MigrationRecord {
     pub passes: u64,
     /// Requests that the guest has done meanwhile.
     pub requests: u64,
+    /// Pages that the VFs had written, which were compared when all was sent.
+    pub pages_compared: u64,
+    /// Those of them that were not the same at the destination.
+    pub pages_differing: u64,
 }
 
 /// The arcs of a session, from a `history` line of the driver's `attr`, without what is usual. In
@@ -204,6 +208,8 @@ mod tests {
             downtime_bytes: 7,
             passes: 8,
             requests: 6,
+            pages_compared: 9,
+            pages_differing: 10,
         };
         let event = Event {
             at: 12,

@@ -189,6 +189,7 @@ scenarios! {
         host: HostName,
         /// 5 if left out.
         rounds: Option<u32>,
+        switchover: Option<Switchover>,
     }
     /// A guest's driver is loaded and unloaded, and the guest reboots, while it migrates.
     "guest-changes" => GuestChanges

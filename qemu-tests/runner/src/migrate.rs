@@ -155,6 +155,10 @@ impl Summary {
                 _ => [places[1], places[0]],
             };
             ensure!(
+                leg.pages_compared > 0 && leg.pages_differing == 0,
+                "pages that the VFs wrote must be at the destination: {leg:?}"
+            );
+            ensure!(
                 (leg.number, &leg.from, &leg.to) == (number, from, to),
                 "leg {number} was to be from {from} to {to}: {leg:?}"
             );
@@ -185,13 +189,13 @@ impl Display for Summary {
         writeln!(
             f,
             "leg  {:<from$}  {:<to$} downtime ms  KiB in it   total ms   sent KiB  passes  VFs, bytes  \
-             requests",
+             requests  VFs, pages  differ",
             "from", "to"
         )?;
         for leg in &self.legs {
             writeln!(
                 f,
-                "{:>3}  {:<from$}  {:<to$}{:>12}{:>11}{:>11}{:>11}{:>8}{:>12}{:>10}",
+                "{:>3}  {:<from$}  {:<to$}{:>12}{:>11}{:>11}{:>11}{:>8}{:>12}{:>10}{:>12}{:>8}",
                 leg.number,
                 leg.from,
                 leg.to,
@@ -201,7 +205,9 @@ impl Display for Summary {
                 leg.transferred >> 10,
                 leg.passes,
                 leg.device_state,
-                leg.requests
+                leg.requests,
+                leg.pages_compared,
+                leg.pages_differing,
             )?;
         }
         for (engine, load) in &self.loads {
@@ -232,6 +238,8 @@ mod tests {
             downtime_bytes: 6,
             passes: 7,
             requests: 5,
+            pages_compared: 8,
+            pages_differing: 0,
         };
         let load = Load {
             done: 10,
@@ -250,7 +258,9 @@ mod tests {
         for drivers in [[Rust, Rust], [C, C], [Rust, C]] {
             summary().check(drivers).unwrap_err();
         }
-        let wrongs: [fn(&mut Summary); 5] = [
+        let wrongs: [fn(&mut Summary); 7] = [
+            |summary| summary.legs[0].pages_compared = 0,
+            |summary| summary.legs[1].pages_differing = 1,
             |summary| drop(summary.legs.remove(0)),
             |summary| drop(summary.legs.remove(1)),
             |summary| summary.legs.swap(0, 1),

@@ -79,12 +79,11 @@ impl MachineOptions {
         let httu = one_of(&["off", "walks"]);
         let smmu_tracks = [&driver, &container, &dma_logging, &httu];
         let smmu_tracks = smmu_tracks.map(String::as_str) == ["rust", "iommufd", "off", "walks"];
-        let switchover = match (hosts.as_str(), smmu_tracks) {
-            ("1", true) => Some(one_of(&["at-once", "all-sent", "default"])),
-            ("1", false) => Some(one_of(&["at-once", "all-sent"])),
-            _ => None,
+        let switchover = match smmu_tracks {
+            true => one_of(&["at-once", "all-sent", "default"]),
+            false => one_of(&["at-once", "all-sent"]),
         };
-        let mut parameters = vec![
+        let parameters = [
             ("engines", engines),
             ("container", container),
             ("hosts", hosts),
@@ -95,10 +94,9 @@ impl MachineOptions {
             ("rounds", rounds),
             ("dma_logging", dma_logging),
             ("httu", httu),
+            ("switchover", switchover),
         ];
-        parameters.extend(switchover.map(|value| ("switchover", value)));
-        let parameters = parameters.into_iter();
-        MachineOptions(parameters.map(|(k, v)| (k.to_owned(), v)).collect())
+        MachineOptions(parameters.map(|(k, v)| (k.to_owned(), v)).into())
     }
 
     /// Runs the machine; how often the guest migrated, and its work.

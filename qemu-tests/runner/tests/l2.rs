@@ -7,8 +7,7 @@
 
 use anyhow::Result;
 use protocol::{
-    AgainstReset, Container, DmaLogging, Driver, Engine, Iotlb, List, Peer, ResetBy, Scenario,
-    Switchover,
+    AgainstReset, Container, Driver, Engine, Iotlb, List, Peer, ResetBy, Scenario, Switchover,
 };
 use runner::soak::Soak;
 use runner::{Artifacts, Machine, Suite};
@@ -55,17 +54,13 @@ fn migrates_with_iommufd_after_all_was_sent_by_the_qemu_of_backports() -> Result
     run_clean(machine.container(Container::Iommufd))
 }
 
-/// With an SMMU that marks dirty pages, and the driver leaving it to the SMMU, QEMU's own limits
-/// suffice. The SMMU's TLB keeps no writable entries, unless Linux has the fix that invalidates them.
-#[test]
-fn migrates_by_the_defaults_of_qemu_if_the_smmu_tracks_pages() -> Result<()> {
-    let iotlb = match Artifacts::load()?.fixed {
+/// What the SMMU's TLB does with an entry that is writable: Linux invalidates it in time if it has
+/// the fix.
+fn iotlb(artifacts: &Artifacts) -> Iotlb {
+    match artifacts.fixed {
         true => Iotlb::Keeps,
         false => Iotlb::Walks,
-    };
-    let machine = switches_over(Some(Switchover::Default)).container(Container::Iommufd);
-    let machine = machine.engines([Engine::Zip, Engine::Sec, Engine::Hpre]);
-    run_clean(machine.dma_logging(DmaLogging::Off).httu(iotlb))
+    }
 }
 
 /// A VF of each engine, all at work: what the P2P states are for.
@@ -192,7 +187,9 @@ fn works_on_in_cases_that_were_reported() -> Result<()> {
 /// Guests at work migrate between two emulated Kunpeng hosts with a network between them.
 mod two_hosts {
     use anyhow::{Context, Result, ensure};
-    use protocol::{Driver, Failure, HostName, Scenario};
+    use protocol::{
+        Container, DmaLogging, Driver, Engine, Failure, HostName, Scenario, Switchover,
+    };
     use runner::migrate::{Summary, events};
     use runner::{Artifacts, Outcome, Pair, two_hosts};
 
@@ -204,22 +201,45 @@ mod two_hosts {
         two_hosts::check(&run(pair)?, Outcome::expect_clean)
     }
 
-    /// A guest's way to the other host and back, with these drivers and those of VFIO.
-    fn round_trip(drivers: [Driver; 2], vfio: [Driver; 2]) -> Result<()> {
-        let rounds = Some(1);
-        let pair = Pair::new(|host| Scenario::GuestBetween { host, rounds });
-        let pair = pair
-            .both(|host| host.within(1800))
-            .drivers(drivers)
-            .vfio(vfio);
+    /// A guest's way to the other host and back, with a choice of when QEMU stops the guest.
+    fn switches_over(switchover: Option<Switchover>) -> Pair {
+        let pair = Pair::new(|host| Scenario::GuestBetween {
+            host,
+            rounds: Some(1),
+            switchover,
+        });
+        pair.both(|host| host.within(1800))
+    }
+
+    /// Both hosts have to be clean, and the guest to come back, with these drivers of its VFs.
+    fn comes_back(pair: Pair, drivers: [Driver; 2]) -> Result<()> {
         let outcomes = run(pair)?;
         two_hosts::check(&outcomes, Outcome::expect_clean)?;
         Summary::of(&events(&outcomes)?).check(drivers)
     }
 
+    /// A guest's way to the other host and back, with these drivers and those of VFIO.
+    fn round_trip(drivers: [Driver; 2], vfio: [Driver; 2]) -> Result<()> {
+        let pair = switches_over(None).drivers(drivers).vfio(vfio);
+        comes_back(pair, drivers)
+    }
+
     #[test]
     fn migrates_to_another_host_and_back() -> Result<()> {
         round_trip([Driver::Rust; 2], [Driver::Rust; 2])
+    }
+
+    /// The drivers leave it to an SMMU to mark dirty pages. Its TLB keeps no writable entries, unless
+    /// Linux has the fix that invalidates them.
+    #[test]
+    fn migrates_by_the_defaults_of_qemu_if_the_smmu_tracks_pages() -> Result<()> {
+        let iotlb = super::iotlb(&Artifacts::load()?);
+        let pair = switches_over(Some(Switchover::Default)).both(|host| {
+            let host = host.engines([Engine::Zip, Engine::Sec, Engine::Hpre]);
+            let host = host.container(Container::Iommufd);
+            host.dma_logging(DmaLogging::Off).httu(iotlb)
+        });
+        comes_back(pair, [Driver::Rust; 2])
     }
 
     #[test]

@@ -105,8 +105,13 @@ fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
             };
             l2::migrate_under_load::run(setup, choices, report)
         }
-        Scenario::GuestBetween { host, rounds } => {
-            l2::two_hosts::run(setup, *host, *rounds, report)
+        Scenario::GuestBetween {
+            host,
+            rounds,
+            switchover,
+        } => {
+            let switchover = switchover.unwrap_or_default();
+            l2::two_hosts::run(setup, *host, *rounds, switchover, report)
         }
         Scenario::GuestChanges => l2::guest_driver_events::run(setup, report),
         Scenario::GuestCutOff { host } => l2::network_failure::run(setup, *host, report),

@@ -4,13 +4,14 @@
 
 use anyhow::{Context, Result, ensure};
 use control::{EmulatedDevice, Report, show};
-use monitor::{Guest, Limits, Role, TransferredState, Vmm, Watch};
-use protocol::{HostName, Load, Setup};
+use monitor::{Guest, Limits, PageComparison, PageHashes, Role, TransferredState, Vmm, Watch};
+use protocol::{HostName, Load, Setup, Switchover};
 use serde::{Deserialize, Serialize};
 use vm::engine;
 
 use super::migrate_under_load::{
-    DESTINATION, LATENCY, Place, SOURCE, WITHIN, WORK, tell_leg, were_seen, works_flawlessly,
+    DESTINATION, LATENCY, Place, SOURCE, WITHIN, WORK, compare_written, nothing_is_left_behind,
+    tell_leg, were_seen, works_flawlessly,
 };
 use crate::expect;
 use crate::host::Host;
@@ -26,12 +27,15 @@ struct Ready {
 #[derive(Serialize, Deserialize)]
 struct Sent {
     transferred: TransferredState,
+    /// What the VFs have written there.
+    written: PageHashes,
 }
 
 /// The destination host says that the guest works there.
 #[derive(Serialize, Deserialize)]
 struct Arrived {
     load: Load,
+    pages: PageComparison,
 }
 
 /// A move that is under way.
@@ -127,9 +131,9 @@ impl LocalHost {
     }
 
     /// Starts a monitor that waits for the guest, and informs the other host.
-    pub(crate) fn wait_for_guest(&mut self) -> Result<()> {
+    pub(crate) fn wait_for_guest(&mut self, limits: Limits) -> Result<()> {
         let mut vmm = self.start(Role::Waits)?;
-        monitor::listen(&mut vmm, &self.other.here(), Limits::GENEROUS)?;
+        monitor::listen(&mut vmm, &self.other.here(), limits)?;
         self.vmm = Some(vmm);
         let vfs = self.place.names();
         self.other.say(&Ready { vfs })
@@ -145,33 +149,44 @@ impl LocalHost {
         Ok(Move { to: vfs, before })
     }
 
-    /// Waits until the guest works on the other host, and reports the leg of this number.
-    pub(crate) fn complete(&mut self, number: u32, begun: Move) -> Result<()> {
-        let figures = monitor::completes(self.vmm()?, WITHIN)?;
+    /// Waits until the guest works on the other host, and reports the leg of this number. The move
+    /// has begun with the limits of the switchover.
+    pub(crate) fn complete(
+        &mut self,
+        number: u32,
+        begun: Move,
+        switchover: Switchover,
+    ) -> Result<()> {
+        let figures = monitor::completes_by(self.vmm()?, switchover, WITHIN)?;
         let transferred = self.guest.leaves()?;
-        self.other.say(&Sent { transferred })?;
-        let Arrived { load } = self.other.hear(WITHIN)?;
+        let vmm = self.vmm.as_mut().context("the guest is not here")?;
+        let written = self.place.hash_written(vmm)?;
+        self.other.say(&Sent {
+            transferred,
+            written,
+        })?;
+        let Arrived { load, pages } = self.other.hear(WITHIN)?;
         // Closing the VFs makes their history a thing of the past.
         self.place.tell_sessions()?;
         self.leave_vmm()?.quit()?;
         let requests = load.done.checked_sub(begun.before.done);
         let requests = requests.context("requests that were done are forgotten")?;
-        tell_leg(figures.leg(number, self.place.names(), begun.to, requests));
+        tell_leg(figures.leg(number, self.place.names(), begun.to, requests, pages));
         Ok(())
     }
 
     /// Moves the guest to the other host.
-    pub(crate) fn give(&mut self, number: u32) -> Result<()> {
+    pub(crate) fn give(&mut self, number: u32, switchover: Switchover) -> Result<()> {
         self.forget_states();
-        let begun = self.begin(Limits::GENEROUS)?;
-        self.complete(number, begun)?;
+        let begun = self.begin(Limits::to_begin(switchover))?;
+        self.complete(number, begun, switchover)?;
         were_seen(&self.watch, &self.place.vfs, &SOURCE)
     }
 
     /// Lets the guest come from the other host.
-    pub(crate) fn take(&mut self) -> Result<()> {
+    pub(crate) fn take(&mut self, switchover: Switchover) -> Result<()> {
         self.forget_states();
-        self.wait_for_guest()?;
+        self.wait_for_guest(Limits::to_begin(switchover))?;
         self.receive()?;
         were_seen(&self.watch, &self.place.vfs, &DESTINATION)
     }
@@ -179,14 +194,18 @@ impl LocalHost {
     /// The guest, which is on its way, goes on here.
     fn receive(&mut self) -> Result<()> {
         let sent = self.other.hear(WITHIN);
-        let vmm = self.vmm()?;
-        let Sent { transferred } =
-            sent.with_context(|| format!("QEMU here: {}", vmm.messages()))?;
+        let vmm = self.vmm.as_mut().context("no monitor waits")?;
+        let Sent {
+            transferred,
+            written,
+        } = sent.with_context(|| format!("QEMU here: {}", vmm.messages()))?;
         self.guest.arrives(transferred);
-        monitor::go_on(self.vmm()?, WITHIN)?;
+        let pages = compare_written(&written, vmm)?;
+        nothing_is_left_behind(pages)?;
+        monitor::go_on(vmm, WITHIN)?;
         let load = self.guest.load();
         self.place.tell_sessions()?;
-        self.other.say(&Arrived { load })?;
+        self.other.say(&Arrived { load, pages })?;
         self.guest.does(WORK, WITHIN).context("after the move")?;
         works_flawlessly(&self.guest)
     }

@@ -2,12 +2,13 @@
 
 //! A guest with VFs, at work, migrates: from one QEMU to another and back, several times.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use control::{EmulatedDevice, Report, show};
 use linux::sysfs::Function;
-use monitor::{Guest, Limits, Role, Vmm, Watch};
+use monitor::{Guest, Limits, PageComparison, PageHashes, Role, Vmm, Watch};
 use protocol::{Cancel, Load, MigrationRecord, Setup, StopFirst, Switchover, What};
 use vfio_client::Kind;
 use vm::engine;
@@ -35,6 +36,8 @@ pub(crate) const ROUNDS: u32 = 5;
 pub(crate) struct Place {
     /// One of each accelerator.
     pub(crate) vfs: Vec<Function>,
+    /// Of each VF the accelerator, and the number that the VF has there.
+    emulated: Vec<(EmulatedDevice, usize)>,
     driver: Driver,
 }
 
@@ -42,6 +45,10 @@ impl Place {
     pub(crate) fn of(hosts: &[Host], index: usize) -> Self {
         Place {
             vfs: hosts.iter().map(|host| host.vfs[index].clone()).collect(),
+            emulated: hosts
+                .iter()
+                .map(|host| (EmulatedDevice(host.accelerator.id), index + 1))
+                .collect(),
             driver: hosts[0].driver_of(index),
         }
     }
@@ -49,6 +56,16 @@ impl Place {
     pub(crate) fn names(&self) -> String {
         let names: Vec<&str> = self.vfs.iter().map(Function::name).collect();
         names.join(" ")
+    }
+
+    /// Hashes the pages of the guest's memory that the VFs have written since its monitor opened
+    /// them. The guest stands still, and all of it was sent.
+    pub(crate) fn hash_written(&self, source: &mut Vmm) -> Result<PageHashes> {
+        let mut written = BTreeSet::new();
+        for (device, number) in &self.emulated {
+            written.append(&mut device.written_pages(*number)?);
+        }
+        source.hash_pages(&written)
     }
 
     /// Reports the VFs' last sessions, as our driver has them.
@@ -177,6 +194,22 @@ pub(crate) fn run(setup: &Setup, choices: Choices, report: &mut Report) -> Resul
     Ok(())
 }
 
+/// Compares what the VFs had written at the source of a migration with the destination, where the
+/// guest has not gone on yet.
+pub(crate) fn compare_written(sent: &PageHashes, destination: &mut Vmm) -> Result<PageComparison> {
+    let here = destination.hash_pages(&sent.pages())?;
+    let pages = sent.compare(&here);
+    show(format!("  {pages}"));
+    ensure!(pages.compared > 0, "the VFs have written nothing");
+    Ok(pages)
+}
+
+/// Fails if a page that a VF wrote was left behind.
+pub(crate) fn nothing_is_left_behind(pages: PageComparison) -> Result<()> {
+    ensure!(pages.differing == 0, "at the destination: {pages}");
+    Ok(())
+}
+
 /// Reports a leg's figures.
 pub(crate) fn tell_leg(leg: MigrationRecord) {
     show(format!(
@@ -259,21 +292,23 @@ fn leg(
     for vf in from.vfs.iter().chain(&to.vfs) {
         watch.seen(vf);
     }
-    let figures = match choices.switchover {
-        Switchover::AtOnce => monitor::migrate(&mut source, &mut destination, WITHIN)?,
-        Switchover::AllSent => monitor::migrate_late(&mut source, &mut destination, WITHIN)?,
-        Switchover::Default => {
-            let limits = Limits::DEFAULT;
-            monitor::migrate_within(&mut source, &mut destination, limits, WITHIN)?
-        }
-    };
+    let limits = Limits::to_begin(choices.switchover);
+    monitor::begin(&mut source, &mut destination, limits)?;
+    let figures = monitor::completes_by(&mut source, choices.switchover, WITHIN)?;
+    let written = from.hash_written(&mut source)?;
+    let pages = compare_written(&written, &mut destination)?;
+    if choices.stop_first == StopFirst::Auto {
+        nothing_is_left_behind(pages)?;
+    }
+    monitor::go_on(&mut destination, WITHIN)?;
     let requests = guest.load().done - before.done;
     // Closing the source's VF makes its history a thing of the past.
     from.tell_sessions()?;
     to.tell_sessions()?;
     source.quit()?;
-    tell_leg(figures.leg(number, from.names(), to.names(), requests));
+    tell_leg(figures.leg(number, from.names(), to.names(), requests, pages));
     choices.works_on(guest)?;
+    nothing_is_left_behind(pages)?;
     were_seen(watch, &from.vfs, &SOURCE)?;
     were_seen(watch, &to.vfs, &DESTINATION)?;
     works_flawlessly(guest)?;

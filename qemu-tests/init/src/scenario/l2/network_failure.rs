@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use control::{Report, show};
 use linux::sysfs;
 use monitor::{Limits, Vmm};
-use protocol::{HostName, Setup};
+use protocol::{HostName, Setup, Switchover};
 use serde_json::json;
 
 use super::local_host::LocalHost;
@@ -70,11 +70,11 @@ pub(crate) fn run(setup: &Setup, host: HostName, report: &mut Report) -> Result<
     let name = "the network fails for a while, and the guest migrates all the same";
     local.part(report, name, |local| match is_first {
         true => is_late(local),
-        false => local.take(),
+        false => local.take(Switchover::AtOnce),
     })?;
     local.part(report, "it comes back", |local| match is_first {
-        true => local.take(),
-        false => local.give(2),
+        true => local.take(Switchover::AtOnce),
+        false => local.give(2, Switchover::AtOnce),
     })?;
     local.end(report)
 }
@@ -93,7 +93,7 @@ fn is_cut_off(local: &mut LocalHost, cut: &Cut) -> Result<()> {
 
 /// The destination's part: it does not learn that there is no source any more.
 fn waits_in_vain(local: &mut LocalHost) -> Result<()> {
-    local.wait_for_guest()?;
+    local.wait_for_guest(Limits::GENEROUS)?;
     let _: String = local.other.hear(WITHIN)?;
     let mut vmm = local.leave_vmm()?;
     match vmm.status() {
@@ -188,5 +188,5 @@ fn is_late(local: &mut LocalHost) -> Result<()> {
     stalled?;
     local.guest.does(WORK, WITHIN)?;
     Limits::GENEROUS.set(local.vmm()?)?;
-    local.complete(1, begun)
+    local.complete(1, begun, Switchover::AtOnce)
 }

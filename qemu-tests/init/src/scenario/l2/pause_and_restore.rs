@@ -6,7 +6,7 @@
 use anyhow::{Context, Result, ensure};
 use control::{Report, ZIP0};
 use monitor::Guest;
-use protocol::Setup;
+use protocol::{Setup, Switchover};
 use serde_json::json;
 use vm::engine::ZIP;
 
@@ -80,7 +80,7 @@ fn moves_paused(fixture: &mut GuestFixture) -> Result<()> {
 /// Its queues are in memory that was sent before.
 fn moves_late(fixture: &mut GuestFixture) -> Result<()> {
     let (place, mut other) = fixture.other_place("late")?;
-    let _ = monitor::migrate_late(&mut fixture.vmm, &mut other, WITHIN)?;
+    let _ = monitor::migrate_by(&mut fixture.vmm, &mut other, Switchover::AllSent, WITHIN)?;
     fixture.takes_over(other, place)
 }
 

@@ -6,7 +6,7 @@
 use anyhow::{Result, bail};
 use control::Report;
 use linux::sysfs;
-use protocol::{Failure, HostName, Setup};
+use protocol::{Failure, HostName, Setup, Switchover};
 
 use super::local_host::LocalHost;
 use super::migrate_under_load::ROUNDS;
@@ -16,6 +16,7 @@ pub(crate) fn run(
     setup: &Setup,
     host: HostName,
     rounds: Option<u32>,
+    switchover: Switchover,
     report: &mut Report,
 ) -> Result<()> {
     let rounds = rounds.unwrap_or(ROUNDS);
@@ -30,8 +31,8 @@ pub(crate) fn run(
         let way = if leaves { "leaves" } else { "comes" };
         let name = format!("leg {number}: the guest {way}");
         local.part(report, &name, |local| match leaves {
-            true => local.give(number),
-            false => local.take(),
+            true => local.give(number, switchover),
+            false => local.take(switchover),
         })?;
     }
     local.end(report)
@@ -52,8 +53,8 @@ pub(crate) fn one_fails(
         Failure::Tells => bail!("on purpose"),
         // An emergency restart: the kernel says nothing any more.
         Failure::Dies => Ok(sysfs::write("/proc/sysrq-trigger", "b")?),
-        Failure::No if is_first => local.give(1),
-        Failure::No => local.take(),
+        Failure::No if is_first => local.give(1, Switchover::AtOnce),
+        Failure::No => local.take(Switchover::AtOnce),
     })?;
     local.end(report)
 }
