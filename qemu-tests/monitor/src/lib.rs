@@ -120,7 +120,7 @@ impl Vmm {
     ) -> Result<Self> {
         let mut tracked = true;
         for vf in vfs {
-            tracked &= tracks_dirty_pages(vf)?;
+            tracked &= tracks_dirty_pages(vf, kind)?;
         }
         // As QEMU's default, where that is enough.
         let migration = match (can_migrate, tracked) {

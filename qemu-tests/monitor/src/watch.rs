@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use anyhow::{Context, Result, bail};
 use linux::sysfs::{self, Function};
 use protocol::What;
+use vfio_client::Kind;
 
 use super::port::POLL;
 use super::report::tell;
@@ -66,12 +67,20 @@ pub fn features(vf: &Function) -> Result<Vec<String>> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-/// Whether the driver of a VF or the IOMMU reports which pages the VF has written.
-pub(crate) fn tracks_dirty_pages(vf: &Function) -> Result<bool> {
-    let by_driver = features(vf)?.iter().any(|name| name == "dirty-tracking");
-    // The C driver has no such file, and no emulated IOMMU tracks pages for it.
-    let by_iommu = attr(vf, "dirty tracking").is_ok_and(|value| value == ["IOMMU"]);
-    Ok(by_driver || by_iommu)
+/// Whether the driver of a VF, or the IOMMU by that container, reports which pages the VF has
+/// written. No user may have the VF open if it has the C driver.
+pub(crate) fn tracks_dirty_pages(vf: &Function, kind: Kind) -> Result<bool> {
+    if features(vf)?.iter().any(|name| name == "dirty-tracking") {
+        return Ok(true);
+    }
+    if kind == Kind::Type1 {
+        return Ok(false);
+    }
+    match attr(vf, "dirty tracking") {
+        Ok(value) => Ok(value == ["IOMMU"]),
+        // The C driver has no such file.
+        Err(_) => vfio_client::iommu_tracks(vf),
+    }
 }
 
 /// The states of some VFs, while it lives.

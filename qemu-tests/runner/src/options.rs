@@ -190,15 +190,18 @@ impl Options {
             cancelled == Cancel::No
                 || options.container != Some(Container::Iommufd)
                 || options.logs_dma()
+                || options.iommu_tracks()
                 || options.is_not_stopped(),
             "a first migration is cancelled of a guest that runs, and with iommufd it is stopped \
-             unless the driver logs DMA (Documentation/admin-guide/migrating-a-guest.rst)"
+             unless dirty pages are tracked (Documentation/admin-guide/migrating-a-guest.rst)"
         );
         ensure!(
             !options.is_not_stopped()
-                || options.container == Some(Container::Iommufd) && !options.logs_dma(),
-            "stop_first=no is for container=iommufd without dirty tracking, that is with \
-             dma_logging=off or the C driver: else the guest is not stopped first anyway"
+                || options.container == Some(Container::Iommufd)
+                    && !options.logs_dma()
+                    && options.httu.is_none(),
+            "stop_first=no is for container=iommufd without dirty tracking, that is with httu=off, \
+             and dma_logging=off or the C driver: else the guest is not stopped first anyway"
         );
         ensure!(
             !options.is_not_stopped() || !options.two_hosts,
@@ -207,7 +210,7 @@ impl Options {
         ensure!(
             options.switchover != Some(Switchover::Default) || options.iommu_tracks(),
             "switchover=default never ends if all pages count as dirty: it needs httu=walks or \
-             httu=keeps, dma_logging=off and container=iommufd \
+             httu=keeps, container=iommufd, and dma_logging=off or the C driver \
              (Documentation/admin-guide/migrating-a-guest.rst)"
         );
         ensure!(
@@ -229,10 +232,12 @@ impl Options {
         !self.has_c() && self.dma_logging != Some(DmaLogging::Off)
     }
 
-    /// Whether QEMU asks the IOMMU which pages the VFs have written.
+    /// Whether QEMU asks the IOMMU which pages the VFs have written, wherever the guest is.
     fn iommu_tracks(&self) -> bool {
         let by_iommufd = self.container == Some(Container::Iommufd);
-        self.httu.is_some() && by_iommufd && !self.logs_dma()
+        let no_driver_logs =
+            self.drivers == [Driver::C; 2] || self.dma_logging == Some(DmaLogging::Off);
+        self.httu.is_some() && by_iommufd && no_driver_logs
     }
 
     /// Whether the guest works on until QEMU stops it, even if nothing tracks dirty pages.
@@ -408,11 +413,13 @@ mod tests {
     }
 
     #[test]
-    fn with_iommufd_nothing_is_cancelled_first_unless_dma_is_logged() {
+    fn with_iommufd_nothing_is_cancelled_first_unless_dirty_pages_are_tracked() {
         told("container=iommufd cancel=no").unwrap();
         told("cancel=running container=type1").unwrap();
         told("cancel=running container=iommufd dma_logging=on").unwrap();
         told("cancel=running container=iommufd dma_logging=off").unwrap_err();
+        told("cancel=running container=iommufd dma_logging=off httu=walks").unwrap();
+        told("cancel=running container=iommufd driver=c httu=walks").unwrap();
         told("cancel=running container=iommufd driver=c").unwrap_err();
     }
 
@@ -425,6 +432,8 @@ mod tests {
         told("stop_first=no dma_logging=off").unwrap_err();
         told("stop_first=no container=type1 driver=c").unwrap_err();
         told("stop_first=no container=iommufd dma_logging=on").unwrap_err();
+        told("stop_first=no container=iommufd dma_logging=off httu=walks").unwrap_err();
+        told("stop_first=no container=iommufd driver=c httu=walks").unwrap_err();
         told("stop_first=no container=iommufd dma_logging=off hosts=2").unwrap_err();
     }
 
@@ -454,6 +463,9 @@ mod tests {
     fn by_its_defaults_qemu_migrates_where_the_iommu_tracks() {
         told("switchover=default httu=walks dma_logging=off container=iommufd").unwrap();
         told("switchover=default httu=keeps driver=c container=iommufd").unwrap();
+        told("switchover=default httu=walks driver=c,rust container=iommufd dma_logging=off")
+            .unwrap();
+        told("switchover=default httu=walks driver=c,rust container=iommufd").unwrap_err();
         told("switchover=default httu=walks dma_logging=off container=iommufd hosts=2").unwrap();
         told("switchover=default httu=walks dma_logging=off").unwrap_err();
         told("switchover=default httu=walks container=iommufd").unwrap_err();

@@ -77,8 +77,8 @@ impl MachineOptions {
         };
         let dma_logging = one_of(&["auto", "on", "off"]);
         let httu = one_of(&["off", "walks"]);
-        let smmu_tracks = [&driver, &container, &dma_logging, &httu];
-        let smmu_tracks = smmu_tracks.map(String::as_str) == ["rust", "iommufd", "off", "walks"];
+        let no_driver_logs = driver == "c" || dma_logging == "off";
+        let smmu_tracks = container == "iommufd" && httu == "walks" && no_driver_logs;
         let switchover = match smmu_tracks {
             true => one_of(&["at-once", "all-sent", "default"]),
             false => one_of(&["at-once", "all-sent"]),

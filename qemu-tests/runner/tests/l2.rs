@@ -63,6 +63,14 @@ fn iotlb(artifacts: &Artifacts) -> Iotlb {
     }
 }
 
+/// With an SMMU that marks dirty pages, QEMU's own limits suffice, and the guest need not be
+/// stopped first, although the driver knows nothing of it.
+#[test]
+fn migrates_by_the_defaults_of_qemu_with_the_c_driver_if_the_smmu_tracks_pages() -> Result<()> {
+    let machine = switches_over(Some(Switchover::Default)).container(Container::Iommufd);
+    run_clean(machine.driver(Driver::C).httu(iotlb(&Artifacts::load()?)))
+}
+
 /// A VF of each engine, all at work: what the P2P states are for.
 #[test]
 fn three_vfs_migrate_and_come_back() -> Result<()> {

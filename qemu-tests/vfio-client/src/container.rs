@@ -239,10 +239,21 @@ fn iommufd(memories: &[Memory]) -> Result<Way> {
     })
 }
 
+/// Whether the IOMMU can track what a function writes. This opens the function, and closes it.
+pub fn iommu_tracks(function: &Function) -> Result<bool> {
+    let iommufd = open("/dev/iommu")?;
+    let (_device, id) = open_bound(&function.path("vfio-dev"), &iommufd)?;
+    can_track(&iommufd, id)
+}
+
+fn can_track(iommufd: &File, device: u32) -> Result<bool> {
+    ffi::can_track(iommufd, device).context("IOMMU_GET_HW_INFO")
+}
+
 /// Makes a table of the IOMMU for the mappings of an IOAS, in which it marks what is written.
 fn tracking_table(iommufd: &File, device: u32, ioas: u32) -> Result<u32> {
     ensure!(
-        ffi::can_track(iommufd, device).context("IOMMU_GET_HW_INFO")?,
+        can_track(iommufd, device)?,
         "the IOMMU does not track what devices write"
     );
     ffi::tracking_table(iommufd, device, ioas).context("IOMMU_HWPT_ALLOC")
