@@ -165,6 +165,8 @@ scenarios! {
     "install" => Install
     /// Kernel lockdown, as with Secure Boot.
     "lockdown" => Lockdown
+    /// A kernel that accepts only modules with a signature.
+    "signatures" => Signatures
     /// The example of a variant driver.
     "example" => Example
     /// The SMMU tells which pages a device has written.

@@ -86,6 +86,7 @@ fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
         Scenario::Kunit => misc::kunit::run(setup, report),
         Scenario::Install => misc::install::run(setup, report),
         Scenario::Lockdown => misc::lockdown::run(setup, report),
+        Scenario::Signatures => misc::signatures::run(setup, report),
         Scenario::Example => misc::example::run(setup, report),
         Scenario::DirtyTracking { further } => {
             misc::dirty_tracking::run(setup, further.unwrap_or_default(), report)

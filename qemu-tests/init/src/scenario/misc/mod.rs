@@ -9,3 +9,4 @@ pub(super) mod install;
 pub(super) mod kunit;
 pub(super) mod lockdown;
 pub(super) mod shell;
+pub(super) mod signatures;
