@@ -12,6 +12,7 @@ use vfio_client::{BAR2, Device, Features, Kind, MSI, REGION_MMAP};
 
 use super::Fixture;
 use crate::expect::{equal, refused};
+use crate::host::can_log_dma;
 use crate::scenario::support::register_layout::VF_BAR2_SIZE;
 use crate::scenario::support::stream_layout::STREAM_SIZE;
 
@@ -69,7 +70,7 @@ pub(super) fn probe_features(fixture: &mut Fixture) -> Result<()> {
     ] {
         let probed = probe(&device, flags);
         let what = format!("probing DMA_LOGGING_{name}");
-        if fixture.is_rust() {
+        if fixture.is_rust() && can_log_dma() {
             probed.context(what)?;
         } else {
             refused(&what, probed, Errno::NOTTY)?;
