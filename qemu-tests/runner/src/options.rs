@@ -85,11 +85,14 @@ pub struct Options {
     dma_logging: Option<DmaLogging>,
     httu: Option<Iotlb>,
     rounds: Option<u32>,
+    /// Whether the machine's time is counted in instructions.
+    counted: bool,
 }
 
 impl Options {
     /// As [`Self::parse`], of parameters `key=value`. With `container=each` it is several: one for
-    /// each way in which dirty pages become known, with its name.
+    /// each way in which dirty pages become known, with its name. Their times are comparable, however
+    /// busy this machine is.
     pub fn of(parameters: &[String]) -> Result<Vec<(&'static str, Self)>> {
         let pair = |parameter: &String| {
             let pair = parameter.split_once('=');
@@ -117,7 +120,12 @@ impl Options {
                 !options.has_c(),
                 "container={EACH} is for the Rust driver, which can log DMA"
             );
-            Ok((*name, options))
+            ensure!(
+                !options.two_hosts,
+                "container={EACH} counts time in instructions, which two hosts do not share"
+            );
+            let counted = true;
+            Ok((*name, Self { counted, ..options }))
         });
         ways.collect()
     }
@@ -154,6 +162,7 @@ impl Options {
             dma_logging: None,
             httu: None,
             rounds: None,
+            counted: false,
         };
         for (key, value) in parameters {
             match key.as_str() {
@@ -253,6 +262,10 @@ impl Options {
     fn machine(&self, machine: Machine) -> Machine {
         let machine = machine.within(WITHIN).monitor(self.suite);
         let machine = machine.engines(self.engines.clone());
+        let machine = match self.counted {
+            true => machine.counted(),
+            false => machine,
+        };
         let machine = match self.container {
             Some(container) => machine.container(container),
             None => machine,
@@ -457,6 +470,8 @@ mod tests {
         assert_eq!(names, WAYS.map(|(name, _)| name));
         of("container=each httu=keeps").unwrap_err();
         of("container=each driver=c").unwrap_err();
+        of("container=each hosts=2").unwrap_err();
+        assert!(ways.iter().all(|(_, options)| options.counted));
     }
 
     #[test]
