@@ -43,11 +43,11 @@ $(foreach name,$(with-numbers),$(if $(call given-here,$(name)),\
 	$(if $(shell [[ '$($(name))' =~ ^[0-9]+$(if $(filter HOURS,$(name)),(\.[0-9]+)?)$$ ]] && echo yes),,\
 		$(error $(name)=$($(name)) is not a number))))
 
-commands := help demo test migrate soak conformance silicon bench matrix shell lint doc prepare
+commands := help demo test migrate soak conformance silicon bench matrix shell tools record lint doc prepare
 ifneq ($(filter $(commands),$(MAKECMDGOALS)),)
 $(foreach option,$(foreach given,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(given)))),\
 	$(if $(filter $(with-values) $(with-numbers) $(with-paths),$(option)),,\
-		$(if $(filter-out doc prepare lint,$(filter $(commands),$(MAKECMDGOALS))),\
+		$(if $(filter-out tools record doc prepare lint,$(filter $(commands),$(MAKECMDGOALS))),\
 			$(error there is no option $(option); `make help` lists them))))
 endif
 
@@ -85,6 +85,8 @@ help:
 	@echo '  bench      measure the cost of each step of a migration, for both drivers'
 	@echo '  matrix     compile the driver as part of a kernel tree, in all its configurations'
 	@echo '  shell      boot the emulated host with everything loaded; exit powers off'
+	@echo '  tools      build vfio-mig, the tool for operators, with man pages and completions'
+	@echo '  record     record the files of emulated hosts for the tests of vfio-mig'
 	@echo '  lint       run rustfmt, clippy, rustdoc, checkpatch, shellcheck'
 	@echo '  doc        build rustdoc of the model, of the test programs and of the crate vfio'
 	@echo '  prepare    build the prerequisites of demo, test, migrate and shell'
@@ -120,10 +122,15 @@ shell: prepare
 nextest := . $(test-scripts)/common.sh && cd qemu-tests && RUST_BACKTRACE=0 cargo nextest run --locked \
 	$(if $(filter debian,$(KERNEL)),--profile debian)
 
+tool-nextest := . $(test-scripts)/common.sh && cd tools/vfio-mig && RUST_BACKTRACE=0 cargo nextest run --locked
+
 .PHONY: test
 test: prepare build/matrix
 	@echo 'logs of the machines: build/$(KERNEL)/logs'
-	@$(nextest) --workspace
+	@failed=0; \
+	($(tool-nextest)) || failed=1; \
+	($(nextest) --workspace) || failed=1; \
+	exit $$failed
 
 .PHONY: matrix
 matrix: build/matrix
@@ -173,6 +180,16 @@ silicon: prepare
 .PHONY: bench
 bench: prepare
 	@$(runner) bench
+
+.PHONY: tools
+tools:
+	@$(test-scripts)/tool.sh all >/dev/null
+
+.PHONY: record
+record: prepare
+	@$(runner) record
+	@cd tools/vfio-mig && TRYCMD=overwrite cargo test -q --locked --test golden >/dev/null 2>&1; \
+	git diff --stat -- tests/golden
 
 .PHONY: lint
 lint: prepare

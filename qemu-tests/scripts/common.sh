@@ -206,3 +206,11 @@ honoured() {
 		fi || die "the kernel configuration did not take $name=$value"
 	done < <(awk -F= '/^CONFIG_/ { last[$1] = $0 } END { for (n in last) print last[n] }' "$1")
 }
+
+# arm64_linker SYSROOT: sets up cargo to build static programs for arm64. Debian's Rust has no musl
+# for arm64; a static glibc is sufficient. SYSROOT is empty if there is musl.
+arm64_linker() {
+	[ -n "$1" ] || return 0
+	export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+	export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="--sysroot=$1 -Ctarget-feature=+crt-static"
+}

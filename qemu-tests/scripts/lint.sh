@@ -82,6 +82,7 @@ crates=(
 	qemu-tests/protocol/src/lib.rs
 	qemu-tests/monitor/src/lib.rs
 	qemu-tests/init/src/main.rs
+	tools/vfio-mig/src/lib.rs
 )
 
 check 'rustfmt, kernel side' rustfmt --check --edition 2021 --config-path "$src/.rustfmt.toml" "${kernel_rust[@]}"
@@ -105,6 +106,8 @@ check 'rustfmt, qemu-tests' env -C qemu-tests cargo fmt --all --check
 check 'clippy, qemu-tests' env -C qemu-tests cargo clippy -q --locked --workspace --exclude init --all-targets -- -D warnings
 check 'clippy, init' env -C qemu-tests cargo clippy -q --locked -p init -p linux -p vfio-client -p vm -p control -p monitor \
 	--target aarch64-unknown-linux-musl -- -D warnings
+check 'rustfmt, tools' env -C tools/vfio-mig cargo fmt --check
+check 'clippy, tools' env -C tools/vfio-mig cargo clippy -q --locked --all-targets -- -D warnings
 check 'shellcheck' shellcheck -x "${scripts[@]}"
 
 [ ${#failed[@]} -eq 0 ] || die "lint: ${failed[*]}"

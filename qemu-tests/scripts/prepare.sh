@@ -29,6 +29,8 @@ obj=$(fact obj "$kernel")
 image=$(fact image "$kernel")
 qemu=$("$tests_dir/qemu/build.sh")
 busybox=$("$tests_dir/scripts/busybox.sh")
+tool=$("$tests_dir/scripts/tool.sh")
+vfio_mig=$(fact vfio_mig "$tool")
 # The Debian suites whose QEMU can run the emulated host's guests.
 suites=(trixie trixie-backports)
 declare -A vmm
@@ -54,11 +56,7 @@ fi
 }
 (
 	cd "$tests_dir"
-	# Debian's Rust has no musl for arm64; a static glibc is sufficient.
-	if [ -n "$sysroot" ]; then
-		export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-		export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="--sysroot=$sysroot -Ctarget-feature=+crt-static"
-	fi
+	arm64_linker "$sysroot"
 	cargo build -q --locked --release -p init --target "$target"
 ) || die "the test program (init) does not build"
 
@@ -68,6 +66,9 @@ fi
 	printf 'dir /bin 0755 0 0\ndir /modules 0755 0 0\ndir /modules/kernel 0755 0 0\ndir /modules/ours 0755 0 0\n'
 	printf 'file /init %s 0755 0 0\n' "$tests_dir/target/$target/release/init"
 	printf 'file /bin/busybox %s 0755 0 0\n' "$(fact busybox "$busybox")"
+	printf 'dir /boot 0755 0 0\nfile /boot/config-%s %s 0644 0 0\n' \
+		"$(<"$obj/include/config/kernel.release")" "$obj/.config"
+	printf 'file /bin/vfio-mig %s 0755 0 0\n' "$vfio_mig"
 	find "$obj/" -name '*.ko' | while read -r module; do
 		printf 'file /modules/kernel/%s %s 0644 0 0\n' "$(basename "$module")" "$module"
 	done

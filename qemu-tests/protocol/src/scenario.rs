@@ -85,6 +85,8 @@ scenarios! {
     "shell" => Shell
     /// A VF goes through a migration, command by command.
     "demo" => Demo
+    /// The operator's tool sees what the VFs do, and its reports are sent to the runner.
+    "tool" => Tool
     /// Counts what each step of a migration costs.
     "bench" => Bench {
         measure: Option<Measure>,

@@ -19,6 +19,7 @@ pub mod machine;
 pub mod migrate;
 pub mod modules;
 pub mod options;
+pub mod record;
 pub mod silicon;
 pub mod soak;
 pub mod symbols;

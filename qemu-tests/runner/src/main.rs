@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -79,6 +80,12 @@ enum Command {
         /// How many sequences.
         #[arg(long, default_value_t = 2000)]
         count: u64,
+    },
+    /// Records the files of emulated hosts for the tests of vfio-mig.
+    Record {
+        /// Where they are kept.
+        #[arg(long, default_value = "../tools/vfio-mig/tests/recorded")]
+        folder: PathBuf,
     },
     /// Runs a scenario of the guest program and prints its report.
     Run {
@@ -158,6 +165,7 @@ fn run(command: Command) -> Result<()> {
             println!("silicon: ok, ours passes wherever the C driver does");
             Ok(())
         }
+        Command::Record { folder } => runner::record::run(&artifacts, &folder),
         Command::Shell => Machine::new(Scenario::Shell)
             .run_interactive(&artifacts)
             .map(drop),

@@ -149,6 +149,7 @@ fn every_test_is_in_the_index() -> Result<()> {
         ("", "runner"),
         ("kunpeng-accel::", "accel"),
         ("interleavings::", "interleavings"),
+        ("vfio-mig::", "../tools/vfio-mig"),
     ] {
         for (binary, names) in binaries(package)? {
             ensure!(!names.is_empty(), "{package}: no test in {binary}");

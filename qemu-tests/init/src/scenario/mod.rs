@@ -44,6 +44,7 @@ fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
     match scenario {
         Scenario::Shell | Scenario::Weakness { .. } => bail!("they end in another way"),
         Scenario::Demo => misc::demo::run(setup, report),
+        Scenario::Tool => misc::tool::run(setup, report),
         Scenario::Bench { measure } => benchmark::run(setup, measure.unwrap_or_default(), report),
         Scenario::BenchTogether { vfs, rush } => {
             benchmark::together(setup, *vfs, rush.unwrap_or_default(), report)

@@ -10,3 +10,4 @@ pub(super) mod kunit;
 pub(super) mod lockdown;
 pub(super) mod shell;
 pub(super) mod signatures;
+pub(super) mod tool;

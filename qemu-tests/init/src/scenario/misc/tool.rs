@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The operator's tool, vfio-mig, on a host whose VFs work, migrate and fail.
+//!
+//! Its answers must agree with what the VM does. The folders that it writes for bug reports are sent
+//! to the runner, whose command `record` keeps them as the files for the tool's own tests.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use control::{Report, ZIP0, dump};
+use protocol::Setup;
+use serde_json::Value;
+use vfio_client::State;
+
+use crate::expect::equal;
+use crate::host::Driver;
+use crate::scenario::support::debugfs::entries;
+use crate::scenario::support::fixture::{Fixture, stream};
+use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
+
+/// A third VF has the remainder of the queues, one more than the others.
+const VFS: u32 = 3;
+
+/// Runs the tool, and returns its exit code and its JSON.
+fn vfio_mig(arguments: &[&str]) -> Result<(i32, Value)> {
+    let output = Command::new("/bin/vfio-mig")
+        .arg("--json")
+        .args(arguments)
+        .output()
+        .context("cannot run /bin/vfio-mig")?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let code = output.status.code().context("vfio-mig was killed")?;
+    let json = serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("vfio-mig {arguments:?} ended with {code}: {errors}"))?;
+    Ok((code, json))
+}
+
+/// The value at a place of the answer.
+fn at<'a>(json: &'a Value, pointer: &str) -> Result<&'a Value> {
+    json.pointer(pointer)
+        .with_context(|| format!("no {pointer} in {json}"))
+}
+
+fn text<'a>(json: &'a Value, pointer: &str) -> Result<&'a str> {
+    let value = at(json, pointer)?;
+    value
+        .as_str()
+        .with_context(|| format!("{value} is no text"))
+}
+
+/// Sends the folder that `report` has written.
+fn send(moment: &str, folder: &Path) -> Result<()> {
+    // What is found by a link is there itself.
+    let is_by_link = |path: &PathBuf| path.ancestors().skip(1).any(Path::is_symlink);
+    let paths = entries(folder)?;
+    for path in paths.into_iter().filter(|path| !is_by_link(path)) {
+        let name = path.strip_prefix(folder)?.display();
+        let about = fs::symlink_metadata(&path)?;
+        let line = if about.is_symlink() {
+            let target = fs::read_link(&path)?.display().to_string();
+            format!("link {}", Value::from(target))
+        } else if about.is_dir() {
+            "folder null".to_owned()
+        } else {
+            let bytes = fs::read(&path)?;
+            format!("file {}", Value::from(String::from_utf8_lossy(&bytes)))
+        };
+        dump(format!("{moment} {name} {line}"));
+    }
+    Ok(())
+}
+
+fn report(fixture: &Fixture, moment: &str) -> Result<()> {
+    let folder = PathBuf::from(format!("/report-{moment}"));
+    let path = folder.to_string_lossy();
+    let arguments = ["report", "--with-guest-addresses", "--output", &*path];
+    let (code, json) = vfio_mig(&arguments)?;
+    equal("exit code of report", code, 0)?;
+    let listed = at(&json, "/devices")?.as_array().map_or(0, Vec::len);
+    equal("devices in the report", listed, fixture.host.vfs.len())?;
+    let log = fs::read_to_string(folder.join("kernel-log.txt"))?;
+    ensure!(log.contains("hisi_zip"), "no line of hisi_zip in {log:?}");
+    // Idle now, so that what the C driver does for it disturbs nobody.
+    for vf in &fixture.host.vfs {
+        let file = Path::new("sys/kernel/debug/vfio").join(vf.name());
+        let file = file.join("migration/hisi_acc/dev_data");
+        if let Ok(bytes) = fs::read(Path::new("/").join(&file)) {
+            fs::write(folder.join(file), bytes)?;
+        }
+    }
+    send(moment, &folder)
+}
+
+/// `list` and `show` agree with the state of the VM's VF.
+fn sees_the_state(fixture: &mut Fixture) -> Result<()> {
+    fixture.work()?;
+    let vf = fixture.host.vfs[0].clone();
+    for state in [
+        State::Running,
+        State::PreCopy,
+        State::Running,
+        State::Stop,
+        State::Running,
+    ] {
+        if state == State::PreCopy {
+            drop(fixture.vm.device()?.set_state_with_file(state)?);
+        } else {
+            fixture.vm.device()?.set_state(state)?;
+        }
+        let (code, json) = vfio_mig(&["list"])?;
+        equal("exit code of list", code, 0)?;
+        equal("name", text(&json, "/devices/0/name")?, vf.name())?;
+        equal(
+            "state in list",
+            text(&json, "/devices/0/state")?,
+            state.name(),
+        )?;
+        let (_, json) = vfio_mig(&["show", vf.name()])?;
+        equal("state in show", text(&json, "/device/state")?, state.name())?;
+    }
+    let (_, json) = vfio_mig(&["show", vf.name()])?;
+    let driver = fixture.host.driver_name()?;
+    equal("driver", text(&json, "/device/driver")?, driver.as_str())?;
+    let pf = fixture.host.pf.name();
+    equal("PF", text(&json, "/device/pf/name")?, pf)
+}
+
+/// Nothing that a migration needs is missing here.
+fn checks_pass(fixture: &mut Fixture) -> Result<()> {
+    fixture.work()?;
+    let (code, json) = vfio_mig(&["check", fixture.host.vfs[0].name()])?;
+    ensure!(code == 0, "{json:#}");
+    let lines = at(&json, "/lines")?.as_array().context("no lines")?;
+    let unknown = lines.iter().find(|line| line["verdict"] == "unknown");
+    ensure!(unknown.is_none(), "{unknown:?}");
+    match fixture.host.driver {
+        Driver::Rust => report(fixture, "running"),
+        Driver::C => Ok(()),
+    }
+}
+
+/// A VM goes from VF1 to VF2. VF3 has another number of queues, and refuses it.
+fn sees_a_migration(fixture: &mut Fixture) -> Result<()> {
+    fixture.work()?;
+    let rust = fixture.host.driver == Driver::Rust;
+    let [vf1, vf2, vf3] = [0, 1, 2].map(|n| fixture.host.vfs[n].name().to_owned());
+    for (to, expected) in [(&vf2, 0), (&vf3, 1)] {
+        let (code, json) = vfio_mig(&["compare", &vf1, to])?;
+        // The C driver shows no match data.
+        ensure!(code == if rust { expected } else { 3 }, "{code}: {json:#}");
+    }
+    let data = stream(fixture.vm.device()?, STREAM_SIZE)?;
+    let hex: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
+    dump(format!("migrated stream.bin bytes {}", Value::from(hex)));
+    fs::write("/stream.bin", &data)?;
+    let (code, json) = vfio_mig(&["decode", "/stream.bin"])?;
+    ensure!(code == 0, "a stream is wrong: {json:#}");
+
+    let refusing = fixture.vm.open(fixture.host.kind, &fixture.host.vfs[2])?;
+    let file = refusing.set_state_with_file(State::Resuming)?;
+    // The C driver may accept the first part.
+    let _ = file
+        .write(&data[..MATCH_SIZE])
+        .and_then(|_| file.write(&data[MATCH_SIZE..]));
+    let _ = refusing.set_state(State::Stop);
+    drop((file, refusing));
+
+    let source = fixture.vm.detach()?;
+    let mut device = fixture.vm.open(fixture.host.kind, &fixture.host.vfs[1])?;
+    let file = device.set_state_with_file(State::Resuming)?;
+    file.write_chunks(&data, &[MATCH_SIZE, STREAM_SIZE - MATCH_SIZE])?;
+    device.enable()?;
+    device.set_state(State::Running)?;
+    source.set_state(State::Stop)?;
+    fixture.vm.attach(device);
+    fixture.vm.finish()?;
+    report(fixture, "migrated")?;
+    drop((source, file));
+    if rust {
+        let (code, json) = vfio_mig(&["explain", &vf3])?;
+        equal("exit code of explain", code, 1)?;
+        equal("cause", text(&json, "/findings/0/id")?, "does-not-fit")?;
+        let (code, _) = vfio_mig(&["explain", &vf2])?;
+        equal("exit code where nothing failed", code, 0)?;
+    }
+    fixture.close()
+}
+
+/// Faults of the device, and what of the registers explains a stop that fails for them.
+const FAULTS: [(&str, &str); 5] = [
+    ("abnormal=0x40", "abnormal_int_status is not 0"),
+    ("fn1:vf-busy", "ifc_int_status is not 0"),
+    ("fn1:mailbox-timeout@pause-qm", "bit 13 of mailbox is set"),
+    ("fn1:wb-never", "cache_wb_done is 0"),
+    ("fn1:mailbox-status=3", "bits 12:9 of mailbox are not 0"),
+];
+
+/// The VF of a VM cannot be stopped.
+fn explains_failures(fixture: &mut Fixture) -> Result<()> {
+    let vf = fixture.host.vfs[0].name().to_owned();
+    for (fault, shown) in FAULTS {
+        fixture.tidy()?;
+        fixture.work()?;
+        drop(fixture.vm.device()?.set_state_with_file(State::PreCopy)?);
+        ZIP0.set("fault", fault)?;
+        let result = fixture.vm.device()?.set_state(State::StopCopy);
+        ZIP0.set("fault", "")?;
+        ensure!(result.is_err(), "{fault}: the VF was stopped");
+        let (code, json) = vfio_mig(&["explain", &vf])?;
+        equal("exit code of explain", code, 1)?;
+        equal("cause", text(&json, "/findings/0/id")?, "failed-at-source")?;
+        let found = text(&json, "/findings/0/shown/0")?;
+        ensure!(found.contains(shown), "{fault}: {found}");
+    }
+    report(fixture, "failed")
+}
+
+/// Of a device that is not there, there is no answer.
+fn names_what_is_missing() -> Result<()> {
+    let output = Command::new("/bin/vfio-mig")
+        .args([OsStr::new("show"), OsStr::new("0000:99:00.1")])
+        .output()?;
+    equal("exit code", output.status.code(), Some(3))?;
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(error.contains("0000:99:00.1"), "the error is {error:?}");
+    Ok(())
+}
+
+type Check = fn(&mut Fixture) -> Result<()>;
+
+pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let mut fixture = Fixture::new(setup, VFS)?;
+    let checks: [(&str, Check); 4] = [
+        ("list and show see each state", sees_the_state),
+        ("check finds nothing missing", checks_pass),
+        (
+            "compare and explain agree with the driver",
+            sees_a_migration,
+        ),
+        ("explain finds the arc that failed", explains_failures),
+    ];
+    let is_rust = fixture.host.driver == Driver::Rust;
+    // The C driver records nothing of a failure.
+    let count = if is_rust { 4 } else { 3 };
+    for (name, check) in &checks[..count] {
+        report.point(name, || check(&mut fixture));
+        fixture.tidy()?;
+    }
+    report.point("a device that is missing is named", names_what_is_missing);
+    Ok(())
+}
