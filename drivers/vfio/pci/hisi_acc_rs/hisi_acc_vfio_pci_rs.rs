@@ -14,7 +14,7 @@
 //!   count; `stream` is its layout; `reject` is why one is refused
 //! - `reset`: mutual exclusion of resets
 //! - `qm::vf`, `qm::registers` and `qm::pf`: the queue managers of VF and PF
-//! - `parameters`, `trace`, `regs`, `engine`, `duration` and `recent_ring`
+//! - `parameters`, `trace`, `regs` and `engine`
 //!
 //! `unsafe` occurs in `qm::pf::ffi`, `qm::vf::ffi`, `trace::ffi` and `parameters::ffi` only.
 
@@ -25,7 +25,6 @@ mod command;
 #[cfg(CONFIG_VFIO_DEBUGFS)]
 mod debugfs;
 mod device;
-mod duration;
 mod engine;
 mod failure_registers;
 mod history;
@@ -35,7 +34,6 @@ mod mig;
 mod open;
 mod parameters;
 mod qm;
-mod recent_ring;
 mod regs;
 mod reject;
 mod reset;

@@ -10,10 +10,8 @@
 mod tests;
 
 use crate::{
-    duration::micros,
     failure_registers::FailureRegisters,
     matching::LocalDevice,
-    recent_ring::RecentRing,
     reject::Reject,
     stream::{
         self,
@@ -27,7 +25,11 @@ use vfio::{
         MigArc,
         Session, //
     },
-    timestamp::Timestamp, //
+    recent_ring::RecentRing,
+    timestamp::{
+        micros,
+        Timestamp, //
+    }, //
 };
 
 /// Number of a session, counted per device from 1.

@@ -4,16 +4,16 @@
 
 mod ffi;
 
-use crate::{
-    duration::micros,
-    reject::Reject, //
-};
+use crate::reject::Reject;
 use kernel::{
     pci,
     prelude::*,
     time::Delta, //
 };
-use vfio::migration::MigArc;
+use vfio::{
+    migration::MigArc,
+    timestamp::micros, //
+};
 
 fn errno(result: Result) -> i32 {
     result.map_or_else(Error::to_errno, |()| 0)

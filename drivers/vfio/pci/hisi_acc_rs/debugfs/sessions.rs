@@ -12,28 +12,6 @@ use kernel::{
     fmt,
     prelude::*, //
 };
-use vfio::timestamp::Timestamp;
-
-const NANOS_PER_SEC: i64 = 1_000_000_000;
-const NANOS_PER_USEC: i64 = 1000;
-
-/// A Unix time in nanoseconds, displayed in seconds with six decimals.
-struct UnixTime(i64);
-
-impl UnixTime {
-    /// Converts `moment` using the current setting of the realtime clock.
-    fn from_timestamp(moment: Timestamp) -> Self {
-        Self(moment.as_unix_nanos())
-    }
-}
-
-impl fmt::Display for UnixTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0 % NANOS_PER_SEC / NANOS_PER_USEC;
-        write!(f, "{}.{:06}", self.0 / NANOS_PER_SEC, micros)
-    }
-}
-
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (from, to) = self.arc.ends();
@@ -55,14 +33,10 @@ impl fmt::Display for SessionEntry {
             self.id,
             role_name(self.role),
             self.origin.name(),
-            UnixTime::from_timestamp(self.begin)
+            self.begin
         ))?;
         match self.end {
-            Some((end, bytes)) => f.write_fmt(fmt!(
-                " end={} bytes={}",
-                UnixTime::from_timestamp(end),
-                bytes
-            ))?,
+            Some((end, bytes)) => f.write_fmt(fmt!(" end={} bytes={}", end, bytes))?,
             None => f.write_str(" end=- bytes=-")?,
         }
         match self.refused {
@@ -90,7 +64,7 @@ impl fmt::Display for SessionEntry {
 
 impl fmt::Display for FailedArc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_fmt(fmt!("time={}", UnixTime::from_timestamp(self.time)))?;
+        f.write_fmt(fmt!("time={}", self.time))?;
         match self.session {
             Some(id) => f.write_fmt(fmt!(" session={id}"))?,
             None => f.write_str(" session=-")?,
@@ -114,13 +88,6 @@ mod tests {
     use super::*;
     use kernel::str::CString;
     use vfio::migration::MigArc;
-
-    #[test]
-    fn time_has_six_decimals() -> Result {
-        let text = CString::try_from_fmt(fmt!("{}", UnixTime(1_700_000_000_000_042_999)))?;
-        assert_eq!(text.to_bytes(), b"1700000000.000042");
-        Ok(())
-    }
 
     #[test]
     fn step_names_arc_duration_and_errno() -> Result {
