@@ -118,6 +118,11 @@ if is_on VFIO_DEBUGFS_RUST; then
 	source=${source:-$KDIR}
 	[ -f "$source/drivers/vfio/vfio_main.c" ] ||
 		die "vfio.ko needs the kernel source, and $source has no drivers/vfio/vfio_main.c: set KSRC=<dir>, or build only the other modules with CONFIG_VFIO_DEBUGFS_RUST=n"
+	if is_on VFIO_DEBUGFS_HISTORY; then
+		copy=$(mktemp)
+		trap 'rm -f "$copy"' EXIT
+		"$scripts/patch-vfio-main.sh" "$source/drivers/vfio/vfio_main.c" "$copy"
+	fi
 fi
 
 bitflags=$("$scripts/bitflags.sh")

@@ -23,12 +23,14 @@ tree=$matrix/tree
 
 # collect INTO: copies our files and the patched ones to their places
 collect() {
-	local file
-	while read -r file; do
-		install -D -m 0644 "$src/$file" "$1/$file"
-	done < <(sed -n 's,^+++ b/,,p' "$top/Documentation/in-tree.patch")
-	patch -s -p1 -d "$1" <"$top/Documentation/in-tree.patch" >&2 ||
-		die "in-tree.patch does not fit $src"
+	local file patch
+	for patch in "$top/Documentation/in-tree.patch" "$top/drivers/vfio/core_debugfs/vfio_main.patch"; do
+		while read -r file; do
+			install -D -m 0644 "$src/$file" "$1/$file"
+		done < <(sed -n 's,^+++ b/,,p' "$patch")
+		patch -s -p1 -d "$1" <"$patch" >&2 ||
+			die "${patch##*/} does not fit $src"
+	done
 	cp -r "$top/drivers" "$top/samples" "$1"
 	cp "$top/Kconfig" "$1/drivers/vfio/rust/Kconfig"
 	bitflags=$("$top/scripts/bitflags.sh")

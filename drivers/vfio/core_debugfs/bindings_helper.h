@@ -6,3 +6,6 @@
 
 /* drivers/vfio/vfio.h: the prototypes of the functions that the core calls. */
 #include "vfio.h"
+
+#include "history.h"
+#include "vfio_events_helpers.h"

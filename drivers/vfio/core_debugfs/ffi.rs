@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The boundary to VFIO core and to debugfs: the functions that the core calls, the device behind a
-//! file, and the way from a read to the file's code. All unsafe code of this object is here.
+//! file, and the way from a read to the file's code. All unsafe code of this object is here, in
+//! `history/ffi.rs` and in `request/ffi.rs`.
 
 use core::ptr;
 
@@ -48,6 +49,17 @@ use crate::{
     state::State, //
 };
 
+#[cfg(CONFIG_VFIO_DEBUGFS_HISTORY)]
+use crate::history::{
+    ffi::{
+        create as create_history,
+        history_of, //
+    },
+    History, //
+};
+#[cfg(CONFIG_VFIO_DEBUGFS_HISTORY)]
+use crate::history_file::HistoryFile;
+
 /// `vfio/` at the root of debugfs: null before it is created and after it is removed, an error
 /// pointer if it could not be created.
 ///
@@ -55,12 +67,12 @@ use crate::{
 /// only in between, so the accesses need no further ordering.
 static ROOT: Atomic<*mut dentry> = Atomic::new(ptr::null_mut());
 
-/// A VFIO device that can migrate, during a read of one of its debugfs files.
+/// A VFIO device that can migrate, during a read of one of its debugfs files or during an ioctl.
 ///
 /// # Invariants
 ///
-/// The device is registered, its `mig_ops` is not null, and the core has not begun to remove its
-/// debugfs files.
+/// The device is registered, or the end of its registration waits for the read or the ioctl. Its
+/// `mig_ops` is not null.
 #[repr(transparent)]
 pub(crate) struct VfioDevice(Opaque<vfio_device>);
 
@@ -69,11 +81,28 @@ impl VfioDevice {
     ///
     /// For all of `'a`, `device` must point to a `struct vfio_device` that fulfils the type
     /// invariants.
-    unsafe fn from_raw<'a>(device: *mut vfio_device) -> &'a Self {
+    pub(crate) unsafe fn from_raw<'a>(device: *mut vfio_device) -> &'a Self {
         // INVARIANT: By the safety requirements `device` fulfils them.
         // SAFETY: By the safety requirements the pointer is valid for `'a`; `Self` is a transparent
         // wrapper, and `Opaque` allows C to modify the content at any time.
         unsafe { &*device.cast() }
+    }
+}
+
+#[cfg(CONFIG_VFIO_DEBUGFS_HISTORY)]
+impl VfioDevice {
+    /// Has the driver set the state. Returns what the driver does: a data file, null, or an error
+    /// pointer.
+    pub(crate) fn set_state(&self, state: MigState) -> *mut kernel::bindings::file {
+        // SAFETY: By the type invariants the device is valid and `mig_ops` is not null; drivers set
+        // it before they register the device and never change it.
+        let set_state = unsafe { (*(*self.0.get()).mig_ops).migration_set_state };
+
+        match set_state {
+            // SAFETY: The callback takes the device that it belongs to.
+            Some(set_state) => unsafe { set_state(self.0.get(), state) },
+            None => EINVAL.to_ptr(),
+        }
     }
 }
 
@@ -100,6 +129,13 @@ impl MigratableDevice for VfioDevice {
         // SAFETY: By the type invariants the device is valid; drivers set `log_ops` before they
         // register the device and never change it.
         !unsafe { (*self.0.get()).log_ops }.is_null()
+    }
+
+    #[cfg(CONFIG_VFIO_DEBUGFS_HISTORY)]
+    fn history(&self) -> Option<&History> {
+        // SAFETY: By the type invariants the device is valid, and `vfio_history_free` is called only
+        // after the registration has ended.
+        unsafe { history_of(self.0.get()) }.map(Pin::get_ref)
     }
 }
 
@@ -192,6 +228,14 @@ unsafe extern "C" fn vfio_device_debugfs_init(vdev: *mut vfio_device) {
     unsafe {
         create_file::<State>(vdev, migration);
         create_file::<FeaturesFile>(vdev, migration);
+    }
+
+    // SAFETY: As above. This function is called once for a device.
+    #[cfg(CONFIG_VFIO_DEBUGFS_HISTORY)]
+    unsafe {
+        if create_history(vdev) {
+            create_file::<HistoryFile>(vdev, migration);
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use kernel::{
     seq_file::SeqFile, //
 };
 
+#[cfg(CONFIG_VFIO_DEBUGFS_HISTORY)]
+use crate::history::History;
 use crate::migration_features::Features;
 
 pub(crate) use crate::bindings::vfio_device_mig_state as MigState;
@@ -24,6 +26,10 @@ pub(crate) trait MigratableDevice {
 
     /// Returns whether the device logs which pages it writes.
     fn logs_dirty_pages(&self) -> bool;
+
+    /// Returns the last requests for states, unless there was no memory for them.
+    #[cfg(CONFIG_VFIO_DEBUGFS_HISTORY)]
+    fn history(&self) -> Option<&History>;
 }
 
 /// A text file in a device's `migration/` directory.

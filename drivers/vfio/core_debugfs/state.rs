@@ -10,21 +10,14 @@ use kernel::{
 
 use crate::{
     file::{
-        MigState,
         MigratableDevice,
         SeqFileOps, //
     },
-    state_names::NAMES, //
+    state_names::name, //
 };
 
 /// The text for a value that the uAPI does not define.
 const INVALID: &str = "Invalid";
-
-/// Returns the name of `state`, if the uAPI defines it.
-fn name(state: MigState) -> Option<&'static str> {
-    // CAST: The enum is an unsigned integer of 32 bits.
-    NAMES.get(state.0 as usize).map(|&(_, name)| name)
-}
 
 /// The file `migration/state`.
 pub(crate) struct State;
@@ -46,6 +39,7 @@ impl SeqFileOps for State {
 #[kunit_tests(vfio_debugfs_state)]
 mod tests {
     use super::*;
+    use crate::file::MigState;
 
     #[test]
     fn names_follow_the_enum() {

@@ -29,6 +29,20 @@ const NEEDED: [&str; 11] = [
     "VFIO_PCI_CORE",
 ];
 
+/// The file of the kernel that is compiled with changes.
+const VFIO_MAIN: &str = "drivers/vfio/vfio_main.c";
+
+/// Its lines that the patch expects.
+fn vfio_main() -> String {
+    let patch = include_str!("../../../drivers/vfio/core_debugfs/vfio_main.patch");
+    let hunks = patch.lines().skip_while(|line| !line.starts_with("@@"));
+    let expected = |line: &str| {
+        line.strip_prefix([' ', '-'])
+            .map(|line| format!("{line}\n"))
+    };
+    hunks.filter_map(expected).collect()
+}
+
 /// A kernel's build folder, as far as the script looks at it.
 struct BuildFolder {
     folder: TempDir,
@@ -48,14 +62,10 @@ impl BuildFolder {
         config += &format!("CONFIG_RUSTC_VERSION_TEXT=\"{RUSTC}\"\n");
         folder.write("include/config/auto.conf", &config)?;
         folder.write("include/config/kernel.release", "7.3.4\n")?;
-        for file in [
-            "Makefile",
-            "Module.symvers",
-            "rust/libkernel.rmeta",
-            "drivers/vfio/vfio_main.c",
-        ] {
+        for file in ["Makefile", "Module.symvers", "rust/libkernel.rmeta"] {
             folder.write(file, "x\n")?;
         }
+        folder.write(VFIO_MAIN, &vfio_main())?;
         folder.bitflags("bitflags", "2.9.1")?;
         let tool = format!("#!/bin/sh\necho '{RUSTC}'\n");
         folder.write("tool", &tool)?;
@@ -148,6 +158,7 @@ fn defaults_are_those_of_kconfig() -> Result<()> {
         folder.options(&[])?,
         on(&[
             ("VFIO_DEBUGFS_RUST", "y"),
+            ("VFIO_DEBUGFS_HISTORY", "y"),
             ("HISI_ACC_VFIO_PCI_RS", "m"),
             ("HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS", "y"),
         ])
@@ -183,7 +194,7 @@ fn an_option_goes_with_what_it_depends_on() -> Result<()> {
     let folder = BuildFolder::lacking(&[])?;
     assert_eq!(
         folder.options(&["HISI_ACC_VFIO_PCI_RS=n"])?,
-        on(&[("VFIO_DEBUGFS_RUST", "y")])
+        on(&[("VFIO_DEBUGFS_RUST", "y"), ("VFIO_DEBUGFS_HISTORY", "y")])
     );
     Ok(())
 }
@@ -222,11 +233,41 @@ fn a_folder_that_is_not_prepared_is_refused_by_what_it_lacks() -> Result<()> {
         "Module.symvers",
         "include/config/auto.conf",
         "rust/libkernel.rmeta",
-        "drivers/vfio/vfio_main.c",
+        VFIO_MAIN,
     ] {
         let line = BuildFolder::lacking(&[])?.without(file)?.refusal(&[])?;
         ensure!(line.contains(file), "{line}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_vfio_main_that_the_patch_is_not_for_is_refused() -> Result<()> {
+    let folder = BuildFolder::lacking(&[])?;
+    let source = vfio_main();
+    let moved = format!("/* a later version */\n{source}");
+    folder.write(VFIO_MAIN, &moved)?;
+    ensure!(folder.options(&[])?.contains_key("VFIO_DEBUGFS_HISTORY"));
+
+    // Any line of its surroundings, as a later version may change it.
+    for (number, line) in source
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty())
+    {
+        let lines = source.lines().enumerate();
+        let changed: String = lines
+            .map(|(n, text)| format!("{text}{}\n", if n == number { " changed" } else { "" }))
+            .collect();
+        folder.write(VFIO_MAIN, &changed)?;
+        let refusal = folder.refusal(&[]).with_context(|| line.to_owned())?;
+        ensure!(
+            refusal.contains(VFIO_MAIN) && refusal.contains("CONFIG_VFIO_DEBUGFS_HISTORY=n"),
+            "{line:?} was changed: {refusal}"
+        );
+    }
+    let on = folder.options(&["VFIO_DEBUGFS_HISTORY=n"])?;
+    ensure!(on.contains_key("VFIO_DEBUGFS_RUST"), "{on:?}");
     Ok(())
 }
 
@@ -274,6 +315,7 @@ fn a_kernel_without_vfio_debugfs_gets_it_with_vfio_ko() -> Result<()> {
         on(&[
             ("VFIO_DEBUGFS", "y"),
             ("VFIO_DEBUGFS_RUST", "y"),
+            ("VFIO_DEBUGFS_HISTORY", "y"),
             ("HISI_ACC_VFIO_PCI_RS", "m"),
             ("HISI_ACC_VFIO_PCI_RS_DEBUG_CMDS", "y"),
         ])

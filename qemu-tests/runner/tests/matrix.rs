@@ -13,12 +13,21 @@ use anyhow::{Context, Result, ensure};
 use runner::Symbols;
 
 /// Those with VFIO core's debugfs in Rust.
-const RUST_CORE: [&str; 6] = ["m", "y", "no-iommufd", "64k-pages", "oldest-rust", "x86-64"];
+const RUST_CORE: [&str; 7] = [
+    "m",
+    "y",
+    "no-tracing",
+    "no-iommufd",
+    "64k-pages",
+    "oldest-rust",
+    "x86-64",
+];
 /// Those in which VFIO has no debugfs.
 const WITHOUT_DEBUGFS: [&str; 2] = ["no-vfio-debugfs", "no-debugfs"];
 /// Those with our driver as a module.
-const MODULE: [&str; 7] = [
+const MODULE: [&str; 8] = [
     "m",
+    "no-tracing",
     "no-vfio-debugfs",
     "no-debugfs",
     "no-iommufd",
@@ -95,12 +104,43 @@ fn the_core_has_its_debugfs_once_and_in_rust() -> Result<()> {
             "vfio_debugfs_remove_root",
             "vfio_device_debugfs_init",
             "vfio_device_debugfs_exit",
+            "vfio_history_set_state",
+            "vfio_history_answer",
+            "vfio_history_free",
         ] {
             ensure!(
                 ours.defined.contains(function) && core.defined.contains(function),
                 "{configuration}: no {function}"
             );
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_core_has_its_trace_event_if_the_kernel_has_tracing() -> Result<()> {
+    for configuration in RUST_CORE {
+        let object = folder(configuration)?.join("core_debugfs/vfio_events.o");
+        let traces = configuration != "no-tracing";
+        ensure!(
+            object.exists() == traces,
+            "{configuration}: {} exists: {}",
+            object.display(),
+            !traces
+        );
+        if traces {
+            ensure!(
+                (Symbols::of(&object)?.defined).contains("__tracepoint_migration_arc"),
+                "{configuration}: no event in {}",
+                object.display()
+            );
+        }
+        let needed = symbols(configuration, CORE)?.needed;
+        ensure!(
+            needed.contains("vfio_history_trace") == traces,
+            "{configuration}: {CORE} traces: {}",
+            !traces
+        );
     }
     Ok(())
 }
@@ -115,7 +155,11 @@ fn r07_without_debugfs_the_core_has_nothing_of_it() -> Result<()> {
         let core = symbols(configuration, "vfio.o")?;
         ensure!(!core.has_rust(), "{configuration}: vfio.o has Rust in it");
         let found: Vec<_> = (core.defined.union(&core.needed))
-            .filter(|name| name.contains("debugfs"))
+            .filter(|name| {
+                ["debugfs", "history", "migration_arc"]
+                    .iter()
+                    .any(|part| name.contains(part))
+            })
             .collect();
         ensure_none(configuration, "vfio.o", &found)?;
     }

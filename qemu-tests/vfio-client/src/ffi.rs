@@ -15,6 +15,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use linux::ffi::Mapping;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use vfio_bindings::bindings::vfio::*;
 
 /// `VFIO_TYPE` and `VFIO_BASE` of the kernel's `linux/vfio.h`; iommufd shares the type.
@@ -129,6 +130,9 @@ const IOAS_MAP_FIXED_READ_WRITE: u32 = 7;
 
 pub(crate) const GROUP_GET_STATUS: Request<vfio_group_status> = Request::vfio(3);
 pub(crate) const GROUP_SET_CONTAINER: Request<i32> = Request::vfio(4);
+/// Bytes that are mapped for a request.
+const PAGE: usize = 4096;
+
 const DEVICE_GET_INFO: Request<vfio_device_info> = Request::vfio(7);
 const DEVICE_GET_REGION_INFO: Request<vfio_region_info> = Request::vfio(8);
 const DEVICE_GET_IRQ_INFO: Request<vfio_irq_info> = Request::vfio(9);
@@ -311,6 +315,32 @@ pub(crate) fn set_mig_state(device: impl AsFd, state: u32) -> io::Result<Option<
     device_feature(device, flags, None, &mut data)?;
     // SAFETY: The kernel just installed this descriptor and nothing else uses it.
     Ok((data.data_fd >= 0).then(|| unsafe { File::from_raw_fd(data.data_fd) }))
+}
+
+/// Like [`set_mig_state`], but the request is in memory that can only be read, so that the kernel
+/// cannot write the answer.
+pub(crate) fn set_mig_state_unanswerable(device: impl AsFd, state: u32) -> io::Result<()> {
+    type Request = Feature<vfio_device_feature_mig_state>;
+    let request = Request {
+        argsz: size_of::<Request>() as u32,
+        flags: VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+        data: vfio_device_feature_mig_state {
+            device_state: state,
+            data_fd: -1,
+        },
+    };
+    let writable = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: The kernel chooses an address that is free.
+    let page = unsafe { mmap_anonymous(ptr::null_mut(), PAGE, writable, MapFlags::PRIVATE) }?;
+    // SAFETY: The mapping is writable, aligned and large enough, and nothing else uses it.
+    unsafe { page.cast::<Request>().write(request) };
+    // SAFETY: Nothing writes to the mapping any more.
+    unsafe { mprotect(page, PAGE, MprotectFlags::READ) }?;
+    // SAFETY: The kernel reads the request, and does not write where it must not.
+    let result = unsafe { raw(device, DEVICE_FEATURE, page as usize) };
+    // SAFETY: Nothing uses the mapping any more.
+    unsafe { munmap(page, PAGE) }?;
+    result.map(drop)
 }
 
 /// A payload with a pointer, which only the functions of this file can set.

@@ -251,6 +251,11 @@ impl Device {
         Ok(ffi::set_mig_state(self, number)?.map(DataFile))
     }
 
+    /// Sets a state by its number, where the kernel cannot write the answer.
+    pub fn set_state_unanswerable(&self, number: u32) -> io::Result<()> {
+        ffi::set_mig_state_unanswerable(self, number)
+    }
+
     /// Sets a state whose arc makes a data file.
     pub fn set_state_with_file(&self, state: State) -> Result<DataFile> {
         let file = self

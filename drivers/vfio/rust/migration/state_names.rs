@@ -23,6 +23,13 @@ pub(crate) const NAMES: [(MigState, &str); MigState::VFIO_DEVICE_STATE_NR.0 as u
     (MigState::VFIO_DEVICE_STATE_PRE_COPY_P2P, "PRE_COPY_P2P"),
 ];
 
+/// Returns the name of `state`, if the uAPI defines it.
+#[allow(dead_code, reason = "the crate vfio has an enum for the state")]
+pub(crate) fn name(state: MigState) -> Option<&'static str> {
+    // CAST: The enum is an unsigned integer of 32 bits.
+    NAMES.get(state.0 as usize).map(|&(_, name)| name)
+}
+
 // The table is indexed by the number of the state.
 const _: () = {
     let mut number = 0;

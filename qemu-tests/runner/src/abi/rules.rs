@@ -231,7 +231,7 @@ fn primitive(name: &str, text: &str) -> Option<usize> {
             let bytes: Vec<&str> = text.split(' ').collect();
             (bytes.len() <= 16 && bytes.into_iter().all(is_byte)).then_some(text.len())
         }
-        "<device>" => Some(count(text, |c| !c.is_whitespace())),
+        "<device>" | "<comm>" => Some(count(text, |c| !c.is_whitespace())),
         "<name>" => Some(count(text, |c| matches!(c, 'a'..='z' | '0'..='9' | '_'))),
         _ => None,
     }

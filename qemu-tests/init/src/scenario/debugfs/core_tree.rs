@@ -3,7 +3,8 @@
 //! VFIO core's debugfs, dumped in every state a device can be in.
 //!
 //! The host runs this with the kernel's vfio.ko and with ours, and compares what was dumped byte
-//! by byte. The device is the kernel's sample mtty, which has all states and needs no hardware.
+//! by byte, but for the history, which the kernel's does not have. The device is the kernel's sample
+//! mtty, which has all states and needs no hardware.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -13,18 +14,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use control::Report;
 use linux::sysfs;
-use protocol::Setup;
+use protocol::{Driver, Setup};
 use rustix::io::Errno;
 use vfio_client::{Device, State};
 
-use crate::expect;
+use crate::expect::{self, equal};
+use crate::fail_nth::Faults;
 use crate::host;
 use crate::modules::{self, Modules};
 use crate::scenario::support::debugfs::{self, VFIO};
 use crate::scenario::support::fault_injection::{self, Creatable};
+use crate::scenario::support::history;
 
 const PARENT: &str = "/sys/devices/virtual/mtty/mtty";
 const UUID: &str = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
@@ -46,6 +49,13 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     fault_injection::point(report, name, || {
         fault_injection::fail_each_allocation_backwards(&Mtty)
     });
+    if setup.vfio != Some(Driver::C) {
+        report.point("the history of requests", requests);
+        report.point("the history goes with the device", history_ends);
+        report.point("a device without memory for a history", || {
+            without_memory_for_history()
+        });
+    }
     plain_vfio_pci(&modules, report);
     report.point("R6: unload and load", || unload_and_load(&modules));
     Ok(())
@@ -164,6 +174,85 @@ fn removed_before_user() -> Result<()> {
     gone.and(removed)?;
     ensure!(waiting, "the device was removed while somebody had it open");
     Ok(())
+}
+
+/// A device of any driver has a history: here one that has no file of this project's.
+fn requests() -> Result<()> {
+    create()?;
+    let device = open()?;
+    let none = history::requests(UUID)?;
+    ensure!(none.is_empty(), "requests before the first one: {none:?}");
+    history::has_each_request(&device, UUID)?;
+    history::is_bounded(&device, UUID)?;
+    history::is_consistent_under_threads(&device, UUID)?;
+    let last = history::last_number(UUID)?;
+    drop(device);
+    let device = open()?;
+    equal("last request", history::last_number(UUID)?, last)?;
+    device.set_state(State::Stop)?;
+    equal(
+        "first of the next user",
+        history::last_number(UUID)?,
+        last + 1,
+    )?;
+    drop(device);
+    remove()
+}
+
+/// The file goes while the device is in use, and requests are still answered; the next device has a
+/// history of its own.
+fn history_ends() -> Result<()> {
+    create()?;
+    let device = open()?;
+    device.set_state(State::Stop)?;
+    let reader = File::open(history::file(UUID))?;
+    reader.read_exact_at(&mut [0; 8], 0)?;
+    let remover = std::thread::spawn(remove);
+    let gone = expect::eventually("the directory's end", Duration::from_secs(60), || {
+        Ok(!folder().exists())
+    });
+    let answered = device.set_state(State::Running);
+    let state = device.state();
+    let read = reader.read_at(&mut [0; 64], 0);
+    drop(device);
+    let removed = remover
+        .join()
+        .map_err(|_| anyhow::anyhow!("the remover panicked"))?;
+    gone.and(removed)?;
+    answered.context("a request without debugfs")?;
+    equal("state", state?, State::Running)?;
+    expect::refused("a read after removal", read, Errno::IO)?;
+    create()?;
+    let old = history::requests(UUID)?;
+    remove()?;
+    ensure!(old.is_empty(), "requests to another device: {old:?}");
+    Ok(())
+}
+
+/// If there is no memory for the history, the device lacks it and nothing else.
+fn without_memory_for_history() -> Result<()> {
+    let mut faults = Faults::of_allocations()?;
+    let ((), allocations) = faults.count(|| Mtty.make())?;
+    Mtty.remove()?;
+    for nth in (1..=allocations).rev() {
+        faults.nth(nth, || Mtty.make())?;
+        let has = |name: &str| folder().join("migration").join(name).exists();
+        if has("state") && has("features") && !has("history") {
+            let device = open()?;
+            for state in [State::Stop, State::StopCopy, State::Running] {
+                device.set_state(state)?;
+                equal("state", device.state()?, state)?;
+            }
+            let answer = device.set_state_unanswerable(State::Stop as u32);
+            expect::refused("an answer that cannot be written", answer, Errno::FAULT)?;
+            let state = debugfs::content(&state_file())?;
+            equal("the state file", state.as_str(), "STOP\n")?;
+            drop(device);
+            return Mtty.remove();
+        }
+        Mtty.remove()?;
+    }
+    bail!("no allocation for the history ever failed")
 }
 
 fn come_and_go() -> Result<()> {

@@ -15,6 +15,7 @@ use vm::engine;
 
 use crate::expect;
 use crate::host::{Driver, Host};
+use crate::scenario::support::history;
 
 /// For the guest to boot, for one leg, for the guest to end.
 pub(crate) const WITHIN: Duration = Duration::from_secs(600);
@@ -187,6 +188,10 @@ pub(crate) fn run(setup: &Setup, choices: Choices, report: &mut Report) -> Resul
         vmm.wait(WITHIN)?;
         ensure!(load.is_flawless(), "{:?}", guest.loads());
         Ok(())
+    });
+    report.point("VFIO core has a history of what QEMU requested", || {
+        let vfs = places.iter().flat_map(|place| &place.vfs);
+        vfs.map(Function::name).try_for_each(history::of_migrations)
     });
     for host in &hosts {
         EmulatedDevice(host.accelerator.id).report_violations(report, host.is_clean()?);

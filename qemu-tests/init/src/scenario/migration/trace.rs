@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The driver's trace events: what comes of a migration, of refusals, failures and resets, compared
-//! with what the migration's user, the device and debugfs know of it.
+//! The trace events of the driver and of VFIO core: what comes of a migration, of refusals, failures
+//! and resets, compared with what the migration's user, the device and debugfs know of it.
 
 use std::fs;
 use std::path::Path;
@@ -16,9 +16,15 @@ use vfio_client::State;
 use crate::expect::{equal, refused};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fixture::Fixture;
+use crate::scenario::support::history;
 use crate::scenario::support::stream_layout::STREAM_SIZE;
 
 const EVENTS: &str = "/sys/kernel/tracing/events/hisi_acc_vfio";
+/// The names of the driver's events begin with this.
+const PREFIX: &str = "hisi_acc_vfio_";
+const CORE_EVENTS: &str = "/sys/kernel/tracing/events/vfio";
+/// VFIO core's event.
+const CORE_ARC: &str = "migration_arc";
 /// Mailbox commands by their numbers, and the names that the device counts them by.
 const COMMANDS: [(&str, &str); 4] = [
     ("0x4", "sqc-bt"),
@@ -30,6 +36,7 @@ const COMMANDS: [(&str, &str); 4] = [
 /// An event as the trace shows it.
 #[derive(Clone, Debug)]
 struct Event {
+    /// Without the prefix of the driver's events.
     name: String,
     text: String,
 }
@@ -50,21 +57,23 @@ fn events() -> Result<Vec<Event>> {
     let text = sysfs::read(&path)?;
     sysfs::write(&path, "")?;
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    let found: Vec<Event> = lines
-        .filter_map(|line| {
-            let (_, event) = line.split_once(": hisi_acc_vfio_")?;
-            let (name, text) = event.split_once(": ")?;
-            Some(Event {
-                name: name.to_owned(),
+    // After the time come the name of an event and its text.
+    let found = lines.filter_map(|line| line.split_once(": ")?.1.split_once(": "));
+    Ok(found
+        .map(|(name, text)| {
+            let folder = if name == CORE_ARC {
+                CORE_EVENTS
+            } else {
+                EVENTS
+            };
+            let json = serde_json::Value::from(text);
+            control::dump(format!("{folder}/{name} text {json}"));
+            Event {
+                name: name.trim_start_matches(PREFIX).to_owned(),
                 text: text.to_owned(),
-            })
+            }
         })
-        .collect();
-    for Event { name, text } in &found {
-        let text = serde_json::Value::from(text.as_str());
-        control::dump(format!("{EVENTS}/hisi_acc_vfio_{name} text {text}"));
-    }
-    Ok(found)
+        .collect())
 }
 
 impl Fixture {
@@ -112,11 +121,15 @@ fn traced(events: &[Event]) -> [u64; 4] {
     COMMANDS.map(|(number, _)| of(number))
 }
 
-/// The arcs among the events, in the words of `history` in `attr`.
+/// The driver's arcs among the events, in the words of `history` in `attr`.
 fn arcs(events: &[Event]) -> Result<Vec<String>> {
+    arcs_of("arc", events)
+}
+
+fn arcs_of(name: &str, events: &[Event]) -> Result<Vec<String>> {
     events
         .iter()
-        .filter(|event| event.name == "arc")
+        .filter(|event| event.name == name)
         .map(|event| {
             let ret: i32 = event.value("ret")?.parse().context("ret of an arc")?;
             Ok(format!(
@@ -139,22 +152,29 @@ fn remembered(fixture: &Fixture) -> Result<Vec<String>> {
 
 /// Each event's own fields, for the host to compare.
 fn fields(_: &mut Fixture) -> Result<()> {
-    let mut names: Vec<String> = fs::read_dir(EVENTS)
-        .with_context(|| format!("cannot list {EVENTS}"))?
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+    for folder in [EVENTS, CORE_EVENTS] {
+        fields_of(folder)?;
+    }
+    Ok(())
+}
+
+fn fields_of(folder: &str) -> Result<()> {
+    let mut events: Vec<_> = fs::read_dir(folder)
+        .with_context(|| format!("cannot list {folder}"))?
+        .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;
-    names.retain(|name| name.starts_with("hisi_acc_vfio_"));
-    names.sort();
-    ensure!(!names.is_empty(), "there are no events");
-    for name in names {
-        let text = sysfs::read(format!("{EVENTS}/{name}/format"))?;
+    events.retain(|path| path.is_dir());
+    events.sort();
+    ensure!(!events.is_empty(), "{folder} has no events");
+    for event in events {
+        let text = sysfs::read(event.join("format"))?;
         let declared = text.lines().filter_map(|line| {
             let (declaration, _) = line.trim().strip_prefix("field:")?.split_once(';')?;
             (!declaration.contains(" common_")).then_some(declaration)
         });
         let declared: Vec<&str> = declared.collect();
         let declared = serde_json::Value::from(declared);
-        control::dump(format!("{EVENTS}/{name} fields {declared}"));
+        control::dump(format!("{} fields {declared}", event.display()));
     }
     Ok(())
 }
@@ -309,14 +329,60 @@ fn p2p(fixture: &mut Fixture) -> Result<()> {
     fixture.close()
 }
 
+/// VFIO core traces each request that is in its history, with all that the driver does for one as one
+/// event.
+fn requests(fixture: &mut Fixture) -> Result<()> {
+    fixture.work_untraced()?;
+    let name = fixture.host.vfs[0].name();
+    let device = fixture.vm.device()?;
+    let last = history::last_number(name)?;
+    for state in State::ALL {
+        // Some are refused.
+        let _ = device.set_state(state);
+    }
+    let refusal = device.set_state_number(77);
+    refused("a number that is no state", refusal, Errno::INVAL)?;
+    device.reset()?;
+    ZIP0.set("fault", "fn1:mailbox-status=3")?;
+    let result = device.set_state(State::Stop);
+    ZIP0.set("fault", "")?;
+    refused("RUNNING to STOP", result, Errno::IO)?;
+    let seen = events()?;
+    fixture.own(&seen)?;
+    let line = |request: &history::Request| {
+        let errno = request.errno.context("it has not ended")?;
+        let history::Request {
+            from, to, duration, ..
+        } = request;
+        Ok(format!("{from}>{to}:{duration}:{errno}"))
+    };
+    let kept = history::since(name, last)?;
+    let kept: Vec<String> = kept.iter().map(line).collect::<Result<_>>()?;
+    equal("requests", kept.len(), State::ALL.len() + 2)?;
+    equal("requests traced", arcs_of(CORE_ARC, &seen)?, kept)?;
+    let failed = arcs_of(CORE_ARC, &seen)?.pop().unwrap_or_default();
+    ensure!(
+        failed.starts_with("RUNNING>STOP:") && failed.ends_with(":5"),
+        "the last one: {failed}"
+    );
+    fixture.close()
+}
+
+fn enable(on: bool) -> Result<()> {
+    for folder in [EVENTS, CORE_EVENTS] {
+        sysfs::write(format!("{folder}/enable"), if on { "1" } else { "0" })?;
+    }
+    Ok(())
+}
+
 /// Events that are not enabled are not traced, and a filter holds.
 fn disabled(fixture: &mut Fixture) -> Result<()> {
-    sysfs::write(format!("{EVENTS}/enable"), "0")?;
+    enable(false)?;
     fixture.work_untraced()?;
     fixture.vm.device()?.set_state(State::Stop)?;
     let nothing = events()?;
     ensure!(nothing.is_empty(), "disabled events came: {nothing:?}");
-    sysfs::write(format!("{EVENTS}/enable"), "1")?;
+    enable(true)?;
     let filter = format!("{EVENTS}/hisi_acc_vfio_arc/filter");
     sysfs::write(&filter, "dev == \"no such device\" || ret != 0")?;
     fixture.vm.device()?.set_state(State::Running)?;
@@ -328,7 +394,7 @@ fn disabled(fixture: &mut Fixture) -> Result<()> {
 
 type Check = fn(&mut Fixture) -> Result<()>;
 
-const CHECKS: [(&str, Check); 9] = [
+const CHECKS: [(&str, Check); 10] = [
     ("the events and their fields", fields),
     ("a VF is bound and opened", binding),
     ("a device is saved", saving),
@@ -337,12 +403,13 @@ const CHECKS: [(&str, Check); 9] = [
     ("a stop fails", failure),
     ("a device is reset", resets),
     ("pre-copy and back, with P2P", p2p),
+    ("requests, as VFIO core sees them", requests),
     ("disabled events", disabled),
 ];
 
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let mut fixture = Fixture::new(setup, 1)?;
-    sysfs::write(format!("{EVENTS}/enable"), "1")?;
+    enable(true)?;
     for (name, check) in CHECKS {
         report.point(name, || check(&mut fixture));
         fixture.tidy()?;

@@ -20,6 +20,7 @@ use crate::expect::{equal, eventually, refused};
 use crate::host::{self, driver_of};
 use crate::modules;
 use crate::scenario::support::debugfs;
+use crate::scenario::support::history;
 use crate::scenario::support::transfer::Path;
 use crate::scenario::uapi::arcs::{every_arc, every_reset};
 
@@ -210,6 +211,15 @@ fn files(fixture: &Fixture) -> Result<()> {
     Ok(())
 }
 
+/// The core keeps a history of the requests to a driver that has none itself.
+fn requests(fixture: &Fixture) -> Result<()> {
+    let device = fixture.open(0)?;
+    let name = fixture.edus[0].name();
+    history::has_each_request(&device, name)?;
+    history::is_bounded(&device, name)?;
+    history::is_consistent_under_threads(&device, name)
+}
+
 fn arcs(fixture: &Fixture) -> Result<()> {
     let stream = fixture.stream()?;
     every_arc(&fixture.open(1)?, &stream)
@@ -382,8 +392,9 @@ fn outlives(fixture: &Fixture) -> Result<()> {
 
 type Check = fn(&Fixture) -> Result<()>;
 
-const CHECKS: [(&str, Check); 12] = [
+const CHECKS: [(&str, Check); 13] = [
     ("features and state in debugfs", files),
+    ("the history of requests in debugfs", requests),
     ("every arc", arcs),
     ("reset in every state", resets),
     ("the state moves", straight),

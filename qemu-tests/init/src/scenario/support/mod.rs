@@ -6,6 +6,7 @@ pub(super) mod crypto_load;
 pub(super) mod debugfs;
 pub(super) mod fault_injection;
 pub(super) mod fixture;
+pub(super) mod history;
 pub(super) mod register_layout;
 pub(super) mod stream_layout;
 pub(super) mod stuck_thread;

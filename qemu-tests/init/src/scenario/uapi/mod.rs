@@ -9,6 +9,7 @@ pub(super) mod arcs;
 mod device;
 mod dma_logging;
 pub(super) mod faults;
+mod history;
 pub(super) mod matching;
 pub(super) mod parameter;
 mod resuming;
@@ -52,7 +53,7 @@ impl Fixture {
 
 type Check = fn(&mut Fixture) -> Result<()>;
 
-const CHECKS: [(&str, Check); 26] = [
+const CHECKS: [(&str, Check); 29] = [
     ("device, regions and interrupts", device::device_info),
     ("features can be probed", device::probe_features),
     ("features refuse what is wrong", device::refuse_features),
@@ -68,6 +69,12 @@ const CHECKS: [(&str, Check); 26] = [
     ("every arc", arcs::arcs),
     ("numbers that are no state", arcs::unknown_states),
     ("R24: reset in every state", arcs::reset),
+    ("the core's history of requests", history::requests),
+    ("a request that the driver is busy with", history::under_way),
+    (
+        "what the core's history does not have",
+        history::not_requested,
+    ),
     ("precopy info", saving::precopy_info),
     (
         "precopy info where there is none",

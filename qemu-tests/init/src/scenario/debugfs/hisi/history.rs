@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `attr`: the last sessions, and the arcs that failed.
+//! `attr`: the last sessions, and the arcs that failed; and the history that VFIO core keeps.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use control::ZIP0;
 use rustix::io::Errno;
 use vfio_client::State;
 
 use super::Fixture;
-use super::files::{Files, word};
+use super::files::{Files, read_observed, word};
 use crate::expect::{equal, refused};
 use crate::scenario::support::stream_layout::STREAM_SIZE;
+use crate::scenario::support::{debugfs, history};
 
 /// The arcs in a line of `history` with their errnos, without their durations.
 fn arcs(line: &str) -> Result<Vec<(String, String)>> {
@@ -129,6 +130,37 @@ pub(super) fn ends(fixture: &mut Fixture) -> Result<()> {
         ensure!(left.is_empty(), "{key} of the last owner: {left:?}");
     }
     Ok(())
+}
+
+/// VFIO core's file, of each state, of a number that is no state, and while the driver is busy.
+pub(super) fn of_the_core(fixture: &mut Fixture) -> Result<()> {
+    fixture.work()?;
+    let device = fixture.vm.device()?;
+    let file = history::file(fixture.host.vfs[0].name());
+    for state in State::ALL {
+        // Some are refused.
+        let _ = device.set_state(state);
+    }
+    let refusal = device.set_state_number(u32::MAX);
+    refused("a number that is no state", refusal, Errno::INVAL)?;
+    device.reset()?;
+    read_observed(&file)?;
+    ZIP0.set("fault", "fn1:mailbox-timeout@pause-qm")?;
+    let (seen, result) = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| device.set_state(State::Stop).map(drop));
+        let mut seen = Ok(String::new());
+        while !thread.is_finished() && !matches!(&seen, Ok(text) if text.contains("errno=-")) {
+            seen = debugfs::content(&file);
+        }
+        // While the driver is still busy, most likely.
+        let seen = seen.and_then(|_| read_observed(&file));
+        (seen, thread.join())
+    });
+    ZIP0.set("fault", "")?;
+    seen.context("reading the history")?;
+    let result = result.map_err(|_| anyhow!("the thread panicked"))?;
+    refused("a stop", result, Errno::TIMEDOUT)?;
+    fixture.close()
 }
 
 /// A fault of the device, and what it makes of a stop.

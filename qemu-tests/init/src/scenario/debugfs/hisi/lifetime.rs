@@ -131,7 +131,7 @@ pub(super) fn of_the_core(modules: &Modules) -> Result<()> {
     modules.load("mtty")?;
     sysfs::write(format!("{MTTY}/mdev_supported_types/mtty-1/create"), UUID)?;
     let migration = debugfs::device(UUID).join("migration");
-    for name in ["state", "features"] {
+    for name in ["state", "features", "history"] {
         let path = migration.join(name);
         observe(&path, "mode", fs::metadata(&path)?.mode() & 0o7777);
         read_observed(&path)?;

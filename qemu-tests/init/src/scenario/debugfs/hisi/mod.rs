@@ -31,7 +31,7 @@ impl Fixture {
 
 type Check = fn(&mut Fixture) -> Result<()>;
 
-const CHECKS: [(&str, Check); 27] = [
+const CHECKS: [(&str, Check); 28] = [
     ("R18: files and their modes", lifetime::modes),
     ("R17: only root comes to the files", lifetime::for_root_only),
     ("before anything was opened", commands::unopened),
@@ -57,6 +57,7 @@ const CHECKS: [(&str, Check); 27] = [
     ("R20: the dumps are the stream's bytes", content::mainline),
     ("match", content::match_data),
     ("R21: the mailbox is looked at", content::mailbox),
+    ("the history of VFIO core", history::of_the_core),
     ("data of a session that was cut off", content::cut_off),
     ("the data are the same on both sides", content::both_sides),
     (

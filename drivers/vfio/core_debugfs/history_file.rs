@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The file `migration/history`: the last requests for states of a device.
+
+use kernel::{
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print, //
+};
+
+use crate::{
+    file::{
+        MigratableDevice,
+        SeqFileOps, //
+    },
+    history::{
+        History,
+        Line, //
+    },
+    timestamp::micros, //
+};
+
+/// The file `migration/history`.
+pub(crate) struct HistoryFile;
+
+impl SeqFileOps for HistoryFile {
+    const NAME: &'static CStr = c"history";
+
+    /// Prints one request per line, oldest first, or nothing if there was none.
+    fn show(device: &impl MigratableDevice, seq: &SeqFile) -> Result {
+        for (number, request) in device.history().into_iter().flat_map(History::iter) {
+            let age = micros(request.begin.elapsed());
+
+            seq_print!(seq, "request={} {}\n", number, Line { request, age });
+        }
+        Ok(())
+    }
+}
