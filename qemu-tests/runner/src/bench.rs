@@ -26,12 +26,21 @@ const MOST: u32 = 63;
 pub fn run(artifacts: &Artifacts) -> Result<Report> {
     let measured = |machine: Machine| rows(&machine.run(artifacts, show)?);
     let by_steps = |pace: &Pace, measure| {
-        both(|driver| measured(pace.of(steps(driver, measure).labelled(pace.name))))
+        both(|driver| {
+            let machine = steps(driver, Driver::Rust, measure);
+            measured(pace.of(machine.labelled(pace.name)))
+        })
     };
+    // The same driver with each `vfio.ko`.
+    let core = both(|vfio| {
+        let machine = steps(Driver::C, vfio, Measure::Accesses);
+        measured(PROMPT.of(machine.labelled(PROMPT.name)))
+    })?;
     let at_once = |vfs| both(|driver| measured(BOARD.of(together(driver, vfs, None)).counted()));
     Ok(Report {
         steps: by_steps(&PROMPT, Measure::Accesses)?,
         timed: by_steps(&BOARD, Measure::Accesses)?,
+        core,
         allocations: by_steps(&PROMPT, Measure::Allocations)?,
         together: (TOGETHER.into_iter())
             .map(|vfs| Ok((vfs, at_once(vfs)?)))
@@ -54,11 +63,11 @@ fn show(line: &str) {
     println!("{line}");
 }
 
-/// Step by step, in instructions. Each driver has the `vfio.ko` in its own language.
-fn steps(driver: Driver, measure: Measure) -> Machine {
+/// Step by step, in instructions.
+fn steps(driver: Driver, vfio: Driver, measure: Measure) -> Machine {
     let measure = Some(measure);
     let machine = Machine::new(Scenario::Bench { measure });
-    machine.driver(driver).vfio(driver).counted()
+    machine.driver(driver).vfio(vfio).counted()
 }
 
 /// Several VFs, as many as the accelerator can have and 15 queues for each.

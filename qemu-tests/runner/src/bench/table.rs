@@ -22,6 +22,8 @@ pub struct Report {
     pub(super) steps: Both<Rows>,
     /// On one that takes its time.
     pub(super) timed: Both<Rows>,
+    /// The C driver with the kernel's `vfio.ko`, and with ours.
+    pub(super) core: Both<Rows>,
     pub(super) allocations: Both<Rows>,
     /// For a number of VFs that are saved at once.
     pub(super) together: Vec<(u32, Both<Rows>)>,
@@ -183,7 +185,7 @@ impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "Each cell: C driver, ours, ratio. Medians of several rounds."
+            "Each cell: C driver, ours, ratio. Medians of several rounds. Both drivers with our vfio.ko."
         )?;
         Self::section(
             f,
@@ -199,6 +201,14 @@ impl Display for Report {
              step's system calls. Where there is a mailbox command, hisi_qm sleeps before it looks for the end\n\
              of it; opening and closing wait for resets.",
             &self.steps,
+            &["time"],
+            false,
+        )?;
+        Self::section(
+            f,
+            "The same of the C driver alone: with the kernel's vfio.ko, with ours, ratio. Ours keeps the\n\
+             history of requests.",
+            &self.core,
             &["time"],
             false,
         )?;
