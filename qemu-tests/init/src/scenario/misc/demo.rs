@@ -143,7 +143,9 @@ impl Demo {
         ));
         let state = types(&format!("cat {}/migration/state", self.fixture.vf1))?;
         equal("state", state.as_str(), "RUNNING\n")?;
-        types(&format!("cat {}/migration/hisi_acc/attr", self.fixture.vf1)).map(drop)
+        types(&format!("cat {}/migration/hisi_acc/attr", self.fixture.vf1))?;
+        explain("is anything missing for a migration?");
+        types(&format!("vfio-mig check {}", self.fixture.vf1)).map(drop)
     }
 
     fn debug(&mut self) -> Result<()> {
@@ -195,6 +197,9 @@ impl Demo {
     }
 
     fn migrate(&mut self) -> Result<()> {
+        explain("would the VM load on VF2?");
+        let DemoFixture { vf1, vf2 } = &self.fixture;
+        types(&format!("vfio-mig compare {vf1} {vf2}"))?;
         explain("the VM works while it is migrated; requests are in flight when VF1 stops");
         ZIP0.set_latency(SLOW)?;
         let file = self.vm.device()?.set_state_with_file(State::PreCopy)?;
@@ -246,6 +251,12 @@ impl Demo {
         types(&format!(
             "cmp {vf1}/migration/hisi_acc/data {vf2}/migration/hisi_acc/data"
         ))?;
-        types(&format!("cat {vf2}/migration/hisi_acc/attr")).map(drop)
+        types(&format!("vfio-mig decode {vf1}/migration/hisi_acc/data"))?;
+        types(&format!("cat {vf2}/migration/hisi_acc/attr"))?;
+        let list = types("vfio-mig list")?;
+        for session in ["save, 176 bytes, ended", "resume, 176 bytes, ended"] {
+            ensure!(list.contains(session), "no {session:?} in the list");
+        }
+        Ok(())
     }
 }
