@@ -2,7 +2,7 @@
 
 //! Writes man pages, shell completions and the schemas of the JSON answers into a folder.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -26,7 +26,7 @@ fn main() -> Result<()> {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         generate_to(shell, &mut command.clone(), "vfio-mig", &completions)?;
     }
-    let file = File::create(folder.join("vfio-mig.schema.json"))?;
-    serde_json::to_writer_pretty(file, &schema::all())?;
+    let schema = format!("{:#}\n", schema::all());
+    fs::write(folder.join("vfio-mig.schema.json"), schema)?;
     Ok(())
 }
