@@ -13,11 +13,12 @@ use protocol::{Begin, Driver, Engine, List, Load, Loads, Scenario, Task, What};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Vmm;
+use super::Orders;
 use super::port::{POLL, Port};
 use super::report::tell;
 
-const CONSOLE: &str = "/tmp/guest.console";
+/// The file with what the guest's kernel says.
+pub const CONSOLE: &str = "/tmp/guest.console";
 const CONTROL: &str = "/tmp/guest.control";
 
 /// For how long a CPU of it may not pass through a quiescent state of RCU, on a normal host; in s,
@@ -62,16 +63,27 @@ impl Guest {
     /// Makes the ports ready and listens to them from now on. The guest has a VF of each of these
     /// accelerators, and will work as soon as it can.
     pub fn new(engines: Vec<Engine>) -> Result<Self> {
+        Self::with(engines, |take| Port::listen(CONTROL, take))
+    }
+
+    /// As [`Self::new`], for a monitor that writes to a pipe what comes from the control port.
+    pub fn behind_pipe(engines: Vec<Engine>, pipe: &Path) -> Result<Self> {
+        Self::with(engines, |take| Port::listen_to_pipe(pipe, take))
+    }
+
+    fn with(
+        engines: Vec<Engine>,
+        listen: impl FnOnce(Box<dyn FnMut(&str) + Send>) -> Result<Port>,
+    ) -> Result<Self> {
         let heard = Arc::new(Mutex::new(Heard::default()));
         let console = Port::listen(CONSOLE, |line| {
             control::send(&Line::GuestLog(line.to_owned()))
         })?;
         let hearing = Arc::clone(&heard);
-        let control = Port::listen(CONTROL, move |line| hear(&hearing, line))?;
         Ok(Guest {
             heard,
             console,
-            control,
+            control: listen(Box::new(move |line| hear(&hearing, line)))?,
             engines,
             begins: Begin::Work,
         })
@@ -94,7 +106,7 @@ impl Guest {
     }
 
     /// The command line of its kernel.
-    pub(crate) fn command_line(&self) -> String {
+    pub fn command_line(&self) -> String {
         let mut task = Task::from(Scenario::AtWork {
             begin: Some(self.begins),
         });
@@ -124,6 +136,12 @@ impl Guest {
         let begun = [self.console.begun()?, self.control.begun()?];
         let heard = std::mem::take(&mut *lock(&self.heard));
         Ok(TransferredState { heard, begun })
+    }
+
+    /// The guest will come from another host, and may go on before [`Self::arrives`] is called.
+    pub fn will_arrive(&self) {
+        self.console.wait();
+        self.control.wait();
     }
 
     /// The guest comes from another host, or from a file; it has not gone on yet.
@@ -195,9 +213,14 @@ impl Guest {
     }
 
     /// Lets the guest, which `vmm` has, carry out an order.
-    pub fn obeys(&self, vmm: &mut Vmm, order: Order, timeout: Duration) -> Result<()> {
+    pub fn obeys(
+        &self,
+        vmm: &mut impl AsMut<Orders>,
+        order: Order,
+        timeout: Duration,
+    ) -> Result<()> {
         let answered = self.heard(|heard| heard.answers.len());
-        vmm.orders().send(order)?;
+        vmm.as_mut().send(order)?;
         self.until(timeout, |heard| heard.answers.len() > answered)
             .with_context(|| format!("the guest is told to {order}"))?;
         match self.heard(|heard| heard.answers[answered].clone()) {
@@ -207,19 +230,19 @@ impl Guest {
     }
 
     /// Lets the guest, which `vmm` has, reset its machine. Returns when it has begun anew.
-    pub fn reboots(&self, vmm: &mut Vmm, timeout: Duration) -> Result<()> {
+    pub fn reboots(&self, vmm: &mut impl AsMut<Orders>, timeout: Duration) -> Result<()> {
         let boots = self.boots();
-        vmm.orders().send(Order::Reboot)?;
+        vmm.as_mut().send(Order::Reboot)?;
         self.boots_again(boots, timeout)
     }
 
     /// Lets the guest, which `vmm` has, end its work and shut down. Fails if the guest finds
     /// anything wrong.
-    pub fn end(&self, vmm: &mut Vmm, timeout: Duration) -> Result<Load> {
-        vmm.orders().send(Order::End)?;
+    pub fn end(&self, vmm: &mut impl AsMut<Orders>, timeout: Duration) -> Result<Load> {
+        vmm.as_mut().send(Order::End)?;
         self.until(timeout, |heard| heard.ended)?;
         // It waits for an answer before it powers off.
-        vmm.orders().send(Answer(Ok(Value::Null)))?;
+        vmm.as_mut().send(Answer(Ok(Value::Null)))?;
         let results = self.heard(|heard| heard.results.clone());
         check(&results).with_context(|| results.join("\n"))?;
         Ok(self.load())

@@ -27,18 +27,18 @@ use protocol::What;
 use qmp::Qmp;
 use serde_json::{Value, json};
 
-pub use guest::{Guest, TransferredState};
+pub use guest::{CONSOLE, Guest, TransferredState};
 pub use migration::{
     Ended, Figures, Limits, begin, cancel, cancel_cut_off, completes, completes_by, end, fails,
     go_on, is_cancelled, listen, migrate, migrate_by, restore, save, send,
 };
+pub use orders::Orders;
 pub use pages::{PageComparison, PageHashes};
 pub use report::tell;
 pub use watch::{Watch, driver_ready, failures, features, refusal, sessions, state};
 
 use linux::sysfs::{self, Function};
 use linux::timeouts::Deadline;
-use orders::Orders;
 use port::POLL;
 use report::tell_of;
 use vfio_client::Kind;
@@ -228,11 +228,6 @@ impl Vmm {
         Ok(format!("{major}.{minor}.{micro} {package}"))
     }
 
-    /// The way to the guest's control port.
-    fn orders(&mut self) -> &mut Orders {
-        &mut self.orders
-    }
-
     /// Switches capabilities of migrations, by QEMU's names for them.
     pub fn set_capabilities(&mut self, names: &[&str], state: bool) -> Result<()> {
         let each = names.iter();
@@ -315,6 +310,13 @@ impl Vmm {
                 None => std::thread::sleep(POLL),
             }
         }
+    }
+}
+
+/// The way to the guest's control port.
+impl AsMut<Orders> for Vmm {
+    fn as_mut(&mut self) -> &mut Orders {
+        &mut self.orders
     }
 }
 
