@@ -70,6 +70,10 @@ words! {
         Work = "work",
         /// End the work, and unload the drivers.
         Rest = "rest",
+        /// Let go of the VFs, which have no driver, so that they can be unplugged.
+        Unplug = "unplug",
+        /// Look for VFs that have been plugged in.
+        Plug = "plug",
         /// Reset the VFs, as an administrator of the guest does it.
         Reset = "reset",
         /// Reset the VFs over and over from now on.

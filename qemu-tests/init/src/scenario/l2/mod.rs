@@ -3,6 +3,7 @@
 //! Guests under QEMU and KVM on the emulated host ("L2"; the emulated host is L1) migrate with VFs.
 
 mod fixture;
+mod hot_plug;
 mod local_host;
 
 pub(super) mod failed_migration;

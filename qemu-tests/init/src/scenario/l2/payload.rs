@@ -20,6 +20,7 @@ use protocol::{Begin, Loads, Setup};
 use rustix::system::{RebootCommand, reboot};
 use vm::engine::{self, Accelerator};
 
+use super::hot_plug;
 use crate::expect;
 use crate::host;
 use crate::modules::{self, Modules};
@@ -131,6 +132,8 @@ impl Payload {
         match order {
             Order::Work => self.work(report),
             Order::Rest => self.rest()?,
+            Order::Unplug => self.vfs()?.iter().try_for_each(hot_plug::unplug)?,
+            Order::Plug => hot_plug::plug()?,
             Order::Reset => self.reset()?,
             Order::KeepResetting => self.resets = Some(Resets::start(self.vfs()?)),
             Order::EndResetting => self.end_resetting()?,
