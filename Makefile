@@ -43,7 +43,7 @@ $(foreach name,$(with-numbers),$(if $(call given-here,$(name)),\
 	$(if $(shell [[ '$($(name))' =~ ^[0-9]+$(if $(filter HOURS,$(name)),(\.[0-9]+)?)$$ ]] && echo yes),,\
 		$(error $(name)=$($(name)) is not a number))))
 
-commands := help demo test migrate soak conformance silicon bench matrix shell tools record lint doc prepare
+commands := help demo test migrate libvirt soak conformance silicon bench matrix shell tools record lint doc prepare
 ifneq ($(filter $(commands),$(MAKECMDGOALS)),)
 $(foreach option,$(foreach given,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(given)))),\
 	$(if $(filter $(with-values) $(with-numbers) $(with-paths),$(option)),,\
@@ -77,6 +77,8 @@ help:
 	@echo '             VFs write); draws build/<KERNEL>/migrate.svg. CONTAINER=each compares how'
 	@echo '             long the guest stands still without dirty tracking, with that of the driver,'
 	@echo '             and with that of the SMMU'
+	@echo '  libvirt    let libvirt have guests, on emulated hosts with a root of Debian (HOSTS=$(call either,HOSTS):'
+	@echo '             only what takes so many hosts)'
 	@echo '  soak       migrate busy guests with randomly chosen options, for HOURS=1'
 	@echo '             or until COUNT= migrations are done (SEED=1 FIRST=0)'
 	@echo '  conformance  run random sequences with both drivers and compare (N=2000 SEED=1 FIRST=0)'
@@ -155,6 +157,11 @@ migrate:
 	@$(runner) migrate --check $(migrate-options)
 	@$(test-scripts)/prepare.sh $(KERNEL) $(filter fixed,$(QEMU))
 	@$(runner) migrate $(migrate-options)
+
+.PHONY: libvirt
+libvirt:
+	@$(test-scripts)/prepare.sh $(KERNEL) libvirt
+	@$(runner) libvirt $(if $(HOSTS),--hosts $(HOSTS))
 
 N ?= 2000
 SEED ?= 1

@@ -6,16 +6,18 @@
 #
 #	build/<variant>/artifacts
 #
-# Usage: prepare.sh [normal|debug|kcsan|fixed|debian] [fixed]
+# Usage: prepare.sh [normal|debug|kcsan|fixed|debian] [fixed|libvirt]
 #
 # The first argument is the kernel. With "fixed" as the second one also a host whose guests run on a
-# QEMU with fixes, which is built here.
+# QEMU with fixes, which is built here; with "libvirt" also a host with a root of Debian, which has
+# libvirt and both VFIO drivers installed.
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 variant=${1:-normal}
 top=$(cd "$tests_dir/.." && pwd)
+[ "$variant ${2:-}" != 'debian libvirt' ] || die "there is no root with libvirt for KERNEL=debian"
 out=$top/build/$variant
 mkdir -p "$out/logs"
 
@@ -38,7 +40,7 @@ for suite in "${suites[@]}"; do
 	vmm[$suite]=$(fact vmm "$("$tests_dir/scripts/vmm.sh" "$suite")")
 done
 # What another run has left would have an older init.
-rm -f "$out/initrd-fixed.cpio"
+rm -f "$out/initrd-fixed.cpio" "$out/initrd-libvirt.cpio"
 if [ "${2:-}" = fixed ]; then
 	suites+=(fixed)
 	vmm[fixed]=$(fact vmm "$("$tests_dir/monitor-qemu/build.sh")")
@@ -106,6 +108,38 @@ for suite in "${suites[@]}"; do
 	} >"$out/initrd-$suite.list"
 	"$obj/usr/gen_init_cpio" "$out/initrd-$suite.list" >"$out/initrd-$suite.cpio"
 done
+
+if [ "${2:-}" = libvirt ]; then
+	debian=$(fact root "$("$tests_dir/scripts/libvirt_root.sh")")
+	installed=$out/installed
+	rm -rf "$installed"
+	# As on a distribution's host: the kernel's own modules, then these.
+	{
+		make -s -C "$obj" ARCH=arm64 modules_install INSTALL_MOD_PATH="$installed"
+		make -s -C "$top" modules_install KDIR="$obj" MO="$out/modules" \
+			CONFIG_SAMPLE_VFIO_EDU_RUST=m CRYPTO_CHECK=m INSTALL_MOD_PATH="$installed"
+	} >"$logs/installed-$variant.log" 2>&1 || {
+		tail -n 30 "$logs/installed-$variant.log" >&2
+		die "the modules cannot be installed; whole log: $logs/installed-$variant.log"
+	}
+	{
+		for place in "$debian" "$installed"; do
+			# The modules' links to the kernel's build folder lead nowhere there, and
+			# /lib is a link in Debian's root.
+			(cd "$place" && find . -mindepth 1 ! -name build ! -name source \( \
+				-type d -printf 'dir /%P 0%m 0 0\n' -o \
+				-type l -printf 'slink /%P %l 0%m 0 0\n' -o \
+				-type f -printf "file /%P $place/%P 0%m 0 0\n" \)) |
+				sed -E 's#^(dir|file|slink) /lib/modules#\1 /usr/lib/modules#; \#^dir /lib 0#d'
+		done
+		printf 'dir %s 0755 0 0\n' /modules /modules/kernel /modules/ours /guest
+		# Directories of Debian's root are links here.
+		grep -v '^dir ' "$out/initrd.list"
+		printf 'file /guest/Image %s 0644 0 0\n' "$guest_image"
+		printf 'file /guest/initrd.cpio %s 0644 0 0\n' "$guest_initrd"
+	} >"$out/initrd-libvirt.list"
+	"$obj/usr/gen_init_cpio" "$out/initrd-libvirt.list" >"$out/initrd-libvirt.cpio"
+fi
 
 {
 	cat <<-EOT

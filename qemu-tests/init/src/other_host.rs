@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
+use control::{Report, show};
 use linux::timeouts::{Deadline, slowness};
 use protocol::HostName;
 use rustix::time::{ClockId, Timespec, clock_settime};
@@ -140,6 +141,23 @@ impl OtherHost {
             let _ = self.send(&Word::<()>::Fails(reason.to_owned()));
         }
     }
+}
+
+/// Does this host's part of something as a test point. If it fails, the scenario ends on both hosts:
+/// neither knows how far the other one is.
+pub(crate) fn part<H: AsMut<OtherHost>>(
+    host: &mut H,
+    report: &mut Report,
+    name: &str,
+    act: impl FnOnce(&mut H) -> Result<()>,
+) -> Result<()> {
+    show(name);
+    let done = report.point(name, || {
+        let result = act(host);
+        result.inspect_err(|error| host.as_mut().fail(&format!("{name}: {error:#}")))
+    });
+    ensure!(done, "the hosts cannot go on after that");
+    Ok(())
 }
 
 /// Plugs this host's network cable in or pulls it.

@@ -220,6 +220,12 @@ scenarios! {
     }
     /// A guest stays where it is, as its migration fails.
     "guest-stays" => GuestStays
+    /// Guests of libvirt, on a host with a root of Debian.
+    "libvirt" => Libvirt
+    /// A guest of libvirt migrates from one host to another and back.
+    "libvirt-between" => LibvirtBetween {
+        host: HostName,
+    }
     /// One of two hosts fails.
     "host-fails" => HostFails {
         host: HostName,

@@ -72,6 +72,9 @@ pub struct Artifacts {
     pub initrd_trixie_backports: PathBuf,
     /// The same with that of our own build, if it was asked for.
     pub initrd_fixed: PathBuf,
+    /// With a root of Debian that has libvirt and its QEMU, and with the modules installed, if it was
+    /// asked for.
+    pub initrd_libvirt: PathBuf,
     /// Where all that is made here goes.
     pub out: PathBuf,
     /// Where the machines' logs go.
@@ -158,6 +161,7 @@ impl Artifacts {
             initrd_trixie: get("initrd_trixie")?,
             initrd_trixie_backports: get("initrd_trixie-backports")?,
             initrd_fixed: out.join("initrd-fixed.cpio"),
+            initrd_libvirt: out.join("initrd-libvirt.cpio"),
             logs: get("logs")?,
             out,
             debug: matches!(variant, "debug" | "kcsan"),

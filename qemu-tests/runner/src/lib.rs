@@ -15,6 +15,7 @@ pub mod conformance;
 pub mod kcsan;
 pub mod kernel_log;
 pub mod ktap;
+pub mod libvirt;
 pub mod machine;
 pub mod migrate;
 pub mod modules;

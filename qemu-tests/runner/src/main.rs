@@ -39,6 +39,12 @@ enum Command {
         /// What it migrates with, `key=value`.
         parameters: Vec<String>,
     },
+    /// Lets libvirt have guests, on emulated hosts with a root of Debian.
+    Libvirt {
+        /// Only what takes so many hosts, 1 or 2.
+        #[arg(long)]
+        hosts: Option<u8>,
+    },
     /// Migrates guests at work with whatever is drawn.
     Soak {
         /// Seed of all that is drawn.
@@ -172,6 +178,7 @@ fn run(command: Command) -> Result<()> {
         Command::Migrate { parameters, .. } => {
             runner::migrate::run(&artifacts, &Options::of(&parameters)?)
         }
+        Command::Libvirt { hosts } => runner::libvirt::run(&artifacts, hosts),
         Command::Soak {
             seed,
             first,

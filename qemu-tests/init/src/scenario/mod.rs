@@ -8,6 +8,7 @@ mod benchmark;
 mod conformance;
 mod debugfs;
 mod l2;
+mod libvirt;
 mod migration;
 mod misc;
 mod model;
@@ -85,6 +86,8 @@ fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
         Scenario::Silicon { silicon } => silicon::run(setup, &silicon.0, report),
         Scenario::SiliconGuest { silicon } => silicon::guest(setup, &silicon.0, report),
         Scenario::Kunit => misc::kunit::run(setup, report),
+        Scenario::Libvirt => libvirt::one_host::run(report),
+        Scenario::LibvirtBetween { host } => libvirt::two_hosts::run(*host, report),
         Scenario::Install => misc::install::run(setup, report),
         Scenario::Lockdown => misc::lockdown::run(setup, report),
         Scenario::Signatures => misc::signatures::run(setup, report),

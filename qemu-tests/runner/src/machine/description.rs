@@ -39,6 +39,8 @@ pub struct Machine {
     counted: bool,
     /// Whose QEMU it has, if it can have guests of its own.
     pub(super) monitor: Option<Suite>,
+    /// Whether its root is one of Debian.
+    debian: bool,
     pub(super) deadline: Duration,
     /// How long each thing may take that the scenario says it begins.
     pub(super) patience: Option<Duration>,
@@ -59,6 +61,7 @@ impl Machine {
             smmu: None,
             counted: false,
             monitor: None,
+            debian: false,
             deadline: Duration::from_secs(900),
             patience: None,
         }
@@ -233,6 +236,12 @@ impl Machine {
         self
     }
 
+    /// The machine has a root of Debian, with libvirt and its QEMU.
+    pub fn debian(mut self) -> Self {
+        self.debian = true;
+        self.hypervisor().memory("4G")
+    }
+
     /// How long the machine may take with the normal kernel, in seconds (900 if not said: it is
     /// there to end one that hangs, and has to be enough for one that is busy).
     pub fn within(mut self, seconds: u64) -> Self {
@@ -295,6 +304,7 @@ impl Machine {
             .arg(&artifacts.image)
             .arg("-initrd")
             .arg(match self.monitor {
+                _ if self.debian => &artifacts.initrd_libvirt,
                 Some(suite) => artifacts.initrd_vmm(suite),
                 None => &artifacts.initrd,
             })

@@ -15,7 +15,7 @@ use super::migrate_under_load::{
 };
 use crate::expect;
 use crate::host::Host;
-use crate::other_host::OtherHost;
+use crate::other_host::{self, OtherHost};
 
 /// The destination host says that the guest can come.
 #[derive(Serialize, Deserialize)]
@@ -79,21 +79,14 @@ impl LocalHost {
         })
     }
 
-    /// Does this host's part of something as a test point. If it fails, the scenario ends on both
-    /// hosts: neither knows how far the other one is.
+    /// Does this host's part of something as a test point.
     pub(crate) fn part(
         &mut self,
         report: &mut Report,
         name: &str,
         act: impl FnOnce(&mut Self) -> Result<()>,
     ) -> Result<()> {
-        show(name);
-        let done = report.point(name, || {
-            let result = act(self);
-            result.inspect_err(|error| self.other.fail(&format!("{name}: {error:#}")))
-        });
-        ensure!(done, "the hosts cannot go on after that");
-        Ok(())
+        other_host::part(self, report, name, act)
     }
 
     fn start(&mut self, role: Role) -> Result<Vmm> {
@@ -231,6 +224,12 @@ impl LocalHost {
         for vf in &self.place.vfs {
             self.watch.seen(vf);
         }
+    }
+}
+
+impl AsMut<OtherHost> for LocalHost {
+    fn as_mut(&mut self) -> &mut OtherHost {
+        &mut self.other
     }
 }
 
