@@ -124,7 +124,7 @@ shell: prepare
 nextest := . $(test-scripts)/common.sh && cd qemu-tests && RUST_BACKTRACE=0 cargo nextest run --locked \
 	$(if $(filter debian,$(KERNEL)),--profile debian)
 
-tool-nextest := . $(test-scripts)/common.sh && cd tools/vfio-mig && RUST_BACKTRACE=0 cargo nextest run --locked
+tool-nextest := . $(test-scripts)/common.sh && cd tools/vfio-mig && RUST_BACKTRACE=0 cargo nextest run --locked --no-fail-fast
 
 .PHONY: test
 test: prepare build/matrix
