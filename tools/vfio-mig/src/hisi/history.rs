@@ -186,15 +186,11 @@ impl Session {
         self.arcs.iter().find(|arc| !arc.succeeded())
     }
 
-    /// The state that the arcs have led to.
-    fn last_state(&self) -> Option<State> {
-        let last = self.arcs.iter().rev().find(|arc| arc.succeeded())?;
-        Some(last.ends.to)
-    }
-
-    /// Whether something else than an arc has ended it: a reset of the device, or its close.
+    /// Whether something else than an arc has ended it: a reset of the device, or its close. A
+    /// session whose last arc has failed was ended by that.
     pub fn was_cut_off(&self) -> bool {
-        self.end_us.is_some() && self.last_state().is_some_and(State::is_in_session)
+        let in_session = |arc: &Arc| arc.succeeded() && arc.ends.to.is_in_session();
+        self.end_us.is_some() && self.arcs.last().is_some_and(in_session)
     }
 
     /// How it went, in a few words.
@@ -210,5 +206,30 @@ impl Session {
         } else {
             "ended".to_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_no_arc_has_ended_was_cut_off() {
+        let was_cut_off = |end: &str, arcs: &str| {
+            let line = format!(
+                "session=1 role=save source=user begin=1.000000 end={end} bytes=0 refused=- arcs={arcs}"
+            );
+            Session::parse(&line).expect("a session").was_cut_off()
+        };
+        assert!(was_cut_off("2.000000", "RUNNING>PRE_COPY:9:0"));
+        assert!(!was_cut_off("-", "RUNNING>PRE_COPY:9:0"));
+        assert!(!was_cut_off(
+            "2.000000",
+            "RUNNING>PRE_COPY:9:0,PRE_COPY>RUNNING:9:0"
+        ));
+        assert!(!was_cut_off(
+            "2.000000",
+            "RUNNING>PRE_COPY:9:0,PRE_COPY>STOP_COPY:9:110"
+        ));
     }
 }
