@@ -148,6 +148,22 @@ apt_of() {
 	fi
 }
 
+# unpack_packages TITLE STEPS LOG INTO SUITE PACKAGE...: fetches packages and all that they depend on, by
+# the apt that apt_of has set up, and unpacks them into the directory INTO/root
+unpack_packages() {
+	local title=$1 steps=$2 log=$3 into=$4 suite=$5 file
+	shift 5
+	mkdir -p "$into/archives/partial" "$into/root"
+	# Nothing is installed in this separate apt, so apt fetches all dependencies.
+	logged "$title" "$steps" "$log" \
+		apt-get install -qy --download-only --no-install-recommends -t "$suite" \
+		-o "Dir::Cache::archives=$into/archives" "$@"
+	for file in "$into"/archives/*.deb; do
+		dpkg-deb -x "$file" "$into/root"
+	done
+	rm -r "$into/archives"
+}
+
 # libraries FILE: prints the names of the shared libraries that a program or library is
 # linked to
 libraries() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }

@@ -48,27 +48,19 @@ configure() {
 
 # build INTO: the recipe; its text is part of the key
 build() {
-	local root=$1/root file
+	local root=$1/root
 	need_space 1200
 	apt_of "$suite-arm64" arm64 "deb $suite"
-	mkdir -p "$1/archives/partial" "$root"
-	# Nothing is installed in this separate apt, so apt fetches all dependencies of
-	# the packages.
-	logged "fetching libvirt and its dependencies for arm64 (60 MB)" 280 "$logs/libvirt-root-$suite.log" \
-		apt-get install -qy --download-only --no-install-recommends -t "$suite" \
-		-o "Dir::Cache::archives=$1/archives" "${packages[@]}"
-	for file in "$1"/archives/*.deb; do
-		dpkg-deb -x "$file" "$root"
-	done
+	unpack_packages "fetching libvirt and its dependencies for arm64 (60 MB)" 280 \
+		"$logs/libvirt-root-$suite.log" "$1" "$suite" "${packages[@]}"
 	# What is not used here: all of it would be in the memory of the emulated host, and libvirt
 	# asks each QEMU for its capabilities.
 	rm -rf "$root"/usr/share/{doc,info,locale,man,lintian} "$root"/usr/lib/aarch64-linux-gnu/gconv \
 		"$root"/usr/bin/qemu-system-arm{,el,hf} "$root"/usr/lib/udev/hwdb.d
 	configure "$root"
-	rm -r "$1/archives"
 }
 
-root=$cache/libvirt-root-$(key "$suite" "${packages[*]}" "$(declare -f build configure)")
+root=$cache/libvirt-root-$(key "$suite" "${packages[*]}" "$(declare -f build configure unpack_packages)")
 lock "libvirt-root-$suite"
 build_once "$root" root
 printf 'root=%s\n' "$root"

@@ -21,27 +21,19 @@ program=qemu-system-aarch64
 
 # build INTO: the recipe; its text is part of the key
 build() {
-	local root=$1/root file path
+	local root=$1/root path
 	need_space 1200
 	apt_of "$suite-arm64" arm64 "${sources[@]}"
-	mkdir -p "$1/archives/partial" "$root"
-	# Nothing is installed in this separate apt, so apt fetches all dependencies of
-	# the package.
-	logged "fetching $package for arm64 (90 MB)" 300 "$logs/vmm-$suite.log" \
-		apt-get install -qy --download-only --no-install-recommends -t "$suite" \
-		-o "Dir::Cache::archives=$1/archives" "$package"
-	for file in "$1"/archives/*.deb; do
-		dpkg-deb -x "$file" "$root"
-	done
+	unpack_packages "fetching $package for arm64 (90 MB)" 300 "$logs/vmm-$suite.log" "$1" "$suite" "$package"
 	mkdir "$1/vmm"
 	cp "$root/usr/bin/$program" "$1/vmm/"
 	closure "$root" "$root/usr/bin/$program" | while read -r path; do
 		cp -L "$path" "$1/vmm/"
 	done
-	rm -r "$root" "$1/archives"
+	rm -r "$root"
 }
 
-vmm=$cache/vmm-$(key "${sources[*]}" "$package" "$(declare -f build closure libraries)")
+vmm=$cache/vmm-$(key "${sources[*]}" "$package" "$(declare -f build closure libraries unpack_packages)")
 lock "vmm-$suite"
 build_once "$vmm" vmm
 printf 'vmm=%s\n' "$vmm"
