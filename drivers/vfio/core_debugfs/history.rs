@@ -7,8 +7,8 @@
 //! without a request, such as a reset, is not recorded. The state that the next request starts from
 //! shows it.
 //!
-//! The lock of a history is held only while an entry is written or copied. No driver is called and no
-//! text is printed with it, so the file can be read while a request hangs in the driver.
+//! The lock of a history is held only while an entry is written or all are copied. No driver is called
+//! and no text is printed with it, so the file can be read while a request hangs in the driver.
 
 pub(crate) mod ffi;
 
@@ -133,14 +133,18 @@ impl History {
         });
     }
 
-    /// Iterates over the requests with their numbers, oldest first. The lock is held for each one
-    /// alone: those that are overwritten meanwhile are left out.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Request)> + '_ {
-        let (oldest, newest) = self.requests.lock().numbers();
-        (oldest..=newest).filter_map(|number| {
-            let request = *self.requests.lock().get_mut(number)?;
-            Some((number, request))
-        })
+    /// Returns the requests with their numbers, oldest first, as they were at one moment. Fails with
+    /// `ENOMEM`.
+    pub(crate) fn requests(&self) -> Result<KVec<(u64, Request)>> {
+        // Nothing can be allocated while the lock is held.
+        let mut copies = KVec::with_capacity(REQUESTS, GFP_KERNEL)?;
+        let kept = self.requests.lock();
+        let (oldest, newest) = kept.numbers();
+
+        for (number, request) in (oldest..=newest).zip(kept.iter()) {
+            copies.push_within_capacity((number, *request))?;
+        }
+        Ok(copies)
     }
 }
 
@@ -224,7 +228,8 @@ mod tests {
 
     /// Returns the line of a request, from the state before on.
     fn line(history: &History, number: u64) -> Option<CString> {
-        let (_, request) = history.iter().find(|&(found, _)| found == number)?;
+        let requests = history.requests().ok()?;
+        let (_, request) = requests.into_iter().find(|&(found, _)| found == number)?;
         let text = text(Line { request, age: 7 }).ok()?;
         let from = text
             .to_bytes()
@@ -241,7 +246,7 @@ mod tests {
     #[test]
     fn a_request_is_recorded_step_by_step() -> Result {
         let history = KBox::pin_init(History::new(), GFP_KERNEL)?;
-        assert_eq!(history.iter().count(), 0);
+        assert!(history.requests()?.is_empty());
         let number = history.begin(Some(RUNNING), STOP, Timestamp::now(), QEMU);
         assert_eq!(number, 1);
         let begun = line(&history, number).ok_or(EINVAL)?;
@@ -284,7 +289,8 @@ mod tests {
         let fast = history.begin(None, RUNNING, Timestamp::now(), QEMU);
         history.end(fast, 1, 22);
         history.end(slow, 9, 0);
-        let errnos = history
+        let requests = history.requests()?;
+        let errnos = requests
             .iter()
             .map(|(_, r)| r.answer.map(|a| (a.duration, a.errno)));
         assert!(errnos.eq([Some((9, 0)), Some((1, 22))]));
@@ -300,10 +306,11 @@ mod tests {
         }
         history.end(lost, 1, 5);
         history.fail_ioctl(lost, 5);
-        assert_eq!(history.iter().count(), REQUESTS);
-        assert!(history
+        let requests = history.requests()?;
+        assert_eq!(requests.len(), REQUESTS);
+        assert!(requests
             .iter()
-            .all(|(number, r)| number > lost && r.to == RUNNING && r.answer.is_none()));
+            .all(|&(number, r)| number > lost && r.to == RUNNING && r.answer.is_none()));
         Ok(())
     }
 

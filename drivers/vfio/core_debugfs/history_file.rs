@@ -13,10 +13,7 @@ use crate::{
         MigratableDevice,
         SeqFileOps, //
     },
-    history::{
-        History,
-        Line, //
-    },
+    history::Line,
     timestamp::micros, //
 };
 
@@ -28,7 +25,11 @@ impl SeqFileOps for HistoryFile {
 
     /// Prints one request per line, oldest first, or nothing if there was none.
     fn show(device: &impl MigratableDevice, seq: &SeqFile) -> Result {
-        for (number, request) in device.history().into_iter().flat_map(History::iter) {
+        let Some(history) = device.history() else {
+            return Ok(());
+        };
+
+        for (number, request) in history.requests()? {
             let age = micros(request.begin.elapsed());
 
             seq_print!(seq, "request={} {}\n", number, Line { request, age });

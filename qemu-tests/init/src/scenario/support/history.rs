@@ -250,12 +250,12 @@ pub(crate) fn is_consistent_under_threads(device: &Device, name: &str) -> Result
 
 /// What a reader sees while the threads are at work; returns the number of the last request.
 fn consistent(found: &[Request], newest: u64) -> Result<u64> {
-    ensure!(found.len() <= KEPT, "{} requests are kept", found.len());
     let numbers: Vec<u64> = found.iter().map(|request| request.number).collect();
-    ensure!(
-        numbers.windows(2).all(|two| two[0] < two[1]),
-        "numbers {numbers:?}"
-    );
+    let last = numbers.last().copied().unwrap_or(newest);
+    ensure!(last >= newest, "{last} came after {newest}");
+    let oldest = last.saturating_sub(KEPT as u64) + 1;
+    let expected: Vec<u64> = (oldest..=last).collect();
+    equal("numbers of the requests that are kept", &numbers, &expected)?;
     for request in found {
         let Some((_, state)) = THREADS.iter().find(|(thread, _)| *thread == request.comm) else {
             // It is older than the threads.
@@ -272,8 +272,6 @@ fn consistent(found: &[Request], newest: u64) -> Result<u64> {
             "{request:?}"
         );
     }
-    let last = numbers.last().copied().unwrap_or(newest);
-    ensure!(last >= newest, "{last} came after {newest}");
     Ok(last)
 }
 
