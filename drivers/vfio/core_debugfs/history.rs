@@ -28,7 +28,10 @@ use crate::{
     bindings::vfio_device_mig_state as MigState,
     recent_ring::RecentRing,
     state_names,
-    timestamp::Timestamp, //
+    timestamp::{
+        micros,
+        Timestamp, //
+    }, //
 };
 
 /// Number of requests that are kept for each device.
@@ -59,8 +62,8 @@ struct Answer {
 
 /// A request for a state.
 #[derive(Clone, Copy)]
-pub(crate) struct Request {
-    pub(crate) begin: Timestamp,
+struct Request {
+    begin: Timestamp,
     /// The state before, unless the driver could not report it.
     from: Option<MigState>,
     to: MigState,
@@ -105,46 +108,47 @@ impl History {
         })
     }
 
-    /// Changes a request, unless it is overwritten.
-    fn update(&self, number: u64, change: impl FnOnce(&mut Request)) {
-        if let Some(request) = self.requests.lock().get_mut(number) {
-            change(request);
-        }
-    }
+    /// Records that the driver has answered a request. `errno` is 0 if the device is in the requested
+    /// state. Returns `duration()`, how long the request took, in microseconds.
+    pub(crate) fn end(&self, number: u64, errno: u16, duration: impl FnOnce() -> u32) -> u32 {
+        let mut kept = self.requests.lock();
+        // With the lock held, so that nobody has seen the request unanswered for longer.
+        let duration = duration();
 
-    /// Records that the driver has answered a request after `duration` microseconds. `errno` is 0 if
-    /// the device is in the requested state.
-    pub(crate) fn end(&self, number: u64, duration: u32, errno: u16) {
-        self.update(number, |request| {
+        if let Some(request) = kept.get_mut(number) {
             request.answer = Some(Answer {
                 duration,
                 errno,
                 ioctl_errno: errno,
             });
-        });
+        }
+        duration
     }
 
     /// Records that the ioctl fails with `errno` though the driver has answered a request.
     pub(crate) fn fail_ioctl(&self, number: u64, errno: u16) {
-        self.update(number, |request| {
-            if let Some(answer) = &mut request.answer {
-                answer.ioctl_errno = errno;
-            }
-        });
+        let mut kept = self.requests.lock();
+
+        if let Some(answer) = kept.get_mut(number).and_then(|r| r.answer.as_mut()) {
+            answer.ioctl_errno = errno;
+        }
     }
 
-    /// Returns the requests with their numbers, oldest first, as they were at one moment. Fails with
-    /// `ENOMEM`.
-    pub(crate) fn requests(&self) -> Result<KVec<(u64, Request)>> {
+    /// Returns a line for each request, oldest first, as they were at one moment. Fails with `ENOMEM`.
+    pub(crate) fn lines(&self) -> Result<KVec<Line>> {
         // Nothing can be allocated while the lock is held.
-        let mut copies = KVec::with_capacity(REQUESTS, GFP_KERNEL)?;
+        let mut lines = KVec::with_capacity(REQUESTS, GFP_KERNEL)?;
         let kept = self.requests.lock();
         let (oldest, newest) = kept.numbers();
 
-        for (number, request) in (oldest..=newest).zip(kept.iter()) {
-            copies.push_within_capacity((number, *request))?;
+        for (number, &request) in (oldest..=newest).zip(kept.iter()) {
+            lines.push_within_capacity(Line {
+                number,
+                request,
+                age: micros(request.begin.elapsed()),
+            })?;
         }
-        Ok(copies)
+        Ok(lines)
     }
 }
 
@@ -180,10 +184,12 @@ impl fmt::Display for Comm {
     }
 }
 
-/// Displays a request, which is `age` microseconds old.
+/// Displays a request.
 pub(crate) struct Line {
-    pub(crate) request: Request,
-    pub(crate) age: u32,
+    number: u64,
+    request: Request,
+    /// Time since the request was made, in microseconds.
+    age: u32,
 }
 
 impl fmt::Display for Line {
@@ -191,7 +197,8 @@ impl fmt::Display for Line {
         let request = &self.request;
 
         f.write_fmt(fmt!(
-            "time={} from={} to={}",
+            "request={} time={} from={} to={}",
+            self.number,
             request.begin,
             Name(request.from),
             Name(Some(request.to))
@@ -228,9 +235,9 @@ mod tests {
 
     /// Returns the line of a request, from the state before on.
     fn line(history: &History, number: u64) -> Option<CString> {
-        let requests = history.requests().ok()?;
-        let (_, request) = requests.into_iter().find(|&(found, _)| found == number)?;
-        let text = text(Line { request, age: 7 }).ok()?;
+        let lines = history.lines().ok()?;
+        let line = lines.into_iter().find(|line| line.number == number)?;
+        let text = text(Line { age: 7, ..line }).ok()?;
         let from = text
             .to_bytes()
             .windows(5)
@@ -246,7 +253,7 @@ mod tests {
     #[test]
     fn a_request_is_recorded_step_by_step() -> Result {
         let history = KBox::pin_init(History::new(), GFP_KERNEL)?;
-        assert!(history.requests()?.is_empty());
+        assert!(history.lines()?.is_empty());
         let number = history.begin(Some(RUNNING), STOP, Timestamp::now(), QEMU);
         assert_eq!(number, 1);
         let begun = line(&history, number).ok_or(EINVAL)?;
@@ -254,7 +261,7 @@ mod tests {
             begun.to_bytes(),
             b"from=RUNNING to=STOP duration=7 errno=- ioctl=- pid=42 comm=qemu"
         );
-        history.end(number, 1234, 0);
+        assert_eq!(history.end(number, 0, || 1234), 1234);
         let ended = line(&history, number).ok_or(EINVAL)?;
         assert_eq!(
             ended.to_bytes(),
@@ -273,7 +280,7 @@ mod tests {
     fn a_request_that_the_driver_refuses_fails_the_ioctl() -> Result {
         let history = KBox::pin_init(History::new(), GFP_KERNEL)?;
         let number = history.begin(Some(RUNNING), STOP, Timestamp::now(), QEMU);
-        history.end(number, 1, 5);
+        history.end(number, 5, || 1);
         let line = line(&history, number).ok_or(EINVAL)?;
         assert_eq!(
             line.to_bytes(),
@@ -287,12 +294,12 @@ mod tests {
         let history = KBox::pin_init(History::new(), GFP_KERNEL)?;
         let slow = history.begin(Some(RUNNING), STOP, Timestamp::now(), QEMU);
         let fast = history.begin(None, RUNNING, Timestamp::now(), QEMU);
-        history.end(fast, 1, 22);
-        history.end(slow, 9, 0);
-        let requests = history.requests()?;
-        let errnos = requests
+        history.end(fast, 22, || 1);
+        history.end(slow, 0, || 9);
+        let lines = history.lines()?;
+        let errnos = lines
             .iter()
-            .map(|(_, r)| r.answer.map(|a| (a.duration, a.errno)));
+            .map(|line| line.request.answer.map(|a| (a.duration, a.errno)));
         assert!(errnos.eq([Some((9, 0)), Some((1, 22))]));
         Ok(())
     }
@@ -304,13 +311,13 @@ mod tests {
         for _ in 0..REQUESTS {
             history.begin(None, RUNNING, Timestamp::now(), QEMU);
         }
-        history.end(lost, 1, 5);
+        assert_eq!(history.end(lost, 5, || 1), 1);
         history.fail_ioctl(lost, 5);
-        let requests = history.requests()?;
-        assert_eq!(requests.len(), REQUESTS);
-        assert!(requests
-            .iter()
-            .all(|&(number, r)| number > lost && r.to == RUNNING && r.answer.is_none()));
+        let lines = history.lines()?;
+        assert_eq!(lines.len(), REQUESTS);
+        assert!(lines.iter().all(|line| line.number > lost
+            && line.request.to == RUNNING
+            && line.request.answer.is_none()));
         Ok(())
     }
 

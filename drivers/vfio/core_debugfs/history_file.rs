@@ -12,9 +12,7 @@ use crate::{
     file::{
         MigratableDevice,
         SeqFileOps, //
-    },
-    history::Line,
-    timestamp::micros, //
+    }, //
 };
 
 /// The file `migration/history`.
@@ -29,10 +27,8 @@ impl SeqFileOps for HistoryFile {
             return Ok(());
         };
 
-        for (number, request) in history.requests()? {
-            let age = micros(request.begin.elapsed());
-
-            seq_print!(seq, "request={} {}\n", number, Line { request, age });
+        for line in history.lines()? {
+            seq_print!(seq, "{line}\n");
         }
         Ok(())
     }

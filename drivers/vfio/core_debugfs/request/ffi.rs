@@ -90,12 +90,13 @@ unsafe extern "C" fn vfio_history_set_state(
     let number = history.map_or(0, |history| history.begin(from, state, begin, requester()));
 
     let file = device.set_state(state);
-    let duration = micros(begin.elapsed());
     // CAST: An errno is less than 4096.
     let errno = from_err_ptr(file).map_or_else(|error| -error.to_errno() as u16, |_| 0);
-    if let Some(history) = history {
-        history.end(number, duration, errno);
-    }
+    let elapsed = || micros(begin.elapsed());
+    let duration = match history {
+        Some(history) => history.end(number, errno, elapsed),
+        None => elapsed(),
+    };
     // SAFETY: The device is open, so it is valid until this function returns.
     unsafe { trace(vdev, from, state, duration, errno) };
 
