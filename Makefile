@@ -24,8 +24,9 @@ values-SWITCHOVER := at-once all-sent default
 values-DMA_LOGGING := auto on off
 values-HTTU := off walks keeps
 values-STOP_FIRST := auto no
+values-MULTIFD := no yes
 values-GUESTS := yes no
-with-values := KERNEL ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING HTTU STOP_FIRST \
+with-values := KERNEL ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING HTTU STOP_FIRST MULTIFD \
 	GUESTS
 with-numbers := ROUNDS COUNT N SEED FIRST HOURS
 with-paths := KERNEL_SRC QEMU_SRC CACHE LOGS JOBS
@@ -74,7 +75,8 @@ help:
 	@echo '             whether the SMMU marks dirty pages, and what it does for another write to'
 	@echo '             one: walk the tables, or keep to its TLB, STOP_FIRST=$(call either,STOP_FIRST): whether'
 	@echo '             the guest is stopped before it migrates where QEMU would lose what its'
-	@echo '             VFs write); draws build/<KERNEL>/migrate.svg. CONTAINER=each compares how'
+	@echo '             VFs write, MULTIFD=$(call either,MULTIFD): whether the guest is sent through several'
+	@echo '             connections at once); draws build/<KERNEL>/migrate.svg. CONTAINER=each compares how'
 	@echo '             long the guest stands still without dirty tracking, with that of the driver,'
 	@echo '             and with that of the SMMU'
 	@echo '  libvirt    let libvirt have guests, on emulated hosts with a root of Debian (HOSTS=$(call either,HOSTS):'
@@ -148,7 +150,7 @@ build/matrix:
 # $(call given,NAME...): prints name=value for those variables that are set
 given = $(foreach name,$1,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)=$($(name))))
 
-migrate-options = $(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING HTTU STOP_FIRST)
+migrate-options = $(call given,ROUNDS ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING HTTU STOP_FIRST MULTIFD)
 
 # Reject invalid combinations before a kernel or QEMU is built.
 .PHONY: migrate

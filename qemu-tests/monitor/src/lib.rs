@@ -57,6 +57,22 @@ pub enum Role {
     Waits,
 }
 
+/// An IOMMU that the guest can program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Viommu {
+    /// That of Arm, which QEMU emulates.
+    Smmuv3,
+    /// That of virtio.
+    Virtio,
+}
+
+/// How QEMU is started.
+struct Start {
+    role: Role,
+    can_migrate: bool,
+    viommu: Option<Viommu>,
+}
+
 /// QEMU has ended before it took the connection to it.
 #[derive(Debug)]
 pub struct NotStarted {
@@ -97,7 +113,12 @@ impl Vmm {
         vfs: &[Function],
         guest: &Guest,
     ) -> Result<Self> {
-        Self::start_with(name, role, kind, vfs, true, guest)
+        let start = Start {
+            role,
+            can_migrate: true,
+            viommu: None,
+        };
+        Self::start_with(name, start, kind, vfs, guest)
     }
 
     /// As [`Self::start`], with VFs that cannot migrate.
@@ -107,17 +128,43 @@ impl Vmm {
         vfs: &[Function],
         guest: &Guest,
     ) -> Result<Self> {
-        Self::start_with(name, Role::Boots, kind, vfs, false, guest)
+        let start = Start {
+            role: Role::Boots,
+            can_migrate: false,
+            viommu: None,
+        };
+        Self::start_with(name, start, kind, vfs, guest)
+    }
+
+    /// As [`Self::start`], with an IOMMU between the guest and its VFs. The guest does not run
+    /// before the command `cont`.
+    pub fn start_behind(
+        name: &str,
+        viommu: Viommu,
+        kind: Kind,
+        vfs: &[Function],
+        guest: &Guest,
+    ) -> Result<Self> {
+        let start = Start {
+            role: Role::Boots,
+            can_migrate: true,
+            viommu: Some(viommu),
+        };
+        Self::start_with(name, start, kind, vfs, guest)
     }
 
     fn start_with(
         name: &str,
-        role: Role,
+        start: Start,
         kind: Kind,
         vfs: &[Function],
-        can_migrate: bool,
         guest: &Guest,
     ) -> Result<Self> {
+        let Start {
+            role,
+            can_migrate,
+            viommu,
+        } = start;
         let mut tracked = true;
         for vf in vfs {
             tracked &= tracks_dirty_pages(vf, kind)?;
@@ -135,8 +182,12 @@ impl Vmm {
         let pipe = PathBuf::from(format!("/tmp/{name}.orders"));
         let orders = Orders::new(&pipe)?;
         let mut command = Command::new(PROGRAM);
+        let machine = match viommu {
+            Some(Viommu::Smmuv3) => "virt,gic-version=3,its=on,iommu=smmuv3",
+            _ => "virt,gic-version=3,its=on",
+        };
         command
-            .args(["-M", "virt,gic-version=3,its=on", "-accel", "kvm"])
+            .args(["-M", machine, "-accel", "kvm"])
             .args(["-cpu", "host", "-smp", "1", "-m", guest.memory()])
             .args(["-nodefaults", "-no-user-config", "-nographic"])
             .args(["-kernel", "/guest/Image", "-initrd", "/guest/initrd.cpio"])
@@ -151,6 +202,12 @@ impl Vmm {
                 ",iommufd=iommufd0"
             }
         };
+        if viommu == Some(Viommu::Virtio) {
+            command.args(["-device", "virtio-iommu-pci"]);
+        }
+        if viommu.is_some() {
+            command.arg("-S");
+        }
         for vf in vfs {
             command.args([
                 "-device",

@@ -395,6 +395,16 @@ words! {
 }
 
 words! {
+    /// Whether QEMU sends a guest through several connections at once (its capability `multifd`).
+    #[derive(Default)]
+    Multifd {
+        #[default]
+        No = "no",
+        Yes = "yes",
+    }
+}
+
+words! {
     /// A weakness of the C driver, by its number in `Documentation/weaknesses.rst`.
     Weakness {
         D1 = "d1",

@@ -11,8 +11,8 @@ use std::str::FromStr;
 
 use crate::parameters::{
     AgainstReset, Begin, Cancel, Commands, Container, DmaLogging, Driver, Engine, Failure,
-    FurtherWrites, HostName, Kmemleak, List, Log, Measure, Parameter, ParseError, Peer, ResetBy,
-    Rush, StopFirst, Switchover, TopologyItem, Weakness,
+    FurtherWrites, HostName, Kmemleak, List, Log, Measure, Multifd, Parameter, ParseError, Peer,
+    ResetBy, Rush, StopFirst, Switchover, TopologyItem, Weakness,
 };
 
 /// Keys and values of parameters that are not left out.
@@ -187,6 +187,7 @@ scenarios! {
         cancel: Option<Cancel>,
         switchover: Option<Switchover>,
         stop_first: Option<StopFirst>,
+        multifd: Option<Multifd>,
     }
     /// A guest migrates from one host to another and back.
     "guest-between" => GuestBetween {
@@ -406,6 +407,7 @@ mod tests {
                 cancel: Some(Cancel::Stopped),
                 switchover: Some(Switchover::AllSent),
                 stop_first: Some(StopFirst::No),
+                multifd: Some(Multifd::Yes),
             },
             Scenario::Weakness {
                 item: List(Weakness::ALL.to_vec()),

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use protocol::{
-    Cancel, Container, DmaLogging, Driver, Engine, Iotlb, List, Peer, Scenario, StopFirst,
+    Cancel, Container, DmaLogging, Driver, Engine, Iotlb, List, Multifd, Peer, Scenario, StopFirst,
     Switchover,
 };
 
@@ -82,6 +82,7 @@ pub struct Options {
     cancel: Option<Cancel>,
     switchover: Option<Switchover>,
     stop_first: Option<StopFirst>,
+    multifd: Option<Multifd>,
     dma_logging: Option<DmaLogging>,
     httu: Option<Iotlb>,
     rounds: Option<u32>,
@@ -144,6 +145,7 @@ impl Options {
     ///   sent, or `default` to stop it when QEMU's own limits allow it;
     /// - `stop_first`: `auto`, or `no` for a guest that is not stopped before it migrates although
     ///   QEMU loses what its VFs write;
+    /// - `multifd`: `yes` for several connections at once;
     /// - `dma_logging`: the parameter of the Rust driver's module;
     /// - `httu`: `off`, or what the SMMU does for a write to a page that it has marked as dirty:
     ///   it `walks` the translation tables, or `keeps` to the entry in its TLB;
@@ -159,6 +161,7 @@ impl Options {
             cancel: None,
             switchover: None,
             stop_first: None,
+            multifd: None,
             dma_logging: None,
             httu: None,
             rounds: None,
@@ -175,6 +178,7 @@ impl Options {
                 "cancel" => options.cancel = Some(parsed(key, value)?),
                 "switchover" => options.switchover = Some(parsed(key, value)?),
                 "stop_first" => options.stop_first = Some(parsed(key, value)?),
+                "multifd" => options.multifd = Some(parsed(key, value)?),
                 "dma_logging" => options.dma_logging = Some(parsed(key, value)?),
                 "httu" => options.httu = known(key, value, &HTTU)?,
                 "rounds" => {
@@ -215,6 +219,10 @@ impl Options {
         ensure!(
             !options.is_not_stopped() || !options.two_hosts,
             "whether the guest is stopped first can be chosen for one host alone"
+        );
+        ensure!(
+            options.multifd != Some(Multifd::Yes) || !options.two_hosts,
+            "multifd can be chosen for one host alone"
         );
         ensure!(
             options.switchover != Some(Switchover::Default) || options.iommu_tracks(),
@@ -317,6 +325,7 @@ impl Options {
             cancel: self.cancel,
             switchover: self.switchover,
             stop_first: self.stop_first,
+            multifd: self.multifd,
         }));
         let machine = machine.driver(driver).peer(peer);
         Ok(vec![machine.run(artifacts, show)?])
@@ -374,6 +383,7 @@ mod tests {
             "cancel=yes",
             "switchover=late",
             "stop_first=yes",
+            "multifd=4",
             "dma_logging=yes",
             "httu=on",
             "rounds=0",
@@ -411,6 +421,7 @@ mod tests {
         assert_eq!(values_of_make("CANCEL"), words(Cancel::ALL));
         assert_eq!(values_of_make("SWITCHOVER"), words(Switchover::ALL));
         assert_eq!(values_of_make("STOP_FIRST"), words(StopFirst::ALL));
+        assert_eq!(values_of_make("MULTIFD"), words(Multifd::ALL));
         assert_eq!(values_of_make("DMA_LOGGING"), words(DmaLogging::ALL));
         assert_eq!(values_of_make("HOSTS"), names(&HOSTS));
         assert_eq!(values_of_make("HTTU"), names(&HTTU));
@@ -442,6 +453,9 @@ mod tests {
         told("stop_first=no container=iommufd driver=c cancel=running").unwrap();
         told("stop_first=no container=iommufd driver=rust,c switchover=all-sent").unwrap();
         told("stop_first=auto hosts=2").unwrap();
+        told("multifd=yes cancel=running").unwrap();
+        told("multifd=no hosts=2").unwrap();
+        told("multifd=yes hosts=2").unwrap_err();
         told("stop_first=no dma_logging=off").unwrap_err();
         told("stop_first=no container=type1 driver=c").unwrap_err();
         told("stop_first=no container=iommufd dma_logging=on").unwrap_err();

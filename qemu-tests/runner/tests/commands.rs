@@ -36,6 +36,7 @@ fn a_wrong_option_is_refused_in_one_line() -> Result<()> {
         (["migrate", "HOSTS=3"], ["HOSTS=3", "1 2"]),
         (["migrate", "ENGINE=zip"], ["ENGINE", "make help"]),
         (["migrate", "QEMU=sid"], ["QEMU=sid", "fixed"]),
+        (["migrate", "MULTIFD=4"], ["MULTIFD=4", "no yes"]),
         (["migrate", "STOP_FIRST=yes"], ["STOP_FIRST=yes", "auto no"]),
         (["migrate", "ROUNDS=many"], ["ROUNDS=many", "number"]),
         (["conformance", "N=-1"], ["N=-1", "number"]),

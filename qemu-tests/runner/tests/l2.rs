@@ -7,7 +7,8 @@
 
 use anyhow::Result;
 use protocol::{
-    AgainstReset, Container, Driver, Engine, Iotlb, List, Peer, ResetBy, Scenario, Switchover,
+    AgainstReset, Container, Driver, Engine, Iotlb, List, Multifd, Peer, ResetBy, Scenario,
+    Switchover,
 };
 use runner::soak::Soak;
 use runner::{Artifacts, Machine, Suite};
@@ -19,11 +20,16 @@ fn round_trip() -> Machine {
 
 /// The same, with a choice of when QEMU stops the guest.
 fn switches_over(switchover: Option<Switchover>) -> Machine {
+    moves(switchover, None)
+}
+
+fn moves(switchover: Option<Switchover>, multifd: Option<Multifd>) -> Machine {
     let scenario = Scenario::GuestAtWork {
         rounds: Some(1),
         cancel: None,
         switchover,
         stop_first: None,
+        multifd,
     };
     Machine::new(scenario).hypervisor().within(1800)
 }
@@ -95,10 +101,11 @@ fn migrates_from_the_c_driver_to_ours_and_back_hardware_v4() -> Result<()> {
         .expect_passed()
 }
 
-/// Of what Debian has, the QEMU that is newer than its stable release's.
+/// Of what Debian has, the QEMU that is newer than its stable release's, which sends and loads the
+/// VF in a thread of its own.
 #[test]
 fn migrates_with_the_qemu_of_backports_hardware_v5() -> Result<()> {
-    let machine = round_trip().monitor(Suite::TrixieBackports);
+    let machine = moves(None, Some(Multifd::Yes)).monitor(Suite::TrixieBackports);
     let machine = machine.engines([Engine::Sec]).container(Container::Iommufd);
     run_clean(machine.revision(0x51))
 }

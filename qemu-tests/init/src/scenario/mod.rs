@@ -101,12 +101,14 @@ fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
             cancel,
             switchover,
             stop_first,
+            multifd,
         } => {
             let choices = l2::migrate_under_load::Choices {
                 rounds: rounds.unwrap_or(l2::migrate_under_load::ROUNDS),
                 cancel: cancel.unwrap_or_default(),
                 switchover: switchover.unwrap_or_default(),
                 stop_first: stop_first.unwrap_or_default(),
+                multifd: multifd.unwrap_or_default(),
             };
             l2::migrate_under_load::run(setup, choices, report)
         }

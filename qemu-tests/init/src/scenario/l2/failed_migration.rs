@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Migrations that are refused, cancelled, or whose destination dies: the guest goes on working
-//! where it is, and can migrate afterwards.
+//! Migrations that a VF or QEMU refuses, that are cancelled, or whose destination dies: the guest
+//! goes on working where it is, and can migrate afterwards.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use control::{EmulatedDevice, Report, ZIP0};
 use linux::sysfs::Function;
-use monitor::{Guest, Limits, Vmm};
+use monitor::{Guest, Limits, NotStarted, Viommu, Vmm};
 use protocol::Setup;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
 use serde_json::json;
@@ -19,6 +19,7 @@ use super::fixture::{GuestFixture, Test};
 use super::migrate_under_load::{LATENCY, WITHIN, WORK};
 use crate::expect;
 use crate::host::Host;
+use crate::scenario::support::history;
 
 /// All of the guest's memory takes longer than QEMU needs to see that the guest may be stopped.
 const SLOW: Limits = Limits {
@@ -26,7 +27,7 @@ const SLOW: Limits = Limits {
     ..Limits::GENEROUS
 };
 
-const TESTS: [Test; 8] = [
+const TESTS: [Test; 11] = [
     (
         "a VF with more queues refuses, and the guest never stops",
         other_queues,
@@ -35,6 +36,9 @@ const TESTS: [Test; 8] = [
         "a VF of another engine refuses, and the guest never stops",
         other_engine,
     ),
+    ("QEMU refuses post-copy", post_copy),
+    ("QEMU refuses a background snapshot", background_snapshot),
+    ("QEMU refuses VFs behind a virtual IOMMU", viommus),
     (
         "cancelled before the destination answers",
         cancelled_in_setup,
@@ -93,6 +97,85 @@ fn other_queues(fixture: &mut GuestFixture) -> Result<()> {
 fn other_engine(fixture: &mut GuestFixture) -> Result<()> {
     let vf = Function::find(crate::host::HUAWEI, SEC.vf)?;
     refuses(fixture, &vf, "device expected 0xa256 got 0xa251")
+}
+
+/// QEMU refuses a migration, for which it has no need to ask the VF: nobody has requested a state of
+/// it, and the guest was not stopped. `migrate` returns QEMU's reason.
+fn qemu_refuses(
+    fixture: &mut GuestFixture,
+    migrate: impl FnOnce(&mut GuestFixture) -> Result<String>,
+) -> Result<()> {
+    let vf = fixture.vf().name().to_owned();
+    let requests = history::last_number(&vf)?;
+    let stops = fixture.vmm.told("STOP");
+    let reason = migrate(fixture)?;
+    control::show(format!("QEMU says: {reason}"));
+    expect::equal("stops of the guest", fixture.vmm.told("STOP"), stops)?;
+    expect::equal("requests", history::last_number(&vf)?, requests)
+}
+
+fn post_copy(fixture: &mut GuestFixture) -> Result<()> {
+    qemu_refuses(fixture, |fixture| {
+        let (_, mut other) = fixture.other_place("postcopy")?;
+        fixture.vmm.set_capabilities(&["postcopy-ram"], true)?;
+        let begun = monitor::begin(&mut fixture.vmm, &mut other, Limits::GENEROUS);
+        let reason = has_not_migrated(fixture, begun)?;
+        fixture.vmm.set_capabilities(&["postcopy-ram"], false)?;
+        Ok(reason)
+    })
+}
+
+/// Why a migration has failed, be it at once.
+fn has_not_migrated(fixture: &mut GuestFixture, begun: Result<()>) -> Result<String> {
+    match begun {
+        Ok(()) => monitor::fails(&mut fixture.vmm, WITHIN),
+        Err(refused) => Ok(refused.root_cause().to_string()),
+    }
+}
+
+/// It also needs userfaultfd of the host's kernel. QEMU refuses the capability without.
+fn background_snapshot(fixture: &mut GuestFixture) -> Result<()> {
+    qemu_refuses(fixture, |fixture| {
+        // It excludes these.
+        let answers = ["return-path", "switchover-ack"];
+        fixture.vmm.set_capabilities(&answers, false)?;
+        let capability = ["background-snapshot"];
+        if let Err(refused) = fixture.vmm.set_capabilities(&capability, true) {
+            return Ok(refused.root_cause().to_string());
+        }
+        let file = json!({ "uri": "file:/tmp/background.state" });
+        let begun = fixture.vmm.execute("migrate", file).map(drop);
+        let reason = has_not_migrated(fixture, begun)?;
+        fixture.vmm.set_capabilities(&capability, false)?;
+        Ok(reason)
+    })
+}
+
+/// Either QEMU does not start, or the guest cannot migrate.
+fn viommus(fixture: &mut GuestFixture) -> Result<()> {
+    let spare = [fixture.host.vfs[1 - fixture.place].clone()];
+    for viommu in [Viommu::Smmuv3, Viommu::Virtio] {
+        let (kind, guest) = (fixture.host.kind, &fixture.guest);
+        let reason = match Vmm::start_behind("viommu", viommu, kind, &spare, guest) {
+            Ok(mut vmm) => {
+                let file = json!({ "uri": "file:/tmp/viommu.state" });
+                let refused = vmm.execute("migrate", file);
+                let state = monitor::state(&spare[0])?;
+                expect::equal("state of its VF", state.as_str(), "RUNNING")?;
+                vmm.quit()?;
+                match refused {
+                    Ok(_) => bail!("the guest migrates behind {viommu:?}"),
+                    Err(refused) => refused.root_cause().to_string(),
+                }
+            }
+            Err(error) => match error.downcast_ref::<NotStarted>() {
+                Some(refused) => refused.to_string(),
+                None => return Err(error),
+            },
+        };
+        control::show(format!("{viommu:?}: QEMU says: {reason}"));
+    }
+    Ok(())
 }
 
 /// An address of a listener that does not answer: the only place in the queue is taken.

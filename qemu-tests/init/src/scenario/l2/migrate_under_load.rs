@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use control::{EmulatedDevice, Report, show};
 use linux::sysfs::Function;
 use monitor::{Guest, Limits, PageComparison, PageHashes, Role, Vmm, Watch};
-use protocol::{Cancel, Load, MigrationRecord, Setup, StopFirst, Switchover, What};
+use protocol::{Cancel, Load, MigrationRecord, Multifd, Setup, StopFirst, Switchover, What};
 use vfio_client::Kind;
 use vm::engine;
 
@@ -102,10 +102,11 @@ pub(crate) struct Choices {
     pub(crate) cancel: Cancel,
     pub(crate) switchover: Switchover,
     pub(crate) stop_first: StopFirst,
+    pub(crate) multifd: Multifd,
 }
 
 impl Choices {
-    /// Starts a monitor for the guest, of which it is not stopped first if that was chosen.
+    /// Starts a monitor for the guest, which migrates as was chosen.
     fn start(
         self,
         name: &str,
@@ -114,7 +115,10 @@ impl Choices {
         vfs: &[Function],
         guest: &Guest,
     ) -> Result<Vmm> {
-        let vmm = Vmm::start(name, role, kind, vfs, guest)?;
+        let mut vmm = Vmm::start(name, role, kind, vfs, guest)?;
+        if self.multifd == Multifd::Yes {
+            vmm.set_capabilities(&["multifd"], true)?;
+        }
         Ok(match self.stop_first {
             StopFirst::Auto => vmm,
             StopFirst::No => vmm.without_stop_first(),
