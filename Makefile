@@ -26,8 +26,9 @@ values-HTTU := off walks keeps
 values-STOP_FIRST := auto no
 values-MULTIFD := no yes
 values-GUESTS := yes no
+values-LIBVIRT := trixie sid
 with-values := KERNEL ENGINES CONTAINER DRIVER REVISION QEMU CANCEL HOSTS SWITCHOVER DMA_LOGGING HTTU STOP_FIRST MULTIFD \
-	GUESTS
+	GUESTS LIBVIRT
 with-numbers := ROUNDS COUNT N SEED FIRST HOURS
 with-paths := KERNEL_SRC QEMU_SRC CACHE LOGS JOBS
 
@@ -80,7 +81,9 @@ help:
 	@echo '             long the guest stands still without dirty tracking, with that of the driver,'
 	@echo '             and with that of the SMMU'
 	@echo '  libvirt    let libvirt have guests, on emulated hosts with a root of Debian (HOSTS=$(call either,HOSTS):'
-	@echo '             only what takes so many hosts)'
+	@echo '             only what takes so many hosts, ENGINES=: of the VF, one of those above,'
+	@echo '             LIBVIRT=$(call either,LIBVIRT): the suite of Debian that libvirt and its QEMU are of,'
+	@echo '             CONTAINER=type1|iommufd: the latter with LIBVIRT=sid)'
 	@echo '  soak       migrate busy guests with randomly chosen options, for HOURS=1'
 	@echo '             or until COUNT= migrations are done (SEED=1 FIRST=0)'
 	@echo '  conformance  run random sequences with both drivers and compare (N=2000 SEED=1 FIRST=0)'
@@ -162,8 +165,11 @@ migrate:
 
 .PHONY: libvirt
 libvirt:
-	@$(test-scripts)/prepare.sh $(KERNEL) libvirt
-	@$(runner) libvirt $(if $(HOSTS),--hosts $(HOSTS))
+	$(if $(filter iommufd,$(CONTAINER)),$(if $(filter sid,$(LIBVIRT)),,\
+		$(error CONTAINER=iommufd: libvirt 11.3 of trixie does not know it; add LIBVIRT=sid)))
+	@$(test-scripts)/prepare.sh $(KERNEL) libvirt $(LIBVIRT)
+	@$(runner) libvirt $(if $(HOSTS),--hosts $(HOSTS)) $(if $(ENGINES),--engine $(ENGINES)) \
+		$(if $(CONTAINER),--container $(CONTAINER))
 
 N ?= 2000
 SEED ?= 1

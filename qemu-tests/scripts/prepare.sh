@@ -6,11 +6,11 @@
 #
 #	build/<variant>/artifacts
 #
-# Usage: prepare.sh [normal|debug|kcsan|fixed|debian] [fixed|libvirt]
+# Usage: prepare.sh [normal|debug|kcsan|fixed|debian] [fixed|libvirt] [trixie|sid]
 #
 # The first argument is the kernel. With "fixed" as the second one also a host whose guests run on a
 # QEMU with fixes, which is built here; with "libvirt" also a host with a root of Debian, which has
-# libvirt and both VFIO drivers installed.
+# libvirt and both VFIO drivers installed, of the suite that is the third argument.
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -110,7 +110,7 @@ for suite in "${suites[@]}"; do
 done
 
 if [ "${2:-}" = libvirt ]; then
-	debian=$(fact root "$("$tests_dir/scripts/libvirt_root.sh")")
+	debian=$(fact root "$("$tests_dir/scripts/libvirt_root.sh" "${3:-trixie}")")
 	installed=$out/installed
 	rm -rf "$installed"
 	# As on a distribution's host: the kernel's own modules, then these.

@@ -95,13 +95,13 @@ impl Guest {
         self
     }
 
-    /// How much it has, as QEMU takes it. As little as will do: all that is not zero is sent while
-    /// the guest stands still, as nothing tells which pages a device has written.
-    pub(crate) fn memory(&self) -> &'static str {
+    /// How much memory it has. As little as will do: all that is not zero is sent while the guest
+    /// stands still, as nothing tells which pages a device has written.
+    pub fn mebibytes(&self) -> u32 {
         // hisi_sec2 takes megabytes for each of its queues.
         match self.engines.contains(&Engine::Sec) {
-            true => "512M",
-            false => "128M",
+            true => 512,
+            false => 128,
         }
     }
 

@@ -188,7 +188,8 @@ impl Vmm {
         };
         command
             .args(["-M", machine, "-accel", "kvm"])
-            .args(["-cpu", "host", "-smp", "1", "-m", guest.memory()])
+            .args(["-cpu", "host", "-smp", "1", "-m"])
+            .arg(format!("{}M", guest.mebibytes()))
             .args(["-nodefaults", "-no-user-config", "-nographic"])
             .args(["-kernel", "/guest/Image", "-initrd", "/guest/initrd.cpio"])
             .args(["-append", &guest.command_line()])

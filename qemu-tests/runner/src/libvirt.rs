@@ -3,17 +3,26 @@
 //! `make libvirt`: what operators do with guests of libvirt, on emulated hosts with a root of Debian.
 
 use anyhow::Result;
-use protocol::Scenario;
+use protocol::{Container, Engine, Scenario};
 
 use crate::{Artifacts, Machine, Outcome, Pair, two_hosts};
 
 /// Libvirt asks QEMU for its capabilities first.
 const WITHIN: u64 = 2400;
 
-/// Runs the scenarios, or only that which takes so many hosts, and shows what happens.
-pub fn run(artifacts: &Artifacts, hosts: Option<u8>) -> Result<()> {
+/// Runs the scenarios with a VF of this engine, or only that which takes so many hosts, and shows what
+/// happens.
+pub fn run(
+    artifacts: &Artifacts,
+    hosts: Option<u8>,
+    engine: Engine,
+    container: Container,
+) -> Result<()> {
     let show = |line: &str| println!("{line}");
-    let debian = |machine: Machine| machine.debian().within(WITHIN);
+    let debian = |machine: Machine| {
+        let machine = machine.engines([engine]).container(container);
+        machine.debian().within(WITHIN)
+    };
     if hosts != Some(2) {
         let machine = debian(Machine::new(Scenario::Libvirt));
         check(&[machine.run(artifacts, show)?])?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
-use protocol::{Scenario, Task};
+use protocol::{Container, Engine, Scenario, Task};
 use runner::options::Options;
 use runner::silicon::Wanted;
 use runner::soak::Soak;
@@ -44,6 +44,12 @@ enum Command {
         /// Only what takes so many hosts, 1 or 2.
         #[arg(long)]
         hosts: Option<u8>,
+        /// The engine of the guest's VF.
+        #[arg(long, default_value_t = Engine::Zip)]
+        engine: Engine,
+        /// How libvirt opens it.
+        #[arg(long, default_value_t)]
+        container: Container,
     },
     /// Migrates guests at work with whatever is drawn.
     Soak {
@@ -178,7 +184,11 @@ fn run(command: Command) -> Result<()> {
         Command::Migrate { parameters, .. } => {
             runner::migrate::run(&artifacts, &Options::of(&parameters)?)
         }
-        Command::Libvirt { hosts } => runner::libvirt::run(&artifacts, hosts),
+        Command::Libvirt {
+            hosts,
+            engine,
+            container,
+        } => runner::libvirt::run(&artifacts, hosts, engine, container),
         Command::Soak {
             seed,
             first,

@@ -9,18 +9,20 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use linux::sysfs::Function;
 use monitor::{CONSOLE, Guest, Orders};
-use protocol::Engine;
 use protocol::channel::Order;
+use protocol::{Container, Engine, Setup};
 
 use super::virsh::virsh;
 use crate::expect;
 use crate::host::{Driver, module_of};
 use crate::scenario::l2::migrate_under_load::{WITHIN, WORK};
 
-/// The XML of the page, with the driver and the VF that it names.
+/// The XML of the page.
 const XML: &str = include_str!("../../../../../Documentation/admin-guide/guest.xml");
-const DRIVER: &str = "<driver name='vfio' model='hisi_acc_vfio_pci_rs'/>";
-const VF: &str = "<address domain='0x0000' bus='0x01' slot='0x00' function='0x1'/>";
+
+/// What the element `driver` has for iommufd, which libvirt 12.1 and later know.
+const IOMMUFD: &str = " iommufd='yes'";
+const MEMORY: &str = "<memory unit='MiB'>128</memory>";
 
 const END_OF_NAME: &str = "<name>guest</name>";
 const UUID: &str = "6f0d5a0c-6a4c-4bb5-9d0e-3a1f5f2c7b10";
@@ -37,9 +39,15 @@ const SOON: Duration = Duration::from_secs(60);
 pub(super) struct Xml(String);
 
 impl Xml {
-    /// As it is on the page.
-    pub(super) fn of(guest: &Guest) -> Result<Self> {
-        Self::with_guest(&guest.command_line())
+    /// As it is on the page, with that VF, and the container and memory that were chosen.
+    pub(super) fn of(setup: &Setup, guest: &Guest, vf: &Function) -> Result<Self> {
+        let xml = Self::with_guest(&guest.command_line())?.vf(vf)?;
+        let memory = format!("<memory unit='MiB'>{}</memory>", guest.mebibytes());
+        let xml = xml.with(MEMORY, &memory)?;
+        match setup.container.unwrap_or_default() {
+            Container::Type1 => Ok(xml),
+            Container::Iommufd => xml.with("<driver ", &format!("<driver{IOMMUFD} ")),
+        }
     }
 
     fn with_guest(command_line: &str) -> Result<Self> {
@@ -66,11 +74,26 @@ impl Xml {
         Ok(Xml(self.0.replace(old, new)))
     }
 
+    /// With `new` in place of the element of that name, which has no content.
+    fn with_element(self, name: &str, new: &str) -> Result<Self> {
+        let (_, rest) = self
+            .0
+            .split_once(&format!("<{name} "))
+            .with_context(|| format!("there is no {name}: {}", self.0))?;
+        let (attributes, _) = rest.split_once("/>").context("it has no end")?;
+        let old = format!("<{name} {attributes}/>");
+        self.with(&old, new)
+    }
+
     /// With the name of that driver, or of none.
     pub(super) fn driver(self, driver: Option<Driver>) -> Result<Self> {
         let model = driver.map(|driver| format!(" model='{}'", module_of(driver)));
         let model = model.unwrap_or_default();
-        self.with(DRIVER, &format!("<driver name='vfio'{model}/>"))
+        let iommufd = match self.0.contains(IOMMUFD) {
+            true => IOMMUFD,
+            false => "",
+        };
+        self.with_element("driver", &format!("<driver{iommufd} name='vfio'{model}/>"))
     }
 
     /// With a VF that is bound to its driver by others.
@@ -85,7 +108,7 @@ impl Xml {
         let address = format!(
             "<address domain='0x0000' bus='0x{bus}' slot='0x{slot}' function='0x{function}'/>"
         );
-        self.with(VF, &address)
+        self.with_element("address", &address)
     }
 
     /// The file with its VF alone.
@@ -175,6 +198,8 @@ mod tests {
         assert!(c.0.contains("model='hisi_acc_vfio_pci'/>"));
         let none = Xml(XML.to_owned()).driver(None).unwrap();
         assert!(none.0.contains("<driver name='vfio'/>"));
-        none.driver(None).unwrap_err();
+        let iommufd = c.with("<driver ", &format!("<driver{IOMMUFD} ")).unwrap();
+        let none = iommufd.driver(None).unwrap();
+        assert!(none.0.contains("<driver iommufd='yes' name='vfio'/>"));
     }
 }

@@ -12,8 +12,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use control::{EmulatedDevice, show};
 use linux::sysfs::{self, Function, TRACING};
+use protocol::{Container, Setup};
 use rustix::mount::{MountFlags, mount};
-use vm::engine::Accelerator;
+use vm::engine::{self, Accelerator};
 
 use super::virsh::{PATH, run, virsh};
 use crate::expect;
@@ -53,8 +54,19 @@ fn start(words: &[&str]) -> Result<()> {
         .map(drop)
 }
 
+/// The accelerator that was chosen.
+pub(super) fn accelerator(setup: &Setup) -> Result<&'static Accelerator> {
+    let chosen = engine::chosen(setup);
+    chosen.first().copied().context("no accelerator is chosen")
+}
+
 /// Makes the host ready, with VFs of this accelerator that have no driver; starts libvirt.
-pub(super) fn prepare(name: &str, accelerator: &Accelerator, vfs: u32) -> Result<Vec<Function>> {
+pub(super) fn prepare(
+    setup: &Setup,
+    name: &str,
+    accelerator: &Accelerator,
+    vfs: u32,
+) -> Result<Vec<Function>> {
     for (kind, target) in [
         ("devpts", "/dev/pts"),
         ("tmpfs", "/dev/shm"),
@@ -78,6 +90,9 @@ pub(super) fn prepare(name: &str, accelerator: &Accelerator, vfs: u32) -> Result
     host::end_of_self_tests(accelerator.module)?;
     // Its device file has to be there before libvirt takes VFIO for available.
     run(&["modprobe", "vfio_iommu_type1"])?;
+    if setup.container == Some(Container::Iommufd) {
+        run(&["modprobe", "iommufd"])?;
+    }
     let pf = host::pf(accelerator)?;
     pf.enable_vfs(vfs, false)?;
     EmulatedDevice(accelerator.id).set_latency(LATENCY)?;
@@ -87,8 +102,32 @@ pub(super) fn prepare(name: &str, accelerator: &Accelerator, vfs: u32) -> Result
     expect::eventually("libvirt to answer", STARTS, || {
         Ok(Path::new("/run/libvirt/libvirt-sock").exists())
     })?;
-    virsh(&["version"])?;
+    show(virsh(&["version"])?);
     (0..vfs).map(|index| pf.virtual_function(index)).collect()
+}
+
+/// The containers of VFIO devices that processes of QEMU have opened.
+pub(super) fn containers_of_qemu() -> Result<Vec<Container>> {
+    let mut found = Vec::new();
+    for process in fs::read_dir("/proc")? {
+        let process = process?.path();
+        // It may have ended meanwhile, and not each entry is a process.
+        let Ok(name) = fs::read_to_string(process.join("comm")) else {
+            continue;
+        };
+        if !name.starts_with("qemu-system") {
+            continue;
+        }
+        for file in fs::read_dir(process.join("fd"))? {
+            match fs::read_link(file?.path())?.to_str() {
+                Some("/dev/vfio/vfio") => found.push(Container::Type1),
+                Some("/dev/iommu") => found.push(Container::Iommufd),
+                _ => {}
+            }
+        }
+    }
+    found.dedup();
+    Ok(found)
 }
 
 /// The VFs, of which there are three. Of 64 queues the first two have 21, the third has 22.

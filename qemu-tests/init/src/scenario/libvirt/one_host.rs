@@ -3,10 +3,10 @@
 //! What libvirt does with a guest and its VF on one host.
 
 use anyhow::{Context, Result, ensure};
-use control::{Report, ZIP0, show};
+use control::{EmulatedDevice, Report, show};
 use linux::sysfs::Function;
 use protocol::channel::Order;
-use vm::engine::ZIP;
+use protocol::{Engine, Setup};
 
 use super::domain::{Domain, NAME, Xml};
 use super::virsh::{fails, run as run_command, virsh};
@@ -38,20 +38,24 @@ const TESTS: [Test; 6] = [
     ("saved by libvirt, and started again", managed_saved),
 ];
 
-pub(in crate::scenario) fn run(report: &mut Report) -> Result<()> {
-    let vfs = host::prepare("a", &ZIP, 3)?;
-    let domain = Domain::new(ZIP.kind)?;
-    let xml = Xml::of(&domain.guest)?;
+pub(in crate::scenario) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    let accelerator = host::accelerator(setup)?;
+    let vfs = host::prepare(setup, "a", accelerator, 3)?;
+    let domain = Domain::new(accelerator.kind)?;
     let [vf, other, unlike] = host::three(vfs)?;
-    report.point("the stock driver's alias comes first", || {
-        tie::order_of_installation()
-    });
-    report.point("the name in the XML decides between equal aliases", || {
-        tie::name_decides(&xml, &vf)
-    });
-    report.point("a VF that is not managed keeps its driver", || {
-        tie::driver_is_kept(&xml, &other)
-    });
+    let xml = Xml::of(setup, &domain.guest, &vf)?;
+    // The aliases of the other engines are equal as well.
+    if accelerator.kind == Engine::Zip {
+        report.point("the stock driver's alias comes first", || {
+            tie::order_of_installation()
+        });
+        report.point("the name in the XML decides between equal aliases", || {
+            tie::name_decides(&xml, &vf)
+        });
+        report.point("a VF that is not managed keeps its driver", || {
+            tie::driver_is_kept(&xml, &other)
+        });
+    }
     let mut fixture = Fixture {
         domain,
         xml,
@@ -61,7 +65,9 @@ pub(in crate::scenario) fn run(report: &mut Report) -> Result<()> {
     let up = report.point("the VF goes to the driver that the XML names", || {
         virsh(&["define", &fixture.xml.file(NAME)?])?;
         virsh(&["start", NAME])?;
-        fixture.works()
+        fixture.works()?;
+        let chosen = setup.container.unwrap_or_default();
+        equal("containers", host::containers_of_qemu()?, vec![chosen])
     });
     ensure!(up, "there is no guest");
     for (name, test) in TESTS {
@@ -77,7 +83,7 @@ pub(in crate::scenario) fn run(report: &mut Report) -> Result<()> {
         fixture.domain.has_left(&fixture.vf)?;
         virsh(&["undefine", NAME]).map(drop)
     });
-    ZIP0.report_violations(report, true);
+    EmulatedDevice(accelerator.id).report_violations(report, true);
     Ok(())
 }
 

@@ -3,12 +3,11 @@
 //! A guest of libvirt at work migrates from one host to another and back. Both hosts run this.
 
 use anyhow::{Context, Result, ensure};
-use control::{Report, ZIP0, show};
+use control::{EmulatedDevice, Report, show};
 use linux::sysfs::Function;
 use monitor::TransferredState;
-use protocol::{HostName, Load};
+use protocol::{Container, HostName, Load, Setup};
 use serde::{Deserialize, Serialize};
-use vm::engine::ZIP;
 
 use super::domain::{Domain, NAME, Xml};
 use super::host;
@@ -17,9 +16,14 @@ use crate::host::Driver;
 use crate::other_host::{self, OtherHost};
 use crate::scenario::l2::migrate_under_load::{WITHIN, WORK, works_flawlessly};
 
-/// Options of `virsh migrate`, leg by leg: there, and back. Not `--parallel`: after a migration by
-/// multifd QEMU 10.0's guest waits for its VF.
-const LEGS: [&[&str]; 4] = [&[], &[], &["--p2p"], &[]];
+/// Options of `virsh migrate`, leg by leg: there, and back. `--parallel` is multifd, by which
+/// QEMU 10.0 may load a VF too early. libvirt that knows iommufd comes with a later QEMU.
+fn legs(container: Container) -> [&'static [&'static str]; 4] {
+    match container {
+        Container::Type1 => [&[], &[], &["--p2p"], &[]],
+        Container::Iommufd => [&[], &["--parallel"], &["--p2p"], &["--parallel"]],
+    }
+}
 
 /// Bytes that a VF has to send.
 const STREAM: u64 = 176;
@@ -64,8 +68,8 @@ impl AsMut<OtherHost> for Local {
     }
 }
 
-pub(in crate::scenario) fn run(host: HostName, report: &mut Report) -> Result<()> {
-    let mut local = Local::prepare(host)?;
+pub(in crate::scenario) fn run(setup: &Setup, host: HostName, report: &mut Report) -> Result<()> {
+    let mut local = Local::prepare(setup, host)?;
     let is_first = local.other.is_first();
     if is_first {
         other_host::part(&mut local, report, "a guest boots and works", |local| {
@@ -84,7 +88,7 @@ pub(in crate::scenario) fn run(host: HostName, report: &mut Report) -> Result<()
             false => Local::refuses,
         },
     )?;
-    for (number, options) in (1..).zip(LEGS) {
+    for (number, options) in (1..).zip(legs(setup.container.unwrap_or_default())) {
         let leaves = is_first == (number % 2 == 1);
         let way = if leaves { "leaves" } else { "comes" };
         let name = format!("leg {number}: the guest {way} {}", options.join(" "));
@@ -100,21 +104,23 @@ pub(in crate::scenario) fn run(host: HostName, report: &mut Report) -> Result<()
             local.domain.has_left(&local.vf)
         })?;
     }
-    ZIP0.report_violations(report, true);
+    EmulatedDevice(host::accelerator(setup)?.id).report_violations(report, true);
     Ok(())
 }
 
 impl Local {
-    fn prepare(host: HostName) -> Result<Self> {
+    fn prepare(setup: &Setup, host: HostName) -> Result<Self> {
         // First of all: it sets the clock, and has to hear of every failure.
         let mut other = OtherHost::meet(host)?;
-        let prepared = host::prepare(host.name(), &ZIP, 3).and_then(|vfs| {
-            let domain = Domain::new(ZIP.kind)?;
-            let xml = Xml::of(&domain.guest)?;
+        let prepared = host::accelerator(setup).and_then(|accelerator| {
+            let vfs = host::prepare(setup, host.name(), accelerator, 3)?;
+            let vfs = host::three(vfs)?;
+            let domain = Domain::new(accelerator.kind)?;
+            let xml = Xml::of(setup, &domain.guest, &vfs[0])?;
             Ok((vfs, domain, xml))
         });
         let (vfs, domain, xml) = prepared.inspect_err(|error| other.fail(&format!("{error:#}")))?;
-        let [vf, _, unlike] = host::three(vfs)?;
+        let [vf, _, unlike] = vfs;
         let there = if other.is_first() {
             HostName::B
         } else {
