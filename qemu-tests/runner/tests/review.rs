@@ -200,6 +200,40 @@ fn every_test_is_in_the_index() -> Result<()> {
     Ok(())
 }
 
+/// The names of the states in a file, in its order: upper-case texts in lines that have a constant of
+/// the uAPI, or in arms of a `match`.
+fn state_names(path: &str) -> Result<Vec<String>> {
+    let path = top().join(path);
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let lines = text
+        .lines()
+        .filter(|line| line.contains("VFIO_DEVICE_STATE_") || line.contains("=> \""));
+    let names = lines.filter_map(|line| line.split('"').nth(1));
+    let is_upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    Ok(names
+        .filter(|name| !name.is_empty() && name.chars().all(is_upper))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// The states have the same names wherever the names have to stand. The first table is compared with
+/// the uAPI when it is compiled.
+#[test]
+fn states_have_the_same_names_everywhere() -> Result<()> {
+    let expected = state_names("drivers/vfio/rust/migration/state_names.rs")?;
+    ensure!(expected.len() >= 8, "the states are {expected:?}");
+    for path in [
+        "drivers/vfio/core_debugfs/vfio_events.h",
+        "drivers/vfio/pci/hisi_acc_rs/hisi_acc_rs_events.h",
+        "tools/vfio-mig/src/state.rs",
+        "qemu-tests/vfio-client/src/migration.rs",
+    ] {
+        let found = state_names(path)?;
+        ensure!(found == expected, "{path} has {found:?}");
+    }
+    Ok(())
+}
+
 /// A kernel with one state more: what has a name for each state does not compile any more.
 #[test]
 fn r02_a_state_that_is_added_does_not_compile() -> Result<()> {
