@@ -99,8 +99,23 @@ cargo_tool() {
 		cargo install --locked --root "$cache/tools" --version "$3" "$2"
 }
 
+# A test runs sshd on a port of its own. A machine that had none does not get one for everybody: the
+# service is masked before it comes.
+ssh_server() {
+	local unit
+	if [ ! -x /usr/sbin/sshd ]; then
+		[ "$(id -u)" = 0 ] || die "root is needed to install: openssh-server"
+		mkdir -p /etc/systemd/system
+		for unit in ssh.service ssh.socket; do
+			[ -e "/etc/systemd/system/$unit" ] || ln -sf /dev/null "/etc/systemd/system/$unit"
+		done
+	fi
+	install openssh-client openssh-server
+}
+
 lock setup
 install "${packages[@]}"
+ssh_server
 if command -v rustup >/dev/null; then rust_by_rustup; else rust_by_debian; fi
 version=$(rustc --version | cut -d' ' -f2)
 at_least "$version" "$rust_needed" ||

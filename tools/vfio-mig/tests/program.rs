@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The program as others meet it: a reader that goes away, a terminal's colours, another host by
-//! ssh, files that change while it runs, and a folder for a bug report.
+//! The program as others meet it: a reader that goes away, a terminal's colours, files that change
+//! while it runs, and a folder for a bug report.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -13,7 +12,6 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 use vfio_mig::commands::check::Check;
-use vfio_mig::commands::compare::Compare;
 use vfio_mig::commands::explain::Explain;
 use vfio_mig::commands::list::List;
 use vfio_mig::commands::show::Show;
@@ -105,61 +103,6 @@ fn only_a_terminal_gets_colours() -> Result<()> {
     if Command::new("script").arg("--version").output().is_ok() {
         ensure!(in_terminal(false)?, "no colours in a terminal");
         ensure!(!in_terminal(true)?, "colours in spite of NO_COLOR");
-    }
-    Ok(())
-}
-
-/// An `ssh` that runs the shell here, with the files of a recorded host.
-fn fake_ssh(moment: &str, host: &str) -> Result<TempDir> {
-    let folder = tempfile::tempdir()?;
-    let ssh = folder.path().join("ssh");
-    let root = recorded(moment);
-    let script = format!(
-        "#!/bin/sh\n[ \"$*\" = '{host} sh -s' ] || exit 255\nsed 's,/sys/,{}/sys/,g' | sh -s | sed 's,{},,'\n",
-        root.display(),
-        root.display()
-    );
-    fs::write(&ssh, script)?;
-    fs::set_permissions(&ssh, PermissionsExt::from_mode(0o755))?;
-    Ok(folder)
-}
-
-#[test]
-fn another_host_is_compared_by_ssh() -> Result<()> {
-    let folder = fake_ssh("rust-running", "root@kunpeng2")?;
-    let path = std::env::var("PATH")?;
-    let path = format!("{}:{path}", folder.path().display());
-    let compare = |destination: &str| {
-        let mut command = vfio_mig("rust-migrated");
-        command
-            .args(["-j", "compare", VF, destination])
-            .env("PATH", &path);
-        command.output()
-    };
-    let output = compare("root@kunpeng2:0000:01:00.2")?;
-    let answer: Compare = serde_json::from_value(json(&output)?)?;
-    ensure!(answer.fits == Some(true), "{answer:?}");
-    let names: Vec<&str> = answer
-        .fields
-        .iter()
-        .map(|field| field.name.as_str())
-        .collect();
-    ensure!(
-        names.contains(&"revision") && names.contains(&"queue_count"),
-        "{names:?}"
-    );
-
-    let output = compare("root@kunpeng2:0000:01:00.3")?;
-    let answer: Compare = serde_json::from_value(json(&output)?)?;
-    ensure!(
-        answer.fits == Some(false) && output.status.code() == Some(1),
-        "{answer:?}"
-    );
-
-    for wrong in ["root@kunpeng2:0000:09:00.3", "root@other:0000:01:00.1"] {
-        let output = compare(wrong)?;
-        ensure!(output.status.code() == Some(3), "{wrong}: {output:?}");
-        ensure!(output.stdout.is_empty(), "{wrong}: {output:?}");
     }
     Ok(())
 }

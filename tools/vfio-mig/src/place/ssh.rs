@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Copies the files of a VF from another host, with its shell.
+//!
+//! ssh asks for nothing: there may be no terminal, and a question would come between two answers. It
+//! takes all else, such as the port and the key, from its own configuration.
 
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
@@ -32,12 +35,25 @@ const LINKS: [&str; 2] = [
     "/sys/bus/pci/devices/VF/physfn",
 ];
 
-/// What the other host's shell does. None of the files has a line that begins with `@`.
+/// How ssh is called. `ServerAlive` ends a connection whose other side has gone.
+const OPTIONS: [&str; 5] = [
+    "-T",
+    "-oBatchMode=yes",
+    "-oConnectTimeout=15",
+    "-oServerAliveInterval=5",
+    "-oServerAliveCountMax=3",
+];
+
+/// The exit code that ssh has for its own errors. Others are those of the other host's shell.
+const SSH_FAILED: i32 = 255;
+
+/// What the other host's shell does. None of the files has a line that begins with `@`. A file that
+/// cannot be read is left out.
 fn script(vf: &str) -> String {
     let words = |paths: &[&str]| paths.join(" ").replace("VF", vf);
     format!(
         "for d in {DEBUGFS}; do [ -x $d ] && echo \"@folder $d\"; done\n\
-         for f in {}; do [ -r $f ] && echo \"@file $f\" && cat $f && echo; done\n\
+         for f in {}; do c=$(cat $f 2>/dev/null) && printf '@file %s\\n%s\\n\\n' $f \"$c\"; done\n\
          for l in {}; do [ -L $l ] && echo \"@link $l $(readlink $l)\"; done\n\
          echo @end\n",
         words(&FILES),
@@ -52,21 +68,47 @@ fn script(vf: &str) -> String {
 /// If ssh fails, or the other host has no such VF.
 pub fn fetch(host: &str, vf: &str) -> Result<TempDir> {
     ensure!(is_name(vf), "{vf} is no name of a device");
+    // A login shell of any kind understands these two words.
     let mut ssh = Command::new("ssh")
-        .args([host, "sh", "-s"])
+        .args(OPTIONS)
+        .args(["--", host, "sh", "-s"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .context("cannot run ssh")?;
     let input = ssh.stdin.take().context("ssh has no input")?;
     // If ssh has ended already, its status says why.
     let _ = { input }.write_all(script(vf).as_bytes());
     let output = ssh.wait_with_output().context("cannot wait for ssh")?;
-    ensure!(output.status.success(), "ssh {host}: {}", output.status);
+    ensure!(
+        output.status.success(),
+        "{}",
+        failure(host, output.status, &output.stderr)
+    );
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let text = String::from_utf8_lossy(&output.stdout);
     unpack(&text, folder.path()).with_context(|| format!("ssh {host}"))?;
     Ok(folder)
+}
+
+/// What went wrong, and where.
+fn failure(host: &str, status: ExitStatus, stderr: &[u8]) -> String {
+    let what = match status.code() {
+        Some(SSH_FAILED) => format!("ssh cannot connect to {host}, or lost it"),
+        Some(code) => format!("the shell of {host} ended with {code}"),
+        None => format!("ssh to {host} was killed: {status}"),
+    };
+    // Without what could move the cursor.
+    let said = String::from_utf8_lossy(stderr);
+    let said: Vec<&str> = said
+        .split(char::is_control)
+        .filter(|part| !part.is_empty())
+        .collect();
+    match said.is_empty() {
+        true => what,
+        false => format!("{what}: {}", said.join("; ")),
+    }
 }
 
 /// Writes what the script has printed.
@@ -113,6 +155,21 @@ fn parent_made(folder: &Path, path: &str) -> Result<std::path::PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_failed_is_named() {
+        use std::os::unix::process::ExitStatusExt;
+
+        let failed = |code, said: &str| failure("h", ExitStatus::from_raw(code), said.as_bytes());
+        assert_eq!(
+            failed(255 << 8, "h: Permission denied (publickey).\r\n"),
+            "ssh cannot connect to h, or lost it: h: Permission denied (publickey)."
+        );
+        let missing = "sh: not found\n\x1b[2Jx\n";
+        let expected = "the shell of h ended with 127: sh: not found; [2Jx";
+        assert_eq!(failed(127 << 8, missing), expected);
+        assert_eq!(failed(9, ""), "ssh to h was killed: signal: 9 (SIGKILL)");
+    }
 
     #[test]
     fn nothing_is_written_elsewhere() -> Result<()> {
