@@ -29,7 +29,7 @@ fn moments(driver: Driver) -> Result<BTreeSet<String>> {
 fn sees_what_the_rust_driver_does() -> Result<()> {
     let moments = moments(Driver::Rust)?;
     ensure!(
-        moments.iter().eq(["failed", "migrated", "running"]),
+        moments.iter().eq(["failed", "migrated", "mtty", "running"]),
         "{moments:?}"
     );
     Ok(())

@@ -51,7 +51,7 @@ pub enum Command {
     /// reaches, FOLDER:VF or FOLDER for one in the saved files of a host, or a file with `match`
     /// or with a session's data.
     Compare(Compare),
-    /// Decodes migration data field by field, and says what is wrong in them.
+    /// Decodes migration data field by field, or the requests in `history`, and says what is wrong.
     Decode(Decode),
     /// Prints each change of a VF's state as it happens.
     Watch(Watch),
@@ -112,7 +112,7 @@ pub struct Compare {
 #[allow(missing_docs)]
 #[derive(Debug, Args)]
 pub struct Decode {
-    /// `data`, `migf_data`, `dev_data` or a binary stream; `-` for standard input.
+    /// `data`, `migf_data`, `dev_data`, a binary stream or `history`; `-` for standard input.
     pub file: PathBuf,
 }
 

@@ -3,14 +3,17 @@
 //! A VFIO device as the files of its host show it.
 
 use std::collections::BTreeSet;
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::bail;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::hisi::FOLDER;
 use crate::hisi::attr::{Attr, DirtyTracking};
 use crate::hisi::match_data::MatchData;
+use crate::request::{LONG, Outcome, Request};
 use crate::root::{ReadError, Root};
 use crate::state::{Feature, State};
 
@@ -81,6 +84,8 @@ pub struct Device {
     pub state: Option<State>,
     /// What of the migration protocol its driver offers.
     pub features: Vec<Feature>,
+    /// The last requests for a state, oldest first; null if VFIO core does not record them.
+    pub history: Option<Vec<Request>>,
     /// Who tracks the pages that it writes.
     pub dirty_tracking: Option<DirtyTracking>,
     /// `hisi_acc/attr`, if the driver has it.
@@ -98,7 +103,7 @@ impl Device {
     /// # Errors
     ///
     /// If there is no device of this name.
-    pub fn read(root: &Root, name: &str) -> Result<Self> {
+    pub fn read(root: &Root, name: &str) -> anyhow::Result<Self> {
         if !is_name(name) {
             bail!("{name:?} is no name of a device");
         }
@@ -125,6 +130,7 @@ impl Device {
             can_migrate: CanMigrate::Unknown,
             state: None,
             features: Vec::new(),
+            history: None,
             dirty_tracking: None,
             attr: None,
             match_data: None,
@@ -185,11 +191,27 @@ impl Device {
                 root.text(&format!("{folder}/migration/{file}")),
             )
         };
-        if let Some(state) = self.known(text("state"), |text| text.trim().parse()) {
-            self.state = Some(state);
-        }
         if let (_, Ok(features)) = text("features") {
             self.features = Feature::parse_all(&features);
+        }
+        match wait_for_answer(root, folder) {
+            // Only vfio.ko with CONFIG_VFIO_DEBUGFS_HISTORY has it.
+            Err(ReadError::Absent) => {}
+            history => {
+                self.history = self.known(("history".to_owned(), history), Request::parse_all)
+            }
+        }
+        if let Some(request) = self.hanging_request() {
+            self.notes.push(format!(
+                "migration/state and the files of the driver are not read: they would wait for \
+                 request {}, which the driver has not answered for {}",
+                request.number,
+                crate::duration::text(request.duration())
+            ));
+            return;
+        }
+        if let Some(state) = self.known(text("state"), |text| text.trim().parse()) {
+            self.state = Some(state);
         }
         let has_own = root.exists(&format!("{folder}/migration/{FOLDER}/attr"))
             || root.exists(&format!("{folder}/migration/{FOLDER}/attr.errno"));
@@ -202,6 +224,19 @@ impl Device {
             None if self.offers(Feature::DIRTY_TRACKING) => DirtyTracking::Driver,
             None => DirtyTracking::IommuOrNone,
         });
+    }
+
+    /// The last request for a state.
+    pub fn last_request(&self) -> Option<&Request> {
+        self.history.as_ref()?.last()
+    }
+
+    /// The request that the driver has been busy with for long.
+    pub fn hanging_request(&self) -> Option<&Request> {
+        self.history
+            .iter()
+            .flatten()
+            .find(|request| request.hangs())
     }
 
     /// The parsed contents of a file; a note if that fails.
@@ -228,6 +263,30 @@ impl Device {
     pub fn is_closed(&self) -> Option<bool> {
         Some(self.attr.as_ref()?.device_state.is_none())
     }
+}
+
+/// How often the history is read while a request is under way.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The file `history` when no request is under way, or when one is for long. It is read without
+/// waiting for the driver, unlike the others.
+fn wait_for_answer(root: &Root, folder: &str) -> Result<String, ReadError> {
+    let file = format!("{folder}/migration/history");
+    let mut text = root.text(&file)?;
+    let mut passed = Duration::ZERO;
+    while !root.is_saved() && passed < LONG && is_briefly_busy(&text) {
+        thread::sleep(PAUSE);
+        passed += PAUSE;
+        text = root.text(&file)?;
+    }
+    Ok(text)
+}
+
+/// Whether the driver is busy with a request, and not for long.
+fn is_briefly_busy(history: &str) -> bool {
+    let requests = Request::parse_all(history).unwrap_or_default();
+    let is_open = |request: &Request| request.outcome() == Outcome::UnderWay;
+    requests.iter().any(is_open) && !requests.iter().any(Request::hangs)
 }
 
 /// The bus and folder of a device.

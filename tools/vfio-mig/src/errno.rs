@@ -7,6 +7,8 @@ use std::fmt::{self, Display, Formatter};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::words::{Result, decimal, no};
+
 /// An error number of Linux. It is written as its name, `EIO`, or as a number if it has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -23,6 +25,15 @@ impl Errno {
     /// The number in an error of the standard library.
     pub fn of(error: &std::io::Error) -> Self {
         Errno(error.raw_os_error().unwrap_or(0))
+    }
+
+    /// Reads a positive number, or 0 for success.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        // The largest that the kernel uses.
+        let number = decimal(text)
+            .ok()
+            .filter(|number| (0..=4095).contains(number));
+        number.map(Errno).ok_or_else(|| no("errno", text))
     }
 
     /// What the number says, in a few words.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::hisi::attr::DirtyTracking;
 use crate::hisi::failure::{Failure, Registers};
+use crate::request::Outcome;
 
 /// The tables, as text.
 const TEXT: &str = include_str!("knowledge.toml");
@@ -40,14 +41,17 @@ pub struct Symptom {
     pub cause: String,
     /// What to do.
     pub remedy: String,
-    /// How `attr` shows it. Nothing if it does not.
+    /// How `attr` or `history` of VFIO core shows it. Nothing if they do not.
     pub when: Option<When>,
 }
 
-/// What of `attr` tells a symptom. All that is given must hold.
+/// What of `attr` tells a symptom; with `request`, what of `history` does. All that is given must
+/// hold.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct When {
+    /// What came of a request for a state.
+    pub request: Option<Outcome>,
     /// Whether data were refused.
     pub refused: Option<bool>,
     /// Arcs of which one has failed.

@@ -21,11 +21,13 @@ mod memory_size;
 pub mod migration_data;
 pub mod output;
 pub mod place;
+pub mod request;
 pub mod root;
 pub mod schema;
 pub mod state;
 mod style;
 mod table;
+mod words;
 
 use std::process::ExitCode;
 

@@ -41,7 +41,7 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded> {
     match std::str::from_utf8(bytes) {
         Ok(text) if HexDump::is_one(text) => Ok(decode_dump(&HexDump::parse(text)?)),
         Ok(text) if !text.is_empty() && text.chars().all(|c| c == '\n' || !c.is_control()) => {
-            bail!("this is a text, but no `data`, `migf_data` or `dev_data`")
+            bail!("this is a text, but no `data`, `migf_data`, `dev_data` or `history`")
         }
         _ => Ok(decode_binary(bytes)),
     }

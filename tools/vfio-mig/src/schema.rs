@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 use crate::answer::VERSION;
 use crate::commands::check::Check;
 use crate::commands::compare::Compare;
+use crate::commands::decode::Decode;
 use crate::commands::explain::Explain;
 use crate::commands::list::List;
 use crate::commands::report::Report;
 use crate::commands::show::Show;
 use crate::commands::watch::Event;
-use crate::hisi::image::Decoded;
 
 /// The schema of a command's answer.
 fn of<T: JsonSchema>(command: &str) -> Value {
@@ -23,6 +23,12 @@ fn of<T: JsonSchema>(command: &str) -> Value {
         .for_serialize()
         .into_generator();
     let mut schema = generator.into_root_schema_for::<T>().to_value();
+    // An answer that has several forms has no properties in common.
+    for (member, empty) in [("properties", json!({})), ("required", json!([]))] {
+        if schema.get(member).is_none() {
+            schema[member] = empty;
+        }
+    }
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("command".to_owned(), json!({ "const": command }));
         properties.insert("version".to_owned(), json!({ "const": VERSION }));
@@ -38,7 +44,7 @@ pub fn all() -> Value {
     let schemas = [
         ("check", of::<Check>("check")),
         ("compare", of::<Compare>("compare")),
-        ("decode", of::<Decoded>("decode")),
+        ("decode", of::<Decode>("decode")),
         ("explain", of::<Explain>("explain")),
         ("list", of::<List>("list")),
         ("report", of::<Report>("report")),

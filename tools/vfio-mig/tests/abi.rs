@@ -9,6 +9,7 @@ use vfio_mig::hisi::hex_dump::HexDump;
 use vfio_mig::hisi::match_data::MatchData;
 use vfio_mig::hisi::refusal;
 use vfio_mig::knowledge::Knowledge;
+use vfio_mig::request::Request;
 use vfio_mig::state::{Feature, State};
 
 const DRIVER: &str = include_str!("../../../Documentation/ABI/testing/debugfs-hisi-acc-vfio-rs");
@@ -58,6 +59,7 @@ impl Format {
             ("<offset>", "00000000"),
             ("<bytes>", "de de"),
             ("<name>", "qm_axi_rresp"),
+            ("<comm>", "CPU\\x200/KVM"),
         ];
         let first = text.find('<').and_then(|at| {
             let end = text[at..].find('>')? + at + 1;
@@ -112,17 +114,19 @@ impl Format {
     fn files(&self) -> Vec<String> {
         let lines: Vec<(bool, Vec<String>)> = self.lines.iter().map(|l| self.line(l)).collect();
         let first: Vec<&str> = lines.iter().map(|(_, ways)| ways[0].as_str()).collect();
-        let mut files = vec![first.join("\n") + "\n"];
+        let file =
+            |lines: &[&str]| -> String { lines.iter().map(|line| format!("{line}\n")).collect() };
+        let mut files = vec![file(&first)];
         for (at, (is_optional, ways)) in lines.iter().enumerate() {
             for way in &ways[1..] {
                 let mut other = first.clone();
                 other[at] = way;
-                files.push(other.join("\n") + "\n");
+                files.push(file(&other));
             }
             if *is_optional {
                 let mut other = first.clone();
                 other.remove(at);
-                files.push(other.join("\n") + "\n");
+                files.push(file(&other));
             }
         }
         files
@@ -169,6 +173,26 @@ fn every_state_and_feature_is_known() {
         Feature::DIRTY_TRACKING,
     ];
     assert_eq!(features, known.map(|name| format!("[{name}]")));
+}
+
+/// Each line of `history` is understood, and is shown with all that it has.
+#[test]
+fn every_request_is_understood() {
+    let format = Format::of(CORE, "/history");
+    let files = format.files();
+    assert!(files.len() > 15, "only {} files", files.len());
+    for file in files {
+        let requests = Request::parse_all(&file);
+        let requests = requests.unwrap_or_else(|error| panic!("{error} in {file}"));
+        for (request, line) in requests.iter().zip(file.lines()) {
+            let change = request.change.to_string().replace(" -> ", " to=");
+            let change = change.replace("unknown", "-");
+            assert!(
+                line.contains(&format!("from={change} ")),
+                "{change}: {line}"
+            );
+        }
+    }
 }
 
 /// The table of fields has those that `attr` can name, and no others.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `decode` never panics, whatever the bytes, and finds each field that is damaged.
+//! No parser panics or takes what is no file for one, whatever the bytes, and `decode` finds each field
+//! that is damaged.
 
 use proptest::prelude::*;
 use vfio_mig::hisi::attr::Attr;
@@ -8,6 +9,8 @@ use vfio_mig::hisi::hex_dump::{HexDump, withhold};
 use vfio_mig::hisi::image::{Decoded, is_guest_address};
 use vfio_mig::hisi::match_data::MatchData;
 use vfio_mig::migration_data::decode;
+use vfio_mig::request::Request;
+use vfio_mig::state::{Feature, State};
 
 const STREAM: &[u8] = include_bytes!("recorded/rust-migrated/stream.bin");
 
@@ -27,6 +30,7 @@ macro_rules! recorded {
 const DATA: &str = recorded!("rust-migrated", "1", "data");
 const ATTR: &str = recorded!("rust-migrated", "3", "attr");
 const MATCH: &str = recorded!("rust-migrated", "1", "match");
+const HISTORY: &str = recorded!("c-migrated", "1", "../history");
 
 fn decoded(bytes: &[u8]) -> Decoded {
     decode(bytes).expect("neither a dump nor a stream")
@@ -45,27 +49,78 @@ fn damaged(text: &'static str) -> impl Strategy<Value = String> {
     })
 }
 
+/// Lines that look like those of a file, with any words in them.
+const ALMOST: &str =
+    "((Mig Data:|Dev Data:|magic: |request=|engine: |history: session=)[ -~]{0,40}\n){1,4}";
+
+/// What takes a text for a file of the host.
+fn taken(text: &str) -> Vec<&'static str> {
+    let is_dump = |text: &str| HexDump::parse(text).is_ok_and(|dump| dump.length.is_some());
+    let has_feature = |text: &str| {
+        let known = [Feature::STOP_COPY, Feature::P2P, Feature::PRE_COPY];
+        let found = Feature::parse_all(text);
+        found
+            .iter()
+            .any(|feature| known.contains(&feature.0.as_str()))
+    };
+    let found = [
+        ("attr", Attr::parse(text).is_ok()),
+        ("match", MatchData::parse(text).is_ok()),
+        ("data", is_dump(text)),
+        ("features", has_feature(text)),
+        ("state", text.trim().parse::<State>().is_ok()),
+        // An empty file is that of a device without requests.
+        (
+            "history",
+            !text.is_empty() && Request::parse_all(text).is_ok(),
+        ),
+    ];
+    let taken = found.into_iter().filter(|(_, is_taken)| *is_taken);
+    taken.map(|(name, _)| name).collect()
+}
+
 proptest! {
     #[test]
-    fn any_bytes_are_decoded_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let _ = decode(&bytes);
+    fn any_bytes_are_refused_or_wrong(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        if let Ok(decoded) = decode(&bytes) {
+            prop_assert!(!decoded.all_problems().is_empty());
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        prop_assert_eq!(taken(&text), Vec::<&str>::new());
+        let _ = withhold(&text, is_guest_address);
+    }
+
+    /// Bytes with the right beginning are no stream either, whatever their number.
+    #[test]
+    fn any_bytes_after_the_magic_are_wrong(
+        bytes in prop::collection::vec(any::<u8>(), 0..400), length in 8usize..400
+    ) {
+        let all: Vec<u8> = STREAM[..8].iter().copied().chain(bytes).take(length).collect();
+        prop_assert!(!decoded(&all).all_problems().is_empty());
     }
 
     #[test]
-    fn any_text_after_a_prefix_is_decoded_or_refused(text in "(Mig Data:|Dev Data:|magic: ).{0,80}") {
-        let _ = decode(text.as_bytes());
-        let _ = MatchData::parse(&text);
-        let _ = Attr::parse(&text);
+    fn any_text_is_refused_or_wrong(text in prop_oneof![ALMOST, "\\PC{0,80}"]) {
+        if let Ok(decoded) = decode(text.as_bytes()) {
+            prop_assert!(!decoded.all_problems().is_empty());
+        }
+        prop_assert_eq!(taken(&text), Vec::<&str>::new());
         let _ = withhold(&text, is_guest_address);
     }
 
     #[test]
     fn damaged_files_are_read_or_refused(
-        data in damaged(DATA), attr in damaged(ATTR), found in damaged(MATCH)
+        data in damaged(DATA),
+        attr in damaged(ATTR),
+        found in damaged(MATCH),
+        history in damaged(HISTORY)
     ) {
         let _ = decode(data.as_bytes());
         let _ = Attr::parse(&attr);
         let _ = MatchData::parse(&found);
+        for request in Request::parse_all(&history).unwrap_or_default() {
+            let _ = request.to_string();
+        }
         let _ = withhold(&data, is_guest_address);
     }
 

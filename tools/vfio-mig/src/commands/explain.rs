@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `explain`: from what `attr` shows after a failed migration to cause and remedy.
+//! `explain`: from what `attr`, and `history` of VFIO core, show after a failed migration to cause and
+//! remedy.
 
 use anyhow::{Error, Result, anyhow};
 use schemars::JsonSchema;
@@ -11,8 +12,12 @@ use crate::device::{CanMigrate, Device};
 use crate::hisi::attr::Attr;
 use crate::hisi::failure::Failure;
 use crate::knowledge::{Knowledge, Symptom, When, plain};
+use crate::request::{Outcome, Request};
 use crate::root::Root;
-use crate::style;
+use crate::{duration, style};
+
+/// How many of the last requests that have failed are shown.
+const REQUESTS: usize = 4;
 
 /// A cause that the files show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -61,37 +66,87 @@ pub struct Explain {
 ///
 /// # Errors
 ///
-/// If there is no such device, or it has no `attr`.
+/// If there is no such device, or it has neither `attr` nor `history`.
 pub fn explain(root: &Root, name: &str) -> Result<Explain> {
     let device = Device::read(root, name)?;
-    let Some(attr) = &device.attr else {
-        return Err(no_attr(&device));
-    };
+    if device.attr.is_none() && device.history.is_none() {
+        return Err(no_record(&device));
+    }
     let knowledge = Knowledge::load()?;
     let mut findings = Vec::new();
     let mut others = Vec::new();
     for symptom in &knowledge.symptoms {
         match &symptom.when {
-            Some(when) => findings.extend(finding(&knowledge, symptom, when, attr)),
+            Some(when) => findings.extend(shown_by(&device, &knowledge, symptom, when)),
             None => others.push(other(symptom)),
         }
     }
-    let failed = !attr.failures.is_empty() || is_refused(attr) || attr.failed.is_some();
     Ok(Explain {
         device: name.to_owned(),
-        failed: failed || !findings.is_empty(),
+        failed: device.attr.as_ref().is_some_and(has_failed) || !findings.is_empty(),
         findings,
         others,
     })
 }
 
-fn no_attr(device: &Device) -> Error {
+/// A row of the table, if the files of the device show it.
+fn shown_by(
+    device: &Device,
+    knowledge: &Knowledge,
+    symptom: &Symptom,
+    when: &When,
+) -> Option<Finding> {
+    match when.request {
+        Some(outcome) => requests(device, symptom, outcome),
+        None => finding(knowledge, symptom, when, device.attr.as_ref()?),
+    }
+}
+
+fn has_failed(attr: &Attr) -> bool {
+    !attr.failures.is_empty() || is_refused(attr) || attr.failed.is_some()
+}
+
+/// The requests of which this came.
+fn requests(device: &Device, symptom: &Symptom, outcome: Outcome) -> Option<Finding> {
+    // The driver's own record says more.
+    let is_told = outcome == Outcome::Failed && device.attr.as_ref().is_some_and(has_failed);
+    let matters = |request: &&Request| {
+        request.outcome() == outcome && (outcome != Outcome::UnderWay || request.hangs())
+    };
+    let found: Vec<&Request> = device.history.as_ref()?.iter().filter(matters).collect();
+    if is_told || found.is_empty() {
+        return None;
+    }
+    let line = |request: &&Request| {
+        let when = duration::moment(request.time_us);
+        format!("request {} at {when}: {request}", request.number)
+    };
+    let last = &found[found.len().saturating_sub(REQUESTS)..];
+    Some(row(
+        symptom,
+        last.iter().map(line).collect(),
+        plain(&symptom.remedy),
+    ))
+}
+
+fn row(symptom: &Symptom, shown: Vec<String>, remedy: String) -> Finding {
+    Finding {
+        id: symptom.id.clone(),
+        shown,
+        qemu: plain(&symptom.qemu),
+        cause: plain(&symptom.cause),
+        remedy,
+    }
+}
+
+fn no_record(device: &Device) -> Error {
     let (name, notes) = (&device.name, device.notes.join("; "));
     match device.can_migrate {
         CanMigrate::No => anyhow!("{name} cannot migrate; `check` looks for the reason"),
         _ if !notes.is_empty() => anyhow!("{name}: {notes}"),
         _ => anyhow!(
-            "{name}: its driver, {}, records nothing about failed migrations; see the kernel's log",
+            "{name}: neither its driver, {}, nor vfio.ko records failed migrations; see the kernel's \
+             log",
             device.driver.as_deref().unwrap_or("none")
         ),
     }
@@ -131,7 +186,6 @@ fn failures<'a>(when: &'a When, attr: &'a Attr) -> impl Iterator<Item = &'a Fail
 
 fn holds(when: &When, attr: &Attr) -> bool {
     let is_open = attr.device_state.is_some();
-    let has_failed = !attr.failures.is_empty() || is_refused(attr) || attr.failed.is_some();
     (when.refused != Some(true) || is_refused(attr))
         && (when.failure.is_empty() || failures(when, attr).next().is_some())
         && (!when.cut_off || is_open && attr.history.iter().any(|session| session.was_cut_off()))
@@ -139,7 +193,7 @@ fn holds(when: &When, attr: &Attr) -> bool {
             .driver_ready
             .is_none_or(|ready| is_open && attr.driver_ready == Some(ready))
         && when.tracking.is_none_or(|by| attr.dirty_tracking == by)
-        && (!when.no_failure || !has_failed)
+        && (!when.no_failure || !has_failed(attr))
 }
 
 fn finding(knowledge: &Knowledge, symptom: &Symptom, when: &When, attr: &Attr) -> Option<Finding> {
@@ -177,13 +231,7 @@ fn finding(knowledge: &Knowledge, symptom: &Symptom, when: &When, attr: &Attr) -
         shown.push(format!("dirty tracking: {by}"));
     }
     remedies.dedup();
-    Some(Finding {
-        id: symptom.id.clone(),
-        shown,
-        qemu: plain(&symptom.qemu),
-        cause: plain(&symptom.cause),
-        remedy: remedies.join("; "),
-    })
+    Some(row(symptom, shown, remedies.join("; ")))
 }
 
 /// What was refused, and what to do about these fields.

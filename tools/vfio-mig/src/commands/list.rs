@@ -100,9 +100,19 @@ fn features(device: &Device) -> String {
     }
 }
 
+/// The last session that the driver has recorded; where it records none, the last request that VFIO
+/// core has.
 fn last_session(device: &Device) -> String {
-    let last = device.attr.as_ref().and_then(|attr| attr.history.last());
-    last.map_or_else(dash, summary)
+    let request = || {
+        let last = device.last_request()?;
+        let (number, change, answer) = (last.number, &last.change, last.answer());
+        Some(format!("request {number}: {change}, {answer}"))
+    };
+    let found = match &device.attr {
+        Some(attr) => attr.history.last().map(summary),
+        None => request(),
+    };
+    found.unwrap_or_else(dash)
 }
 
 /// A session in a few words.

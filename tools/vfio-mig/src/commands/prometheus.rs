@@ -11,6 +11,7 @@ use tempfile::NamedTempFile;
 use crate::answer::{Answer, Exit};
 use crate::commands::list;
 use crate::device::{CanMigrate, Device};
+use crate::request::Outcome;
 use crate::root::Root;
 use crate::state::State;
 
@@ -155,7 +156,50 @@ fn metrics(devices: &[Device]) -> Vec<Metric> {
             devices,
             |device| alone(device.attr.as_ref().map(|attr| attr.failures.len() as f64)),
         ),
+        Metric::new(
+            "vfio_mig_last_request_number",
+            "Number of the last request for a state since the device was bound.",
+            devices,
+            |device| alone(device.last_request().map(|last| last.number as f64)),
+        ),
+        Metric::new(
+            "vfio_mig_last_request_begin_seconds",
+            "When the last request was made, since 1970.",
+            devices,
+            |device| alone(device.last_request().map(|last| last.time_us as f64 / 1e6)),
+        ),
+        Metric::new(
+            "vfio_mig_last_request_duration_seconds",
+            "How long the driver took for the last request, or has taken so far.",
+            devices,
+            |device| {
+                alone(
+                    device
+                        .last_request()
+                        .map(|last| last.duration().as_secs_f64()),
+                )
+            },
+        ),
+        Metric::new(
+            "vfio_mig_requests_under_way",
+            "Requests that the driver is busy with.",
+            devices,
+            |device| alone(count(device, &[Outcome::UnderWay])),
+        ),
+        Metric::new(
+            "vfio_mig_failed_requests",
+            "Requests that have failed, of the last 32.",
+            devices,
+            |device| alone(count(device, &[Outcome::Failed, Outcome::Undelivered])),
+        ),
     ]
+}
+
+/// How many of the requests that are kept had one of these outcomes.
+fn count(device: &Device, outcomes: &[Outcome]) -> Option<f64> {
+    let requests = device.history.as_ref()?.iter();
+    let counted = requests.filter(|request| outcomes.contains(&request.outcome()));
+    Some(counted.count() as f64)
 }
 
 /// Runs the command.

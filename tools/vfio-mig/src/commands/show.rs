@@ -14,9 +14,13 @@ use crate::duration;
 use crate::hisi::attr::{Attr, DirtyTracking};
 use crate::hisi::failure::Failure;
 use crate::hisi::history::Session;
+use crate::request::{Outcome, Request};
 use crate::root::Root;
 use crate::state::{Feature, State};
 use crate::style;
+
+/// How many of the last requests are shown.
+const REQUESTS: usize = 8;
 
 /// One device.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +68,7 @@ fn text(device: &Device) -> String {
         about_vf(&mut page, attr);
         about_sessions(&mut page, attr);
     }
+    about_requests(&mut page, device);
     for note in &device.notes {
         page.line("note", note);
     }
@@ -259,5 +264,36 @@ fn about_failure(page: &mut Page, failure: &Failure) {
             }
         }
         None => page.item("the registers are unknown: the PF was being reset"),
+    }
+}
+
+/// A request in a line, by its number.
+pub(super) fn request(request: &Request) -> (String, String) {
+    let value = match request.outcome() {
+        Outcome::Succeeded => request.to_string(),
+        Outcome::UnderWay => style::doubtful(request),
+        Outcome::Failed | Outcome::Undelivered => style::bad(request),
+    };
+    let when = duration::moment(request.time_us);
+    (
+        format!("request {}", request.number),
+        format!("{when} {value}"),
+    )
+}
+
+/// The last requests for a state that processes have made.
+fn about_requests(page: &mut Page, device: &Device) {
+    let Some(history) = &device.history else {
+        return;
+    };
+    let older = history.len().saturating_sub(REQUESTS);
+    if history.is_empty() {
+        page.line("requests", "none since the driver was bound");
+    } else if older > 0 {
+        page.line("requests", format!("{older} older ones are in `history`"));
+    }
+    for one in &history[older..] {
+        let (name, value) = request(one);
+        page.line(&name, value);
     }
 }

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::failure::Failure;
 use super::history::{Direction, Ends, Origin, Session};
 use super::refusal::Refusal;
-use super::words::{ParseError, Result, decimal, hex, no, unless, yes_no};
 use crate::errno::Errno;
 use crate::state::State;
+use crate::words::{ParseError, Result, decimal, hex, no, unless, yes_no};
 
 /// Who reports the pages that a device writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::history::Ends;
-use super::words::{ParseError, Result, Words, decimal, hex, time, unless};
 use crate::errno::Errno;
+use crate::words::{ParseError, Result, Words, decimal, hex, time, unless};
 
 /// An arc that failed, in a session or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

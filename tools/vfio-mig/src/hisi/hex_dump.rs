@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::words::{ParseError, Result, decimal, no};
+use crate::words::{ParseError, Result, decimal, no};
 
 /// What stands in place of a byte that was withheld from a report.
 pub const WITHHELD: &str = "--";

@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
-use super::words::{ParseError, Result, Words, decimal, no, time, unless};
 use crate::errno::Errno;
 use crate::state::State;
+use crate::words::{ParseError, Result, Words, decimal, no, time, unless};
 
 /// Direction of the data of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::names;
-use super::words::{ParseError, hex, no};
+use crate::words::{ParseError, hex, no};
 
 /// The fields of the file `match`. A stream of the C driver has no hardware version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -11,9 +11,8 @@ pub mod image;
 pub mod match_data;
 pub mod names;
 pub mod refusal;
-mod words;
 
-pub use words::ParseError;
+pub use crate::words::ParseError;
 
 /// The folder of the files, below that of the device's migration.
 pub const FOLDER: &str = "hisi_acc";

@@ -7,8 +7,8 @@ use std::fmt::{self, Display, Formatter};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::words::{Result, decimal, hex, no};
 use crate::hisi::match_data;
+use crate::words::{Result, decimal, hex, no};
 
 /// The first field that did not fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -28,9 +28,7 @@ use crate::modules::{self, Modules};
 use crate::scenario::support::debugfs::{self, VFIO};
 use crate::scenario::support::fault_injection::{self, Creatable};
 use crate::scenario::support::history;
-
-const PARENT: &str = "/sys/devices/virtual/mtty/mtty";
-const UUID: &str = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+use crate::scenario::support::mtty::{self, UUID, create, open, remove};
 
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let modules = host::modules(setup)?;
@@ -67,18 +65,6 @@ fn dump(section: &str) -> Result<()> {
         control::dump(format!("{section}: {line}"));
     }
     Ok(())
-}
-
-fn create() -> Result<()> {
-    sysfs::write(format!("{PARENT}/mdev_supported_types/mtty-1/create"), UUID)
-}
-
-fn remove() -> Result<()> {
-    sysfs::write(format!("{PARENT}/{UUID}/remove"), "1")
-}
-
-fn open() -> Result<Device> {
-    Device::open_without_dma(&Path::new(PARENT).join(UUID).join("vfio-dev"))
 }
 
 fn folder() -> PathBuf {
@@ -304,7 +290,7 @@ impl Creatable for Mtty {
     }
 
     fn is_made(&self) -> bool {
-        Path::new(PARENT).join(UUID).exists()
+        mtty::folder().exists()
     }
 
     fn is_whole(&self) -> Result<bool> {

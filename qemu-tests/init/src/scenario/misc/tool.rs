@@ -13,14 +13,16 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use control::{Report, ZIP0, dump};
 use protocol::Setup;
+use rustix::io::Errno;
 use serde_json::Value;
 use vfio_client::State;
 
-use crate::expect::equal;
-use crate::host::Driver;
+use crate::expect::{equal, refused};
+use crate::host::{self, Driver};
 use crate::scenario::support::debugfs::entries;
 use crate::scenario::support::fixture::{Fixture, stream};
 use crate::scenario::support::stream_layout::{MATCH_SIZE, STREAM_SIZE};
+use crate::scenario::support::{history, mtty};
 
 /// A third VF has the remainder of the queues, one more than the others.
 const VFS: u32 = 3;
@@ -219,6 +221,79 @@ fn explains_failures(fixture: &mut Fixture) -> Result<()> {
     report(fixture, "failed")
 }
 
+/// The device does not answer for a second while it is stopped. The tool says so meanwhile, and does
+/// not wait for it.
+fn sees_a_request_that_hangs(fixture: &mut Fixture) -> Result<()> {
+    fixture.work()?;
+    let name = fixture.host.vfs[0].name().to_owned();
+    let device = fixture.vm.device()?;
+    let last = history::last_number(&name)?;
+    ZIP0.set("fault", "fn1:mailbox-timeout@pause-qm")?;
+    let answers = std::thread::scope(|scope| -> Result<_> {
+        let request = scope.spawn(|| device.set_state(State::Stop).map(drop));
+        while history::last_number(&name)? == last && !request.is_finished() {}
+        let explained = vfio_mig(&["explain", &name])?;
+        let is_meanwhile = !request.is_finished();
+        ensure!(is_meanwhile, "the answer came after that of the driver");
+        Ok(explained)
+    });
+    ZIP0.set("fault", "")?;
+    let (code, json) = answers?;
+    equal("exit code of explain", code, 1)?;
+    equal(
+        "cause",
+        text(&json, "/findings/0/id")?,
+        "driver-does-not-answer",
+    )?;
+    let shown = text(&json, "/findings/0/shown/0")?;
+    let asker = format!("(pid {})", std::process::id());
+    ensure!(shown.ends_with(&asker), "{shown:?} does not name {asker}");
+    // Then the driver has failed, and records it in its own way or not at all.
+    let (code, json) = vfio_mig(&["explain", &name])?;
+    equal("exit code of explain", code, 1)?;
+    let expected = match fixture.host.driver {
+        Driver::Rust => "failed-at-source",
+        Driver::C => "request-failed",
+    };
+    equal("cause", text(&json, "/findings/0/id")?, expected)?;
+    fixture.vm.device()?.reset()?;
+    fixture.close()
+}
+
+/// Of a device of any other driver, the tool shows what VFIO core knows.
+fn sees_any_driver(setup: &Setup, driver: Driver) -> Result<()> {
+    host::modules(setup)?.load("mtty")?;
+    mtty::create()?;
+    let device = mtty::open()?;
+    device.set_state(State::Stop)?;
+    let file = device.set_state(State::StopCopy)?;
+    let refusal = device.set_state_number(77);
+    refused("a number that is no state", refusal, Errno::INVAL)?;
+    drop(file);
+    let (code, json) = vfio_mig(&["show", mtty::UUID])?;
+    equal("exit code of show", code, 0)?;
+    equal("state", text(&json, "/device/state")?, "STOP_COPY")?;
+    let requests = at(&json, "/device/history")?.as_array();
+    equal("requests", requests.map_or(0, Vec::len), 3)?;
+    equal(
+        "errno",
+        at(&json, "/device/history/2/errno")?.as_i64(),
+        Some(22),
+    )?;
+    let (code, json) = vfio_mig(&["explain", mtty::UUID])?;
+    equal("exit code of explain", code, 1)?;
+    equal("cause", text(&json, "/findings/0/id")?, "request-failed")?;
+    let arguments = ["report", mtty::UUID, "--output", "/report-mtty"];
+    equal("exit code of report", vfio_mig(&arguments)?.0, 0)?;
+    drop(device);
+    mtty::remove()?;
+    match driver {
+        Driver::Rust => send("mtty", Path::new("/report-mtty")),
+        // It would be the same.
+        Driver::C => Ok(()),
+    }
+}
+
 /// Of a device that is not there, there is no answer.
 fn names_what_is_missing() -> Result<()> {
     let output = Command::new("/bin/vfio-mig")
@@ -234,22 +309,31 @@ type Check = fn(&mut Fixture) -> Result<()>;
 
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let mut fixture = Fixture::new(setup, VFS)?;
-    let checks: [(&str, Check); 4] = [
+    let checks: [(&str, Check); 5] = [
         ("list and show see each state", sees_the_state),
         ("check finds nothing missing", checks_pass),
         (
             "compare and explain agree with the driver",
             sees_a_migration,
         ),
+        ("a request that hangs is named", sees_a_request_that_hangs),
         ("explain finds the arc that failed", explains_failures),
     ];
     let is_rust = fixture.host.driver == Driver::Rust;
-    // The C driver records nothing of a failure.
-    let count = if is_rust { 4 } else { 3 };
+    // The C driver records no registers of a failure.
+    let count = if is_rust {
+        checks.len()
+    } else {
+        checks.len() - 1
+    };
     for (name, check) in &checks[..count] {
         report.point(name, || check(&mut fixture));
         fixture.tidy()?;
     }
+    let driver = fixture.host.driver;
+    report.point("a device of any driver is shown", || {
+        sees_any_driver(setup, driver)
+    });
     report.point("a device that is missing is named", names_what_is_missing);
     Ok(())
 }

@@ -7,6 +7,7 @@ pub(super) mod debugfs;
 pub(super) mod fault_injection;
 pub(super) mod fixture;
 pub(super) mod history;
+pub(super) mod mtty;
 pub(super) mod register_layout;
 pub(super) mod stream_layout;
 pub(super) mod stuck_thread;

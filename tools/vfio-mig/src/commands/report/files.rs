@@ -46,6 +46,9 @@ const C_DRIVER: &str = "hisi_acc_vfio_pci";
 /// The file that it does so for.
 const DISTURBING: &str = "dev_data";
 
+/// The files of a device's migration that can be read while the driver does not answer.
+const WITHOUT_WAITING: [&str; 2] = ["features", "history"];
+
 /// Copies the files that are not of a device.
 pub(super) fn of_host(copy: &mut Copy<'_>) -> Result<()> {
     for file in [
@@ -103,8 +106,9 @@ pub(super) fn of_device(copy: &mut Copy<'_>, device: &Device) -> Result<()> {
         }
     }
     let is_c = device.driver.as_deref() == Some(C_DRIVER);
+    let hangs = device.hanging_request().is_some();
     tree(copy, &format!("{DEBUGFS}/{name}"), &|file| {
-        is_c && file == DISTURBING
+        is_c && file == DISTURBING || hangs && !WITHOUT_WAITING.contains(&file)
     })
 }
 

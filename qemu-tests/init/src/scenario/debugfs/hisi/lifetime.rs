@@ -6,7 +6,6 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -20,10 +19,7 @@ use crate::host::{Driver, Host};
 use crate::modules::Modules;
 use crate::scenario::support::debugfs;
 use crate::scenario::support::fault_injection::Creatable;
-
-/// A device of the kernel's sample driver: all features, no hardware.
-const MTTY: &str = "/sys/devices/virtual/mtty/mtty";
-const UUID: &str = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+use crate::scenario::support::mtty;
 
 /// A user that is not root.
 const NOBODY: u32 = 65534;
@@ -129,8 +125,8 @@ pub(super) fn not_migratable(fixture: &Fixture, modules: &Modules) -> Result<()>
 /// The core's files of a device that has all features.
 pub(super) fn of_the_core(modules: &Modules) -> Result<()> {
     modules.load("mtty")?;
-    sysfs::write(format!("{MTTY}/mdev_supported_types/mtty-1/create"), UUID)?;
-    let migration = debugfs::device(UUID).join("migration");
+    mtty::create()?;
+    let migration = debugfs::device(mtty::UUID).join("migration");
     for name in ["state", "features", "history"] {
         let path = migration.join(name);
         observe(&path, "mode", fs::metadata(&path)?.mode() & 0o7777);
@@ -138,7 +134,7 @@ pub(super) fn of_the_core(modules: &Modules) -> Result<()> {
     }
     let own = Files(migration.join("hisi_acc"));
     ensure!(!own.0.exists(), "mtty has files of ours");
-    sysfs::write(Path::new(MTTY).join(UUID).join("remove"), "1")
+    mtty::remove()
 }
 
 /// A VF, bound while memory runs out.

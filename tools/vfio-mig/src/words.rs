@@ -9,20 +9,20 @@ use std::str::FromStr;
 #[error("{0}")]
 pub struct ParseError(pub String);
 
-pub(super) type Result<T> = std::result::Result<T, ParseError>;
+pub(crate) type Result<T> = std::result::Result<T, ParseError>;
 
 /// The error that `text` is not `what`.
-pub(super) fn no(what: &str, text: &str) -> ParseError {
+pub(crate) fn no(what: &str, text: &str) -> ParseError {
     ParseError(format!("{text:?} is no {what}"))
 }
 
 /// A decimal number.
-pub(super) fn decimal<T: FromStr>(text: &str) -> Result<T> {
+pub(crate) fn decimal<T: FromStr>(text: &str) -> Result<T> {
     text.parse().map_err(|_| no("number", text))
 }
 
 /// A number with 0x in front.
-pub(super) fn hex(text: &str) -> Result<u64> {
+pub(crate) fn hex(text: &str) -> Result<u64> {
     let digits = text.strip_prefix("0x").filter(|d| !d.starts_with('+'));
     digits
         .and_then(|digits| u64::from_str_radix(digits, 16).ok())
@@ -30,7 +30,7 @@ pub(super) fn hex(text: &str) -> Result<u64> {
 }
 
 /// Seconds since 1970 with six decimals, as microseconds.
-pub(super) fn time(text: &str) -> Result<u64> {
+pub(crate) fn time(text: &str) -> Result<u64> {
     let parts = text.split_once('.').filter(|(_, micros)| micros.len() == 6);
     let (seconds, micros) = parts.ok_or_else(|| no("time", text))?;
     let (seconds, micros): (u64, u64) = (decimal(seconds)?, decimal(micros)?);
@@ -40,7 +40,7 @@ pub(super) fn time(text: &str) -> Result<u64> {
 }
 
 /// The value, or nothing if the text is `absent`.
-pub(super) fn unless<T>(
+pub(crate) fn unless<T>(
     absent: &str,
     text: &str,
     parse: impl FnOnce(&str) -> Result<T>,
@@ -53,7 +53,7 @@ pub(super) fn unless<T>(
 }
 
 /// `yes` or `no`.
-pub(super) fn yes_no(text: &str) -> Result<bool> {
+pub(crate) fn yes_no(text: &str) -> Result<bool> {
     match text {
         "yes" => Ok(true),
         "no" => Ok(false),
@@ -62,22 +62,22 @@ pub(super) fn yes_no(text: &str) -> Result<bool> {
 }
 
 /// The words `key=value` of a line.
-pub(super) struct Words<'l>(Vec<(&'l str, &'l str)>);
+pub(crate) struct Words<'l>(Vec<(&'l str, &'l str)>);
 
 impl<'l> Words<'l> {
-    pub(super) fn of(line: &'l str) -> Result<Self> {
+    pub(crate) fn of(line: &'l str) -> Result<Self> {
         line.split_whitespace()
             .map(|word| word.split_once('=').ok_or_else(|| no("key=value", word)))
             .collect::<Result<_>>()
             .map(Words)
     }
 
-    pub(super) fn find(&self, key: &str) -> Option<&'l str> {
+    pub(crate) fn find(&self, key: &str) -> Option<&'l str> {
         let found = self.0.iter().find(|(name, _)| *name == key);
         found.map(|(_, value)| *value)
     }
 
-    pub(super) fn get(&self, key: &str) -> Result<&'l str> {
+    pub(crate) fn get(&self, key: &str) -> Result<&'l str> {
         self.find(key)
             .ok_or_else(|| ParseError(format!("there is no {key}=")))
     }
