@@ -15,7 +15,7 @@ use vfio_mig::commands::check::Check;
 use vfio_mig::commands::explain::Explain;
 use vfio_mig::commands::list::List;
 use vfio_mig::commands::show::Show;
-use vfio_mig::commands::watch::Event;
+use vfio_mig::commands::watch::{Event, Source};
 
 const VF: &str = "0000:01:00.1";
 const STATE: &str = "sys/kernel/debug/vfio/0000:01:00.1/migration/state";
@@ -131,7 +131,13 @@ fn changes_are_printed_as_they_happen() -> Result<()> {
         fs::write(&new, text)?;
         Ok(fs::rename(new, file)?)
     };
-    ensure!(matches!(event()?, Event::Begin { .. }));
+    match event()? {
+        Event::Begin { source, reason, .. } => {
+            assert_eq!(source, Source::Polling);
+            ensure!(reason.is_some(), "no reason");
+        }
+        other => panic!("{other:?}"),
+    }
     write(&state, "PRE_COPY\n")?;
     let name = |event: Event| match event {
         Event::State { from, to, .. } => format!("{from}>{to}"),

@@ -7,13 +7,16 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use control::{Report, ZIP0, dump};
+use linux::sysfs::TRACING;
 use protocol::Setup;
 use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use vfio_client::State;
 
@@ -221,6 +224,99 @@ fn explains_failures(fixture: &mut Fixture) -> Result<()> {
     report(fixture, "failed")
 }
 
+/// `vfio-mig watch`, which is running.
+struct Watch {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Watch {
+    fn start(vf: &str) -> Result<Self> {
+        let mut child = Command::new("/bin/vfio-mig")
+            .args(["--json", "watch", vf])
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot run /bin/vfio-mig")?;
+        let stdout = child.stdout.take().context("no output")?;
+        let lines = BufReader::new(stdout).lines();
+        Ok(Watch { child, lines })
+    }
+
+    /// The next event of this kind.
+    fn next(&mut self, kind: &str) -> Result<Value> {
+        loop {
+            let line = self.lines.next().with_context(|| format!("no {kind}"))??;
+            let event: Value = serde_json::from_str(&line)?;
+            if event["event"] == kind {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Ends it by a signal, and returns its exit code.
+    fn end(mut self, signal: Signal) -> Result<Option<i32>> {
+        kill_process(Pid::from_child(&self.child), signal)?;
+        let left: Vec<String> = self.lines.collect::<std::io::Result<_>>()?;
+        let request = left.iter().find(|line| line.contains("\"request\""));
+        ensure!(request.is_none(), "one request too many: {request:?}");
+        Ok(self.child.wait()?.code())
+    }
+}
+
+/// How many instances tracefs has.
+fn instances() -> Result<usize> {
+    let folder = Path::new(TRACING).join("instances");
+    Ok(fs::read_dir(&folder)
+        .with_context(|| format!("cannot list {}", folder.display()))?
+        .count())
+}
+
+/// What of a request both the history and the trace event show.
+type Answered = (String, String, u64, Option<i64>);
+
+/// `watch` gets each request when it is answered, of this VF alone, and leaves nothing behind.
+fn watches_requests(fixture: &mut Fixture) -> Result<()> {
+    fixture.work()?;
+    let name = fixture.host.vfs[0].name().to_owned();
+    let other = fixture.vm.open(fixture.host.kind, &fixture.host.vfs[1])?;
+    let device = fixture.vm.device()?;
+    for signal in [Signal::INT, Signal::TERM] {
+        let last = history::last_number(&name)?;
+        let mut watch = Watch::start(&name)?;
+        let begin = watch.next("begin")?;
+        equal("source", text(&begin, "/source")?, "trace_events")?;
+        equal("instances", instances()?, 1)?;
+        for state in [State::Stop, State::StopCopy, State::Running] {
+            device.set_state(state)?;
+            other.set_state(State::Stop)?;
+        }
+        let refusal = device.set_state_number(77);
+        refused("a number that is no state", refusal, Errno::INVAL)?;
+        let made = history::since(&name, last)?;
+        equal("requests", made.len(), 4)?;
+        for request in &made {
+            let event = watch.next("request")?;
+            let found: Answered = (
+                text(&event, "/from")?.to_owned(),
+                text(&event, "/to")?.to_owned(),
+                at(&event, "/duration_us")?.as_u64().context("no number")?,
+                at(&event, "/errno")?.as_i64(),
+            );
+            let expected: Answered = (
+                request.from.clone(),
+                request.to.clone(),
+                request.duration,
+                request.errno.map(i64::from),
+            );
+            equal("request", found, expected)?;
+        }
+        equal("exit code of watch", watch.end(signal)?, Some(0))?;
+        equal("instances that are left", instances()?, 0)?;
+    }
+    drop(other);
+    fixture.close()
+}
+
 /// The device does not answer for a second while it is stopped. The tool says so meanwhile, and does
 /// not wait for it.
 fn sees_a_request_that_hangs(fixture: &mut Fixture) -> Result<()> {
@@ -309,13 +405,14 @@ type Check = fn(&mut Fixture) -> Result<()>;
 
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let mut fixture = Fixture::new(setup, VFS)?;
-    let checks: [(&str, Check); 5] = [
+    let checks: [(&str, Check); 6] = [
         ("list and show see each state", sees_the_state),
         ("check finds nothing missing", checks_pass),
         (
             "compare and explain agree with the driver",
             sees_a_migration,
         ),
+        ("watch gets each request", watches_requests),
         ("a request that hangs is named", sees_a_request_that_hangs),
         ("explain finds the arc that failed", explains_failures),
     ];
