@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use runner::Symbols;
@@ -270,5 +271,28 @@ fn built_in_all_links_into_one_object() -> Result<()> {
             .collect();
         ensure!(missing.is_empty(), "y: of {ours} there is no {missing:?}");
     }
+    Ok(())
+}
+
+/// The operator's tool is compiled by the Rust that its page names, whatever its dependencies say that
+/// they need.
+#[test]
+fn the_tool_is_compiled_by_the_oldest_rust() -> Result<()> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let fetched = Command::new(tests.join("scripts/oldest_rust.sh")).output()?;
+    let fact = String::from_utf8(fetched.stdout)?;
+    let rustc = fact
+        .trim()
+        .strip_prefix("rustc=")
+        .context("no Rust was fetched")?;
+    let target = tempfile::tempdir()?;
+    let check = Command::new("cargo")
+        .args(["check", "-q", "--locked", "--target-dir"])
+        .arg(target.path())
+        .env("RUSTC", rustc)
+        .current_dir(tests.join("../tools/vfio-mig"))
+        .output()?;
+    let errors = String::from_utf8_lossy(&check.stderr);
+    ensure!(check.status.success(), "{errors}");
     Ok(())
 }
