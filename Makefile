@@ -45,7 +45,7 @@ $(foreach name,$(with-numbers),$(if $(call given-here,$(name)),\
 	$(if $(shell [[ '$($(name))' =~ ^[0-9]+$(if $(filter HOURS,$(name)),(\.[0-9]+)?)$$ ]] && echo yes),,\
 		$(error $(name)=$($(name)) is not a number))))
 
-commands := help demo test migrate libvirt soak conformance silicon bench matrix shell tools record lint doc prepare
+commands := help demo test migrate libvirt workloads soak conformance silicon bench matrix shell tools record lint doc prepare
 ifneq ($(filter $(commands),$(MAKECMDGOALS)),)
 $(foreach option,$(foreach given,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(given)))),\
 	$(if $(filter $(with-values) $(with-numbers) $(with-paths),$(option)),,\
@@ -84,6 +84,8 @@ help:
 	@echo '             only what takes so many hosts, ENGINES=: of the VF, one of those above,'
 	@echo '             LIBVIRT=$(call either,LIBVIRT): the suite of Debian that libvirt and its QEMU are of,'
 	@echo '             CONTAINER=type1|iommufd: the latter with LIBVIRT=sid)'
+	@echo '  workloads  let dm-crypt, IPsec and zswap use VFs in guests with a kernel of Debian,'
+	@echo '             while the guests migrate, are paused, saved and restored (ENGINES=zip,sec or one)'
 	@echo '  soak       migrate busy guests with randomly chosen options, for HOURS=1'
 	@echo '             or until COUNT= migrations are done (SEED=1 FIRST=0)'
 	@echo '  conformance  run random sequences with both drivers and compare (N=2000 SEED=1 FIRST=0)'
@@ -170,6 +172,11 @@ libvirt:
 	@$(test-scripts)/prepare.sh $(KERNEL) libvirt $(LIBVIRT)
 	@$(runner) libvirt $(if $(HOSTS),--hosts $(HOSTS)) $(if $(ENGINES),--engine $(ENGINES)) \
 		$(if $(CONTAINER),--container $(CONTAINER))
+
+.PHONY: workloads
+workloads:
+	@$(test-scripts)/prepare.sh $(KERNEL) workloads
+	@$(runner) workloads $(if $(ENGINES),--engines $(ENGINES))
 
 N ?= 2000
 SEED ?= 1

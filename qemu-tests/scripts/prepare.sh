@@ -6,11 +6,12 @@
 #
 #	build/<variant>/artifacts
 #
-# Usage: prepare.sh [normal|debug|kcsan|fixed|debian] [fixed|libvirt] [trixie|sid]
+# Usage: prepare.sh [normal|debug|kcsan|fixed|debian] [fixed|libvirt|workloads] [trixie|sid]
 #
 # The first argument is the kernel. With "fixed" as the second one also a host whose guests run on a
 # QEMU with fixes, which is built here; with "libvirt" also a host with a root of Debian, which has
-# libvirt and both VFIO drivers installed, of the suite that is the third argument.
+# libvirt and both VFIO drivers installed, of the suite that is the third argument; with "workloads"
+# also a host whose guests have Debian's kernel, and programs that use its crypto.
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -40,7 +41,7 @@ for suite in "${suites[@]}"; do
 	vmm[$suite]=$(fact vmm "$("$tests_dir/scripts/vmm.sh" "$suite")")
 done
 # What another run has left would have an older init.
-rm -f "$out/initrd-fixed.cpio" "$out/initrd-libvirt.cpio"
+rm -f "$out/initrd-fixed.cpio" "$out/initrd-libvirt.cpio" "$out/initrd-workloads.cpio"
 if [ "${2:-}" = fixed ]; then
 	suites+=(fixed)
 	vmm[fixed]=$(fact vmm "$("$tests_dir/monitor-qemu/build.sh")")
@@ -91,23 +92,53 @@ if [ "$variant" != normal ]; then
 	guest_image=$(fact image "$normal")
 	guest_initrd=$(fact initrd "$normal")
 fi
-for suite in "${suites[@]}"; do
+
+# programs FILE...: lists programs of Debian and the libraries that they are linked to for an
+# initramfs
+programs() {
+	local file place
+	printf 'dir %s 0755 0 0\n' /usr /usr/bin /lib /lib/aarch64-linux-gnu
+	for file in "$@"; do
+		case $file in
+		*/ld-linux-*) place=/lib ;;
+		*.so*) place=/lib/aarch64-linux-gnu ;;
+		*) place=/usr/bin ;;
+		esac
+		printf 'file %s/%s %s 0755 0 0\n' "$place" "${file##*/}" "$file"
+	done
+}
+
+# host_of SUITE IMAGE INITRD NAME: makes the initramfs of a host whose guests run on the QEMU of that
+# suite, and boot that kernel and that initramfs
+host_of() {
 	{
 		cat "$out/initrd.list"
-		printf 'dir %s 0755 0 0\n' /usr /usr/bin /lib /lib/aarch64-linux-gnu /guest
-		printf 'file /guest/Image %s 0644 0 0\n' "$guest_image"
-		printf 'file /guest/initrd.cpio %s 0644 0 0\n' "$guest_initrd"
-		for file in "${vmm[$suite]}"/*; do
-			case ${file##*/} in
-			qemu-*) place=/usr/bin ;;
-			ld-linux-*) place=/lib ;;
-			*) place=/lib/aarch64-linux-gnu ;;
-			esac
-			printf 'file %s/%s %s 0755 0 0\n' "$place" "${file##*/}" "$file"
-		done
-	} >"$out/initrd-$suite.list"
-	"$obj/usr/gen_init_cpio" "$out/initrd-$suite.list" >"$out/initrd-$suite.cpio"
+		programs "${vmm[$1]}"/*
+		printf 'dir /guest 0755 0 0\n'
+		printf 'file /guest/Image %s 0644 0 0\n' "$2"
+		printf 'file /guest/initrd.cpio %s 0644 0 0\n' "$3"
+	} >"$out/initrd-$4.list"
+	"$obj/usr/gen_init_cpio" "$out/initrd-$4.list" >"$out/initrd-$4.cpio"
+}
+
+for suite in "${suites[@]}"; do
+	host_of "$suite" "$guest_image" "$guest_initrd" "$suite"
 done
+
+if [ "${2:-}" = workloads ]; then
+	debian=$(fact obj "$("$tests_dir/kernel/debian.sh")")
+	workloads=$(fact workloads "$("$tests_dir/scripts/workloads.sh" "$(<"$debian/include/config/kernel.release")")")
+	{
+		# All but the modules of the host's kernel
+		grep -v ' /modules/.*\.ko ' "$out/initrd.list"
+		programs "$workloads"/{bin,lib}/*
+		find "$debian" "$workloads/modules" -name '*.ko' | while read -r module; do
+			printf 'file /modules/kernel/%s %s 0644 0 0\n' "${module##*/}" "$module"
+		done
+	} >"$out/guest-workloads.list"
+	"$obj/usr/gen_init_cpio" "$out/guest-workloads.list" >"$out/guest-workloads.cpio"
+	host_of trixie "$debian/vmlinuz" "$out/guest-workloads.cpio" workloads
+fi
 
 if [ "${2:-}" = libvirt ]; then
 	debian=$(fact root "$("$tests_dir/scripts/libvirt_root.sh" "${3:-trixie}")")

@@ -298,6 +298,18 @@ words! {
 }
 
 words! {
+    /// What keeps a guest's VFs at work.
+    #[derive(Default)]
+    Workload {
+        /// The kernel module `crypto_check`.
+        #[default]
+        Check = "check",
+        /// Programs of Debian, which use the kernel's crypto, in a guest with Debian's kernel.
+        Programs = "programs",
+    }
+}
+
+words! {
     /// Which commands our driver was built with.
     #[derive(Default)]
     Commands {

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use crate::parameters::{
     AgainstReset, Begin, Cancel, Commands, Container, DmaLogging, Driver, Engine, Failure,
     FurtherWrites, HostName, Kmemleak, List, Log, Measure, Multifd, Parameter, ParseError, Peer,
-    ResetBy, Rush, StopFirst, Switchover, TopologyItem, Weakness,
+    ResetBy, Rush, StopFirst, Switchover, TopologyItem, Weakness, Workload,
 };
 
 /// Keys and values of parameters that are not left out.
@@ -270,6 +270,8 @@ setup! {
     /// The parameter of that name of our driver's module; its default if left out.
     dma_logging: DmaLogging,
     kmemleak: Kmemleak,
+    /// What guests do; `crypto_check` if left out.
+    workload: Workload,
 }
 
 /// A scenario and what the host is made ready with.
@@ -381,6 +383,7 @@ mod tests {
                 container: Some(Container::Iommufd),
                 dma_logging: Some(DmaLogging::Off),
                 kmemleak: Some(Kmemleak::On),
+                workload: Some(Workload::Programs),
             };
             survives(&task);
         }

@@ -75,6 +75,8 @@ pub struct Artifacts {
     /// With a root of Debian that has libvirt and its QEMU, and with the modules installed, if it was
     /// asked for.
     pub initrd_libvirt: PathBuf,
+    /// As `initrd_trixie`, with guests that have Debian's kernel and programs, if it was asked for.
+    pub initrd_workloads: PathBuf,
     /// Where all that is made here goes.
     pub out: PathBuf,
     /// Where the machines' logs go.
@@ -162,6 +164,7 @@ impl Artifacts {
             initrd_trixie_backports: get("initrd_trixie-backports")?,
             initrd_fixed: out.join("initrd-fixed.cpio"),
             initrd_libvirt: out.join("initrd-libvirt.cpio"),
+            initrd_workloads: out.join("initrd-workloads.cpio"),
             logs: get("logs")?,
             out,
             debug: matches!(variant, "debug" | "kcsan"),

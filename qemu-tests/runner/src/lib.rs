@@ -26,6 +26,7 @@ pub mod soak;
 pub mod symbols;
 pub mod timeline_svg;
 pub mod two_hosts;
+pub mod workloads;
 
 pub use artifacts::{Artifacts, Suite};
 pub use machine::{Machine, Outcome};

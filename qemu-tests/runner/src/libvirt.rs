@@ -37,10 +37,7 @@ pub fn run(
 
 /// Whether all went well; tells what was tested.
 fn check(outcomes: &[Outcome]) -> Result<()> {
-    for point in outcomes.iter().flat_map(|outcome| outcome.report.points()) {
-        let passed = if point.passed { "ok" } else { "not ok" };
-        println!("{passed} {}", point.name);
-    }
+    outcomes.iter().for_each(Outcome::tell_points);
     let checked = two_hosts::check(outcomes, Outcome::expect_clean);
     checked.inspect_err(|_| println!("libvirt: failed"))
 }

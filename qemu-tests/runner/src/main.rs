@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
-use protocol::{Container, Engine, Scenario, Task};
+use protocol::{Container, Engine, List, Scenario, Task};
 use runner::options::Options;
 use runner::silicon::Wanted;
 use runner::soak::Soak;
@@ -50,6 +50,12 @@ enum Command {
         /// How libvirt opens it.
         #[arg(long, default_value_t)]
         container: Container,
+    },
+    /// Lets programs of Debian in guests use VFs while the guests migrate.
+    Workloads {
+        /// The VFs that the guests have, `zip`, `sec` or both.
+        #[arg(long)]
+        engines: Option<List<Engine>>,
     },
     /// Migrates guests at work with whatever is drawn.
     Soak {
@@ -189,6 +195,7 @@ fn run(command: Command) -> Result<()> {
             engine,
             container,
         } => runner::libvirt::run(&artifacts, hosts, engine, container),
+        Command::Workloads { engines } => runner::workloads::run(&artifacts, engines),
         Command::Soak {
             seed,
             first,

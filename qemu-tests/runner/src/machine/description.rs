@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use protocol::{
-    Container, DmaLogging, Driver, Engine, Iotlb, Kmemleak, List, Peer, Scenario, Task,
+    Container, DmaLogging, Driver, Engine, Iotlb, Kmemleak, List, Peer, Scenario, Task, Workload,
 };
 
 use crate::artifacts::{Artifacts, Suite};
@@ -242,6 +242,13 @@ impl Machine {
         self.hypervisor().memory("4G")
     }
 
+    /// The machine's guests have Debian's kernel, and programs that use its crypto keep their VFs at
+    /// work.
+    pub fn workload_programs(mut self) -> Self {
+        self.task.setup.workload = Some(Workload::Programs);
+        self.hypervisor().memory("4G")
+    }
+
     /// How long the machine may take with the normal kernel, in seconds (900 if not said: it is
     /// there to end one that hangs, and has to be enough for one that is busy).
     pub fn within(mut self, seconds: u64) -> Self {
@@ -305,6 +312,9 @@ impl Machine {
             .arg("-initrd")
             .arg(match self.monitor {
                 _ if self.debian => &artifacts.initrd_libvirt,
+                _ if self.task.setup.workload == Some(Workload::Programs) => {
+                    &artifacts.initrd_workloads
+                }
                 Some(suite) => artifacts.initrd_vmm(suite),
                 None => &artifacts.initrd,
             })

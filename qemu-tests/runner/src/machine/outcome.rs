@@ -32,6 +32,14 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Prints what was tested.
+    pub fn tell_points(&self) {
+        for point in self.report.points() {
+            let passed = if point.passed { "ok" } else { "not ok" };
+            println!("{passed} {}", point.name);
+        }
+    }
+
     /// The kernel's log.
     pub fn kernel_log(&self) -> Result<String> {
         read_log(&self.console)

@@ -149,7 +149,8 @@ pub(crate) fn run(setup: &Setup, choices: Choices, report: &mut Report) -> Resul
     for host in &hosts {
         EmulatedDevice(host.accelerator.id).set_latency(LATENCY)?;
     }
-    let guest = Guest::new(accelerators.iter().map(|one| one.kind).collect())?;
+    let guest = Guest::new(accelerators.iter().map(|one| one.kind).collect())?
+        .doing(setup.workload.unwrap_or_default());
     let mut holder = None;
     let watch = Watch::start(&[&places[0].vfs[..], &places[1].vfs].concat());
     let up = report.point("a guest boots and works", || {

@@ -5,6 +5,7 @@
 mod fixture;
 mod hot_plug;
 mod local_host;
+mod programs;
 
 pub(super) mod failed_migration;
 pub(super) mod guest_driver_events;

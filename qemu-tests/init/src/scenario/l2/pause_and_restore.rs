@@ -4,11 +4,11 @@
 //! paused, or late; and that are saved to a file and restored from it.
 
 use anyhow::{Context, Result, ensure};
-use control::{Report, ZIP0};
+use control::{EmulatedDevice, Report};
 use monitor::Guest;
 use protocol::{Setup, Switchover};
 use serde_json::json;
-use vm::engine::ZIP;
+use vm::engine;
 
 use super::fixture::{GuestFixture, Test};
 use super::migrate_under_load::{LATENCY, WITHIN};
@@ -27,13 +27,18 @@ const TESTS: [Test; 4] = [
 ];
 
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
-    let host = Host::prepare(setup, 2)?;
-    ZIP0.set_latency(LATENCY)?;
-    let mut fixture = GuestFixture::new(host, Guest::new(vec![ZIP.kind])?)?;
+    let accelerator = *engine::chosen(setup)
+        .first()
+        .context("no accelerator is chosen")?;
+    let host = Host::with(setup, accelerator, 2)?;
+    let device = EmulatedDevice(accelerator.id);
+    device.set_latency(LATENCY)?;
+    let guest = Guest::new(vec![accelerator.kind])?.doing(setup.workload.unwrap_or_default());
+    let mut fixture = GuestFixture::new(host, guest)?;
     fixture.goes_on()?;
     fixture.run(report, &TESTS);
     fixture.end(report);
-    ZIP0.report_violations(report, true);
+    device.report_violations(report, true);
     Ok(())
 }
 

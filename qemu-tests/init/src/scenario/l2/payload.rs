@@ -16,11 +16,12 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use control::Report;
 use linux::sysfs::Function;
 use protocol::channel::{Line, Order};
-use protocol::{Begin, Loads, Setup};
+use protocol::{Begin, Loads, Setup, Workload};
 use rustix::system::{RebootCommand, reboot};
 use vm::engine::{self, Accelerator};
 
 use super::hot_plug;
+use super::programs::Programs;
 use crate::expect;
 use crate::host;
 use crate::modules::{self, Modules};
@@ -38,8 +39,24 @@ const PERIOD: Duration = Duration::from_millis(50);
 struct Payload {
     modules: Modules,
     accelerators: Vec<&'static Accelerator>,
-    workers: Option<Workers>,
+    workload: Workload,
+    work: Option<Work>,
     resets: Option<Resets>,
+}
+
+/// What keeps the VFs at work.
+enum Work {
+    Check(Workers),
+    Programs(Programs),
+}
+
+impl Work {
+    fn end(self, report: &mut Report) -> Result<Loads> {
+        match self {
+            Work::Check(workers) => workers.end(),
+            Work::Programs(programs) => programs.end(report),
+        }
+    }
 }
 
 /// Resets VFs over and over, until [`Resets::end`].
@@ -94,12 +111,17 @@ impl Payload {
                 Ok(())
             });
         }
-        self.workers = Some(Workers::start(&self.accelerators));
+        self.work = match self.workload {
+            Workload::Check => Some(Work::Check(Workers::start(&self.accelerators))),
+            Workload::Programs => {
+                Programs::start(&self.modules, &self.accelerators, report).map(Work::Programs)
+            }
+        };
     }
 
-    fn rest(&mut self) -> Result<()> {
-        if let Some(workers) = self.workers.take() {
-            let loads = workers.end()?;
+    fn rest(&mut self, report: &mut Report) -> Result<()> {
+        if let Some(work) = self.work.take() {
+            let loads = work.end(report)?;
             ensure!(loads.values().all(|load| load.lost == 0), "{loads:?}");
         }
         for accelerator in &self.accelerators {
@@ -131,7 +153,7 @@ impl Payload {
     fn obey(&mut self, order: Order, report: &mut Report) -> Result<()> {
         match order {
             Order::Work => self.work(report),
-            Order::Rest => self.rest()?,
+            Order::Rest => self.rest(report)?,
             Order::Unplug => self.vfs()?.iter().try_for_each(hot_plug::unplug)?,
             Order::Plug => hot_plug::plug()?,
             Order::Reset => self.reset()?,
@@ -145,8 +167,8 @@ impl Payload {
 
     /// Ends the work and checks it.
     fn end(&mut self, report: &mut Report) -> Result<()> {
-        let workers = self.workers.take().context("there is no work to end")?;
-        let loads = workers.end()?;
+        let work = self.work.take().context("there is no work to end")?;
+        let loads = work.end(report)?;
         tell(loads.clone());
         for (engine, load) in loads {
             report.point(&format!("{engine}: every request came back"), || {
@@ -156,6 +178,17 @@ impl Payload {
             });
         }
         Ok(())
+    }
+
+    /// How far the work is.
+    fn loads(&self) -> Result<Loads> {
+        match (&self.work, self.workload) {
+            (Some(Work::Programs(programs)), _) => programs.loads(),
+            (None, Workload::Programs) => Ok(Loads::new()),
+            (_, Workload::Check) | (Some(Work::Check(_)), _) => {
+                crypto_load::loads(&self.accelerators)
+            }
+        }
     }
 }
 
@@ -186,14 +219,17 @@ pub(crate) fn run(setup: &Setup, begin: Begin, report: &mut Report) -> Result<()
     let mut at_work = Payload {
         modules: host::modules(setup)?,
         accelerators: engine::chosen(setup),
-        workers: None,
+        workload: setup.workload.unwrap_or_default(),
+        work: None,
         resets: None,
     };
     // The check comes with software of its own.
     host::load_self_tests(&at_work.modules)?;
-    at_work
-        .modules
-        .load_with("crypto_check", &format!("max_len={MAX_LEN}"))?;
+    if at_work.workload == Workload::Check {
+        at_work
+            .modules
+            .load_with("crypto_check", &format!("max_len={MAX_LEN}"))?;
+    }
     if begin == Begin::Work {
         at_work.work(report);
     }
@@ -210,7 +246,7 @@ pub(crate) fn run(setup: &Setup, begin: Begin, report: &mut Report) -> Result<()
                     Err(error) => Line::Failed(order, format!("{error:#}")),
                 });
             }
-            Err(RecvTimeoutError::Timeout) => tell(crypto_load::loads(&at_work.accelerators)?),
+            Err(RecvTimeoutError::Timeout) => tell(at_work.loads()?),
             Err(RecvTimeoutError::Disconnected) => bail!("no order can come any more"),
         }
     }
