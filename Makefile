@@ -45,11 +45,12 @@ $(foreach name,$(with-numbers),$(if $(call given-here,$(name)),\
 	$(if $(shell [[ '$($(name))' =~ ^[0-9]+$(if $(filter HOURS,$(name)),(\.[0-9]+)?)$$ ]] && echo yes),,\
 		$(error $(name)=$($(name)) is not a number))))
 
-commands := help demo test migrate libvirt workloads soak conformance silicon bench matrix shell tools record lint doc prepare
+commands := help demo test migrate libvirt workloads soak conformance silicon bench matrix shell tools deb dist record lint \
+	doc prepare
 ifneq ($(filter $(commands),$(MAKECMDGOALS)),)
 $(foreach option,$(foreach given,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(given)))),\
 	$(if $(filter $(with-values) $(with-numbers) $(with-paths),$(option)),,\
-		$(if $(filter-out tools record doc prepare lint,$(filter $(commands),$(MAKECMDGOALS))),\
+		$(if $(filter-out tools deb dist record doc prepare lint,$(filter $(commands),$(MAKECMDGOALS))),\
 			$(error there is no option $(option); `make help` lists them))))
 endif
 
@@ -95,6 +96,8 @@ help:
 	@echo '  matrix     compile the driver as part of a kernel tree, in all its configurations'
 	@echo '  shell      boot the emulated host with everything loaded; exit powers off'
 	@echo '  tools      build vfio-mig, the tool for operators, with man pages and completions'
+	@echo '  deb        build the Debian packages hisi-acc-vfio-dkms and vfio-mig, into build/deb'
+	@echo '  dist       make the release tarball, from which tools, deb and modules need no network'
 	@echo '  record     record the files of emulated hosts for the tests of vfio-mig'
 	@echo '  lint       run rustfmt, clippy, rustdoc, checkpatch, shellcheck'
 	@echo '  doc        build rustdoc of the model, of the test programs and of the crate vfio'
@@ -206,6 +209,10 @@ bench: prepare
 .PHONY: tools
 tools:
 	@$(test-scripts)/tool.sh all >/dev/null
+
+.PHONY: deb dist
+deb dist:
+	@packaging/$@.sh >/dev/null
 
 .PHONY: record
 record: prepare

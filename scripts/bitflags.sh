@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Prints the source directory of the crate bitflags 2: BITFLAGS if it is set, else that of Debian's
-# package librust-bitflags-dev, else that of the version in crates/Cargo.lock, which cargo fetches
-# and whose checksum cargo verifies.
+# package librust-bitflags-dev, else that of the release tarball, else that of the version in
+# crates/Cargo.lock, which cargo fetches and whose checksum cargo verifies.
 
 set -euo pipefail
 shopt -s inherit_errexit nullglob
 
-manifest=$(dirname "${BASH_SOURCE[0]}")/crates/Cargo.toml
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+manifest=$top/scripts/crates/Cargo.toml
 # Tests set another directory.
 packages=${CARGO_PACKAGES:-/usr/share/cargo/registry}
 
@@ -30,7 +31,7 @@ if [ -n "${BITFLAGS:-}" ]; then
 	exit
 fi
 
-for folder in "$packages"/bitflags-2.*/; do
+for folder in "$packages"/bitflags-2.*/ "$top"/vendor/bitflags-2.*/; do
 	if is_bitflags "${folder%/}"; then
 		printf '%s\n' "${folder%/}"
 		exit

@@ -5,15 +5,18 @@
 # nextest. Another run takes a second. Prints how to build the test program:
 #
 #	target=<Rust target> [sysroot=<dir>]
+#
+# Usage: setup.sh [deb]. With "deb" only what vfio-mig and the Debian packages are built with.
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 packages=(
-	bc bison build-essential ca-certificates clang-19 cpio curl dkms file flex git kmod
-	libelf-dev libfdt-dev libclang-19-dev libglib2.0-dev libpixman-1-dev libssl-dev lld-19 llvm-19
-	ninja-build pkg-config procps python3 python3-venv rsync shellcheck xz-utils zlib1g-dev
+	bc bison clang-19 cpio curl dkms file flex git kmod
+	libelf-dev libfdt-dev libclang-19-dev libglib2.0-dev libpixman-1-dev libssl-dev lintian lld-19 llvm-19
+	ninja-build pkg-config procps python3-venv rsync shellcheck zlib1g-dev
 )
+for_packages=(build-essential ca-certificates debhelper dh-dkms python3 xz-utils)
 bindgen=0.72.1
 nextest=0.9.143
 rust_needed=1.85.0
@@ -113,13 +116,16 @@ ssh_server() {
 	install openssh-client openssh-server
 }
 
+[ "${1:-}" != deb ] || packages=()
 lock setup
-install "${packages[@]}"
-ssh_server
+install "${for_packages[@]}" "${packages[@]}"
+[ "${1:-}" = deb ] || ssh_server
 if command -v rustup >/dev/null; then rust_by_rustup; else rust_by_debian; fi
 version=$(rustc --version | cut -d' ' -f2)
 at_least "$version" "$rust_needed" ||
 	die "rustc $version is too old for Linux 7.3, which needs $rust_needed: run rustup update, or remove it to have Debian's installed"
-cargo_tool bindgen bindgen-cli "$bindgen" 130
-cargo_tool cargo-nextest cargo-nextest "$nextest" 500
+if [ "${1:-}" != deb ]; then
+	cargo_tool bindgen bindgen-cli "$bindgen" 130
+	cargo_tool cargo-nextest cargo-nextest "$nextest" 500
+fi
 printf '%s\n' "$guest"

@@ -5,17 +5,17 @@
 #
 #	vfio_mig=<program>
 #
-# Usage: tool.sh [all]
+# Usage: tool.sh [packages|all]
 #
-# With "all" it is also built for this machine, with its man pages, shell completions and JSON
-# schemas, and everything is in build/tools.
+# With "packages" also its man pages, shell completions and JSON schemas; it is in build/tools with
+# them. With "all" it is also built for this machine.
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 top=$(cd "$tests_dir/.." && pwd)
 out=$top/build/tools
-guest=$("$tests_dir/scripts/setup.sh")
+guest=$("$tests_dir/scripts/setup.sh" deb)
 target=$(fact target "$guest")
 mkdir -p "$out"
 cd "$top/tools/vfio-mig"
@@ -30,11 +30,12 @@ if [ "${1:-}" = all ]; then
 	here=x86_64-unknown-linux-gnu
 	RUSTFLAGS=-Ctarget-feature=+crt-static cargo build -q --locked --release --target "$here" ||
 		die "vfio-mig does not build for this machine"
-	for part in "arm64 $target" "amd64 $here"; do
-		install -D "$out/target/${part#* }/release/vfio-mig" "$out/${part% *}/vfio-mig"
-	done
+	install -D "$out/target/$here/release/vfio-mig" "$out/amd64/vfio-mig"
+fi
+if [ $# -ne 0 ]; then
+	install -D "$out/target/$target/release/vfio-mig" "$out/arm64/vfio-mig"
 	cargo run -q --locked --example generate "$out"
-	say "build/tools: vfio-mig for arm64 and amd64, man pages, completions, schemas"
+	say "build/tools: vfio-mig, man pages, completions, schemas"
 fi
 
 printf 'vfio_mig=%s\n' "$out/target/$target/release/vfio-mig"

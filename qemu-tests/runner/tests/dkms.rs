@@ -5,11 +5,16 @@
 
 #![forbid(unsafe_code)]
 
+mod common;
+
+use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use common::dkms::Dkms;
+use common::top;
 use runner::Artifacts;
 use tempfile::TempDir;
 
@@ -20,70 +25,6 @@ const SKIPPED: i32 = 77;
 /// Options of a kernel for which the modules can be built.
 const CONFIG: &str = "CONFIG_RUST=y\nCONFIG_VFIO=m\nCONFIG_PCI_MSI=y\nCONFIG_CRYPTO_DEV_HISI_QM=m\n\
     CONFIG_CRYPTO_DEV_HISI_ZIP=m\nCONFIG_CRYPTO_DEV_HISI_SEC2=m\nCONFIG_CRYPTO_DEV_HISI_HPRE=m\n";
-
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// A dkms tree of its own, to which the modules are added.
-struct Dkms(TempDir);
-
-impl Dkms {
-    /// With those of the project's files and folders as the modules' source.
-    fn with(files: &[&str]) -> Result<Self> {
-        let dkms = Self(tempfile::tempdir()?);
-        let source = dkms.0.path().join("src/hisi-acc-vfio-rs-0.1.0");
-        for folder in [&source, &dkms.0.path().join("tree")] {
-            std::fs::create_dir_all(folder)?;
-        }
-        let copied = Command::new("cp")
-            .arg("-rt")
-            .arg(&source)
-            .args(files.iter().map(|file| top().join(file)))
-            .status()?;
-        ensure!(copied.success(), "cannot copy {files:?}");
-        ensure!(dkms.run("add", &[])? == 0, "dkms add fails");
-        Ok(dkms)
-    }
-
-    fn run(&self, action: &str, arguments: &[&str]) -> Result<i32> {
-        let folder = |name: &str| self.0.path().join(name);
-        let output = Command::new("dkms")
-            .args([action, "hisi-acc-vfio-rs/0.1.0"])
-            .arg("--dkmstree")
-            .arg(folder("tree"))
-            .arg("--sourcetree")
-            .arg(folder("src"))
-            .args(arguments)
-            .output()?;
-        let log = folder("tree/hisi-acc-vfio-rs/0.1.0/build/make.log");
-        println!(
-            "{}{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-            std::fs::read_to_string(log).unwrap_or_default()
-        );
-        output.status.code().context("dkms was killed")
-    }
-
-    /// Builds for a kernel of this release with these headers. Returns dkms' status.
-    fn build(&self, release: &str, headers: &Path) -> Result<i32> {
-        let headers = headers.to_str().context("not UTF-8")?;
-        let kernel = ["-k", release, "-a", "aarch64", "--kernelsourcedir", headers];
-        self.run("build", &kernel)
-    }
-
-    /// The modules that were built for a kernel.
-    fn modules(&self, release: &str) -> Result<Vec<String>> {
-        let built = format!("tree/hisi-acc-vfio-rs/0.1.0/{release}/aarch64/module");
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(self.0.path().join(built))? {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
-        }
-        names.sort();
-        Ok(names)
-    }
-}
 
 /// Headers as dkms looks at them.
 fn headers(config: &str, with_rust: bool) -> Result<TempDir> {
@@ -162,5 +103,61 @@ fn b10_from_headers_without_the_source_the_driver_is_built() -> Result<()> {
         "dkms fails with the source"
     );
     assert_eq!(dkms.modules(release)?, [driver, "vfio.ko"]);
+    Ok(())
+}
+
+/// What is under a folder, with its content.
+fn tree(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(tree(&path)?);
+        } else {
+            let content = std::fs::read(&path)?;
+            found.insert(path, content);
+        }
+    }
+    Ok(found)
+}
+
+/// dkms reads `dkms.conf` again when it installs and removes what it has built. There is no source of
+/// the kernel here.
+#[test]
+fn what_was_built_is_removed_without_its_source() -> Result<()> {
+    let artifacts = Artifacts::load()?;
+    let dkms = Dkms::with(&["dkms.conf"])?;
+    let release = "7.3.4-arm64";
+    let modules = artifacts.out.join("modules/drivers/vfio");
+    let built = dkms.built(release)?;
+    for module in [
+        "core_debugfs/vfio.ko",
+        "pci/hisi_acc_rs/hisi-acc-vfio-pci-rs.ko",
+    ] {
+        let file = modules.join(module);
+        let name = file.file_name().context("no name")?;
+        std::fs::copy(&file, built.join(name))?;
+    }
+    let installed = dkms.folder(&format!("lib/{release}"))?;
+    let stock = dkms.folder(&format!("lib/{release}/kernel/drivers/vfio"))?;
+    std::fs::copy(
+        artifacts.kernel.join("drivers/vfio/vfio.ko"),
+        stock.join("vfio.ko"),
+    )?;
+    let before = tree(&installed)?;
+
+    let headers = headers(CONFIG, true)?;
+    let headers = headers.path().to_str().context("not UTF-8")?;
+    let lib = dkms.folder("lib")?;
+    let lib = lib.to_str().context("not UTF-8")?;
+    let kernel = ["-k", release, "-a", "aarch64", "--kernelsourcedir", headers];
+    let place = [&kernel[..], &["--installtree", lib, "--no-depmod"]].concat();
+    // Older versions of dkms take two versions of vfio.ko for equal, and keep the stock one.
+    let install = [&place[..], &["--force"]].concat();
+    ensure!(dkms.run("install", &install)? == 0, "dkms install fails");
+    let names: Vec<_> = tree(&installed.join("updates"))?.into_keys().collect();
+    ensure!(names.len() == 2, "installed: {names:?}");
+    ensure!(dkms.run("remove", &place)? == 0, "dkms remove fails");
+    ensure!(tree(&installed)? == before, "the modules are not as before");
     Ok(())
 }

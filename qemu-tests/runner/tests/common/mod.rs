@@ -5,8 +5,40 @@
 // Each test program uses a part of it.
 #![allow(dead_code)]
 
-use anyhow::{Result, ensure};
+pub mod dkms;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
 use runner::{Artifacts, Machine, Outcome};
+
+/// The project's folder.
+pub fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Runs a command that has to succeed; what it prints.
+pub fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        output.status.success(),
+        "{command:?}: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(text)
+}
+
+/// The value of one of the `name=value` lines that a recipe prints.
+pub fn fact(name: &str, lines: &str) -> Result<PathBuf> {
+    let mut pairs = lines.lines().filter_map(|line| line.split_once('='));
+    let pair = pairs.find(|(found, _)| *found == name);
+    let (_, value) = pair.with_context(|| format!("no {name}: {lines}"))?;
+    Ok(value.into())
+}
 
 pub fn run(machine: Machine) -> Result<Outcome> {
     machine.run(&Artifacts::load()?, |line| println!("{line}"))
