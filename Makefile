@@ -45,7 +45,7 @@ $(foreach name,$(with-numbers),$(if $(call given-here,$(name)),\
 	$(if $(shell [[ '$($(name))' =~ ^[0-9]+$(if $(filter HOURS,$(name)),(\.[0-9]+)?)$$ ]] && echo yes),,\
 		$(error $(name)=$($(name)) is not a number))))
 
-commands := help demo test migrate libvirt workloads soak conformance silicon bench matrix shell tools deb dist record lint \
+commands := help demo test migrate libvirt workloads soak conformance silicon bench matrix shell tools deb deb-test dist record lint \
 	doc prepare
 ifneq ($(filter $(commands),$(MAKECMDGOALS)),)
 $(foreach option,$(foreach given,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(given)))),\
@@ -97,6 +97,7 @@ help:
 	@echo '  shell      boot the emulated host with everything loaded; exit powers off'
 	@echo '  tools      build vfio-mig, the tool for operators, with man pages and completions'
 	@echo '  deb        build the Debian packages hisi-acc-vfio-dkms and vfio-mig, into build/deb'
+	@echo '  deb-test   install, upgrade, remove and purge them in a Debian for arm64, on the emulated host'
 	@echo '  dist       make the release tarball, from which tools, deb and modules need no network'
 	@echo '  record     record the files of emulated hosts for the tests of vfio-mig'
 	@echo '  lint       run rustfmt, clippy, rustdoc, checkpatch, shellcheck'
@@ -213,6 +214,10 @@ tools:
 .PHONY: deb dist
 deb dist:
 	@packaging/$@.sh >/dev/null
+
+.PHONY: deb-test
+deb-test: prepare
+	@$(nextest) -p runner --ignore-default-filter -E 'binary(package)'
 
 .PHONY: record
 record: prepare

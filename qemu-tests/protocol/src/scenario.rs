@@ -165,6 +165,8 @@ scenarios! {
     "kunit" => Kunit
     /// Modules that were installed as a distribution's user does.
     "install" => Install
+    /// The Debian packages, on a host with a root of Debian.
+    "package" => Package
     /// Kernel lockdown, as with Secure Boot.
     "lockdown" => Lockdown
     /// A kernel that accepts only modules with a signature.

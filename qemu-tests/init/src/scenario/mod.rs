@@ -89,6 +89,7 @@ fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
         Scenario::Libvirt => libvirt::one_host::run(setup, report),
         Scenario::LibvirtBetween { host } => libvirt::two_hosts::run(setup, *host, report),
         Scenario::Install => misc::install::run(setup, report),
+        Scenario::Package => misc::package::run(setup, report),
         Scenario::Lockdown => misc::lockdown::run(setup, report),
         Scenario::Signatures => misc::signatures::run(setup, report),
         Scenario::Example => misc::example::run(setup, report),

@@ -5,8 +5,8 @@
 
 mod domain;
 mod host;
-mod tie;
 mod virsh;
 
 pub(super) mod one_host;
+pub(super) mod tie;
 pub(super) mod two_hosts;

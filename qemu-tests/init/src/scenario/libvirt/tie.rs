@@ -13,7 +13,7 @@ use crate::expect::equal;
 use crate::host::{Driver, module_of};
 
 /// Where the modules of this kernel are.
-fn modules() -> Result<PathBuf> {
+pub(in crate::scenario) fn modules() -> Result<PathBuf> {
     let release = sysfs::read("/proc/sys/kernel/osrelease")?;
     Ok(Path::new("/lib/modules").join(release.trim()))
 }
@@ -27,7 +27,7 @@ fn aliases(text: &str) -> Vec<&str> {
 }
 
 /// The drivers whose aliases these are.
-fn drivers(text: &str) -> Vec<&str> {
+pub(in crate::scenario) fn drivers(text: &str) -> Vec<&str> {
     let words = aliases(text)
         .into_iter()
         .map(|line| line.rsplit(' ').next());

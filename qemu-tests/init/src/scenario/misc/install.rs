@@ -20,7 +20,7 @@ use crate::scenario::support::debugfs;
 /// Where the kernel looks for it as well.
 const MODPROBE: &str = "/sbin/modprobe";
 
-fn modprobe(what: &str) -> Result<()> {
+pub(super) fn modprobe(what: &str) -> Result<()> {
     let output = Command::new(MODPROBE)
         .arg(what)
         .output()
@@ -34,12 +34,12 @@ fn modprobe(what: &str) -> Result<()> {
 }
 
 /// The alias of a PCI function.
-fn alias(function: &Function) -> Result<String> {
+pub(super) fn alias(function: &Function) -> Result<String> {
     Ok(sysfs::read(function.path("modalias"))?.trim().to_owned())
 }
 
 /// The alias by which a VFIO driver matches a VF.
-fn vfio_alias(vf: &Function) -> Result<String> {
+pub(super) fn vfio_alias(vf: &Function) -> Result<String> {
     let alias = alias(vf)?;
     let rest = alias.strip_prefix("pci:");
     let rest = rest.with_context(|| format!("the alias of {vf} is {alias:?}"))?;
@@ -47,7 +47,7 @@ fn vfio_alias(vf: &Function) -> Result<String> {
 }
 
 /// The VF goes to `driver`, a VM works with it, and its debug files are that driver's.
-fn switch(vf: &Function, driver: Driver, kind: Kind) -> Result<()> {
+pub(super) fn switch(vf: &Function, driver: Driver, kind: Kind) -> Result<()> {
     vf.bind(&Host::name_of(driver)?)?;
     let mut vm = ZIP.vm(1)?;
     let device = vm.open(kind, vf)?;

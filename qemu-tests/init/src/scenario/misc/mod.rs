@@ -8,6 +8,7 @@ pub(super) mod example;
 pub(super) mod install;
 pub(super) mod kunit;
 pub(super) mod lockdown;
+pub(super) mod package;
 pub(super) mod shell;
 pub(super) mod signatures;
 pub(super) mod tool;

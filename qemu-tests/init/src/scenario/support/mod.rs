@@ -2,6 +2,7 @@
 
 //! Fixtures and helpers of scenarios of several topics. There is no scenario here.
 
+pub(super) mod command;
 pub(super) mod crypto_load;
 pub(super) mod debugfs;
 pub(super) mod fault_injection;
