@@ -13,7 +13,7 @@
 
 packages=(
 	bc bison clang-19 cpio curl dkms file flex git kmod
-	libelf-dev libfdt-dev libclang-19-dev libglib2.0-dev libpixman-1-dev libssl-dev lintian lld-19 llvm-19
+	libelf-dev libfdt-dev libclang-19-dev libglib2.0-dev libpixman-1-dev libssl-dev lintian lld-19 llvm-19 mmdebstrap
 	ninja-build pkg-config procps python3-venv rsync shellcheck zlib1g-dev
 )
 for_packages=(build-essential ca-certificates debhelper dh-dkms python3 xz-utils)
