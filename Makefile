@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# KERNEL=normal|debug|kcsan|fixed|debian selects the kernel under test, KDIR= the kernel that `make
-# modules` builds against. See `make help`.
+# KERNEL=normal|debug|kcsan|fixed|debian|gcc64k selects the kernel under test, KDIR= the kernel that
+# `make modules` builds against. See `make help`.
 
 KERNEL ?= normal
 export KERNEL
@@ -12,7 +12,7 @@ SHELL := /bin/bash
 
 # Valid values of the options. ENGINES is a comma-separated list of some of its values. The runner
 # checks which options can be combined.
-values-KERNEL := normal debug kcsan fixed debian
+values-KERNEL := normal debug kcsan fixed debian gcc64k
 values-ENGINES := zip sec hpre
 values-CONTAINER := type1 iommufd each
 values-DRIVER := rust c rust,c c,rust
@@ -62,8 +62,9 @@ help:
 	@echo '  demo       step a VF through a migration on an emulated Kunpeng host'
 	@echo '  test       run all tests: model, oracle, driver (KERNEL=debug: with KASAN, lockdep, ...;'
 	@echo '             KERNEL=kcsan: with the data race detector; KERNEL=fixed: with the fixes of'
-	@echo '             qemu-tests/kernel/patches; KERNEL=debian: the kernel that Debian ships, without the'
-	@echo '             tests that .config/nextest.toml lists)'
+	@echo '             qemu-tests/kernel/patches; KERNEL=debian: the kernel that Debian ships;'
+	@echo '             KERNEL=gcc64k: built by GCC, with 64 KiB pages, module versions and enforced'
+	@echo '             signatures; both without the tests that .config/nextest.toml lists)'
 	@echo '  migrate    migrate a busy guest from one QEMU to another and back, ROUNDS=5 times, and'
 	@echo '             compare the pages that its VFs wrote'
 	@echo '             (ENGINES=zip,sec,hpre or a subset, CONTAINER=$(call either,CONTAINER),'
@@ -133,7 +134,7 @@ shell: prepare
 	@$(runner) shell
 
 nextest := . $(test-scripts)/common.sh && cd qemu-tests && RUST_BACKTRACE=0 cargo nextest run --locked \
-	$(if $(filter debian,$(KERNEL)),--profile debian)
+	$(if $(filter debian gcc64k,$(KERNEL)),--profile $(KERNEL))
 
 tool-nextest := . $(test-scripts)/common.sh && cd tools/vfio-mig && RUST_BACKTRACE=0 cargo nextest run --locked --no-fail-fast
 

@@ -15,8 +15,8 @@
 suite=trixie
 packages=(
 	bc bindgen binutils-aarch64-linux-gnu bison clang-19 cpio dwarves flex gcc gcc-14-aarch64-linux-gnu
-	gcc-arm-linux-gnueabihf kmod libc6-dev libclang-19-dev libelf-dev librust-bitflags-dev libssl-dev
-	make openssl patch perl python3 rsync rust-src rustc xz-utils
+	gcc-arm-linux-gnueabihf kmod libc6-dev libclang-19-dev libdw-dev libelf-dev librust-bitflags-dev
+	libssl-dev make openssl patch perl python3 rsync rust-src rustc xz-utils
 )
 
 # build INTO: the recipe; its text is part of the key

@@ -6,7 +6,7 @@
 #
 #	build/<variant>/artifacts
 #
-# Usage: prepare.sh [normal|debug|kcsan|fixed|debian] [fixed|libvirt|workloads] [trixie|sid]
+# Usage: prepare.sh [normal|debug|kcsan|fixed|debian|gcc64k] [fixed|libvirt|workloads] [trixie|sid]
 #
 # The first argument is the kernel. With "fixed" as the second one also a host whose guests run on a
 # QEMU with fixes, which is built here; with "libvirt" also a host with a root of Debian, which has
@@ -18,15 +18,19 @@
 
 variant=${1:-normal}
 top=$(cd "$tests_dir/.." && pwd)
-[ "$variant ${2:-}" != 'debian libvirt' ] || die "there is no root with libvirt for KERNEL=debian"
+case "$variant ${2:-}" in
+'debian libvirt' | 'gcc64k libvirt') die "there is no root with libvirt for KERNEL=$variant" ;;
+esac
 out=$top/build/$variant
 mkdir -p "$out/logs"
 
 guest=$("$tests_dir/scripts/setup.sh")
 target=$(fact target "$guest")
 sysroot=$(fact sysroot "$guest")
-recipe=("$tests_dir/kernel/build.sh" "$variant")
-[ "$variant" != debian ] || recipe=("$tests_dir/kernel/debian.sh")
+case $variant in
+debian | gcc64k) recipe=("$tests_dir/kernel/$variant.sh") ;;
+*) recipe=("$tests_dir/kernel/build.sh" "$variant") ;;
+esac
 kernel=$("${recipe[@]}")
 obj=$(fact obj "$kernel")
 image=$(fact image "$kernel")
@@ -48,15 +52,27 @@ if [ "${2:-}" = fixed ]; then
 fi
 
 build_modules=(make -s -C "$top" modules KDIR="$obj" MO="$out/modules" CONFIG_SAMPLE_VFIO_EDU_RUST=m CRYPTO_CHECK=m)
-if [ "$variant" = debian ]; then
+case $variant in
+debian | gcc64k)
+	# By the compilers that built the kernel
 	src=$(fact src "$kernel")
-	build_modules=("$tests_dir/scripts/debian13.sh" "$top" "$obj" "$src" -- "${build_modules[@]}"
-		KSRC="$src" KBUILD_EXTRA_SYMBOLS="$obj/left-out/Module.symvers")
-fi
+	build_modules=("$tests_dir/scripts/debian13.sh" "$top" "$obj" "$src" -- "${build_modules[@]}" KSRC="$src")
+	;;
+esac
+[ "$variant" != debian ] || build_modules+=(KBUILD_EXTRA_SYMBOLS="$obj/left-out/Module.symvers")
 "${build_modules[@]}" >"$logs/modules-$variant.log" 2>&1 || {
 	tail -n 30 "$logs/modules-$variant.log" >&2
 	die "our modules do not build; whole log: $logs/modules-$variant.log"
 }
+ours=$out/modules
+if [ "$variant" = gcc64k ]; then
+	# Those that were built stay without a signature.
+	ours=$out/signed
+	rm -rf "$ours"
+	mkdir "$ours"
+	find "$out/modules/" -name '*.ko' -exec cp -t "$ours" {} +
+	"$tests_dir/scripts/sign.sh" "$obj" "$ours"
+fi
 (
 	cd "$tests_dir"
 	arm64_linker "$sysroot"
@@ -75,7 +91,7 @@ fi
 	find "$obj/" -name '*.ko' | while read -r module; do
 		printf 'file /modules/kernel/%s %s 0644 0 0\n' "$(basename "$module")" "$module"
 	done
-	find "$out/modules/" -name '*.ko' | while read -r module; do
+	find "$ours/" -name '*.ko' | while read -r module; do
 		printf 'file /modules/ours/%s %s 0644 0 0\n' "$(basename "$module")" "$module"
 	done
 } >"$out/initrd.list"

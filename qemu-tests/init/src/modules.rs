@@ -78,6 +78,13 @@ impl Modules {
         Ok(Modules { files })
     }
 
+    /// Takes `file` instead of the module of that name, or besides the others.
+    pub(crate) fn with(mut self, file: &Path) -> Result<Self> {
+        let name = kernel_name(file).with_context(|| format!("{} is no module", file.display()))?;
+        self.files.insert(name, file.to_owned());
+        Ok(self)
+    }
+
     /// Whether there is such a module; what is built into the kernel is none.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.files.contains_key(name)

@@ -165,8 +165,8 @@ impl Vmm {
             can_migrate,
             viommu,
         } = start;
-        let mut tracked = true;
-        for vf in vfs {
+        let mut tracked = can_migrate;
+        for vf in vfs.iter().filter(|_| can_migrate) {
             tracked &= tracks_dirty_pages(vf, kind)?;
         }
         // As QEMU's default, where that is enough.

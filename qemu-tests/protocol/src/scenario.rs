@@ -171,6 +171,8 @@ scenarios! {
     "lockdown" => Lockdown
     /// A kernel that accepts only modules with a signature.
     "signatures" => Signatures
+    /// A kernel that accepts only modules that were built for its versions of symbols.
+    "versions" => Versions
     /// The example of a variant driver.
     "example" => Example
     /// The SMMU tells which pages a device has written.
@@ -210,6 +212,8 @@ scenarios! {
     "guest-pauses" => GuestPauses
     /// A guest with several VFs of a driver without P2P states is refused.
     "guest-refused" => GuestRefused
+    /// A guest has a VF that cannot migrate.
+    "guest-plain" => GuestPlain
     /// Cases that were reported of other devices.
     "guest-reported" => GuestReported
     /// A guest's VF is reset while QEMU carries out commands.

@@ -89,24 +89,24 @@ pub struct Artifacts {
     pub fixed: bool,
     /// Whether the kernel has IOMMUFD, without which VFIO cannot log DMA either.
     pub iommufd: bool,
-    /// Set if the kernel is the one that Debian ships.
-    pub debian: Option<Debian>,
+    /// Whether its pages are of 64 KiB.
+    pub pages_64k: bool,
+    /// Whether it takes only modules that are signed with the key in its build folder.
+    pub signed: bool,
+    /// Whether the kernel is the one that Debian ships.
+    pub debian: bool,
+    /// Set if the kernel was built by the compilers of Debian 13.
+    pub debian13: Option<Debian13>,
 }
 
-/// What is needed to build modules for Debian's kernel, other than for one that was built here.
+/// What is needed to build modules for a kernel that was built by the compilers of Debian 13.
 #[derive(Clone, Debug)]
-pub struct Debian {
-    /// The kernel's source, which its build folder lacks.
+pub struct Debian13 {
+    /// The kernel's source.
     pub source: PathBuf,
-    /// The build folder of the drivers that Debian leaves out.
-    left_out: PathBuf,
-}
-
-impl Debian {
-    /// The symbols that the drivers that Debian leaves out export.
-    pub fn symbols(&self) -> PathBuf {
-        self.left_out.join("Module.symvers")
-    }
+    /// The symbols that the drivers that were built beside the kernel export, if there are such
+    /// drivers.
+    pub symbols: Option<PathBuf>,
 }
 
 impl Artifacts {
@@ -154,6 +154,17 @@ impl Artifacts {
             }
             Ok(file)
         };
+        let config = std::fs::read_to_string(get("kernel")?.join(".config"))?;
+        let has = |option: &str| {
+            let value = |line: &str| {
+                line.strip_prefix(option)?
+                    .strip_prefix('=')
+                    .map(str::to_owned)
+            };
+            let mut values = config.lines().filter_map(value);
+            values.any(|value| matches!(value.as_str(), "y" | "m"))
+        };
+        let debian = variant == "debian";
         Ok(Self {
             qemu: get("qemu")?,
             httu_test: get("httu_test")?,
@@ -170,15 +181,17 @@ impl Artifacts {
             debug: matches!(variant, "debug" | "kcsan"),
             kcsan: variant == "kcsan",
             fixed: variant == "fixed",
-            iommufd: {
-                let config = std::fs::read_to_string(get("kernel")?.join(".config"))?;
-                let mut options = config.lines();
-                options.any(|line| matches!(line, "CONFIG_IOMMUFD=y" | "CONFIG_IOMMUFD=m"))
-            },
-            debian: match variant {
-                "debian" => Some(Debian {
+            iommufd: has("CONFIG_IOMMUFD"),
+            pages_64k: has("CONFIG_ARM64_64K_PAGES"),
+            signed: has("CONFIG_MODULE_SIG_FORCE"),
+            debian,
+            debian13: match variant {
+                "debian" | "gcc64k" => Some(Debian13 {
                     source: get("source")?,
-                    left_out: get("kernel")?.join("left-out"),
+                    symbols: match debian {
+                        true => Some(get("kernel")?.join("left-out/Module.symvers")),
+                        false => None,
+                    },
                 }),
                 _ => None,
             },

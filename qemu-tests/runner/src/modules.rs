@@ -9,23 +9,21 @@ use anyhow::{Context, Result, ensure};
 
 use crate::artifacts::Artifacts;
 
-/// Builds our modules into `folder`, with `options` on make's command line. Returns the folder.
+/// Builds our modules into `folder`, with `options` on make's command line, and signs them if the
+/// kernel wants that. Returns the folder.
 pub fn build(artifacts: &Artifacts, folder: &Path, options: &[&str]) -> Result<PathBuf> {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()?;
-    let mut command = match &artifacts.debian {
+    let top = top()?;
+    let mut command = match &artifacts.debian13 {
         None => Command::new("make"),
-        Some(debian) => {
+        Some(debian13) => {
             std::fs::create_dir_all(folder)?;
             let mut command = Command::new(top.join("qemu-tests/scripts/debian13.sh"));
-            command.args([&top, &artifacts.kernel, &debian.source, folder]);
+            command.args([&top, &artifacts.kernel, &debian13.source, folder]);
             command.args(["--", "make"]);
-            command.arg(format!("KSRC={}", debian.source.display()));
-            command.arg(format!(
-                "KBUILD_EXTRA_SYMBOLS={}",
-                debian.symbols().display()
-            ));
+            command.arg(format!("KSRC={}", debian13.source.display()));
+            if let Some(symbols) = &debian13.symbols {
+                command.arg(format!("KBUILD_EXTRA_SYMBOLS={}", symbols.display()));
+            }
             command
         }
     };
@@ -42,7 +40,30 @@ pub fn build(artifacts: &Artifacts, folder: &Path, options: &[&str]) -> Result<P
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+    if artifacts.signed {
+        sign(artifacts, folder)?;
+    }
     Ok(folder.to_owned())
+}
+
+/// This tree.
+fn top() -> Result<PathBuf> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    Ok(top.canonicalize()?)
+}
+
+/// Signs the modules in `folder` with the key of the kernel.
+pub fn sign(artifacts: &Artifacts, folder: &Path) -> Result<()> {
+    let output = Command::new(top()?.join("qemu-tests/scripts/sign.sh"))
+        .args([&artifacts.kernel, folder])
+        .output()
+        .context("cannot run sign.sh")?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
 }
 
 /// Writes an initramfs to `into` that has `module` in place of this project's of that name.

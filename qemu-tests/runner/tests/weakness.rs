@@ -168,6 +168,12 @@ fn d14_to_d20_hardware() -> Result<()> {
     Comparison::of(&[D14, D15, D16, D16b, D16c, D17, D20]).run()
 }
 
+/// Half of BAR 2 is smaller than a page on a kernel with pages of 64 KiB, and only there.
+#[test]
+fn d19_half_of_bar_2_with_large_pages() -> Result<()> {
+    Comparison::of(&[D19]).revision(0x30).run()
+}
+
 #[test]
 fn d21_read_against_reset() -> Result<()> {
     Comparison::of(&[D21])

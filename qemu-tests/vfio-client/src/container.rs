@@ -47,8 +47,11 @@ pub struct Memory {
     pub iova: u64,
 }
 
-/// The size of a page of the IOMMU.
+/// The size of a page of the IOMMU, unless the kernel has larger ones.
 pub const PAGE: u64 = 4096;
+
+/// The size of the largest pages that a kernel has. What is mapped for DMA is a multiple of it.
+pub const LARGEST_PAGE: u64 = 64 << 10;
 
 /// How functions are reached while their devices come and go.
 enum Way {

@@ -18,7 +18,7 @@ mod dma_logging;
 pub mod ffi;
 mod migration;
 
-pub use container::{Container, Kind, Memory, PAGE, iommu_tracks};
+pub use container::{Container, Kind, LARGEST_PAGE, Memory, PAGE, iommu_tracks};
 pub use device::{BAR0, BAR2, Device, ERROR, MSI, REGION_MMAP, REQUEST, Signal, Token};
 pub use dirty_pages::{DirtyPages, IovaRange};
 pub use migration::{DataFile, Features, PrecopyInfo, State};

@@ -92,6 +92,7 @@ fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
         Scenario::Package => misc::package::run(setup, report),
         Scenario::Lockdown => misc::lockdown::run(setup, report),
         Scenario::Signatures => misc::signatures::run(setup, report),
+        Scenario::Versions => misc::versions::run(setup, report),
         Scenario::Example => misc::example::run(setup, report),
         Scenario::DirtyTracking { further } => {
             misc::dirty_tracking::run(setup, further.unwrap_or_default(), report)
@@ -125,6 +126,7 @@ fn test(scenario: &Scenario, setup: &Setup, report: &mut Report) -> Result<()> {
         Scenario::GuestCutOff { host } => l2::network_failure::run(setup, *host, report),
         Scenario::GuestFails => l2::vf_failure::run(setup, report),
         Scenario::GuestPauses => l2::pause_and_restore::run(setup, report),
+        Scenario::GuestPlain => l2::without_migration::run(setup, report),
         Scenario::GuestRefused => l2::no_p2p::run(setup, report),
         Scenario::GuestReported => l2::reported_cases::run(setup, report),
         Scenario::GuestResets {

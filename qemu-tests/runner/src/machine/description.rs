@@ -21,7 +21,7 @@ pub struct Machine {
     task: Task,
     /// More words in the names of the logs.
     labels: Vec<String>,
-    /// The accelerators' PCI revision, if it is not the model's default.
+    /// The accelerators' PCI revision, if it is not the default.
     revision: Option<u8>,
     /// Id, and what comes after `-device`.
     pub(super) accelerators: Vec<(&'static str, String)>,
@@ -41,13 +41,16 @@ pub struct Machine {
     pub(super) monitor: Option<Suite>,
     /// Whether its root is one of Debian.
     debian: bool,
+    /// Whether its kernel is locked down from the start.
+    locked_down: bool,
     pub(super) deadline: Duration,
     /// How long each thing may take that the scenario says it begins.
     pub(super) patience: Option<Duration>,
 }
 
 impl Machine {
-    /// A machine with one ZIP accelerator of hardware V3, for a scenario.
+    /// A machine with one ZIP accelerator, for a scenario. It is of hardware V3, or of V4 if the
+    /// kernel has pages of 64 KiB, with which VFs of V3 cannot migrate.
     pub fn new(task: impl Into<Task>) -> Self {
         Self {
             task: task.into(),
@@ -62,6 +65,7 @@ impl Machine {
             counted: false,
             monitor: None,
             debian: false,
+            locked_down: false,
             deadline: Duration::from_secs(900),
             patience: None,
         }
@@ -249,6 +253,12 @@ impl Machine {
         self.hypervisor().memory("4G")
     }
 
+    /// The kernel is locked down from the start, as with Secure Boot.
+    pub fn locked_down(mut self) -> Self {
+        self.locked_down = true;
+        self.labelled("locked-down")
+    }
+
     /// How long the machine may take with the normal kernel, in seconds (900 if not said: it is
     /// there to end one that hangs, and has to be enough for one that is busy).
     pub fn within(mut self, seconds: u64) -> Self {
@@ -320,7 +330,7 @@ impl Machine {
             })
             .arg("-append")
             .arg(format!(
-                "console=ttyAMA0 panic=-1{}{} slowness={} {}",
+                "console=ttyAMA0 panic=-1{}{}{} slowness={} {}",
                 // Else KASAN reports once, and that may be a fault of another driver.
                 if artifacts.kasan() {
                     " kasan_multi_shot"
@@ -328,8 +338,13 @@ impl Machine {
                     ""
                 },
                 // Some tests look at registers of a PF behind its driver's back.
-                if artifacts.debian.is_some() {
+                if artifacts.debian {
                     " iomem=relaxed"
+                } else {
+                    ""
+                },
+                if self.locked_down {
+                    " lockdown=integrity"
                 } else {
                     ""
                 },
@@ -345,10 +360,13 @@ impl Machine {
         if let Some(network) = &self.network {
             command.args(["-netdev", network]);
         }
-        let accelerators = self
-            .accelerators
-            .iter()
-            .map(|(id, device)| format!("{device},id={id}"));
+        let accelerators = self.accelerators.iter().map(|(id, device)| {
+            let revision = match device.contains(",revision=") {
+                false if artifacts.pages_64k => ",revision=0x50",
+                _ => "",
+            };
+            format!("{device}{revision},id={id}")
+        });
         for (n, device) in accelerators.chain(self.functions.clone()).enumerate() {
             command
                 .arg("-device")

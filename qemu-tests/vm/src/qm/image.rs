@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use linux::ffi::Mapping;
-use vfio_client::Memory;
+use vfio_client::{LARGEST_PAGE, Memory};
 
 use super::layout::{CONTEXT_SIZE, CQE_SIZE, EQE_SIZE, LARGEST_SQE, SGL_SIZE};
 
@@ -48,7 +48,7 @@ pub(super) const SLOT_PARAMETERS: usize = (2 * SGL_SIZE).next_multiple_of(64);
 /// Bytes of keys and the like that a request has room for.
 pub(super) const PARAMETERS_SIZE: usize = SLOT_HEAD - SLOT_PARAMETERS;
 pub(super) const SLOT_SIZE: usize = SLOT_HEAD + 2 * SLOT_BUFFER;
-const TOTAL: usize = SLOT + SLOTS * SLOT_SIZE;
+const TOTAL: usize = (SLOT + SLOTS * SLOT_SIZE).next_multiple_of(LARGEST_PAGE as usize);
 
 /// The memory and what lies where. All results are offsets; `address()` makes an offset the
 /// device's.

@@ -18,5 +18,6 @@ pub(super) mod reported_cases;
 pub(super) mod resets;
 pub(super) mod two_hosts;
 pub(super) mod vf_failure;
+pub(super) mod without_migration;
 
 pub(super) use fixture::GuestFixture;

@@ -14,7 +14,7 @@ use linux::sysfs::Function;
 use protocol::Setup;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
-use vfio_client::{BAR0, DataFile, Device, Kind, Memory, State};
+use vfio_client::{BAR0, DataFile, Device, Kind, LARGEST_PAGE, Memory, State};
 
 use crate::expect::{equal, eventually, refused};
 use crate::host::{self, driver_of};
@@ -51,7 +51,7 @@ pub(super) const BUFFER: u64 = 0x4_0000;
 
 /// Where the VM's memory begins for the device, which has 28 address lines.
 const IOVA: u64 = 0x10_0000;
-const MEMORY: usize = 4096;
+const MEMORY: usize = LARGEST_PAGE as usize;
 
 /// Bytes of the stream, and those of them that go ahead.
 const STREAM: usize = 44;

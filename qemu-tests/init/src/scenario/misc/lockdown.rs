@@ -19,8 +19,10 @@ use crate::scenario::support::fixture::Fixture;
 
 const SECURITYFS: &str = "/sys/kernel/security";
 
-/// Turns lockdown on. It ends with the machine.
-fn lock_down() -> Result<()> {
+/// The word on the kernel's command line that locks it down from the start.
+const FROM_THE_START: &str = "lockdown=integrity";
+
+fn mount_securityfs() -> Result<()> {
     mount(
         "securityfs",
         SECURITYFS,
@@ -28,13 +30,36 @@ fn lock_down() -> Result<()> {
         MountFlags::empty(),
         None,
     )
-    .with_context(|| format!("cannot mount {SECURITYFS}"))?;
+    .with_context(|| format!("cannot mount {SECURITYFS}"))
+}
+
+/// The level that the kernel is locked down to.
+fn level() -> Result<String> {
+    let levels = sysfs::read(format!("{SECURITYFS}/lockdown"))?;
+    let chosen = levels
+        .split_once('[')
+        .and_then(|(_, rest)| rest.split_once(']'));
+    Ok(chosen.with_context(|| levels.clone())?.0.to_owned())
+}
+
+/// Turns lockdown on. It ends with the machine.
+fn lock_down() -> Result<()> {
+    equal("level before", level()?.as_str(), "none")?;
     sysfs::write(format!("{SECURITYFS}/lockdown"), "integrity")
 }
 
 pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
+    mount_securityfs()?;
+    let command_line = sysfs::read("/proc/cmdline")?;
+    let from_the_start = command_line.split(' ').any(|word| word == FROM_THE_START);
+    if from_the_start {
+        equal("level", level()?.as_str(), "integrity")?;
+    }
     let mut fixture = Fixture::new(setup, 1)?;
-    lock_down()?;
+    if !from_the_start {
+        lock_down()?;
+    }
+    equal("level", level()?.as_str(), "integrity")?;
     report.point("debug can be neither read nor written", || {
         refuses_debug(&fixture)
     });

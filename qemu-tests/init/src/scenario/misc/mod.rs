@@ -9,6 +9,8 @@ pub(super) mod install;
 pub(super) mod kunit;
 pub(super) mod lockdown;
 pub(super) mod package;
+mod refused_modules;
 pub(super) mod shell;
 pub(super) mod signatures;
 pub(super) mod tool;
+pub(super) mod versions;

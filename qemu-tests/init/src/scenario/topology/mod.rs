@@ -26,6 +26,7 @@ pub(super) fn run(setup: &Setup, item: TopologyItem, report: &mut Report) -> Res
         TopologyItem::PlainV2 => plain::hardware_v2,
         TopologyItem::PlainForeign => plain::foreign_pf,
         TopologyItem::PlainPf => plain::pf_itself,
+        TopologyItem::PlainLargePages => plain::large_pages,
         TopologyItem::Many => many::many,
         TopologyItem::Together => many::together,
         TopologyItem::Departure => departure::run,

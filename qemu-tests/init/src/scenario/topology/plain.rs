@@ -19,6 +19,9 @@ use crate::host::{self, Driver, Host};
 use crate::scenario::support::debugfs;
 use crate::scenario::support::register_layout::{PF_BAR2_SIZE, VF_BAR2_SIZE};
 
+/// Requests to see whether a VF works.
+const REQUESTS: usize = 32;
+
 /// A VF of hardware V2, with its PF's driver there.
 pub(super) fn hardware_v2(setup: &Setup, report: &mut Report) -> Result<()> {
     let modules = host::modules(setup)?;
@@ -65,6 +68,27 @@ pub(super) fn pf_itself(setup: &Setup, report: &mut Report) -> Result<()> {
     }
     report.point("it is bound by an id in new_id", || {
         fixture.bind_by_new_id()
+    });
+    Ok(())
+}
+
+/// A VF of hardware V3, half of whose BAR 2 is smaller than a page. The C driver offers that half
+/// for mapping, which fails (D-19).
+pub(super) fn large_pages(setup: &Setup, report: &mut Report) -> Result<()> {
+    let modules = host::modules(setup)?;
+    let pf = host::load_zip(&modules, "")?;
+    equal("revision of the PF", pf.number("revision")?, 0x30)?;
+    host::load_vfio(&modules)?;
+    pf.enable_vfs(2, false)?;
+    let vf = pf.virtual_function(0)?;
+    let (kind, mut vm) = (host::container_of(setup), ZIP.vm(1)?);
+    let fixture = Fixture::new(setup, vf.clone(), VF_BAR2_SIZE as u64)?;
+    fixture.check(report, |vf| vm.open(kind, vf))?;
+    report.point("a VM works with it", || {
+        let device = vm.open(kind, &vf)?;
+        vm.attach(device);
+        vm.bring_up()?;
+        vm.work(REQUESTS)
     });
     Ok(())
 }

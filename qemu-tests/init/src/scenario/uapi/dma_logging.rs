@@ -159,13 +159,15 @@ pub(super) fn page_sizes(fixture: &mut Fixture) -> Result<()> {
     equal("page size instead of one that is none", chosen, PAGE)?;
     device.stop_dma_logging()?;
 
-    // More ranges than a log can remember one by one.
-    let many: Vec<IovaRange> = (0..256).map(|n| pages(2 * n, 1)).collect();
+    // As many ranges as fit into a page of the kernel, which are more than a log can remember one by
+    // one.
+    let most = (rustix::param::page_size() / size_of::<[u64; 2]>()) as u64;
+    let many: Vec<IovaRange> = (0..most).map(|n| pages(2 * n, 1)).collect();
     device.start_dma_logging(&many, PAGE)?;
     for range in &many {
         ensure!(device.dirty_pages(*range, PAGE)?.are_all(), "{range:?}");
     }
-    let too_many: Vec<IovaRange> = (0..257).map(|n| pages(2 * n, 1)).collect();
+    let too_many: Vec<IovaRange> = (0..=most).map(|n| pages(2 * n, 1)).collect();
     device.stop_dma_logging()?;
     let refusal = device.start_dma_logging(&too_many, PAGE);
     refused("more ranges than fit into a page", refusal, Errno::TOOBIG)

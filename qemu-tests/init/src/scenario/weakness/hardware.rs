@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use control::ZIP0;
+use protocol::Setup;
 use rustix::io::Errno;
-use vfio_client::{BAR2, Device, State};
+use vfio_client::{BAR2, Device, REGION_MMAP, State};
+use vm::engine::ZIP;
 use vm::qm::registers;
 
 use super::Seen;
 use super::fixture::{commands, doorbells, register, resuming, violations};
 use crate::expect::{equal, errno, eventually, refused};
+use crate::host::Host;
 use crate::scenario::support::fixture::Fixture;
 use crate::scenario::support::register_layout::EQC;
 
@@ -253,6 +256,28 @@ pub(super) fn busy_wait(fixture: &mut Fixture) -> Result<Seen> {
     } else {
         Seen::Sound(format!("a wait of 10 ms sleeps {most} times"))
     })
+}
+
+/// What is offered for mapping cannot be mapped where it is smaller than a page.
+pub(super) fn half_of_bar2(setup: &Setup) -> Result<Seen> {
+    let host = Host::prepare(setup, 1)?;
+    ensure!(host.hides_half_of_bar2()?, "no half of BAR 2 is hidden");
+    let device = ZIP.vm(1)?.open(host.kind, &host.vfs[0])?;
+    let region = device.region(BAR2)?;
+    ensure!(
+        region.flags & REGION_MMAP != 0,
+        "nothing of BAR 2 is offered"
+    );
+    let size = region.size;
+    match device.map_region(BAR2, 0, usize::try_from(size)?) {
+        Ok(_) => Ok(Seen::Sound(format!("all {size} bytes of BAR 2 are mapped"))),
+        Err(error) => {
+            equal("errno", errno(&error), Some(Errno::INVAL))?;
+            Ok(Seen::Weak(format!(
+                "{size} bytes of BAR 2 cannot be mapped"
+            )))
+        }
+    }
 }
 
 pub(super) fn ioeventfd(fixture: &mut Fixture) -> Result<Seen> {

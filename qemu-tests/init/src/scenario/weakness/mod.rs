@@ -133,6 +133,11 @@ const ITEMS: [(Weakness, &str, Steps); Weakness::ALL.len()] = [
         Bound(hardware::busy_wait),
     ),
     (
+        D19,
+        "half of a BAR is offered that is smaller than a page",
+        Bare(hardware::half_of_bar2),
+    ),
+    (
         D20,
         "an ioeventfd reaches the migration block",
         Bound(hardware::ioeventfd),
