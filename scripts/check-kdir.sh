@@ -48,6 +48,19 @@ is_on RUST || die "the kernel of $KDIR was configured without CONFIG_RUST"
 [ -f "$KDIR/Module.symvers" ] || die "$KDIR is configured but not built: it has no Module.symvers"
 [ -f "$KDIR/rust/libkernel.rmeta" ] ||
 	die "$KDIR lacks rust/libkernel.rmeta, which Rust modules need: if it is the packaged headers of a kernel, run make metadata KDIR=$KDIR KSRC=<source of that kernel>"
+# A build directory outside of the source has a Makefile that includes the source's Makefile.
+tree=$(sed -n 's,^include \(/.*\)/Makefile$,\1,p' "$KDIR/Makefile")
+tree=${tree:-$KDIR}
+# What bindgen is called with; for a kernel of GCC also which of its flags libclang does not know.
+parameters=(rust/bindgen_parameters)
+is_on CC_IS_CLANG || parameters+=(rust/Makefile scripts/Makefile.clang)
+for file in "${parameters[@]}"; do
+	[ -f "$tree/$file" ] ||
+		die "$tree lacks $file, which bindgen is called by: if it is the packaged headers of a kernel, run make metadata KDIR=$KDIR KSRC=<source of that kernel>"
+done
+if is_on RUST_INLINE_HELPERS && [ ! -f "$KDIR/rust/helpers/helpers_module.bc" ]; then
+	die "$KDIR lacks rust/helpers/helpers_module.bc, which CONFIG_RUST_INLINE_HELPERS links to each Rust module: if it is the packaged headers of a kernel, run make metadata KDIR=$KDIR KSRC=<source of that kernel>"
+fi
 kernel_rustc=${value[RUSTC_VERSION_TEXT]:-}
 kernel_rustc=${kernel_rustc//\"/}
 rustc_version=$("${RUSTC:-rustc}" --version 2>/dev/null) ||
@@ -112,10 +125,7 @@ done
 if is_on VFIO_DEBUGFS_RUST; then
 	[ "${value[VFIO]}" = m ] ||
 		die 'vfio.ko needs a kernel with CONFIG_VFIO=m; CONFIG_VFIO_DEBUGFS_RUST=n builds the other modules'
-	# A build directory outside of the source has a Makefile that includes the source's
-	# Makefile.
-	source=${KSRC:-$(sed -n 's,^include \(/.*\)/Makefile$,\1,p' "$KDIR/Makefile")}
-	source=${source:-$KDIR}
+	source=${KSRC:-$tree}
 	[ -f "$source/drivers/vfio/vfio_main.c" ] ||
 		die "vfio.ko needs the kernel source, and $source has no drivers/vfio/vfio_main.c: set KSRC=<dir>, or build only the other modules with CONFIG_VFIO_DEBUGFS_RUST=n"
 	if is_on VFIO_DEBUGFS_HISTORY; then

@@ -26,4 +26,8 @@ make -s -C "$obj" ARCH=arm64 "LLVM=$llvm" run-command \
 }
 mkdir "$kit/rust"
 cp "$obj"/rust/*.rmeta "$obj"/rust/*.so "$kit/rust"
-cp "$obj/source/rust/bindgen_parameters" "$kit/rust"
+cp "$obj"/source/rust/{bindgen_parameters,Makefile} "$kit/rust"
+if [ -f "$obj/rust/helpers/helpers_module.bc" ]; then
+	mkdir "$kit/rust/helpers"
+	cp "$obj/rust/helpers/helpers_module.bc" "$kit/rust/helpers"
+fi

@@ -59,10 +59,16 @@ impl BuildFolder {
         };
         let options = NEEDED.iter().filter(|name| !lacking.contains(name));
         let mut config: String = options.map(|name| format!("CONFIG_{name}=m\n")).collect();
+        config += "CONFIG_CC_IS_CLANG=y\n";
         config += &format!("CONFIG_RUSTC_VERSION_TEXT=\"{RUSTC}\"\n");
         folder.write("include/config/auto.conf", &config)?;
         folder.write("include/config/kernel.release", "7.3.4\n")?;
-        for file in ["Makefile", "Module.symvers", "rust/libkernel.rmeta"] {
+        for file in [
+            "Makefile",
+            "Module.symvers",
+            "rust/bindgen_parameters",
+            "rust/libkernel.rmeta",
+        ] {
             folder.write(file, "x\n")?;
         }
         folder.write(VFIO_MAIN, &vfio_main())?;
@@ -232,6 +238,7 @@ fn a_folder_that_is_not_prepared_is_refused_by_what_it_lacks() -> Result<()> {
         "Makefile",
         "Module.symvers",
         "include/config/auto.conf",
+        "rust/bindgen_parameters",
         "rust/libkernel.rmeta",
         VFIO_MAIN,
     ] {
@@ -239,6 +246,39 @@ fn a_folder_that_is_not_prepared_is_refused_by_what_it_lacks() -> Result<()> {
         ensure!(line.contains(file), "{line}");
     }
     Ok(())
+}
+
+/// With the lines `old` of the configuration replaced by `new`.
+fn configured(old: &str, new: &str) -> Result<BuildFolder> {
+    let folder = BuildFolder::lacking(&[])?;
+    let file = "include/config/auto.conf";
+    let config = std::fs::read_to_string(folder.folder.path().join(file))?;
+    ensure!(config.contains(old), "{config}");
+    folder.write(file, &config.replace(old, new))?;
+    Ok(folder)
+}
+
+/// libclang does not know all flags of GCC; the kernel's own files say which.
+#[test]
+fn b12_headers_of_a_kernel_of_gcc_are_refused_by_what_they_lack() -> Result<()> {
+    let folder = configured("CONFIG_CC_IS_CLANG=y\n", "CONFIG_CC_IS_GCC=y\n")?;
+    for file in ["rust/Makefile", "scripts/Makefile.clang"] {
+        let line = folder.refusal(&[])?;
+        ensure!(line.contains(&format!("lacks {file}, ")), "{line}");
+        folder.write(file, "x\n")?;
+    }
+    folder.options(&[]).map(drop)
+}
+
+#[test]
+fn b13_headers_without_the_bitcode_of_inlined_helpers_are_refused() -> Result<()> {
+    let clang = "CONFIG_CC_IS_CLANG=y\n";
+    let folder = configured(clang, &format!("{clang}CONFIG_RUST_INLINE_HELPERS=y\n"))?;
+    let file = "rust/helpers/helpers_module.bc";
+    let line = folder.refusal(&[])?;
+    ensure!(line.contains(&format!("lacks {file}, ")), "{line}");
+    folder.write(file, "x\n")?;
+    folder.options(&[]).map(drop)
 }
 
 #[test]
