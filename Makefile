@@ -98,7 +98,8 @@ help:
 	@echo '  shell      boot the emulated host with everything loaded; exit powers off'
 	@echo '  tools      build vfio-mig, the tool for operators, with man pages and completions'
 	@echo '  deb        build the Debian packages hisi-acc-vfio-dkms and vfio-mig, into build/deb'
-	@echo '  deb-test   install, upgrade, remove and purge them in a Debian for arm64, on the emulated host'
+	@echo '  deb-test   install, upgrade, remove and purge them in a Debian for arm64, on the emulated host;'
+	@echo '             build a release without network'
 	@echo '  dist       make the release tarball, from which tools, deb and modules need no network'
 	@echo '  record     record the files of emulated hosts for the tests of vfio-mig'
 	@echo '  lint       run rustfmt, clippy, rustdoc, checkpatch, shellcheck'
@@ -218,7 +219,7 @@ deb dist:
 
 .PHONY: deb-test
 deb-test: prepare
-	@$(nextest) -p runner --ignore-default-filter -E 'binary(package)'
+	@$(nextest) -p runner --ignore-default-filter -E 'binary(package) | test(=a_release_builds_without_network)'
 
 .PHONY: record
 record: prepare
