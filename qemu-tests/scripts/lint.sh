@@ -67,7 +67,7 @@ licenses() {
 
 # words: phrases that readers of the pages and of the drivers have stumbled over
 words() {
-	! git grep -niwE 'of ours|for ever|by itself|whoever|is told|are told' -- \
+	! git grep -niwE 'of ours|for ever|by itself|whoever|is told|are told|who asks|who has made|who has$' -- \
 		drivers samples Documentation README.md
 }
 
