@@ -73,6 +73,15 @@ struct Start {
     viommu: Option<Viommu>,
 }
 
+impl Start {
+    /// With a guest that boots and can migrate.
+    const USUAL: Self = Start {
+        role: Role::Boots,
+        can_migrate: true,
+        viommu: None,
+    };
+}
+
 /// QEMU has ended before it took the connection to it.
 #[derive(Debug)]
 pub struct NotStarted {
@@ -115,8 +124,7 @@ impl Vmm {
     ) -> Result<Self> {
         let start = Start {
             role,
-            can_migrate: true,
-            viommu: None,
+            ..Start::USUAL
         };
         Self::start_with(name, start, kind, vfs, guest)
     }
@@ -129,9 +137,8 @@ impl Vmm {
         guest: &Guest,
     ) -> Result<Self> {
         let start = Start {
-            role: Role::Boots,
             can_migrate: false,
-            viommu: None,
+            ..Start::USUAL
         };
         Self::start_with(name, start, kind, vfs, guest)
     }
@@ -146,9 +153,8 @@ impl Vmm {
         guest: &Guest,
     ) -> Result<Self> {
         let start = Start {
-            role: Role::Boots,
-            can_migrate: true,
             viommu: Some(viommu),
+            ..Start::USUAL
         };
         Self::start_with(name, start, kind, vfs, guest)
     }
