@@ -5,18 +5,14 @@
 # package librust-bitflags-dev, else that of the release tarball, else that of the version in
 # crates/Cargo.lock, which cargo fetches and whose checksum cargo verifies.
 
-set -euo pipefail
-shopt -s inherit_errexit nullglob
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+shopt -s nullglob
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 manifest=$top/scripts/crates/Cargo.toml
 # Tests set another directory.
 packages=${CARGO_PACKAGES:-/usr/share/cargo/registry}
-
-die() {
-	printf 'error: %s\n' "$*" >&2
-	exit 1
-}
 
 # is_bitflags DIR: returns whether DIR contains the source of a supported version
 is_bitflags() {

@@ -11,18 +11,11 @@
 #
 # NAME is an option without the prefix CONFIG_; options that are not given have their default.
 
-set -euo pipefail
-shopt -s inherit_errexit
-
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$scripts/common.sh"
 # shellcheck source-path=SCRIPTDIR source=options.sh
 . "$scripts/options.sh"
-
-say() { printf '%s\n' "$*" >&2; }
-die() {
-	say "error: $*"
-	exit 1
-}
 
 [ -n "${KDIR:-}" ] ||
 	die 'KDIR is not set: run make modules KDIR=<build directory of a Linux 7.3 kernel>'

@@ -4,6 +4,8 @@
 # this file; `make -f scripts/modules.mk modules KDIR=..` works as well.
 #
 #	metadata        make a directory for KDIR from packaged kernel headers that lack rust/*.rmeta
+#	accelerators    build the accelerators' drivers for a kernel that was configured without them
+#	accelerators_install  install them; INSTALL_MOD_PATH is a prefix of the path
 #	modules         build the modules
 #	modules_install install the modules; INSTALL_MOD_PATH is a prefix of the path
 #	modules_clippy  check their Rust code with clippy; a warning is an error
@@ -14,6 +16,7 @@
 # KSRC=<dir>     that kernel's source, if KDIR does not contain drivers/vfio/*.c
 # MO=<dir>       the output directory
 # METADATA=<dir> the output directory of `metadata`
+# ACCELERATORS=<dir>  that of `accelerators`
 # BITFLAGS=<dir> the source of the crate bitflags 2, instead of a package's or cargo's
 # KBUILD_EXTRA_SYMBOLS=<file>
 #                the Module.symvers of the accelerators' drivers, if they were built beside the kernel
@@ -25,6 +28,7 @@
 
 MO ?= $(CURDIR)/build/modules
 METADATA ?= $(CURDIR)/build/metadata
+ACCELERATORS ?= $(CURDIR)/build/accelerators
 RUSTC ?= rustc
 BINDGEN ?= bindgen
 
@@ -50,6 +54,9 @@ modules-arch = $(or $(ARCH),$(if $(call modules-option,ARM64),arm64))
 # The recipes of qemu-tests/ install their own bindgen into their cache.
 modules-path := $(or $(CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/hisi-acc-vfio)/tools/bin:$(PATH)
 
+# The arguments of the kernel's make for the architecture and the compiler
+modules-for = $(if $(modules-arch),ARCH=$(modules-arch)) $(modules-compiler)
+
 modules-options = $(shell $(modules-scripts)/options.sh names)
 
 # The options that have a value in make, as NAME=value. What the command line has as CONFIG_NAME= is
@@ -67,29 +74,39 @@ modules-make = +@export PATH='$(modules-path)'; \
 		KBUILD_EXTRA_SYMBOLS='$(KBUILD_EXTRA_SYMBOLS)' $(modules-scripts)/check-kdir.sh $(modules-given)) && \
 	$(MAKE) --no-print-directory -C $(KDIR) \
 	M=$(modules-top) MO=$1 \
-	$(if $(modules-arch),ARCH=$(modules-arch)) \
-	$(modules-compiler) \
+	$(modules-for) \
 	RUSTC=$(RUSTC) BINDGEN=$(BINDGEN) \
 	$(if $(KSRC),KSRC=$(abspath $(KSRC))) \
 	$$arguments CONFIG_CRYPTO_CHECK=$(filter-out n,$(CRYPTO_CHECK)) \
 	$2
 
-.PHONY: metadata modules modules_install modules_clippy modules_doc modules_clean
+# Kbuild does not run depmod if there is no System.map, as in packaged headers.
+modules-depmod = $(if $(wildcard $(KDIR)/System.map),,depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) \
+	$(file <$(KDIR)/include/config/kernel.release))
+
+.PHONY: metadata accelerators accelerators_install
+.PHONY: modules modules_install modules_clippy modules_doc modules_clean
 
 metadata:
 	+@PATH='$(modules-path)' KDIR='$(KDIR)' KSRC='$(KSRC)' RUSTC='$(RUSTC)' BINDGEN='$(BINDGEN)' \
 		$(modules-scripts)/rust-metadata.sh '$(METADATA)' $(modules-compiler)
 	@echo '  make modules KDIR=$(METADATA)$(if $(KSRC), KSRC=$(KSRC)) builds modules for it'
 
+accelerators:
+	+@KDIR='$(KDIR)' KSRC='$(KSRC)' $(modules-scripts)/accelerators.sh '$(ACCELERATORS)' $(modules-for)
+	@echo '  make modules KDIR=$(KDIR) KBUILD_EXTRA_SYMBOLS=$(ACCELERATORS)/Module.symvers builds modules for them'
+
+accelerators_install:
+	+@$(MAKE) --no-print-directory -C $(KDIR) M=$(abspath $(ACCELERATORS)) $(modules-for) modules_install
+	$(modules-depmod)
+
 modules:
 	$(call modules-make,$(modules-out),modules)
 
 # Installs into updates/ of the kernel's modules, which modprobe searches before the stock modules.
-# Kbuild does not run depmod if there is no System.map, as in packaged headers.
 modules_install:
 	$(call modules-make,$(modules-out),modules_install)
-	$(if $(wildcard $(KDIR)/System.map),,depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) \
-		$(file <$(KDIR)/include/config/kernel.release))
+	$(modules-depmod)
 
 # Objects compiled by clippy differ, so they need their own directory.
 modules_clippy:

@@ -14,19 +14,15 @@
 #	- every Rust symbol that the kernel exports comes out, under the same name.
 #
 # Usage: KDIR=<packaged headers> KSRC=<kernel source> rust-metadata.sh <new directory> [make argument]...
+#        KDIR=<packaged headers> KSRC=<kernel source> rust-metadata.sh --check
 #
-# The make arguments select compilers, e.g. CROSS_COMPILE=aarch64-linux-gnu-.
+# The make arguments select compilers, e.g. CROSS_COMPILE=aarch64-linux-gnu-. With --check the script
+# ends after it has checked all that can be checked without compiling, and writes nothing.
 
-set -euo pipefail
-shopt -s inherit_errexit
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-say() { printf '%s\n' "$*" >&2; }
-die() {
-	say "error: $*"
-	exit 1
-}
-
-[ $# -ge 1 ] || die 'usage: KDIR=<packaged headers> KSRC=<kernel source> rust-metadata.sh <new directory> [make argument]...'
+[ $# -ge 1 ] || die 'usage: KDIR=<packaged headers> KSRC=<kernel source> rust-metadata.sh <new directory>|--check [make argument]...'
 out=$1
 shift
 [ -n "${KDIR:-}" ] || die 'KDIR is not set: give the directory of the packaged kernel headers'
@@ -37,11 +33,8 @@ for file in .config Module.symvers "$release_file" "$utsrelease"; do
 	[ -s "$KDIR/$file" ] || die "$KDIR is not a directory of kernel headers: it has no $file"
 done
 [ -f "$KSRC/rust/Makefile" ] || die "$KSRC is not the source of a kernel with Rust: it has no rust/Makefile"
-mkdir -p "$out"
-out=$(realpath "$out")
 headers=$(realpath "$KDIR")
 source=$(realpath "$KSRC")
-[ "$out" != "$headers" ] || die "$out is KDIR: give another directory"
 
 # option NAME: prints the value of CONFIG_NAME in the kernel, without quotes
 option() { sed -n "s/^CONFIG_$1=//p" "$headers/.config" | tr -d '"'; }
@@ -54,10 +47,21 @@ found=$("${RUSTC:-rustc}" --version 2>/dev/null) ||
 	die "the kernel of $KDIR was built with $built_with, but ${RUSTC:-rustc} is $found: set RUSTC=<path> to the same version"
 
 release=$(<"$headers/$release_file")
-version=$(make -s -C "$source" kernelversion)
-[[ $release == "$version"[!0-9]* || $release == "$version" ]] ||
-	die "$KSRC is Linux $version, but the kernel of $KDIR is $release"
+same_version "$source" "$KDIR" "$release"
 
+# What the kernel's make needs, and its packages in Debian
+needed=(bc:bc bison:bison flex:flex openssl:openssl "${BINDGEN:-bindgen}":bindgen)
+[[ "$(option PAHOLE_VERSION)" == ?(0) ]] || needed+=(pahole:dwarves)
+for pair in "${needed[@]}"; do
+	command -v "${pair%:*}" >/dev/null || die "there is no ${pair%:*} (Debian: ${pair##*:})"
+done
+core=${RUST_LIB_SRC:-$("${RUSTC:-rustc}" --print sysroot)/lib/rustlib/src/rust/library}
+[ -f "$core/core/src/lib.rs" ] || die "$core has no source of the crate core (Debian: rust-src)"
+[ "$out" != --check ] || exit 0
+
+mkdir -p "$out"
+out=$(realpath "$out")
+[ "$out" != "$headers" ] || die "$out is KDIR: give another directory"
 log=$out/metadata.log
 arguments=("O=$out" RUSTC="${RUSTC:-rustc}" BINDGEN="${BINDGEN:-bindgen}" "$@")
 if [ -n "$(option ARM64)" ]; then arguments+=(ARCH=arm64); fi
@@ -87,7 +91,7 @@ build olddefconfig
 changes=$(diff <(settings "$headers/.config") <(settings "$out/.config") | sed -n 's/^[<>] //p') || true
 [ -z "$changes" ] || {
 	say "$changes"
-	die "the configuration of $KDIR comes out differently here; a tool that it was made with is missing or of another version (Debian: dwarves for pahole, gcc-arm-linux-gnueabihf for CONFIG_COMPAT_VDSO)"
+	die "the configuration of $KDIR comes out differently here; a tool that it was made with is missing or of another version (Debian: dwarves for pahole, gcc-arm-linux-gnueabihf for CONFIG_COMPAT_VDSO, openssl for ML_DSA)"
 }
 say "  compiling the Rust crates of Linux $release (log: $log)"
 build prepare modules_prepare

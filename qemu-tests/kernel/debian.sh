@@ -29,13 +29,10 @@ stock=(
 	sha1 sha256 sha512 vfio vfio-pci vfio_iommu_type1 virtio_net xts
 )
 
-# The C drivers of the kernel's source that Debian's configuration leaves out, by directory: the
-# drivers of the accelerators, VFIO's driver for their VFs, a device without hardware.
-left_out=(drivers/crypto/hisilicon drivers/vfio/mdev drivers/vfio/pci/hisilicon samples/vfio-mdev)
-options=(
-	CRYPTO_DEV_HISI_QM CRYPTO_DEV_HISI_ZIP CRYPTO_DEV_HISI_SEC2 CRYPTO_DEV_HISI_HPRE HISI_ACC_VFIO_PCI
-	VFIO_MDEV SAMPLE_VFIO_MDEV_MTTY
-)
+# The C drivers of the kernel's source that Debian's configuration leaves out besides those of the
+# accelerators, by directory: VFIO's driver for their VFs, a device without hardware.
+left_out=(drivers/vfio/mdev drivers/vfio/pci/hisilicon samples/vfio-mdev)
+options=(HISI_ACC_VFIO_PCI VFIO_MDEV SAMPLE_VFIO_MDEV_MTTY)
 # Options that are not modules
 switches=(VFIO_DEBUGFS)
 
@@ -75,6 +72,9 @@ build() {
 	"$tests_dir/scripts/debian13.sh" "$obj" "$src" "$top" -- env \
 		KDIR="$packages/root/usr/src/linux-headers-$release" KSRC="$src" "$top/scripts/rust-metadata.sh" \
 		"$obj" "${compilers[@]}" -j"$jobs" >&2
+	logged "building the accelerators' drivers, which Debian leaves out" 60 "$logs/kernel-debian-accelerators.log" \
+		"$tests_dir/scripts/debian13.sh" "$obj" "$src" "$top" -- env \
+		KDIR="$obj" KSRC="$src" "$top/scripts/accelerators.sh" "$obj/accelerators" "${compilers[@]}" -j"$jobs"
 
 	for name in "${options[@]}"; do
 		settings+=("CONFIG_$name=m")
@@ -89,9 +89,10 @@ build() {
 		cp -r "$src/$directory" "$obj/left-out/$directory"
 	done
 	printf 'obj-m += %s/\n' "${left_out[@]}" >"$obj/left-out/Kbuild"
-	logged "building the C drivers that Debian leaves out" 60 "$logs/kernel-debian-drivers.log" \
+	logged "building the other C drivers that Debian leaves out" 20 "$logs/kernel-debian-drivers.log" \
 		"$tests_dir/scripts/debian13.sh" "$obj" "$src" -- \
-		make -C "$obj" M="$obj/left-out" "${compilers[@]}" "${settings[@]}" KCFLAGS="${defines# }" -j"$jobs" modules
+		make -C "$obj" M="$obj/left-out" "${compilers[@]}" "${settings[@]}" KCFLAGS="${defines# }" \
+		KBUILD_EXTRA_SYMBOLS="$obj/accelerators/Module.symvers" -j"$jobs" modules
 	mkdir -p "$obj/usr"
 	gcc -O2 -o "$obj/usr/gen_init_cpio" "$src/usr/gen_init_cpio.c"
 	rm -r "$packages"
@@ -99,7 +100,7 @@ build() {
 }
 
 obj=$cache/kernel-debian-$(key "$src" "$source" "$release" "${stock[*]}" "${left_out[*]}" "${options[*]} ${switches[*]}" \
-	"$(declare -f build)" "$top/scripts/rust-metadata.sh" "$tests_dir/scripts/debian13.sh")
+	"$(declare -f build)" "$top"/scripts/{common,rust-metadata,accelerators}.sh "$tests_dir/scripts/debian13.sh")
 [ -f "$obj/.built" ] || (
 	lock kernel-debian
 	[ -f "$obj/.built" ] || build "$obj"

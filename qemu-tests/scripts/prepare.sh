@@ -59,7 +59,7 @@ debian | gcc64k)
 	build_modules=("$tests_dir/scripts/debian13.sh" "$top" "$obj" "$src" -- "${build_modules[@]}" KSRC="$src")
 	;;
 esac
-[ "$variant" != debian ] || build_modules+=(KBUILD_EXTRA_SYMBOLS="$obj/left-out/Module.symvers")
+[ "$variant" != debian ] || build_modules+=(KBUILD_EXTRA_SYMBOLS="$obj/accelerators/Module.symvers")
 "${build_modules[@]}" >"$logs/modules-$variant.log" 2>&1 || {
 	tail -n 30 "$logs/modules-$variant.log" >&2
 	die "our modules do not build; whole log: $logs/modules-$variant.log"

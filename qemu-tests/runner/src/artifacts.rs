@@ -189,7 +189,7 @@ impl Artifacts {
                 "debian" | "gcc64k" => Some(Debian13 {
                     source: get("source")?,
                     symbols: match debian {
-                        true => Some(get("kernel")?.join("left-out/Module.symvers")),
+                        true => Some(get("kernel")?.join("accelerators/Module.symvers")),
                         false => None,
                     },
                 }),

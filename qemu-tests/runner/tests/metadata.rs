@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `scripts/rust-metadata.sh`: refuses, in one line and before it compiles anything, headers and
-//! sources from which the metadata of another kernel would come out.
+//! What is built from the source of a distribution's kernel. `scripts/rust-metadata.sh` refuses, in one
+//! line and before it compiles anything, headers and sources from which the metadata of another kernel
+//! would come out; `scripts/accelerators.sh` builds what the kernel lacks, and nothing else.
 
 #![forbid(unsafe_code)]
 
@@ -50,6 +51,7 @@ impl Kernel {
         kernel.write("rustc", &format!("#!/bin/sh\necho '{RUSTC}'\n"))?;
         let executable = PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(kernel.0.path().join("rustc"), executable)?;
+        kernel.write("library/core/src/lib.rs", "")?;
         Ok(kernel)
     }
 
@@ -61,13 +63,23 @@ impl Kernel {
 
     /// Runs the script. Its last line is the error if it fails.
     fn run(&self) -> Result<Result<(), String>> {
+        self.run_for(&self.0.path().join("out"))
+    }
+
+    fn run_for(&self, out: &Path) -> Result<Result<(), String>> {
+        self.run_script("rust-metadata.sh", out)
+    }
+
+    fn run_script(&self, name: &str, out: &Path) -> Result<Result<(), String>> {
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let folder = self.0.path();
-        let output = Command::new(top.join("scripts/rust-metadata.sh"))
-            .arg(folder.join("out"))
+        let output = Command::new(top.join("scripts").join(name))
+            .arg(out)
             .env("KDIR", folder.join("headers"))
             .env("KSRC", folder.join("source"))
             .env("RUSTC", folder.join("rustc"))
+            .env("RUST_LIB_SRC", folder.join("library"))
+            .env("BINDGEN", "true")
             .env_remove("MAKEFLAGS")
             .output()?;
         if output.status.success() {
@@ -145,6 +157,21 @@ fn another_rust_another_source_and_a_kernel_without_rust_are_refused() -> Result
     Ok(())
 }
 
+/// dkms asks before it decides whether to build.
+#[test]
+fn a_check_refuses_what_is_refused_and_writes_nothing() -> Result<()> {
+    let kernel = Kernel::new()?;
+    let check = Path::new("--check");
+    kernel.run_for(check)?.map_err(anyhow::Error::msg)?;
+    ensure!(!kernel.0.path().join("out").exists(), "it has compiled");
+
+    std::fs::remove_file(kernel.0.path().join("library/core/src/lib.rs"))?;
+    let refusal = kernel.run_for(check)?.err().context("not refused")?;
+    ensure!(refusal.contains("rust-src"), "{refusal}");
+    assert_eq!(kernel.refusal()?, refusal);
+    Ok(())
+}
+
 #[test]
 fn a_folder_that_is_not_one_of_headers_is_refused_by_what_it_lacks() -> Result<()> {
     for file in [".config", "Module.symvers", "include/config/kernel.release"] {
@@ -153,5 +180,48 @@ fn a_folder_that_is_not_one_of_headers_is_refused_by_what_it_lacks() -> Result<(
         let line = kernel.refusal()?;
         ensure!(line.contains(file), "{line}");
     }
+    Ok(())
+}
+
+#[test]
+fn of_the_accelerators_drivers_those_are_built_that_the_kernel_lacks() -> Result<()> {
+    const OF_KERNEL: [&str; 3] = ["QM", "ZIP", "HPRE"];
+    let option = |name: &str| format!("CONFIG_CRYPTO_DEV_HISI_{name}");
+    let kernel = Kernel::new()?;
+    let config: String = OF_KERNEL
+        .iter()
+        .map(|name| format!("{}=m\n", option(name)))
+        .collect();
+    kernel.write("headers/include/config/auto.conf", &config)?;
+    kernel.write("source/drivers/crypto/hisilicon/qm.c", "")?;
+    kernel.write(
+        "headers/Makefile",
+        "modules: ; @echo '$(MAKEOVERRIDES)' >$(M)/overrides\n",
+    )?;
+    let out = kernel.0.path().join("out");
+    kernel
+        .run_script("accelerators.sh", &out)?
+        .map_err(anyhow::Error::msg)?;
+    ensure!(
+        out.join("hisilicon/qm.c").is_file(),
+        "the source is not there"
+    );
+    let overrides = std::fs::read_to_string(out.join("overrides"))?;
+    let has = |word: &str| overrides.split_whitespace().any(|found| found == word);
+    for name in OF_KERNEL {
+        ensure!(has(&format!("{}=", option(name))), "{name}: {overrides}");
+    }
+    ensure!(has(&format!("{}=m", option("SEC2"))), "{overrides}");
+
+    let all = format!("{config}{}=y\n", option("SEC2"));
+    kernel.write("headers/include/config/auto.conf", &all)?;
+    let refused = kernel.run_script("accelerators.sh", &out)?;
+    ensure!(refused.is_err(), "a kernel that has all of them");
+
+    kernel.write("headers/include/config/auto.conf", &config)?;
+    kernel.write("headers/include/config/kernel.release", "7.3.40")?;
+    let line = kernel.run_script("accelerators.sh", &out)?;
+    let line = line.err().context("not refused")?;
+    ensure!(line.contains("7.3.4") && line.contains("7.3.40"), "{line}");
     Ok(())
 }
