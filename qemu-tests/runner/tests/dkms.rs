@@ -14,7 +14,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use common::dkms::Dkms;
-use common::top;
+use common::{output, top};
 use runner::Artifacts;
 use tempfile::TempDir;
 
@@ -60,6 +60,68 @@ fn b09_kernels_that_cannot_be_served_are_skipped() -> Result<()> {
             status != SKIPPED && status != 0,
             "{release}: status {status}"
         );
+    }
+    Ok(())
+}
+
+/// Headers as distributions package them, without the files for Rust and with a link to a source of this
+/// version of the kernel. Nothing can be compiled there.
+fn headers_with_source(config: &str, version: &str) -> Result<TempDir> {
+    let rustc = output(Command::new("rustc").arg("--version"))?;
+    let config = format!(
+        "{config}CONFIG_RUSTC_VERSION_TEXT=\"{}\"\n",
+        rustc.trim_end()
+    );
+    let headers = headers(&config, false)?;
+    let write = |file: &str, text: &str| -> Result<()> {
+        let path = headers.path().join(file);
+        std::fs::create_dir_all(path.parent().context("no folder")?)?;
+        Ok(std::fs::write(path, text)?)
+    };
+    write(
+        "Module.symvers",
+        "0x00000000\t_R1a\tvmlinux\tEXPORT_SYMBOL_GPL\t\n",
+    )?;
+    write("include/config/kernel.release", "7.3.4-arm64\n")?;
+    write("include/generated/utsrelease.h", "of the headers\n")?;
+    write("source/drivers/vfio/vfio_main.c", "")?;
+    write("source/rust/Makefile", "")?;
+    write(
+        "source/Makefile",
+        &format!("kernelversion: ; @echo {version}\n"),
+    )?;
+    Ok(headers)
+}
+
+/// What packaged headers and the configuration of a distribution lack is built from the source, if that
+/// is the kernel's and the tools are there.
+#[test]
+fn kernels_of_distributions_are_skipped_unless_their_source_is_there() -> Result<()> {
+    let dkms = Dkms::with(&["dkms.conf", "scripts"])?;
+    let without_accelerators: String = CONFIG
+        .lines()
+        .filter(|line| !line.contains("HISI"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let status_of = |headers: &TempDir| dkms.build("7.3.4-arm64", headers.path());
+
+    for config in [CONFIG, &without_accelerators] {
+        let status = status_of(&headers_with_source(config, "7.3.4")?)?;
+        ensure!(
+            status != SKIPPED && status != 0,
+            "{config}: status {status}"
+        );
+
+        let another_source = headers_with_source(config, "7.3.3")?;
+        let status = status_of(&another_source)?;
+        ensure!(status == SKIPPED, "another source: status {status}");
+
+        let another_rustc = headers_with_source(config, "7.3.4")?;
+        let file = another_rustc.path().join(".config");
+        let text = std::fs::read_to_string(&file)?.replace("=\"rustc ", "=\"rustc 0.");
+        std::fs::write(file, text)?;
+        let status = status_of(&another_rustc)?;
+        ensure!(status == SKIPPED, "another rustc: status {status}");
     }
     Ok(())
 }
