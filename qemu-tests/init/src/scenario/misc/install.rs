@@ -46,15 +46,20 @@ pub(super) fn vfio_alias(vf: &Function) -> Result<String> {
     Ok(format!("vfio_pci:{rest}"))
 }
 
-/// The VF goes to `driver`, a VM works with it, and its debug files are that driver's.
-pub(super) fn switch(vf: &Function, driver: Driver, kind: Kind) -> Result<()> {
-    vf.bind(&Host::name_of(driver)?)?;
+/// A VM works with the VF.
+pub(super) fn works(vf: &Function, kind: Kind) -> Result<()> {
     let mut vm = ZIP.vm(1)?;
     let device = vm.open(kind, vf)?;
     vm.attach(device);
     vm.bring_up()?;
     vm.submit(16)?;
-    vm.finish()?;
+    vm.finish()
+}
+
+/// The VF goes to `driver`, a VM works with it, and its debug files are that driver's.
+pub(super) fn switch(vf: &Function, driver: Driver, kind: Kind) -> Result<()> {
+    vf.bind(&Host::name_of(driver)?)?;
+    works(vf, kind)?;
     let files = debugfs::device(vf.name()).join("migration/hisi_acc");
     equal("cmd_state is there", files.join("cmd_state").exists(), true)?;
     equal(

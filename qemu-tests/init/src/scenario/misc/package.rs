@@ -19,7 +19,7 @@ use serde_json::Value;
 use vfio_client::Kind;
 use vm::engine::ZIP;
 
-use super::install::{alias, modprobe, switch, vfio_alias};
+use super::install::{alias, modprobe, switch, vfio_alias, works};
 use crate::expect::equal;
 use crate::host::{self, Driver, Host};
 use crate::modules::{is_loaded, out_of_tree, unload};
@@ -40,16 +40,13 @@ const BINARIES: &str = "/usr/share/hisi-acc-vfio-rs-dkms";
 const UPDATES: &str = "updates/dkms";
 
 /// The versions of the packages, the older one first, each in a folder.
-fn versions() -> Result<[String; 2]> {
+fn versions() -> Result<Vec<String>> {
     let mut versions = Vec::new();
     for entry in fs::read_dir("/packages")? {
         versions.push(entry?.file_name().to_string_lossy().into_owned());
     }
     versions.sort();
-    let count = versions.len();
-    versions
-        .try_into()
-        .map_err(|_| anyhow::anyhow!("{count} versions"))
+    Ok(versions)
 }
 
 fn dpkg_installs(version: &str) -> Result<()> {
@@ -73,8 +70,39 @@ fn files(folder: &Path) -> Result<BTreeMap<PathBuf, u64>> {
     Ok(found)
 }
 
+/// The kernel before anything is installed.
+struct Stock {
+    modules: PathBuf,
+    files: BTreeMap<PathBuf, u64>,
+    /// Whether the kernel has the drivers of the accelerators. Debian's leaves them out, with that of
+    /// VFIO.
+    has_accelerators: bool,
+}
+
+impl Stock {
+    fn of_this_kernel() -> Result<Self> {
+        let modules = tie::modules()?;
+        command(&["depmod"])?;
+        let files = files(&modules)?;
+        let dependencies = sysfs::read(modules.join("modules.dep"))?;
+        Ok(Self {
+            modules,
+            files,
+            has_accelerators: dependencies.contains("/hisi_zip.ko"),
+        })
+    }
+
+    fn is_as_before(&self) -> Result<()> {
+        ensure!(
+            files(&self.modules)? == self.files,
+            "the modules have changed"
+        );
+        Ok(())
+    }
+}
+
 /// The modules of this version are installed beside the stock ones, and no others.
-fn installed(version: &str) -> Result<()> {
+fn installed(version: &str, stock: &Stock) -> Result<()> {
     for name in NAMES {
         let format = "--showformat=${db:Status-Status} ${Version}";
         let status = command(&["dpkg-query", "--show", format, name])?;
@@ -90,10 +118,14 @@ fn installed(version: &str) -> Result<()> {
         status.starts_with(&line) && status.lines().count() == 1,
         "not `{line}` alone: {status}"
     );
-    let modules = tie::modules()?;
-    equal("modules", files(&modules.join(UPDATES))?.len(), 2)?;
-    let aliases = sysfs::read(modules.join("modules.alias"))?;
-    let order = [Driver::C, Driver::Rust].map(host::module_of).to_vec();
+    // vfio.ko and the driver, hisi_qm and the drivers of three engines
+    let (count, drivers) = match stock.has_accelerators {
+        true => (2, vec![Driver::C, Driver::Rust]),
+        false => (6, vec![Driver::Rust]),
+    };
+    equal("modules", files(&stock.modules.join(UPDATES))?.len(), count)?;
+    let aliases = sysfs::read(stock.modules.join("modules.alias"))?;
+    let order = drivers.into_iter().map(host::module_of).collect();
     equal("aliases", tie::drivers(&aliases), order)
 }
 
@@ -115,12 +147,24 @@ fn unloaded() -> Result<()> {
     Ok(())
 }
 
-/// A VM works on the VF with this driver, and the tool sees the driver.
+/// A VM works on the VF with this driver.
 fn used(vf: &Function, driver: Driver, kind: Kind) -> Result<()> {
     modprobe(&vfio_alias(vf)?)?;
     modprobe("vfio_iommu_type1")?;
     core_is_ours(driver.is_rust())?;
     switch(vf, driver, kind)
+}
+
+/// As [`used`], with what is there without the packages.
+fn used_with_stock(vf: &Function, stock: &Stock, kind: Kind) -> Result<()> {
+    if stock.has_accelerators {
+        return used(vf, Driver::C, kind);
+    }
+    modprobe("vfio-pci")?;
+    modprobe("vfio_iommu_type1")?;
+    core_is_ours(false)?;
+    vf.bind("vfio-pci")?;
+    works(vf, kind)
 }
 
 fn tool_sees(driver: Driver) -> Result<()> {
@@ -149,11 +193,17 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     let kind = host::container_of(setup);
     fs::create_dir_all("/run")?;
     mount("tmpfs", "/run", "tmpfs", MountFlags::empty(), None).context("cannot mount /run")?;
-    let modules = tie::modules()?;
-    command(&["depmod"])?;
-    let before = files(&modules)?;
-    let [first, second] = versions()?;
+    let stock = Stock::of_this_kernel()?;
+    let versions = versions()?;
+    let [first, upgrades @ ..] = &versions[..] else {
+        bail!("there is no package");
+    };
 
+    let done = report.point("installed", || {
+        dpkg_installs(first)?;
+        installed(first, &stock)
+    });
+    ensure!(done, "the packages are not installed");
     modprobe("cryptomgr")?;
     for software in ZIP.software {
         modprobe(software)?;
@@ -163,12 +213,6 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
     host::end_of_self_tests(ZIP.module)?;
     pf.enable_vfs(1, false)?;
     let vf = pf.virtual_function(0)?;
-
-    let done = report.point("installed", || {
-        dpkg_installs(&first)?;
-        installed(&first)
-    });
-    ensure!(done, "the packages are not installed");
     report.point(
         "a VM works with the Rust driver, and the tool sees it",
         || {
@@ -178,22 +222,26 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
             unloaded()
         },
     );
-    report.point("upgraded", || {
-        dpkg_installs(&second)?;
-        installed(&second)?;
-        let old = format!("/usr/src/{MODULES}-{first}");
-        equal("the old source is there", Path::new(&old).exists(), false)
-    });
-    report.point("a VM works with the upgraded driver", || {
-        used(&vf, Driver::Rust, kind)?;
-        tool_sees(Driver::Rust)?;
-        vf.unbind()?;
-        unloaded()
-    });
+    let mut old = first;
+    for version in upgrades {
+        report.point("upgraded", || {
+            dpkg_installs(version)?;
+            installed(version, &stock)?;
+            let old = format!("/usr/src/{MODULES}-{old}");
+            equal("the old source is there", Path::new(&old).exists(), false)
+        });
+        report.point("a VM works with the upgraded driver", || {
+            used(&vf, Driver::Rust, kind)?;
+            tool_sees(Driver::Rust)?;
+            vf.unbind()?;
+            unloaded()
+        });
+        old = version;
+    }
     report.point("removed: the modules are as before", || {
         command(&["dpkg", "--remove", NAMES[0], NAMES[1]])?;
-        ensure!(files(&modules)? == before, "the modules have changed");
-        used(&vf, Driver::C, kind)?;
+        stock.is_as_before()?;
+        used_with_stock(&vf, &stock, kind)?;
         equal(
             "the Rust driver is loaded",
             is_loaded(host::module_of(Driver::Rust)),
@@ -211,8 +259,7 @@ pub(crate) fn run(setup: &Setup, report: &mut Report) -> Result<()> {
             }
         }
         equal("left behind", left_behind()?.as_str(), "")?;
-        ensure!(files(&modules)? == before, "the modules have changed");
-        Ok(())
+        stock.is_as_before()
     });
     sysfs::write(pf.path("sriov_numvfs"), "0")?;
     // The C driver has worked here too.
