@@ -83,6 +83,11 @@ impl MachineOptions {
             true => one_of(&["at-once", "all-sent", "default"]),
             false => one_of(&["at-once", "all-sent"]),
         };
+        // QEMU 10.0 may lose interrupts with it.
+        let multifd = match (qemu.as_str(), hosts.as_str()) {
+            ("trixie-backports", "1") => one_of(&["no", "yes"]),
+            _ => "no".to_owned(),
+        };
         let parameters = [
             ("engines", engines),
             ("container", container),
@@ -95,6 +100,7 @@ impl MachineOptions {
             ("dma_logging", dma_logging),
             ("httu", httu),
             ("switchover", switchover),
+            ("multifd", multifd),
         ];
         MachineOptions(parameters.map(|(k, v)| (k.to_owned(), v)).into())
     }
@@ -207,8 +213,8 @@ mod tests {
             seen.extend(parameters);
         }
         // Engines, containers, hosts, drivers, revisions, suites, cancellations, rounds, switchovers,
-        // values of dma_logging and of httu
-        assert_eq!(seen.len(), 7 + 2 + 2 + 4 + 3 + 2 + 3 + 3 + 3 + 3 + 2);
+        // values of dma_logging, of httu and of multifd
+        assert_eq!(seen.len(), 7 + 2 + 2 + 4 + 3 + 2 + 3 + 3 + 3 + 3 + 2 + 2);
     }
 
     #[test]
