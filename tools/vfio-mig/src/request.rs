@@ -180,6 +180,11 @@ impl Request {
         Duration::from_micros(self.duration_us)
     }
 
+    /// Whether the driver was busy with it at this time, in microseconds since 1970.
+    pub fn was_under_way_at(&self, time_us: u64) -> bool {
+        (self.time_us..=self.time_us.saturating_add(self.duration_us)).contains(&time_us)
+    }
+
     /// What came of it, in words.
     pub fn answer(&self) -> String {
         let took = duration::text(self.duration());

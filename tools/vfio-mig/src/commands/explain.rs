@@ -98,7 +98,7 @@ fn shown_by(
 ) -> Option<Finding> {
     match when.request {
         Some(outcome) => requests(device, symptom, outcome),
-        None => finding(knowledge, symptom, when, device.attr.as_ref()?),
+        None => finding(device, knowledge, symptom, when),
     }
 }
 
@@ -196,7 +196,14 @@ fn holds(when: &When, attr: &Attr) -> bool {
         && (!when.no_failure || !has_failed(attr))
 }
 
-fn finding(knowledge: &Knowledge, symptom: &Symptom, when: &When, attr: &Attr) -> Option<Finding> {
+fn finding(
+    device: &Device,
+    knowledge: &Knowledge,
+    symptom: &Symptom,
+    when: &When,
+) -> Option<Finding> {
+    let attr = device.attr.as_ref()?;
+    let requests = device.history.as_deref().unwrap_or_default();
     if !holds(when, attr) {
         return None;
     }
@@ -208,7 +215,7 @@ fn finding(knowledge: &Knowledge, symptom: &Symptom, when: &When, attr: &Attr) -
         remedies.extend(more);
     }
     for failure in failures(when, attr) {
-        let (line, more) = failed_arc(knowledge, failure);
+        let (line, more) = failed_arc(knowledge, failure, requests);
         shown.push(line);
         remedies.extend(more);
     }
@@ -258,7 +265,11 @@ fn refusals(knowledge: &Knowledge, attr: &Attr) -> (Vec<String>, Vec<String>) {
 }
 
 /// What an arc's failure shows, and what to do about it.
-fn failed_arc(knowledge: &Knowledge, failure: &Failure) -> (String, Option<String>) {
+fn failed_arc(
+    knowledge: &Knowledge,
+    failure: &Failure,
+    requests: &[Request],
+) -> (String, Option<String>) {
     let mut shown = format!(
         "{} failed with {} ({})",
         failure.ends,
@@ -275,6 +286,13 @@ fn failed_arc(knowledge: &Knowledge, failure: &Failure) -> (String, Option<Strin
         .filter(|r| !r.qm_errors.is_empty())
     {
         shown += &format!("; qm_errors: {}", registers.qm_errors.join(", "));
+    }
+    // The driver does not know the process.
+    let mut during = requests
+        .iter()
+        .filter(|request| request.was_under_way_at(failure.time_us));
+    if let Some(request) = during.next_back() {
+        shown += &format!("; request {} by {}", request.number, request.requester());
     }
     (shown, row.map(|row| plain(&row.remedy)))
 }
