@@ -77,6 +77,7 @@ modules-make = +@export PATH='$(modules-path)'; \
 	$(modules-for) \
 	RUSTC=$(RUSTC) BINDGEN=$(BINDGEN) \
 	$(if $(KSRC),KSRC=$(abspath $(KSRC))) \
+	$(if $(KBUILD_EXTRA_SYMBOLS),KBUILD_EXTRA_SYMBOLS='$(abspath $(KBUILD_EXTRA_SYMBOLS))') \
 	$$arguments CONFIG_CRYPTO_CHECK=$(filter-out n,$(CRYPTO_CHECK)) \
 	$2
 

@@ -390,6 +390,38 @@ fn drivers_of_the_accelerators_can_be_built_beside_the_kernel() -> Result<()> {
     Ok(())
 }
 
+/// Kbuild reads the file in another directory than the one that make was called in.
+#[test]
+fn symbols_of_other_modules_can_be_given_by_a_relative_path() -> Result<()> {
+    let folder = BuildFolder::lacking(&[])?;
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    folder.write("theirs", "")?;
+    folder.write(
+        "Makefile",
+        "modules: ; @echo '$(KBUILD_EXTRA_SYMBOLS)' >symbols\n",
+    )?;
+    let path = folder.folder.path();
+    let given = |name: &str, file: &str| format!("{name}={}", path.join(file).display());
+    let output = Command::new("make")
+        .arg("-f")
+        .arg(top.join("scripts/modules.mk"))
+        .args(["modules", "KDIR=.", "KBUILD_EXTRA_SYMBOLS=theirs"])
+        .args([given("RUSTC", "tool"), given("BINDGEN", "tool")])
+        .arg(given("BITFLAGS", "bitflags"))
+        .env_remove("MAKEFLAGS")
+        .current_dir(path)
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let given = std::fs::read_to_string(path.join("symbols"))?;
+    ensure!(Path::new(given.trim()).is_absolute(), "{given}");
+    ensure!(Path::new(given.trim()).ends_with("theirs"), "{given}");
+    Ok(())
+}
+
 #[test]
 fn options_that_there_are_not_are_refused() -> Result<()> {
     let folder = BuildFolder::lacking(&[])?;
