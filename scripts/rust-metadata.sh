@@ -50,8 +50,9 @@ release=$(<"$headers/$release_file")
 same_version "$source" "$KDIR" "$release"
 
 # What the kernel's make needs, and its packages in Debian
-needed=(bc:bc bison:bison flex:flex openssl:openssl "${BINDGEN:-bindgen}":bindgen)
+needed=(bc:bc bison:bison flex:flex "${BINDGEN:-bindgen}":bindgen)
 [[ "$(option PAHOLE_VERSION)" == ?(0) ]] || needed+=(pahole:dwarves)
+[ -z "$(option OPENSSL_SUPPORTS_ML_DSA)" ] || needed+=(openssl:openssl)
 for pair in "${needed[@]}"; do
 	command -v "${pair%:*}" >/dev/null || die "there is no ${pair%:*} (Debian: ${pair##*:})"
 done
@@ -91,7 +92,7 @@ build olddefconfig
 changes=$(diff <(settings "$headers/.config") <(settings "$out/.config") | sed -n 's/^[<>] //p') || true
 [ -z "$changes" ] || {
 	say "$changes"
-	die "the configuration of $KDIR comes out differently here; a tool that it was made with is missing or of another version (Debian: dwarves for pahole, gcc-arm-linux-gnueabihf for CONFIG_COMPAT_VDSO, openssl for ML_DSA)"
+	die "the configuration of $KDIR comes out differently here; a tool that it was made with is missing or of another version (Debian: dwarves for pahole, gcc-arm-linux-gnueabihf for CONFIG_COMPAT_VDSO)"
 }
 say "  compiling the Rust crates of Linux $release (log: $log)"
 build prepare modules_prepare
