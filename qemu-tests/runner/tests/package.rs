@@ -151,8 +151,7 @@ const OF_DEBIAN: [&str; 5] = [
 fn build_as_a_user(artifacts: &Artifacts, root: &Path) -> Result<()> {
     let release = release(artifacts)?;
     let built = output(
-        Command::new(top().join("qemu-tests/scripts/arm64_root.sh"))
-            .arg("build")
+        Command::new(top().join("qemu-tests/scripts/arm64_dkms.sh"))
             .arg(&release)
             .arg(packages(VERSIONS[0], root)?)
             .arg(root.join(BINARIES)),
@@ -179,9 +178,7 @@ fn build_as_a_user(artifacts: &Artifacts, root: &Path) -> Result<()> {
 #[test]
 fn packages_are_installed_used_upgraded_removed_and_purged() -> Result<()> {
     let artifacts = Artifacts::load()?;
-    let made = output(&mut Command::new(
-        top().join("qemu-tests/scripts/arm64_root.sh"),
-    ))?;
+    let made = output(Command::new(top().join("qemu-tests/scripts/arm64_root.sh")).arg("host"))?;
     let debian = fact("root", &made)?;
     let scratch = tempfile::tempdir()?;
     let root = scratch.path().join("root");
