@@ -26,6 +26,12 @@ const SKIPPED: i32 = 77;
 const CONFIG: &str = "CONFIG_RUST=y\nCONFIG_VFIO=m\nCONFIG_PCI_MSI=y\nCONFIG_CRYPTO_DEV_HISI_QM=m\n\
     CONFIG_CRYPTO_DEV_HISI_ZIP=m\nCONFIG_CRYPTO_DEV_HISI_SEC2=m\nCONFIG_CRYPTO_DEV_HISI_HPRE=m\n";
 
+/// Those of a kernel without the drivers of the accelerators.
+fn without_accelerators() -> String {
+    let others = CONFIG.lines().filter(|line| !line.contains("HISI"));
+    others.map(|line| format!("{line}\n")).collect()
+}
+
 /// Headers as dkms looks at them.
 fn headers(config: &str, with_rust: bool) -> Result<TempDir> {
     let headers = tempfile::tempdir()?;
@@ -98,11 +104,7 @@ fn headers_with_source(config: &str, version: &str) -> Result<TempDir> {
 #[test]
 fn kernels_of_distributions_are_skipped_unless_their_source_is_there() -> Result<()> {
     let dkms = Dkms::with(&["dkms.conf", "scripts"])?;
-    let without_accelerators: String = CONFIG
-        .lines()
-        .filter(|line| !line.contains("HISI"))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let without_accelerators = without_accelerators();
     let status_of = |headers: &TempDir| dkms.build("7.3.4-arm64", headers.path());
 
     for config in [CONFIG, &without_accelerators] {
@@ -123,6 +125,36 @@ fn kernels_of_distributions_are_skipped_unless_their_source_is_there() -> Result
         let status = status_of(&another_rustc)?;
         ensure!(status == SKIPPED, "another rustc: status {status}");
     }
+    Ok(())
+}
+
+/// Without the kernel's source, a kernel without the accelerators' drivers is not skipped if an
+/// administrator says where the symbols of those are.
+#[test]
+fn an_administrator_gives_the_symbols_of_the_accelerators_drivers() -> Result<()> {
+    let dkms = Dkms::with(&["dkms.conf"])?;
+    let headers = headers(&without_accelerators(), true)?;
+    // dkms builds nothing where this is not.
+    std::fs::create_dir(headers.path().join("include"))?;
+    let settings = tempfile::tempdir()?;
+    let given = settings.path().join("given");
+    dkms.write(
+        "Makefile",
+        &format!(
+            "modules: ; @echo $(KBUILD_EXTRA_SYMBOLS) >{}; false\n",
+            given.display()
+        ),
+    )?;
+    let build = || dkms.build_with(settings.path(), "7.3.4", headers.path());
+    let status = build()?;
+    ensure!(status == SKIPPED, "without a setting: status {status}");
+    std::fs::write(
+        settings.path().join("hisi-acc-vfio-rs.conf"),
+        "KBUILD_EXTRA_SYMBOLS=/of/theirs\n",
+    )?;
+    let status = build()?;
+    ensure!(status != SKIPPED && status != 0, "status {status}");
+    assert_eq!(std::fs::read_to_string(given)?, "/of/theirs\n");
     Ok(())
 }
 

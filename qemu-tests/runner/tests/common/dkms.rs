@@ -68,10 +68,20 @@ impl Dkms {
         Ok(folder)
     }
 
+    /// Writes a file to the modules' source.
+    pub fn write(&self, file: &str, text: &str) -> Result<()> {
+        let source = self.folder(&format!("src/{}", self.module.replace('/', "-")))?;
+        Ok(std::fs::write(source.join(file), text)?)
+    }
+
     /// Runs an action of dkms. Returns its status.
     pub fn run(&self, action: &str, arguments: &[&str]) -> Result<i32> {
+        self.run_by(Command::new("dkms"), action, arguments)
+    }
+
+    fn run_by(&self, mut dkms: Command, action: &str, arguments: &[&str]) -> Result<i32> {
         let folder = |name: &str| self.place.path().join(name);
-        let output = Command::new("dkms")
+        let output = dkms
             .args([action, &self.module])
             .arg("--dkmstree")
             .arg(folder("tree"))
@@ -91,9 +101,22 @@ impl Dkms {
 
     /// Builds for a kernel of this release with these headers. Returns dkms' status.
     pub fn build(&self, release: &str, headers: &Path) -> Result<i32> {
+        self.build_by(Command::new("dkms"), release, headers)
+    }
+
+    /// As [`Self::build`], with this folder in place of /etc/dkms.
+    pub fn build_with(&self, settings: &Path, release: &str, headers: &Path) -> Result<i32> {
+        let mut dkms = Command::new("unshare");
+        dkms.args(["--mount", "sh", "-ec"])
+            .arg("mount --bind \"$0\" /etc/dkms; exec dkms \"$@\"")
+            .arg(settings);
+        self.build_by(dkms, release, headers)
+    }
+
+    fn build_by(&self, dkms: Command, release: &str, headers: &Path) -> Result<i32> {
         let headers = headers.to_str().context("not UTF-8")?;
         let kernel = ["-k", release, "-a", "aarch64", "--kernelsourcedir", headers];
-        self.run("build", &kernel)
+        self.run_by(dkms, "build", &kernel)
     }
 
     /// Where the modules are that were built for a kernel.
